@@ -1,0 +1,1 @@
+"""Claude Code, driven over stream-json on stdin and stdout."""

@@ -1,0 +1,1 @@
+"""Values, states, errors and ports. No I/O, and no import of anything else of ours."""

@@ -1,0 +1,125 @@
+"""What an agent says while it works on a turn, in our words.
+
+The wire of each agent is translated into these at its edge (`agents/`), so that a new kind of line, or a new agent,
+changes nothing here. A turn yields exactly one `TurnEnded`, and it is the last event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from aiagentchat.core.commands import TurnRecord
+from aiagentchat.core.ids import SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The agent has taken the prompt. The session exists from here on."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Some more of what the agent says to the room."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlockEnded:
+    """What was said since the last one is complete, and will not be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRetracted:
+    """What was said since the last complete block was cut off by a fault, and will be said again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUsed:
+    """The agent uses a tool: shown as one quiet line."""
+
+    tool: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """The agent wants to use a tool and waits for `AgentRun.answer`."""
+
+    request: str
+    tool: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalWithdrawn:
+    """The agent no longer waits for the answer to `request`."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRetry:
+    """The model's API failed; the agent tries again by itself."""
+
+    attempt: int
+    most: int
+    status: int | None
+    """The HTTP status, None when there was no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """Something that we do not know. Counted, never fatal."""
+
+    kind: str
+
+
+class Ending(StrEnum):
+    """How a turn came to its end, as the agent sees it."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class Failure(StrEnum):
+    """Why a turn failed, as far as a room needs to know."""
+
+    UNKNOWN = "unknown"
+    AUTHENTICATION = "authentication"
+    BILLING = "billing"
+    RATE_LIMIT = "rate_limit"
+    OVERLOADED = "overloaded"
+    MODEL = "model"
+    TOO_LONG = "too_long"
+    BUDGET = "budget"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded:
+    """The turn is over."""
+
+    ending: Ending
+    failure: Failure | None = None
+    text: str = ""
+    """The agent's own last text; shown when nothing was streamed."""
+    record: TurnRecord = field(default_factory=TurnRecord)
+
+
+AgentEvent: TypeAlias = (
+    TurnStarted
+    | TextDelta
+    | TextBlockEnded
+    | TextRetracted
+    | ToolUsed
+    | ApprovalAsked
+    | ApprovalWithdrawn
+    | ApiRetry
+    | Unrecognised
+    | TurnEnded
+)

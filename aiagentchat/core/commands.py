@@ -1,0 +1,85 @@
+"""A command: one accepted message that asks the agent for something, and the moves it may make.
+
+    queued ──▶ running ──▶ done
+       │          ├──────▶ failed
+       │          ├──────▶ timed_out
+       │          ├──────▶ interrupted     the daemon died; what the turn did is unknown
+       │          └──────▶ cancelled
+       └─────────────────▶ cancelled
+
+    rejected is where a message ends that was never queued (the queue was full).
+
+The store asserts the same moves in its SQL, by asking for the state that a move starts from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
+
+
+class CommandState(StrEnum):
+    """Where a command stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+    REJECTED = "rejected"
+
+
+_ENDS = frozenset(
+    {
+        CommandState.DONE,
+        CommandState.FAILED,
+        CommandState.CANCELLED,
+        CommandState.TIMED_OUT,
+        CommandState.INTERRUPTED,
+    }
+)
+
+MOVES: Mapping[CommandState, frozenset[CommandState]] = {
+    CommandState.QUEUED: frozenset({CommandState.RUNNING, CommandState.CANCELLED}),
+    CommandState.RUNNING: _ENDS,
+    CommandState.DONE: frozenset(),
+    CommandState.FAILED: frozenset(),
+    CommandState.CANCELLED: frozenset(),
+    CommandState.TIMED_OUT: frozenset(),
+    CommandState.INTERRUPTED: frozenset(),
+    CommandState.REJECTED: frozenset(),
+}
+
+
+def may_move(before: CommandState, after: CommandState) -> bool:
+    """Whether a command may go from `before` to `after`."""
+    return after in MOVES[before]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One accepted message. Its id is the Matrix event id."""
+
+    event: EventId
+    room: RoomId
+    sender: UserId
+    text: str
+    session: SessionId
+    """The conversation that it belongs to, fixed when it was accepted: a later /new_session does not move it."""
+    state: CommandState = CommandState.QUEUED
+    queued_at: int
+    """Milliseconds since the epoch, by this machine's clock."""
+    started_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRecord:
+    """What a turn used. Money is in millionths of a US dollar: Matrix and SQLite keep integers exactly."""
+
+    duration_ms: int = 0
+    cost_micro_usd: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0

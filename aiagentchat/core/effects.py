@@ -1,0 +1,65 @@
+"""What routing an event may change in the ledger.
+
+The store applies the effects together with the mark "routed", or not at all.
+
+A bot command and a decision return these instead of writing, so that a crash between two writes cannot happen.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.core.commands import Command
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
+from aiagentchat.core.parcels import Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptCommand:
+    """Queue the command. Its event id makes a second one a no-op."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class PutParcel:
+    """Say something in a room."""
+
+    parcel: Parcel
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStop:
+    """Ask the executor to end the running turn of this command; a queued one is cancelled at once."""
+
+    command: EventId
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """Commands that are accepted from now on belong to this conversation."""
+
+    room: RoomId
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideApproval:
+    """Answer an approval. The first answer stands; a later one changes nothing."""
+
+    approval: ApprovalId
+    state: ApprovalState
+    by: UserId
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountRefusal:
+    """Remember that this room was told once more today that a sender is not allowed."""
+
+    room: RoomId
+    day: str
+
+
+Effect: TypeAlias = AcceptCommand | PutParcel | RequestStop | NewSession | DecideApproval | CountRefusal

@@ -1,0 +1,116 @@
+"""Every error that this program raises on purpose.
+
+AppError
+├── ConfigError             the operator must edit a file; carries every problem at once
+├── StoreError              the database cannot be used
+│   └── StoreFromFuture     it was written by a newer version
+├── AlreadyRunning          another daemon owns this data_dir
+├── MatrixError             the homeserver did not do what was asked
+│   ├── LoginFailed             it does not know us (any more)
+│   ├── RateLimited             later, and it says when
+│   ├── Unreachable             no answer, or none that makes sense: try again
+│   └── Refused                 it will never take this
+└── AgentError
+    ├── AgentUnavailable        it cannot be started: binary, version, key
+    ├── AgentDied               it ended in the middle of a turn
+    ├── SessionInUse            "already in use": the session exists, resume it
+    └── SessionNotFound         "No conversation found": start a new one
+
+`str(error)` is for the operator, `error.human` is what a room may read. The text of a foreign error is never in
+`human`.
+"""
+
+from typing import ClassVar
+
+
+class AppError(Exception):
+    """Something went wrong on our side."""
+
+    human: str = "Something went wrong on our side. The operator finds it in the log."
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(AppError):
+    """The settings are not usable. `problems` has one line each: file, line, key, value, fix."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StoreError(AppError):
+    """The database cannot be used."""
+
+
+class StoreFromFuture(StoreError):
+    """The database was written by a newer version; nothing was touched."""
+
+
+class AlreadyRunning(AppError):
+    """Another daemon owns this data_dir."""
+
+    exit_code = 4
+
+
+class MatrixError(AppError):
+    """The homeserver did not do what was asked."""
+
+
+class LoginFailed(MatrixError):
+    """The homeserver does not accept our credentials."""
+
+    exit_code = 3
+
+
+class RateLimited(MatrixError):
+    """The homeserver asks us to wait `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unreachable(MatrixError):
+    """No answer, or one that makes no sense. Trying again is right."""
+
+
+class Refused(MatrixError):
+    """The homeserver will not take this, however often it is asked."""
+
+
+class AgentError(AppError):
+    """The agent failed."""
+
+    human = "The agent failed. Nothing more was run; send the message again to retry."
+
+
+class AgentUnavailable(AgentError):
+    """The agent cannot be started. `human` says what is missing."""
+
+    def __init__(self, message: str, *, human: str) -> None:
+        super().__init__(message)
+        self.human = human
+
+
+class AgentDied(AgentError):
+    """The agent's process ended in the middle of a turn."""
+
+    human = (
+        "The agent's process ended before it had answered. What it had done until then is done; "
+        "send the message again to retry."
+    )
+
+
+class SessionInUse(AgentError):
+    """The agent knows this session already."""
+
+
+class SessionNotFound(AgentError):
+    """The agent does not know this session."""
+
+
+def human_message(error: BaseException) -> str:
+    """What a room may read about `error`: never the text of a foreign error."""
+    return error.human if isinstance(error, AppError) else AppError.human

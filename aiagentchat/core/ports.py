@@ -1,0 +1,398 @@
+"""What the stages ask of the outside, and what they are promised.
+
+Each Protocol is as small as its user needs. The ledger's methods are narrow, idempotent by event id and fenced by
+state, so that another database can stand behind them (docs/decisions).
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Protocol
+
+from aiagentchat.core.agent_events import AgentEvent
+from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.effects import Effect
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, TxnId, UserId
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Content, Parcel
+
+
+class Clock(Protocol):
+    """Time, passed in so that nobody has to wait for it in a test."""
+
+    def now_ms(self) -> int:
+        """Wall-clock milliseconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        ...
+
+
+class Bell(Protocol):
+    """Rung when there may be work; nothing is lost if it rings while nobody waits."""
+
+    def ring(self) -> None:
+        """Wake whoever waits, or the next one who does."""
+        ...
+
+    async def wait(self, timeout: float) -> bool:
+        """Return True when it rang since the last wait, False after `timeout` seconds."""
+        ...
+
+
+# ── ledger ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Inbox(Protocol):
+    """Events, written down before anything is done with them."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when events were taken in."""
+        ...
+
+    async def token(self) -> str | None:
+        """The sync token up to which everything was taken in; None before the first sync."""
+        ...
+
+    async def take_in(self, token: str, events: Sequence[Incoming], now: int) -> int:
+        """Commit `events` and the token that covers them together. Returns how many were new."""
+        ...
+
+    async def unrouted(self, limit: int) -> list[Incoming]:
+        """The oldest events that nobody has settled, in the order of their arrival."""
+        ...
+
+    async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
+        """Apply `effects` and mark the event as routed, together. False, and no change, if it was routed before."""
+        ...
+
+
+class Commands(Protocol):
+    """Commands and their states. A move that is not allowed changes nothing and returns False."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when a command was queued, ended, or asked to stop, and when an approval was decided."""
+        ...
+
+    async def get(self, event: EventId) -> Command | None:
+        """The command with this id."""
+        ...
+
+    async def rooms_with_work(self) -> list[RoomId]:
+        """Rooms with a queued command, the longest waiting first."""
+        ...
+
+    async def next_queued(self, room: RoomId) -> Command | None:
+        """The oldest queued command of the room."""
+        ...
+
+    async def queue(self, room: RoomId) -> list[Command]:
+        """The running command of the room, if any, then the queued ones in order."""
+        ...
+
+    async def running(self) -> list[Command]:
+        """Every command that is marked as running; at start these are what a crash cut short."""
+        ...
+
+    async def counts(self) -> dict[CommandState, int]:
+        """How many commands there are in each state."""
+        ...
+
+    async def start(self, event: EventId, now: int) -> bool:
+        """queued → running, committed before the turn starts."""
+        ...
+
+    async def finish(
+        self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
+    ) -> bool:
+        """running → an end, together with what the room is told about it. Open approvals of it are withdrawn."""
+        ...
+
+    async def stop_requested(self, event: EventId) -> UserId | None:
+        """Who asked to end this command, if anybody did."""
+        ...
+
+    async def totals(self, session: SessionId) -> TurnRecord:
+        """What all turns of a session used together."""
+        ...
+
+
+class Outbox(Protocol):
+    """Parcels on their way. A room's parcels leave in the order in which they were put."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when a parcel was put."""
+        ...
+
+    async def put(self, parcels: Sequence[Parcel], now: int) -> None:
+        """Write parcels down. A known txn changes nothing; a waiting edit of the same message is replaced."""
+        ...
+
+    async def claim(self, now: int) -> Parcel | None:
+        """The next parcel that may be sent now, marked so that no newer edit replaces it. None if there is none.
+
+        Per room only the oldest unsent parcel is offered, and only one at a time.
+        """
+        ...
+
+    async def next_due(self) -> int | None:
+        """When (milliseconds) the earliest postponed parcel may be sent; None without one."""
+        ...
+
+    async def sent(self, txn: TxnId, event: EventId, now: int) -> None:
+        """It is in the room, as `event`."""
+        ...
+
+    async def postpone(self, txn: TxnId, until: int) -> None:
+        """Not now: offer it again at `until`."""
+        ...
+
+    async def give_up(self, txn: TxnId, why: str, now: int) -> None:
+        """It will never be sent; the room's next parcel is free to go."""
+        ...
+
+    async def event_of(self, txn: TxnId) -> EventId | None:
+        """The event that a sent parcel became."""
+        ...
+
+    async def parcel_of(self, event: EventId) -> Parcel | None:
+        """The parcel that became this event: how a reaction finds what it speaks of."""
+        ...
+
+    async def release_claims(self) -> None:
+        """Offer again what an earlier life claimed and did not finish. Called once, at start."""
+        ...
+
+    async def unsent(self) -> int:
+        """How many parcels wait."""
+        ...
+
+
+class Approvals(Protocol):
+    """Questions to people."""
+
+    async def ask(self, approval: Approval, parcels: Sequence[Parcel], now: int) -> None:
+        """Write the question and the messages that show it, together."""
+        ...
+
+    async def get(self, approval: ApprovalId) -> Approval | None:
+        """The question with its present state."""
+        ...
+
+    async def open_in(self, room: RoomId) -> list[Approval]:
+        """The open questions of a room, oldest first."""
+        ...
+
+    async def close(self, approval: ApprovalId, state: ApprovalState) -> bool:
+        """open → EXPIRED or WITHDRAWN. False if somebody answered before."""
+        ...
+
+
+class Sessions(Protocol):
+    """Which conversation a room is in."""
+
+    async def current(self, room: RoomId) -> SessionId | None:
+        """The room's conversation, None before its first command."""
+        ...
+
+    async def begun(self, session: SessionId) -> bool:
+        """Whether the agent has seen this session, so that it is resumed and not created."""
+        ...
+
+    async def mark_begun(self, session: SessionId, now: int) -> None:
+        """The agent has seen it."""
+        ...
+
+    async def replace(self, room: RoomId, old: SessionId, new: SessionId) -> None:
+        """The agent lost `old`: the room, and the queued commands that belonged to it, go on in `new`."""
+        ...
+
+
+class Rooms(Protocol):
+    """What must stay the same for a room, however its configuration changes."""
+
+    async def slug(self, room: RoomId, wanted: str) -> str:
+        """The folder name of the room: `wanted` at the first call, the same for ever after."""
+        ...
+
+    async def refusals(self, room: RoomId, day: str) -> int:
+        """How often the room was told today that a sender is not allowed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """The device that this daemon is for the homeserver."""
+
+    user: UserId
+    device: str
+    access_token: str
+
+
+class Accounts(Protocol):
+    """Where the login is kept between lives."""
+
+    async def login(self, user: UserId) -> Login | None:
+        """The stored login of this account."""
+        ...
+
+    async def save_login(self, login: Login) -> None:
+        """Keep it."""
+        ...
+
+
+# ── rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Outbound(Protocol):
+    """The way into a room.
+
+    Every method raises `RateLimited`, `Unreachable`, `Refused` or `LoginFailed`, and nothing else.
+    """
+
+    async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
+        """Put an event into the room; the same txn again returns the first event."""
+        ...
+
+    async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:
+        """Show or hide the typing indicator."""
+        ...
+
+    async def read_receipt(self, room: RoomId, event: EventId) -> None:
+        """Show that the event was read."""
+        ...
+
+    async def join(self, room: RoomId) -> None:
+        """Accept an invite."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncBatch:
+    """One answer of the homeserver's sync."""
+
+    token: str
+    events: tuple[Incoming, ...]
+    joined: frozenset[RoomId] = frozenset()
+    """Rooms that this account is a member of, as far as this batch tells."""
+    left: frozenset[RoomId] = frozenset()
+    gaps: frozenset[RoomId] = frozenset()
+    """Rooms whose timeline was cut: events between the last batch and this one are missing."""
+
+
+class Homeserver(Protocol):
+    """The way out of the rooms."""
+
+    async def sync(self, since: str | None, *, timeout: float) -> SyncBatch:
+        """Wait up to `timeout` seconds for news. Raises as `Outbound` does."""
+        ...
+
+
+# ── agent ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything that decides what a run is. A turn that needs another one gets another run."""
+
+    room: RoomId
+    session: SessionId
+    resume: bool
+    """Whether the agent has seen the session."""
+    workspace: PurePath
+    home: PurePath
+    """The room's own folder for what the agent keeps; never the daemon's, never another room's."""
+    about_room: str
+    """What the agent is told about where and who it is."""
+    model: str | None = None
+    permission_mode: str = "default"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    project_instructions: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a turn asks."""
+
+    uuid: str
+    text: str
+
+
+class AgentRun(Protocol):
+    """One process of an agent (or one conversation with a service), used for one turn after the other."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether another turn can be given to it."""
+        ...
+
+    async def serve(self) -> None:
+        """Start it, keep it, and return when nothing of it is left, however it ends and whoever cancels this."""
+        ...
+
+    def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
+        """Run one turn. The last event is the only `TurnEnded`. Raises `AgentError`."""
+        ...
+
+    async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
+        """Answer an `ApprovalAsked`."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Ask the running turn to end; its `TurnEnded` follows if the agent obeys."""
+        ...
+
+    async def settle(self) -> bool:
+        """End whatever the last turn left running. False if that cannot be proven: then close the run."""
+        ...
+
+    async def close(self) -> None:
+        """Go down the stop ladder. Afterwards nothing of the run is left, unless the kernel does not let go."""
+        ...
+
+
+class Agent(Protocol):
+    """A program that answers: Claude Code first."""
+
+    def open(self, spec: RunSpec) -> AgentRun:
+        """A run for `spec`, not started: somebody must `serve` it."""
+        ...
+
+    def fingerprint(self, spec: RunSpec) -> str:
+        """What a warm run is compared by; the same for specs that may share a run."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes the agent's words, in order, and gets them into the room. After `close` nothing is left unsaid."""
+
+    async def add(self, text: str) -> None:
+        """Some more text."""
+        ...
+
+    async def tool(self, line: str) -> None:
+        """One quiet line about a tool."""
+        ...
+
+    async def block_ended(self) -> None:
+        """What was added is final."""
+        ...
+
+    async def retract(self) -> None:
+        """Take back what was added since the last final block."""
+        ...
+
+
+Random = Callable[[], float]
+"""A number in [0, 1): passed in so that jitter can be tested."""

@@ -1,0 +1,1 @@
+"""The homeserver, behind our ports. The only place that knows matrix-nio."""

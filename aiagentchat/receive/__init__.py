@@ -1,0 +1,1 @@
+"""Stage 1: from the homeserver into the inbox."""

@@ -1,0 +1,1 @@
+"""Stage 2: what an event means, and what follows from it."""

@@ -1,0 +1,1 @@
+"""Stage 4: from the outbox into the rooms."""

@@ -1,0 +1,1 @@
+"""The ledger between the stages: SQLite through aiosqlite, statements in sql/."""

@@ -1,0 +1,1 @@
+"""The benchmark: aiagentchat beside a floor, in one run."""
