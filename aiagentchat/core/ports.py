@@ -6,7 +6,6 @@ state, so that another database can stand behind them (docs/decisions).
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Protocol
 
 from aiagentchat.core.agent_events import AgentEvent
@@ -308,17 +307,17 @@ class RunSpec:
     session: SessionId
     resume: bool
     """Whether the agent has seen the session."""
-    workspace: PurePath
-    home: PurePath
+    workspace: str
+    """A path, as is `home`."""
+    home: str
     """The room's own folder for what the agent keeps; never the daemon's, never another room's."""
-    about_room: str
-    """What the agent is told about where and who it is."""
+    instructions: str
+    """What the agent is told about where and who it is, with the project's own instructions."""
     model: str | None = None
     permission_mode: str = "default"
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
-    project_instructions: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,8 +348,8 @@ class AgentRun(Protocol):
         """Answer an `ApprovalAsked`."""
         ...
 
-    async def interrupt(self) -> None:
-        """Ask the running turn to end; its `TurnEnded` follows if the agent obeys."""
+    async def stop(self) -> None:
+        """End the running turn: ask first, then go down the stop ladder. `turn` has ended when this returns."""
         ...
 
     async def settle(self) -> bool:
@@ -365,32 +364,72 @@ class AgentRun(Protocol):
 class Agent(Protocol):
     """A program that answers: Claude Code first."""
 
-    def open(self, spec: RunSpec) -> AgentRun:
-        """A run for `spec`, not started: somebody must `serve` it."""
+    async def open(self, spec: RunSpec) -> AgentRun:
+        """A run for `spec`, not started: somebody must `serve` it. Raises AgentUnavailable."""
         ...
 
-    def fingerprint(self, spec: RunSpec) -> str:
-        """What a warm run is compared by; the same for specs that may share a run."""
+    async def fingerprint(self, spec: RunSpec) -> str:
+        """What a warm run is compared by; the same for specs that may share a run. Raises AgentUnavailable."""
         ...
 
 
 class Sink(Protocol):
-    """Takes the agent's words, in order, and gets them into the room. After `close` nothing is left unsaid."""
+    """Takes the agent's words for one command, in order, and gets them into the room window by window."""
 
-    async def add(self, text: str) -> None:
+    async def serve(self) -> None:
+        """Say what was added, window by window, until cancelled."""
+        ...
+
+    def add(self, text: str) -> None:
         """Some more text."""
         ...
 
-    async def tool(self, line: str) -> None:
+    def tool(self, line: str) -> None:
         """One quiet line about a tool."""
         ...
 
-    async def block_ended(self) -> None:
+    def block_ended(self) -> None:
         """What was added is final."""
         ...
 
-    async def retract(self) -> None:
+    def break_off(self) -> list[Parcel]:
+        """What is still unsaid; what is added later goes into a new message, below whatever stands between."""
+        ...
+
+    def retract(self) -> None:
         """Take back what was added since the last final block."""
+        ...
+
+    @property
+    def silent(self) -> bool:
+        """Whether no word was added yet."""
+        ...
+
+    def close(self, last_words: str, footer: str) -> list[Parcel]:
+        """What is still unsaid, with `last_words` as a paragraph of their own and the footer under all.
+
+        To be committed together with the end of the command; nothing may be added afterwards.
+        """
+        ...
+
+
+class Voice(Protocol):
+    """Where the executor gets a `Sink` for a command."""
+
+    def open(self, command: Command) -> Sink:
+        """A sink whose messages answer `command`."""
+        ...
+
+
+class Signals(Protocol):
+    """What a room sees at once and nobody has to keep: typing and read receipts. Never blocks, never raises."""
+
+    def typing(self, room: RoomId, on: bool) -> None:
+        """Show or hide the typing indicator, and keep it shown until told otherwise."""
+        ...
+
+    def read(self, room: RoomId, event: EventId) -> None:
+        """Show that the event was read."""
         ...
 
 

@@ -56,7 +56,7 @@ CREATE TABLE commands (
     input_tokens   INTEGER NOT NULL DEFAULT 0,
     output_tokens  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX commands_open ON commands (room_id, position) WHERE state IN ('queued', 'running');
+CREATE INDEX commands_of_state ON commands (state, room_id, position);
 -- A room is serial: the database itself refuses a second running command.
 CREATE UNIQUE INDEX commands_one_running ON commands (room_id) WHERE state = 'running';
 CREATE INDEX commands_of_session ON commands (session_id);
@@ -73,6 +73,7 @@ CREATE TABLE approvals (
     reason       TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX approvals_open ON approvals (room_id, position) WHERE state = 'open';
+CREATE INDEX approvals_open_of_command ON approvals (command) WHERE state = 'open';
 
 CREATE TABLE outbox (
     position    INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,14 +84,16 @@ CREATE TABLE outbox (
     edits       TEXT,                   -- txn_id of the parcel whose message this replaces
     command     TEXT,
     approval    TEXT,
-    state       TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sent', 'given_up')),
+    state       TEXT NOT NULL CHECK (state IN ('waiting', 'claimed', 'sent', 'given_up', 'superseded')),
     put_at      INTEGER NOT NULL,
     not_before  INTEGER NOT NULL DEFAULT 0,
+    claims      INTEGER NOT NULL DEFAULT 0,  -- how often it was offered: above 0 it may be in the room already
     event_id    TEXT,                   -- what it became
     ended_at    INTEGER,
     why         TEXT                    -- why it was given up
 ) STRICT;
 CREATE INDEX outbox_open ON outbox (room_id, position) WHERE state IN ('waiting', 'claimed');
+CREATE INDEX outbox_edits ON outbox (edits, position) WHERE state = 'waiting' AND edits IS NOT NULL;
 CREATE INDEX outbox_event ON outbox (event_id) WHERE event_id IS NOT NULL;
 
 CREATE TABLE refusals (

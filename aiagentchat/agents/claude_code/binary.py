@@ -1,0 +1,104 @@
+"""Where the CLI is, and whether it is one that we know how to drive."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from aiagentchat.core.errors import AgentUnavailable
+
+MINIMUM = (2, 1, 197)
+"""The oldest version that the protocol was measured on."""
+MEASURED = (2, 1, 329)
+"""The version that the tests run."""
+VERSION_SECONDS = 20.0
+
+_MISSING = (
+    "Claude Code is not installed here, so nothing was run. "
+    "The operator can install it or set `agents: claude: binary:` in config.yaml."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A CLI that can be started."""
+
+    path: Path
+    version: tuple[int, int, int]
+
+
+def find(name: str, environ: Mapping[str, str]) -> Path:
+    """The file for `name`: a path, a program on PATH, or the binary inside an installed claude-agent-sdk wheel.
+
+    Raises AgentUnavailable.
+    """
+    if os.sep in name:
+        path = Path(name).expanduser()
+        if path.is_file() and os.access(path, os.X_OK):
+            return path.resolve()
+        raise AgentUnavailable(f"agent binary {name!r} is not an executable file", human=_MISSING)
+    if found := shutil.which(name, path=environ.get("PATH", os.defpath)):
+        return Path(found).resolve()
+    if (bundled := _bundled()) is not None:
+        return bundled
+    raise AgentUnavailable(
+        f"agent binary {name!r} is neither on PATH nor in an installed claude-agent-sdk; "
+        "try: pip install --no-deps claude-agent-sdk==0.2.186",
+        human=_MISSING,
+    )
+
+
+def _bundled() -> Path | None:
+    try:
+        files = metadata.files("claude-agent-sdk") or []
+    except metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if str(file).endswith("_bundled/claude"):
+            return Path(str(file.locate()))
+    return None
+
+
+async def check(path: Path) -> Binary:
+    """Ask the binary for its version. Raises AgentUnavailable if it has none, or one that is too old."""
+    said = await _ask_version(path)
+    match = re.match(r"\s*(\d+)\.(\d+)\.(\d+)", said)
+    if match is None:
+        raise AgentUnavailable(f"{path} --version said {said[:80]!r}, which is no Claude Code version", human=_MISSING)
+    version = (int(match[1]), int(match[2]), int(match[3]))
+    if version < MINIMUM:
+        raise AgentUnavailable(
+            f"{path} is version {_dotted(version)}; at least {_dotted(MINIMUM)} is needed: update Claude Code",
+            human=f"Claude Code here is too old ({_dotted(version)}), so nothing was run. The operator must update it.",
+        )
+    return Binary(path, version)
+
+
+async def _ask_version(path: Path) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(path),
+            "--version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            # An empty HOME: with none it would look into the account's own.
+            env={"PATH": os.defpath, "HOME": "/nonexistent", "CLAUDE_CONFIG_DIR": "/nonexistent"},
+        )
+    except OSError as error:
+        raise AgentUnavailable(f"{path} cannot be started: {error.strerror}", human=_MISSING) from error
+    try:
+        async with asyncio.timeout(VERSION_SECONDS):
+            out, _ = await process.communicate()
+    except TimeoutError as error:
+        process.kill()
+        raise AgentUnavailable(f"{path} --version did not answer in {VERSION_SECONDS:.0f} s", human=_MISSING) from error
+    return out.decode("utf-8", "replace")
+
+
+def _dotted(version: tuple[int, int, int]) -> str:
+    return ".".join(map(str, version))

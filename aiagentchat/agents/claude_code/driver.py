@@ -1,0 +1,260 @@
+"""Drives one CLI process per run, over stream-json on stdin and stdout.
+
+The one stop ladder, from polite to final, used for every end (a stop, a timeout, an idle run, the daemon's own end):
+
+    interrupt 5 s → end_session 2 s → SIGINT 3 s → end of the tree
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from aiagentchat.agents.claude_code import binary, command, home, wire
+from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
+from aiagentchat.core.agent_events import AgentEvent, TurnEnded, Unrecognised
+from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, SessionInUse, SessionNotFound
+from aiagentchat.core.ids import RunId, new_run_id
+from aiagentchat.core.ports import Prompt, RunSpec
+from aiagentchat.process.lines import TooLong
+from aiagentchat.process.tree import END_SECONDS, Tree
+
+INTERRUPT_SECONDS = 5.0
+END_SESSION_SECONDS = 2.0
+SIGINT_SECONDS = 3.0
+START_SECONDS = 20.0
+"""How long the process itself may take to be started; what it does then is the turn's time."""
+MAX_EVENTS_WAITING = 256
+"""Events of a turn that are read but not yet taken; beyond it the CLI waits on its pipe."""
+
+log = structlog.get_logger(__name__)
+
+CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+"""What the CLI can authenticate with; one is enough."""
+
+_NO_KEY = (
+    "There is no key for Claude here, so nothing was run. The operator must set ANTHROPIC_API_KEY "
+    "(or ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN) and restart the daemon."
+)
+_NOT_STARTED = "Claude Code could not be started, so nothing was run. The operator finds the reason in the log."
+
+
+class ClaudeRun:
+    """One process of the CLI, for one session."""
+
+    def __init__(self, argv: list[str], env: Mapping[str, str], spec: RunSpec, run: RunId) -> None:
+        self.id = run
+        self._argv = argv
+        self._env = env
+        self._spec = spec
+        self._tree: Tree | None = None
+        self._started = asyncio.Event()
+        self._over = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._failed: AgentError | None = None
+        self._events: asyncio.Queue[AgentEvent | None] | None = None
+        self._translator = Translator()
+        self._asked: dict[str, dict[str, object]] = {}
+        self._requests = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether another turn can be given to it."""
+        return not self._over.is_set()
+
+    async def serve(self) -> None:
+        """Start the process, read it, and return when nothing of it is left."""
+        bound = log.bind(room=self._spec.room, run=self.id)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                self._tree = await Tree.start(self._argv, env=self._env, cwd=Path(self._spec.workspace))
+        except (OSError, TimeoutError) as error:
+            self._failed = AgentUnavailable(f"cannot start {self._argv[0]}: {error}", human=_NOT_STARTED)
+            self._finish()
+            bound.error("run.not_started", error=str(error))
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tree.serve(), name=f"tree {self.id}")
+                await self._tree.write(wire.initialize(self._request(), self._spec.instructions))
+                self._started.set()
+                bound.info("run.started", resume=self._spec.resume, session=self._spec.session)
+                await self._read(self._tree)
+                # Without stdout it is of no use; leaving on its own takes it a moment.
+                if not await self._tree.wait_gone(END_SESSION_SECONDS):
+                    self.kill()
+        finally:
+            # The group has waited for the tree: from here on nothing of the run is left.
+            self._failed = self._failed or self._why(self._tree)
+            self._finish()
+            bound.info("run.ended", exit_code=self._tree.exit_code)
+
+    async def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
+        """Run one turn. Raises AgentError if the process ends before the turn does."""
+        self._idle.clear()  # first of all: a stop from now on is for this turn
+        events = self._events = asyncio.Queue(MAX_EVENTS_WAITING)
+        self._translator = Translator(prompt.uuid)
+        try:
+            await self._wait_started()
+            if self._tree is None or not await self._tree.write(wire.user(prompt)):
+                await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
+            while True:
+                event = await events.get() if self.alive or not events.empty() else None
+                if event is None:
+                    raise self._failed or AgentDied("the process ended")
+                if isinstance(event, TurnEnded) and self._translator.session_lost:
+                    raise SessionNotFound(f"session {self._spec.session} is unknown to the agent")
+                yield event
+                if isinstance(event, TurnEnded):
+                    return
+        finally:
+            self._events = None
+            self._idle.set()
+            self._asked.clear()
+            while not events.empty():  # a reader that waits for a place goes on
+                events.get_nowait()
+
+    async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
+        """Answer an `ApprovalAsked`; an unknown or withdrawn one is ignored."""
+        tool_input = self._asked.pop(request, None)
+        if tool_input is not None and self._tree is not None:
+            await self._tree.write(wire.permission(request, allow=allow, reason=reason, tool_input=tool_input))
+
+    async def stop(self) -> None:
+        """End the running turn; the run survives if the CLI obeys the first rung."""
+        await self._wait_started()
+        if self._idle.is_set() or self._tree is None:
+            return
+        await self._tree.write(wire.interrupt(self._request()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INTERRUPT_SECONDS):
+                await self._idle.wait()
+                return
+        await self._leave(self._tree)
+
+    async def settle(self) -> bool:
+        """End what the turn left running."""
+        return self._tree is not None and self.alive and await self._tree.sweep()
+
+    async def close(self) -> None:
+        """Go down the stop ladder."""
+        await self._wait_started()
+        await self.stop()
+        if self._tree is not None and self.alive:
+            await self._leave(self._tree)
+
+    async def _leave(self, tree: Tree) -> None:
+        await tree.write(wire.end_session(self._request()))
+        if not await tree.wait_gone(END_SESSION_SECONDS):
+            tree.interrupt()
+            await tree.wait_gone(SIGINT_SECONDS)
+        tree.end()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._over.wait()
+
+    def kill(self) -> None:
+        """The last rung alone: end the tree now."""
+        if self._tree is not None:
+            self._tree.end()
+
+    async def _wait_started(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self._started.wait()
+
+    async def _read(self, tree: Tree) -> None:
+        async for line in tree.lines():
+            # From a line to its events nothing waits, so a turn sees the events of its own lines only.
+            events = self._translator.too_long() if isinstance(line, TooLong) else self._translate(line)
+            for event in events:
+                if isinstance(event, Unrecognised):
+                    log.info("agent.unrecognised", kind=event.kind, room=self._spec.room, run=self.id)
+                if self._events is not None:
+                    await self._events.put(event)
+
+    def _translate(self, line: bytes) -> list[AgentEvent]:
+        if b'"control_request"' in line and b'"can_use_tool"' in line:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                value = json.loads(line)
+                self._asked[str(value["request_id"])] = dict(value["request"]["input"])
+        return self._translator.line(line)
+
+    def _finish(self) -> None:
+        self._over.set()
+        self._started.set()
+        if self._events is not None:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._events.put_nowait(None)
+
+    def _why(self, tree: Tree) -> AgentError:
+        words = tree.last_words
+        if IN_USE in words:
+            return SessionInUse(f"session {self._spec.session} is in use")
+        if NOT_FOUND in words or self._translator.session_lost:
+            return SessionNotFound(f"session {self._spec.session} is unknown to the agent")
+        if "Not logged in" in words:
+            return AgentUnavailable("the CLI has no credential", human=_NO_KEY)
+        return AgentDied(f"exit code {tree.exit_code}; stderr: {words[-500:]!r}")
+
+    def _request(self) -> str:
+        self._requests += 1
+        return f"{self.id}-{self._requests}"
+
+
+class ClaudeCode:
+    """The Agent behind rooms whose agent is of type claude-code."""
+
+    def __init__(
+        self, name: str, *, environ: Mapping[str, str], credentials: Callable[[], Mapping[str, str]], uid: int
+    ) -> None:
+        self._name = name
+        self._environ = environ
+        self._credentials = credentials
+        self._uid = uid
+        self._checked: tuple[Path, float, binary.Binary] | None = None
+
+    async def binary(self) -> binary.Binary:
+        """The CLI, asked for its version again when its file has changed. Raises AgentUnavailable."""
+        path = binary.find(self._name, self._environ)
+        changed = path.stat().st_mtime
+        if self._checked is None or self._checked[:2] != (path, changed):
+            self._checked = path, changed, await binary.check(path)
+        return self._checked[2]
+
+    async def open(self, spec: RunSpec) -> ClaudeRun:
+        """A run for `spec`. Raises AgentUnavailable when binary, key or the room's folder is missing."""
+        found = await self.binary()
+        credentials = self._credentials()
+        if not any(credentials.get(name) for name in CREDENTIALS):
+            raise AgentUnavailable("no Anthropic credential is set", human=_NO_KEY)
+        try:
+            settings = home.prepare(spec)
+        except OSError as error:
+            raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=_NOT_STARTED) from error
+        run = new_run_id()
+        path = self._environ.get("PATH", os.defpath)
+        env = command.environment(spec, run, path=path, credentials=credentials)
+        return ClaudeRun(command.argv(found.path, str(settings), spec), env, spec, run)
+
+    async def fingerprint(self, spec: RunSpec) -> str:
+        """Changes with everything that a warm process cannot change any more."""
+        found = await self.binary()
+        parts = [
+            str(found),
+            *command.flags(spec.home, spec),
+            spec.session,
+            spec.workspace,
+            command.settings(spec),
+            spec.instructions,
+            json.dumps(dict(spec.env), sort_keys=True),
+            json.dumps(dict(self._credentials()), sort_keys=True),
+            str(self._uid),
+        ]
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,266 @@
+"""The CLI's lines → our events. Pure: state in, events out; no line can make it raise.
+
+The text of an answer arrives twice: in pieces (`stream_event`) and whole (`assistant`, one line per content block).
+Pieces are shown as they come; of the whole only what the pieces did not say is added. So nothing is lost when the CLI
+falls back to a request without streaming, and nothing is said twice when it does not.
+"""
+
+import json
+from typing import Any
+
+from aiagentchat.core.agent_events import (
+    AgentEvent,
+    ApiRetry,
+    ApprovalAsked,
+    ApprovalWithdrawn,
+    Ending,
+    Failure,
+    TextBlockEnded,
+    TextDelta,
+    TextRetracted,
+    ToolUsed,
+    TurnEnded,
+    TurnStarted,
+    Unrecognised,
+)
+from aiagentchat.core.commands import TurnRecord
+from aiagentchat.core.ids import SessionId
+
+NOT_FOUND = "No conversation found"
+IN_USE = "is already in use"
+
+_QUIET = frozenset(
+    {
+        "assistant.thinking",
+        "assistant.redacted_thinking",
+        "system.status",
+        "system.session_state_changed",
+        "system.task_started",
+        "system.task_notification",
+        "system.task_updated",
+        "system.task_progress",
+        "system.background_tasks_changed",
+        "system.thinking_tokens",
+        "system.informational",
+        "system.permission_denied",
+        "system.model_fallback",
+        "system.compact_boundary",
+        "command_lifecycle",
+        "control_response",
+        "rate_limit_event",
+        "user",
+    }
+)
+"""Kinds that we know and have no use for yet."""
+
+_FAILURES = {
+    "authentication_failed": Failure.AUTHENTICATION,
+    "billing_error": Failure.BILLING,
+    "rate_limit": Failure.RATE_LIMIT,
+    "rate_limit_error": Failure.RATE_LIMIT,
+    "usage_limit_reached": Failure.RATE_LIMIT,
+    "overloaded": Failure.OVERLOADED,
+    "overloaded_error": Failure.OVERLOADED,
+    "model_not_found": Failure.MODEL,
+    "not_found_error": Failure.MODEL,
+    "authentication_error": Failure.AUTHENTICATION,
+    "permission_error": Failure.AUTHENTICATION,
+    "prompt_too_long": Failure.TOO_LONG,
+    "request_too_large": Failure.TOO_LONG,
+    "error_max_budget_usd": Failure.BUDGET,
+}
+_STATUSES = {
+    401: Failure.AUTHENTICATION,
+    403: Failure.AUTHENTICATION,
+    404: Failure.MODEL,
+    413: Failure.TOO_LONG,
+    429: Failure.RATE_LIMIT,
+    529: Failure.OVERLOADED,
+}
+
+
+class Translator:
+    """Translates the lines of one turn."""
+
+    def __init__(self, uuid: str = "") -> None:
+        self._uuid = uuid
+        self.session_lost = False
+        self._streamed = ""
+        self._streaming = False
+        self._error = ""
+        self._running = False
+        self._lost_line = False
+
+    def line(self, raw: bytes) -> list[AgentEvent]:
+        """The events in a line of stdout."""
+        try:
+            value = json.loads(raw)
+        except ValueError:
+            return [Unrecognised("not json")]
+        if not isinstance(value, dict):
+            return [Unrecognised("no object")]
+        return self.value(value)
+
+    def too_long(self) -> list[AgentEvent]:
+        """A line was dropped for its length: if it was the result, `idle` will have to do."""
+        self._lost_line = True
+        return [Unrecognised("line too long")]
+
+    def value(self, value: dict[str, Any]) -> list[AgentEvent]:
+        """The events in a parsed line."""
+        if value.get("parent_tool_use_id") is not None:
+            return []  # a subagent talks to its agent, not to the room
+        match value:
+            case {"type": "stream_event", "event": {"type": str(kind)} as event}:
+                return self._stream(kind, event)
+            case {"type": "assistant", "message": {"content": list(blocks)}}:
+                if value.get("error"):
+                    # The CLI's own report of a failed request: the result says the same, and foreign words stay out.
+                    self._error = str(value["error"])
+                    return []
+                return [event for block in blocks for event in self._block(block)]
+            case {"type": "result"}:
+                return self._result(value)
+            case {"type": "system", "subtype": str(kind)}:
+                return self._system(kind, value)
+            case {"type": "control_request", "request_id": str(request), "request": {"subtype": "can_use_tool"} as ask}:
+                return [ApprovalAsked(request, str(ask.get("tool_name") or "?"), _mapping(ask.get("input")))]
+            case {"type": "command_lifecycle", "command_uuid": uuid, "state": str(state)} if uuid == self._uuid:
+                return self._lifecycle(state)
+            case {"type": "control_cancel_request", "request_id": str(request)}:
+                return [ApprovalWithdrawn(request)]
+            case {"type": str(kind)}:
+                return _unknown(kind)
+            case _:
+                return [Unrecognised("no type")]
+
+    def _lifecycle(self, state: str) -> list[AgentEvent]:
+        """A prompt that ends without a result: cancelled before it began, or answered in an earlier life."""
+        match state:
+            case "cancelled":
+                return [TurnEnded(ending=Ending.INTERRUPTED)]
+            case "completed":
+                return [TurnEnded(ending=Ending.COMPLETED)]
+            case _:
+                return []
+
+    def _stream(self, kind: str, event: dict[str, Any]) -> list[AgentEvent]:
+        match event:
+            case {"type": "message_start"} if self._streaming and self._streamed:
+                # The last message never ended: its request failed on the way and is made again.
+                self._streamed = ""
+                return [TextRetracted()]
+            case {"type": "message_start"}:
+                self._streaming, self._streamed = True, ""
+            case {"delta": {"type": "text_delta", "text": str(text)}}:
+                self._streamed += text
+                return [TextDelta(text)] if text else []
+            case {"type": "message_stop"}:
+                self._streaming = False
+            case {"type": "error"}:
+                return _unknown(f"stream.{kind}")
+            case _:
+                pass
+        return []
+
+    def _block(self, block: object) -> list[AgentEvent]:
+        match block:
+            case {"type": "text", "text": str(text)}:
+                return self._text(text)
+            case {"type": "tool_use", "name": str(name), "input": dict(used)}:
+                return [ToolUsed(name, used)]
+            case {"type": str(kind)}:
+                return _unknown(f"assistant.{kind}")
+            case _:
+                return [Unrecognised("assistant block without a type")]
+
+    def _text(self, text: str) -> list[AgentEvent]:
+        said, self._streamed = self._streamed, ""
+        if text.startswith(said):
+            rest = text[len(said) :]
+            return [*([TextDelta(rest)] if rest else []), TextBlockEnded()]
+        if said.startswith(text):
+            return [TextBlockEnded()]  # an aborted message, cut shorter than what was streamed
+        return [TextRetracted(), TextDelta(text), TextBlockEnded()]
+
+    def _system(self, kind: str, value: dict[str, Any]) -> list[AgentEvent]:
+        match value:
+            case {"subtype": "init", "session_id": str(session)}:
+                return [TurnStarted(SessionId(session))]
+            case {"subtype": "api_retry"}:
+                status = value.get("error_status")
+                self._error = str(value.get("error") or "")
+                return [
+                    ApiRetry(
+                        _integer(value.get("attempt")),
+                        _integer(value.get("max_retries")),
+                        status if isinstance(status, int) else None,
+                    )
+                ]
+            case {"subtype": "session_state_changed", "state": "running"}:
+                self._running = True
+                return []
+            case {"subtype": "session_state_changed", "state": "idle"} if self._running and self._lost_line:
+                return [TurnEnded(ending=Ending.COMPLETED)]
+            case _:
+                return _unknown(f"system.{kind}")
+
+    def _result(self, value: dict[str, Any]) -> list[AgentEvent]:
+        errors = " ".join(str(error) for error in value.get("errors") or [])
+        if NOT_FOUND in errors:
+            self.session_lost = True
+        usage = _mapping(value.get("usage"))
+        record = TurnRecord(
+            duration_ms=_integer(value.get("duration_ms")),
+            cost_micro_usd=_cost(value),
+            input_tokens=sum(
+                _integer(usage.get(key))
+                for key in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+            ),
+            output_tokens=_integer(usage.get("output_tokens")),
+        )
+        reason = str(value.get("terminal_reason") or "")
+        text = value.get("result")
+        text = text if isinstance(text, str) else ""
+        if reason.startswith("aborted"):
+            return [TurnEnded(ending=Ending.INTERRUPTED, record=record)]
+        # Never by subtype: an API failure comes as subtype "success" with is_error true.
+        if value.get("is_error"):
+            return [TurnEnded(ending=Ending.FAILED, failure=self._failure(value), record=record)]
+        return [TurnEnded(ending=Ending.COMPLETED, text=text, record=record)]
+
+    def _failure(self, value: dict[str, Any]) -> Failure:
+        for name in (value.get("error"), value.get("api_error"), value.get("api_error_type"), self._error):
+            if isinstance(name, str) and name in _FAILURES:
+                return _FAILURES[name]
+        for name in (value.get("terminal_reason"), value.get("subtype")):
+            if isinstance(name, str) and name in _FAILURES:
+                return _FAILURES[name]
+        status = value.get("api_error_status")
+        if isinstance(status, int):
+            return _STATUSES.get(status, Failure.API)
+        if value.get("terminal_reason") == "api_error":
+            return Failure.API
+        return Failure.UNKNOWN
+
+
+def _unknown(kind: str) -> list[AgentEvent]:
+    return [] if kind in _QUIET else [Unrecognised(kind)]
+
+
+def _cost(result: dict[str, Any]) -> int:
+    """Of this turn: `total_cost_usd` runs on over turns, processes and resumes."""
+    models = _mapping(result.get("model_usage_since_last_result"))
+    return round(sum(_number(_mapping(used).get("costUSD")) for used in models.values()) * 1_000_000)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

@@ -1,0 +1,199 @@
+"""The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from aiagentchat import __version__
+from aiagentchat.agents.claude_code.driver import ClaudeCode
+from aiagentchat.app.clock import SystemClock
+from aiagentchat.app.live import Live
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.errors import AgentUnavailable, MatrixError, Refused, Unreachable
+from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.ports import Clock
+from aiagentchat.execute.places import Places
+from aiagentchat.execute.room import Workshop
+from aiagentchat.execute.runs import Runs
+from aiagentchat.execute.scheduler import Scheduler
+from aiagentchat.execute.turn import Ledgers
+from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.outbound import MatrixOutbound
+from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.receive.intake import Rules
+from aiagentchat.receive.receiver import Receiver
+from aiagentchat.route.bot_commands.catalog import catalog
+from aiagentchat.route.bot_commands.spec import Desk
+from aiagentchat.route.dispatch import Dispatcher
+from aiagentchat.route.router import Router
+from aiagentchat.send.postman import Postman
+from aiagentchat.send.signals import RoomSignals
+from aiagentchat.send.speech import Speaker
+from aiagentchat.store.ledger import Ledger, open_ledger
+
+DATABASE = "aiagentchat.db"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Runs until cancelled; one that returns is broken."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that runs, and how a reload reaches it."""
+
+    services: Sequence[Service]
+    apply: Callable[[Settings], None]
+
+
+@asynccontextmanager
+async def build(live: Live) -> AsyncIterator[House]:
+    """Open the ledger, log in, wire the stages. Raises AppError."""
+    clock = SystemClock()
+    me = UserId(live.settings.matrix.user_id)
+    database = live.settings.data_dir / DATABASE
+    async with open_ledger(database) as ledger, _connected(live, ledger, me, clock) as client:
+        live.resolve = lambda settings: _resolve(settings, client)
+        live.settings = await _resolve(live.settings, client)
+        await _ask_agents(live)
+        yield _house(live, ledger, client, me, clock)
+
+
+@asynccontextmanager
+async def _connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> AsyncIterator[Client]:
+    """Logged in. While the homeserver does not answer, try again: it may come up after us."""
+    secrets, matrix = live.secrets, live.settings.matrix
+    token, password = secrets.matrix_access_token, secrets.matrix_password
+    account = Account(
+        homeserver=str(matrix.homeserver),
+        user=me,
+        device_name=matrix.device_name,
+        token=None if token is None else token.reveal(),
+        password=None if password is None else password.reveal(),
+    )
+    client = Client(account, ledger.accounts)
+    try:
+        failures = 0
+        while True:
+            try:
+                await client.log_in()
+                break
+            except Unreachable as error:
+                failures += 1
+                wait = delay(failures, random.random)
+                log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
+                await clock.sleep(wait)
+        yield client
+    finally:
+        await client.close()
+
+
+async def _resolve(settings: Settings, client: Client) -> Settings:
+    """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
+    found: dict[str, RoomId] = {}
+    for alias in settings.aliases:
+        try:
+            found[alias] = await resolve_alias(client, alias)
+        except Refused as error:
+            log.error("config.alias_unknown", alias=alias, error=str(error))  # noqa: TRY400 - no bug, no traceback
+        except MatrixError as error:
+            log.error("config.alias_unresolved", alias=alias, error=str(error))  # noqa: TRY400
+    return settings.with_resolved(found)
+
+
+async def _ask_agents(live: Live) -> None:
+    """Say at once what would fail at the first message. The daemon starts all the same, and says it in the room."""
+    for name, agent in _agents(live).items():
+        try:
+            found = await agent.binary()
+            log.info("agent.found", agent=name, path=str(found.path), version=".".join(map(str, found.version)))
+        except AgentUnavailable as error:
+            log.error("agent.unavailable", agent=name, error=str(error))  # noqa: TRY400
+    if not live.credentials():
+        log.error("agent.no_key", fix="set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN")
+
+
+def _agents(live: Live) -> dict[str, ClaudeCode]:
+    return {
+        name: ClaudeCode(agent.binary, environ=live.environ, credentials=live.credentials, uid=os.getuid())
+        for name, agent in live.settings.agents.items()
+    }
+
+
+def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> House:
+    settings = live.settings
+    outbound = MatrixOutbound(client)
+    signals = RoomSignals(outbound)
+    runs = Runs(clock=clock, warm_ttl=settings.warm_ttl, max_warm=settings.max_warm)
+    agents = _agents(live)
+    shop = Workshop(
+        ledgers=Ledgers(
+            commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
+        ),
+        runs=runs,
+        agents=agents,
+        places=Places(ledger.rooms, live.current),
+        voice=Speaker(outbox=ledger.outbox, clock=clock),
+        signals=signals,
+        settings=live.current,
+        clock=clock,
+    )
+    scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns)
+    desk = Desk(
+        commands=ledger.commands,
+        approvals=ledger.approvals,
+        sessions=ledger.sessions,
+        outbox=ledger.outbox,
+        rooms=ledger.rooms,
+        settings=live.current,
+        is_warm=runs.is_warm,
+        clock=clock,
+        started_at=clock.now_ms(),
+        version=__version__,
+    )
+    bot_commands = catalog(desk)
+    router = Router(
+        inbox=ledger.inbox,
+        dispatcher=Dispatcher(desk, bot_commands, signals),
+        bot_commands=bot_commands,
+        outbound=outbound,
+        settings=live.current,
+        me=me,
+        clock=clock,
+    )
+    receiver = Receiver(
+        homeserver=MatrixHomeserver(client, me),
+        inbox=ledger.inbox,
+        rules=Rules(me, lambda room: live.current().room(room) is not None),
+        clock=clock,
+        random=random.random,
+        timeout=settings.sync_timeout,
+    )
+    postman = Postman(outbox=ledger.outbox, outbound=outbound, clock=clock, random=random.random)
+
+    def apply(fresh: Settings) -> None:
+        scheduler.max_parallel = fresh.max_parallel_turns
+        runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
+        agents.clear()
+        agents.update(_agents(live))
+        ledger.commands.bell.ring()
+
+    services = [
+        Service("receiver", receiver.run),
+        Service("router", router.run),
+        Service("executor", scheduler.run),
+        Service("sender", postman.run),
+        Service("signals", signals.run),
+    ]
+    return House(services, apply)

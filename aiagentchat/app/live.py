@@ -1,0 +1,84 @@
+"""The settings in force, which a reload replaces while turns go on."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from aiagentchat.config.load import load
+from aiagentchat.config.reload import compare
+from aiagentchat.config.secrets import Secrets, load_secrets
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.errors import AppError, ConfigError
+
+REPORT = "reload.json"
+"""In data_dir: what came of the last reload, for `aiagentchat reload` to print."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Live:
+    """Holds what is in force. Everybody asks it again for each command."""
+
+    settings: Settings
+    secrets: Secrets
+    environ: Mapping[str, str]
+    resolve: Callable[[Settings], Awaitable[Settings]] | None = None
+    """Replaces aliases by room ids; set once there is a homeserver to ask."""
+
+    def current(self) -> Settings:
+        """The settings in force."""
+        return self.settings
+
+    def credentials(self) -> Mapping[str, str]:
+        """The environment variables that let the agent reach its model."""
+        held = {
+            "ANTHROPIC_API_KEY": self.secrets.anthropic_api_key,
+            "ANTHROPIC_AUTH_TOKEN": self.secrets.anthropic_auth_token,
+            "CLAUDE_CODE_OAUTH_TOKEN": self.secrets.claude_code_oauth_token,
+        }
+        values = {name: secret.reveal() for name, secret in held.items() if secret is not None}
+        if self.secrets.anthropic_base_url is not None:
+            values["ANTHROPIC_BASE_URL"] = self.secrets.anthropic_base_url
+        return values
+
+    async def reload(self) -> bool:
+        """Read the file again: all of it applies, or nothing does and the log says why."""
+        problems: list[str] = []
+        try:
+            fresh = load(self.settings.file, self.environ)
+            problems = compare(self.settings, fresh)
+            secrets = load_secrets(self.environ)
+            if not problems:
+                fresh = fresh if self.resolve is None else await self.resolve(fresh)
+                self.settings, self.secrets = fresh, secrets
+        except ConfigError as error:
+            problems = error.problems
+        except AppError as error:
+            problems = [str(error)]
+        _report(self.settings.data_dir, problems)
+        if problems:
+            log.error("config.reload_refused", problems=problems)
+        else:
+            log.info("config.reloaded", rooms=len(self.settings.rooms))
+        return not problems
+
+
+def _report(data_dir: Path, problems: list[str]) -> None:
+    number = time.time_ns()  # differs from that of every earlier life
+    fresh = data_dir / f"{REPORT}.new"
+    fresh.write_text(json.dumps({"number": number, "problems": problems}), encoding="utf-8")
+    fresh.replace(data_dir / REPORT)
+
+
+def last_report(data_dir: Path) -> tuple[int, list[str]]:
+    """Number and problems of the last reload of this data_dir; (0, []) if there was none."""
+    try:
+        report = json.loads((data_dir / REPORT).read_text(encoding="utf-8"))
+        return int(report["number"]), [str(problem) for problem in report["problems"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, []

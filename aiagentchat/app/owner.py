@@ -1,0 +1,56 @@
+"""One daemon per data_dir: the owner holds a lock for as long as it lives, however it ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiagentchat.core.errors import AlreadyRunning, ConfigError
+
+LOCK = "daemon.lock"
+
+
+@contextmanager
+def own(data_dir: Path) -> Iterator[None]:
+    """Own `data_dir`, made if it is not there. Raises AlreadyRunning, or ConfigError if it cannot be made."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.chmod(0o700)
+        descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError([f"data_dir {data_dir}: {error.strerror}; make it writable for uid {os.getuid()}"]) from error
+    try:
+        _lock(descriptor, data_dir)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, data_dir: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        raise AlreadyRunning(
+            f"another daemon (pid {pid or 'unknown'}) owns {data_dir}; stop it, or give this one its own data_dir"
+        ) from error
+
+
+def owner_pid(data_dir: Path) -> int | None:
+    """The process that owns `data_dir` now, None if nobody does."""
+    try:
+        descriptor = os.open(data_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        return int(text) if text.isdigit() else None
+    else:
+        return None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,29 @@
+"""The settings in force, for a person: what `aiagentchat check` prints."""
+
+from collections.abc import Iterator
+
+import yaml
+
+from aiagentchat.config.secrets import Secrets
+from aiagentchat.config.settings import Settings
+
+
+def describe(settings: Settings, secrets: Secrets) -> str:
+    """YAML with remarks. Which secrets were found is said, their values are not."""
+    lines = [f"# {settings.file}"]
+    for line in yaml.safe_dump(settings.effective(), sort_keys=False, allow_unicode=True, width=120).splitlines():
+        computed = line.partition(":")[0] in settings.computed
+        lines.append(f"{line}  # computed from this machine" if computed else line)
+    lines += [f"# {remark}" for remark in _remarks(settings, secrets)]
+    return "\n".join(lines) + "\n"
+
+
+def _remarks(settings: Settings, secrets: Secrets) -> Iterator[str]:
+    yield f"secrets found: {', '.join(secrets.found) or 'none'}"
+    if secrets.anthropic_base_url:
+        yield f"ANTHROPIC_BASE_URL: {secrets.anthropic_base_url}"
+    if not settings.rooms:
+        yield "no rooms: nothing will be answered"
+    for room in settings.rooms:
+        if not room.users | room.admins:
+            yield f"{room.name}: nobody may use this room; add users or admins"

@@ -1,0 +1,169 @@
+"""The kinds of values that a key may have, each with the sentence that is said when it has another.
+
+The checks run before pydantic's own, so that a problem names the value and what to write instead.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator
+
+from aiagentchat.config.problems import show, suggest
+from aiagentchat.core.ids import UserId
+
+DAY = 86_400
+WEEK = 7 * DAY
+
+PERMISSION_MODES = ("default", "acceptEdits", "plan", "dontAsk", "bypassPermissions")
+BYPASS = "bypassPermissions"
+
+_MOST_ID = 255  # bytes; a limit of the Matrix specification
+_SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?"
+_USER = re.compile(rf"@[!-9;-~]+:{_SERVER}")
+_ROOM = re.compile(rf"![!-9;-~]+(?::{_SERVER})?|#[^\s:]+:{_SERVER}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENV_OURS = ("MATRIX_", "ANTHROPIC_", "CLAUDE_", "AIAGENTCHAT_")
+
+
+def whole(what: str, *, example: int, least: int, most: int) -> BeforeValidator:
+    """A whole number from `least` to `most`."""
+
+    def check(value: object) -> object:
+        if type(value) is not int:
+            raise ValueError(f"{show(value)} is not {what}; write for example {example}")
+        if not least <= value <= most:
+            raise ValueError(f"{show(value)} is not between {least} and {most}; write for example {example}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def one_of(*choices: str) -> BeforeValidator:
+    """One of a few words."""
+
+    def check(value: object) -> object:
+        if value not in choices:
+            raise ValueError(f"{show(value)} is not allowed here{suggest(str(value), choices)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def text(what: str, example: str, fits: Callable[[str], bool] = str.isprintable) -> BeforeValidator:
+    """Text for which `fits` holds; never empty."""
+
+    def check(value: object) -> object:
+        require_text(value)
+        if not (isinstance(value, str) and value.strip() and fits(value)):
+            raise ValueError(f'{show(value)} is not {what}; write for example "{example}"')
+        return value
+
+    return BeforeValidator(check)
+
+
+def require_text(value: object) -> None:
+    """Numbers and booleans are what YAML makes of text without quotes."""
+    if isinstance(value, bool | int | float):
+        raise ValueError(f'{show(value)} is not text; put it in quotes: "{show(value)}"')  # noqa: TRY004 - for pydantic
+
+
+def is_name(value: str) -> bool:
+    """Whether it may be the name of a room or an agent, and of a folder."""
+    return _NAME.fullmatch(value) is not None
+
+
+def split_url(value: object) -> SplitResult | None:
+    """The parts of a usable http(s) address; None if it is none."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable and not (parts.query or parts.fragment) else None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether what is sent there never leaves this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _url(value: object) -> object:
+    parts = split_url(value)
+    if parts is None:
+        raise ValueError(f'{show(value)} is not a web address; write for example "https://matrix.example.org"')
+    if "@" in parts.netloc:
+        raise ValueError("the address must not contain a user name or a password; remove the part before the @")
+    return parts.geturl().rstrip("/")
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    meant = "false" if str(value).lower() in {"no", "off", "n", "0"} else "true"
+    raise ValueError(f"{show(value)} is not true or false; write {meant}")
+
+
+def _user(value: object) -> object:
+    if isinstance(value, str) and "*" in value:
+        raise ValueError(f"{show(value)} has a * in it; only exact user ids are accepted, list each person")
+    if not (isinstance(value, str) and _USER.fullmatch(value) and len(value) <= _MOST_ID):
+        raise ValueError(f'{show(value)} is not a Matrix user id; write for example "@you:localhost"')
+    return value
+
+
+def _is_room(value: str) -> bool:
+    return bool(_ROOM.fullmatch(value)) and value.isprintable() and len(value.encode()) <= _MOST_ID
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(f"{show(value)} is not a list; put it in brackets: [{show(value)}]")  # noqa: TRY004
+    if not isinstance(value, list):
+        raise ValueError(f"{show(value)} is not a list; write [] or one item per line, each after a dash")  # noqa: TRY004
+    return tuple(value)
+
+
+def _env_name(value: object) -> object:
+    name = str(value)
+    if not _ENV_NAME.fullmatch(name):
+        raise ValueError("this is not the name of an environment variable; use letters, digits and _")
+    if name.upper().startswith(_ENV_OURS) or name == "HOME":
+        raise ValueError("aiagentchat sets this variable itself; remove it")
+    return value
+
+
+def _env_value(value: object) -> object:
+    require_text(value)
+    if not isinstance(value, str) or not set(value).isdisjoint("\0") or not is_unicode(value):
+        raise ValueError(f'{show(value)} is not the text of an environment variable; write for example "yes"')
+    return value
+
+
+def is_unicode(value: str) -> bool:
+    """Whether it can be written as UTF-8 (YAML's escapes can make halves of characters)."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+LISTED = BeforeValidator(_listed)
+
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
+Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
+User: TypeAlias = Annotated[UserId, BeforeValidator(_user)]
+Users: TypeAlias = Annotated[tuple[User, ...], LISTED]
+RoomRef: TypeAlias = Annotated[str, text("a room id or alias", "!abc:localhost", _is_room)]
+Name: TypeAlias = Annotated[str, text("a short name of a-z, 0-9, _ and -", "backend", is_name)]
+Folder: TypeAlias = Annotated[str, text("a folder", "./rooms")]
+Model: TypeAlias = Annotated[str, text("the name of a model", "sonnet")]
+Mode: TypeAlias = Annotated[str, one_of(*PERMISSION_MODES)]
+Rules: TypeAlias = Annotated[tuple[Annotated[str, text("a permission rule", "Bash(git status)")], ...], LISTED]
+Env: TypeAlias = dict[Annotated[str, BeforeValidator(_env_name)], Annotated[str, BeforeValidator(_env_value)]]

@@ -1,0 +1,106 @@
+"""config.yaml → `Settings`, or a `ConfigError` that says everything that is wrong with it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiagentchat.config.document import parse, read_text
+from aiagentchat.config.fields import BYPASS, is_loopback
+from aiagentchat.config.leaks import refuse_secrets
+from aiagentchat.config.limits import Limits, computed, measure
+from aiagentchat.config.problems import Loc, Problems, show
+from aiagentchat.config.rooms import bypass_refused, merge
+from aiagentchat.config.schema import Agent, File
+from aiagentchat.config.settings import Settings
+from aiagentchat.config.validate import validate
+from aiagentchat.config.workspaces import real, root_problem, workspace_problems
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read and check the file at `path`. `environ` is asked for HOME only, for paths that begin with `~`.
+
+    Nothing is created or changed. Raises `ConfigError` with every problem at once.
+    """
+    document = parse(read_text(path))
+    problems = Problems(str(path), document.line_of)
+    for loc, sentence, line in document.wrong:
+        problems.add(loc, sentence, line)
+    refuse_secrets(document, problems)
+    if document.broken:
+        problems.add_line(*document.broken)
+        problems.raise_if_any()
+    file = validate(document.data, problems)
+    settings = _settings(path, file, _Paths(path, environ, problems), problems)
+    _check(settings, problems)
+    problems.raise_if_any()
+    return settings
+
+
+class _Paths:
+    """Makes paths absolute: `~` is HOME, everything else starts at the folder of the file."""
+
+    def __init__(self, file: Path, environ: Mapping[str, str], problems: Problems) -> None:
+        self._folder = real(file).parent
+        self._home = environ.get("HOME", "")
+        self._problems = problems
+
+    def absolute(self, loc: Loc, text: str) -> Path:
+        if text.startswith("~"):
+            tail = text.removeprefix("~")
+            if not self._home.startswith("/") or (tail and not tail.startswith("/")):
+                self._problems.add(loc, f"{show(text)} cannot be looked up; write the whole path, beginning with /")
+            text = self._home + tail
+        # Without this, `..` behind a symbolic link would lead somewhere else than it reads.
+        return Path(os.path.normpath(self._folder / text))
+
+
+def _settings(path: Path, file: File, paths: _Paths, problems: Problems) -> Settings:
+    limits = computed(measure())
+    said = Limits(
+        limits.max_parallel_turns if file.max_parallel_turns is None else file.max_parallel_turns,
+        limits.max_warm if file.max_warm is None else file.max_warm,
+    )
+    workspaces = [
+        None if room.workspace is None else paths.absolute(("rooms", number, "workspace"), room.workspace)
+        for number, room in enumerate(file.rooms)
+    ]
+    return Settings(
+        file=real(path),
+        matrix=file.matrix,
+        data_dir=paths.absolute(("data_dir",), file.data_dir),
+        workspaces=paths.absolute(("workspaces",), file.workspaces),
+        rooms=merge(file, workspaces, problems),
+        agents={name: _with_binary(name, agent, paths) for name, agent in file.agents.items()},
+        max_parallel_turns=said.max_parallel_turns,
+        max_warm=said.max_warm,
+        warm_ttl=file.warm_ttl,
+        approval_timeout=file.approval_timeout,
+        max_queue=file.max_queue,
+        sync_timeout=file.sync_timeout,
+        computed=frozenset(name for name in Limits._fields if getattr(file, name) is None),
+    )
+
+
+def _with_binary(name: str, agent: Agent, paths: _Paths) -> Agent:
+    """A name is looked up in PATH later; anything with a slash is a path."""
+    if "/" not in agent.binary:
+        return agent
+    return agent.model_copy(update={"binary": str(paths.absolute(("agents", name, "binary"), agent.binary))})
+
+
+def _check(settings: Settings, problems: Problems) -> None:
+    """The rules that need more than one key."""
+    matrix = settings.matrix
+    if matrix.homeserver.startswith("http:") and not (is_loopback(matrix.homeserver) or matrix.allow_http):
+        problems.add(
+            ("matrix", "homeserver"),
+            f"{show(matrix.homeserver)} would send the password and every message in the clear; write https://…, "
+            "or add allow_http: true to matrix if the way there is private",
+        )
+    for name, agent in settings.agents.items():
+        if agent.permission_mode == BYPASS and not agent.i_know_bypass_is_dangerous:
+            problems.add(("agents", name, "permission_mode"), bypass_refused(name))
+    if sentence := root_problem(settings):
+        problems.add(("workspaces",), sentence)
+    for number, sentence in workspace_problems(settings, {}):
+        problems.add(("rooms", number, "workspace"), sentence)

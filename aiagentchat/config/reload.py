@@ -1,0 +1,18 @@
+"""What may change while the daemon runs, and what needs a restart."""
+
+from aiagentchat.config.problems import show
+from aiagentchat.config.schema import Matrix
+from aiagentchat.config.settings import Settings
+
+_WHOLE_PATH = 4096
+
+
+def compare(old: Settings, new: Settings) -> list[str]:
+    """One sentence for each change that needs a restart. Empty: `new` can be applied."""
+    changes = [(f"matrix.{key}", getattr(old.matrix, key), getattr(new.matrix, key)) for key in Matrix.model_fields]
+    changes.append(("data_dir", str(old.data_dir), str(new.data_dir)))
+    return [
+        f"{key}: the change from {show(before, _WHOLE_PATH)} to {show(after, _WHOLE_PATH)} needs a restart"
+        for key, before, after in changes
+        if before != after
+    ]

@@ -1,0 +1,123 @@
+"""The `rooms:` of the file → `RoomSettings`: what a room says, then the defaults, then its agent."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from aiagentchat.config.fields import BYPASS
+from aiagentchat.config.problems import Loc, Problems, show, suggest
+from aiagentchat.config.schema import Agent, File, Room
+from aiagentchat.config.settings import RoomSettings
+from aiagentchat.core.ids import RoomId
+
+T = TypeVar("T")
+
+_TIMEOUT = 300
+_AGENT = "claude"
+_LONGEST_NAME = 48
+
+
+def merge(file: File, workspaces: list[Path | None], problems: Problems) -> tuple[RoomSettings, ...]:
+    """Every room with everything merged in. `workspaces` are the rooms' own, absolute."""
+    _check_agent(file, ("defaults", "agent"), file.defaults.agent, problems)
+    rooms = tuple(_merge_one(file, number, workspace, problems) for number, workspace in enumerate(workspaces))
+    _check_unique(file, rooms, problems)
+    return rooms
+
+
+def derived_name(room_id: str) -> str:
+    """A name for a room that was given none: readable for an alias, unique for an id."""
+    local = room_id[1:].partition(":")[0]
+    plain = re.sub(r"[^a-z0-9_-]+", "-", local.lower())[:_LONGEST_NAME].strip("-_")
+    if room_id.startswith("#") and plain:
+        return plain
+    # Room ids differ in case, folders should not.
+    digest = hashlib.sha256(room_id.encode()).hexdigest()[:8]
+    return f"{plain or 'room'}-{digest}"
+
+
+def _merge_one(file: File, number: int, workspace: Path | None, problems: Problems) -> RoomSettings:
+    room, defaults = file.rooms[number], file.defaults
+    loc: Loc = ("rooms", number)
+    _check_agent(file, (*loc, "agent"), room.agent, problems)
+    agent_name = _first(room.agent, defaults.agent, otherwise=_AGENT)
+    if not (room.agent or defaults.agent):
+        _check_agent(file, loc, agent_name, problems)
+    agent = file.agents.get(agent_name) or Agent()
+    _check_bypass(file, number, agent_name, problems)
+    return RoomSettings(
+        id=RoomId(room.id),
+        name=room.name or derived_name(room.id),
+        workspace=workspace,
+        workspace_outside=room.workspace_outside,
+        users=frozenset(_first(room.users, defaults.users, otherwise=())),
+        admins=frozenset(_first(room.admins, defaults.admins, otherwise=())),
+        viewers=frozenset(_first(room.viewers, defaults.viewers, otherwise=())),
+        timeout=_first(room.timeout, defaults.timeout, otherwise=_TIMEOUT),
+        agent=agent_name,
+        model=room.model or defaults.model or agent.model,
+        permission_mode=_first(room.permission_mode, defaults.permission_mode, otherwise=agent.permission_mode),
+        # Rules add up, so that a room cannot lose a `deny` by having one of its own.
+        allow=_joined(agent.allow, defaults.allow, room.allow),
+        deny=_joined(agent.deny, defaults.deny, room.deny),
+        env=tuple(sorted({**(defaults.env or {}), **(room.env or {})}.items())),
+        mention_only=_first(room.mention_only, defaults.mention_only, otherwise=False),
+        project_instructions=_first(room.project_instructions, defaults.project_instructions, otherwise=True),
+        source=problems.where(loc),
+    )
+
+
+def _check_agent(file: File, loc: Loc, name: str | None, problems: Problems) -> None:
+    if name is None or name in file.agents or problems.has(("agents", name)):
+        return
+    problems.add(loc, f"no agent is called {show(name)}{suggest(name, file.agents)}")
+
+
+def _check_bypass(file: File, number: int, agent_name: str, problems: Problems) -> None:
+    """Whoever says it, a room gets bypassPermissions only from an agent that admits to it."""
+    room = file.rooms[number]
+    mode = room.permission_mode or file.defaults.permission_mode
+    agent = file.agents.get(agent_name)
+    if mode != BYPASS or agent is None or agent.i_know_bypass_is_dangerous:
+        return
+    owner: Loc = ("rooms", number) if room.permission_mode else ("defaults",)
+    problems.add((*owner, "permission_mode"), bypass_refused(agent_name))
+
+
+def bypass_refused(agent_name: str) -> str:
+    """Why bypassPermissions is not accepted."""
+    return (
+        f'"{BYPASS}" lets the agent do anything unasked; write another mode, '
+        f"or add i_know_bypass_is_dangerous: true to agents.{agent_name}"
+    )
+
+
+def _check_unique(file: File, rooms: Iterable[RoomSettings], problems: Problems) -> None:
+    ids: dict[str, int] = {}
+    names: dict[str, int] = {}
+    for number, room in enumerate(rooms):
+        same_id = ids.setdefault(room.id, number)
+        if same_id != number:
+            problems.add(("rooms", number, "id"), f"{show(room.id)} is also rooms[{same_id}]; remove one of the two")
+            continue
+        same_name = names.setdefault(room.name, number)
+        if same_name != number:
+            key = "name" if _has_name(file.rooms[number]) else "id"
+            problems.add(
+                ("rooms", number, key),
+                f"the name {show(room.name)} is also that of rooms[{same_name}]; give this room another name",
+            )
+
+
+def _has_name(room: Room) -> bool:
+    return room.name is not None
+
+
+def _first(*said: T | None, otherwise: T) -> T:
+    return next((value for value in said if value is not None), otherwise)
+
+
+def _joined(*rules: tuple[str, ...] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rule for some in rules for rule in some or ()))

@@ -1,0 +1,108 @@
+"""Every key that config.yaml may have. `docs/reference/config.md` explains them; a test holds the two together."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aiagentchat.config.fields import (
+    DAY,
+    LISTED,
+    WEEK,
+    Env,
+    Flag,
+    Folder,
+    Mode,
+    Model,
+    Name,
+    RoomRef,
+    Rules,
+    Url,
+    User,
+    Users,
+    one_of,
+    text,
+    whole,
+)
+
+_SECONDS = "a whole number of seconds"
+
+
+class Section(BaseModel):
+    """A group of keys: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Matrix(Section):
+    """The account that this daemon is. A change needs a restart."""
+
+    homeserver: Url
+    user_id: User
+    device_name: Annotated[str, text("the name of a device", "aiagentchat")] = "aiagentchat"
+    allow_http: Flag = False
+    """Accept a homeserver that is neither on this machine nor behind https."""
+
+
+class Shared(Section):
+    """What `defaults` says for every room, and a room may say otherwise. None: not said here."""
+
+    users: Users | None = None
+    admins: Users | None = None
+    viewers: Users | None = None
+    timeout: Annotated[int, whole(_SECONDS, example=300, least=1, most=WEEK)] | None = None
+    """Seconds that a turn may take; waiting for an approval does not count."""
+    agent: Name | None = None
+    model: Model | None = None
+    permission_mode: Mode | None = None
+    env: Env | None = None
+    mention_only: Flag | None = None
+    project_instructions: Flag | None = None
+    allow: Rules | None = None
+    deny: Rules | None = None
+
+
+class Defaults(Shared):
+    """What holds for every room that does not say otherwise."""
+
+
+class Room(Shared):
+    """A room that is answered."""
+
+    id: RoomRef
+    name: Name | None = None
+    workspace: Folder | None = None
+    workspace_outside: Flag = False
+
+
+class Agent(Section):
+    """A program that answers."""
+
+    type: Annotated[str, one_of("claude-code")] = "claude-code"
+    binary: Annotated[str, text("the name or the path of a program", "claude")] = "claude"
+    model: Model | None = None
+    permission_mode: Mode = "default"
+    allow: Rules = ()
+    deny: Rules = ()
+    i_know_bypass_is_dangerous: Flag = False
+    """Without it, `bypassPermissions` is refused for this agent and every room that uses it."""
+
+
+class File(Section):
+    """The whole file."""
+
+    matrix: Matrix
+    data_dir: Folder = "./data"
+    workspaces: Folder = "./rooms"
+    defaults: Defaults = Defaults()
+    rooms: Annotated[tuple[Room, ...], LISTED] = ()
+    agents: dict[Name, Agent] = Field(default_factory=lambda: {"claude": Agent()})
+    max_parallel_turns: Annotated[int, whole("a whole number", example=4, least=1, most=256)] | None = None
+    max_warm: Annotated[int, whole("a whole number", example=4, least=0, most=256)] | None = None
+    warm_ttl: Annotated[int, whole(_SECONDS, example=300, least=0, most=DAY)] = 300
+    approval_timeout: Annotated[int, whole(_SECONDS, example=3600, least=1, most=WEEK)] = 3600
+    max_queue: Annotated[int, whole("a whole number", example=20, least=1, most=1000)] = 20
+    sync_timeout: Annotated[int, whole(_SECONDS, example=30, least=1, most=120)] = 30
+
+
+MAY_BE_NULL = frozenset({("max_parallel_turns",), ("max_warm",)})
+"""Keys for which `null` says something: "compute it"."""

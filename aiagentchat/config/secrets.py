@@ -1,0 +1,164 @@
+"""Secrets: from the environment or from files, never from config.yaml, and never printed."""
+
+import hmac
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from aiagentchat.config.fields import split_url
+from aiagentchat.config.problems import printable
+from aiagentchat.core.errors import ConfigError
+
+_MOST_BYTES = 64 * 1024
+_BASE_URL = "ANTHROPIC_BASE_URL"
+
+VARIABLES: Mapping[str, str] = {
+    "MATRIX_ACCESS_TOKEN": "matrix_access_token",
+    "MATRIX_PASSWORD": "matrix_password",
+    "ANTHROPIC_API_KEY": "anthropic_api_key",
+    "ANTHROPIC_AUTH_TOKEN": "anthropic_auth_token",
+    "CLAUDE_CODE_OAUTH_TOKEN": "claude_code_oauth_token",
+}
+"""Each secret's variable, and its field in `Secrets`. Each may be given as NAME or as NAME_FILE."""
+
+
+class Secret:
+    """A value that prints as `(hidden)` wherever it is printed by mistake."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value. Hand it on at once; never keep it in a variable that may be logged."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not copied or written anywhere")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What was found. None: not given."""
+
+    matrix_access_token: Secret | None = None
+    """Used instead of the password when both are there."""
+    matrix_password: Secret | None = None
+    anthropic_api_key: Secret | None = None
+    anthropic_auth_token: Secret | None = None
+    claude_code_oauth_token: Secret | None = None
+    anthropic_base_url: str | None = None
+    """Where the model is asked; not a secret."""
+    found: tuple[str, ...] = ()
+    """The variables that they came from."""
+
+
+def load_secrets(environ: Mapping[str, str]) -> Secrets:
+    """Read every secret that is given. An empty variable counts as not given.
+
+    Raises `ConfigError` with every problem at once; no problem contains a secret.
+    """
+    problems: list[str] = []
+    found: list[str] = []
+    values: dict[str, Secret] = {}
+    for name, attribute in VARIABLES.items():
+        try:
+            source, value = _one(name, environ)
+        except _NotUsableError as error:
+            problems.append(printable(str(error)))
+            continue
+        if value:
+            found.append(source)
+            values[attribute] = Secret(value)
+    url = environ.get(_BASE_URL, "").strip()
+    parts = split_url(url)
+    if url and (parts is None or "@" in parts.netloc):
+        problems.append(
+            f"{_BASE_URL}: this is not a web address without user name; write for example https://api.anthropic.com"
+        )
+    if problems:
+        raise ConfigError(problems)
+    return Secrets(**values, anthropic_base_url=url or None, found=tuple(found))
+
+
+def missing_matrix_login(secrets: Secrets) -> str | None:
+    """What to do when nothing was given to log in to Matrix with; None when something was."""
+    if secrets.matrix_access_token or secrets.matrix_password:
+        return None
+    return (
+        "There is no login for Matrix: set MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD, "
+        "or one of them with _FILE at its end and the name of a file."
+    )
+
+
+def missing_model_key(secrets: Secrets) -> str | None:
+    """What to do when no key for the model was given; None when one was."""
+    if secrets.anthropic_api_key or secrets.anthropic_auth_token or secrets.claude_code_oauth_token:
+        return None
+    return (
+        "There is no key for the model: set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN, "
+        "or one of them with _FILE at its end and the name of a file."
+    )
+
+
+class _NotUsableError(Exception):
+    """A secret was given in a way that cannot be used."""
+
+
+def _one(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that the secret came from, and the secret; empty when it was not given."""
+    direct, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
+    if direct and file:
+        raise _NotUsableError(f"{name} and {name}_FILE are both set; keep one of them")
+    if not file:
+        return name, _checked(name, direct)
+    return f"{name}_FILE", _checked(f"{name}_FILE: {file}", _content(f"{name}_FILE", file))
+
+
+def _content(variable: str, file: str) -> str:
+    try:
+        # Not blocking, so that a pipe in its place cannot hold up the start.
+        descriptor = os.open(Path(file), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _check_mode(variable, file, os.fstat(descriptor).st_mode)
+            content = os.read(descriptor, _MOST_BYTES + 1)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable file name"
+        raise _NotUsableError(f"{variable}: {file}: the file cannot be read: {reason}") from None
+    if len(content) > _MOST_BYTES:
+        raise _NotUsableError(f"{variable}: {file}: the file is too large to be a secret")
+    text = content.decode("utf-8", "replace").strip()
+    if not text:
+        raise _NotUsableError(f"{variable}: {file}: the file is empty; write the secret into it")
+    return text
+
+
+def _check_mode(variable: str, file: str, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise _NotUsableError(f"{variable}: {file}: this is a folder; name the file in it")
+    if not stat.S_ISREG(mode):
+        raise _NotUsableError(f"{variable}: {file}: this is not a file")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _NotUsableError(f"{variable}: {file}: other users can read this file; run: chmod 600 {file}")
+
+
+def _checked(where: str, value: str) -> str:
+    """A secret ends up in an HTTP header, where a line break would be an attack."""
+    if not value.isprintable() or "\ufffd" in value:
+        raise _NotUsableError(f"{where}: the secret must be one line of text; it has line breaks or other characters")
+    return value

@@ -1,0 +1,130 @@
+"""What config.yaml says, complete: defaults merged in, paths absolute, limits computed. Holds no secret."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiagentchat.config.schema import Agent, Matrix
+from aiagentchat.core.errors import ConfigError
+from aiagentchat.core.ids import RoomId, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSettings:
+    """One room, with the defaults and its agent's settings merged in."""
+
+    id: RoomId
+    """Until `Settings.with_resolved` this may be an alias (`#…`)."""
+    name: str
+    """Short and fit for a folder; see `slug_wish`."""
+    workspace: Path | None = None
+    """None: the folder in `workspaces` that is named by the room's slug."""
+    workspace_outside: bool = False
+    users: frozenset[UserId] = frozenset()
+    admins: frozenset[UserId] = frozenset()
+    viewers: frozenset[UserId] = frozenset()
+    timeout: int = 300
+    agent: str = "claude"
+    model: str | None = None
+    permission_mode: str = "default"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    mention_only: bool = False
+    project_instructions: bool = True
+    source: str = field(default="", compare=False)
+    """File, line and key of the room, for problems that are found later."""
+
+
+def slug_wish(room: RoomSettings) -> str:
+    """The folder name that the room would like. The store fixes one at the room's first start."""
+    return room.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that the operator decided."""
+
+    file: Path
+    matrix: Matrix
+    data_dir: Path
+    workspaces: Path
+    rooms: tuple[RoomSettings, ...]
+    agents: Mapping[str, Agent]
+    max_parallel_turns: int
+    max_warm: int
+    warm_ttl: int
+    approval_timeout: int
+    max_queue: int
+    sync_timeout: int
+    computed: frozenset[str] = frozenset()
+    """Keys whose value was computed from the machine."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Aliases that nobody has resolved yet."""
+        return tuple(room.id for room in self.rooms if room.id.startswith("#"))
+
+    def room(self, room_id: RoomId) -> RoomSettings | None:
+        """The settings of this room; None when it is not configured."""
+        return next((room for room in self.rooms if room.id == room_id), None)
+
+    def workspace_of(self, room: RoomSettings, slug: str) -> Path:
+        """The working directory of `room`, whose slug is `slug`."""
+        return room.workspace or self.workspaces / slug
+
+    def with_resolved(self, ids: Mapping[str, RoomId]) -> "Settings":
+        """The same with aliases replaced. An alias that `ids` does not have stays.
+
+        Raises `ConfigError` when two entries turn out to be one room.
+        """
+        rooms = tuple(dataclasses.replace(room, id=ids.get(room.id, room.id)) for room in self.rooms)
+        first: dict[RoomId, RoomSettings] = {}
+        problems = []
+        for before, room in zip(self.rooms, rooms, strict=True):
+            same = first.setdefault(room.id, room)
+            if same is not room:
+                problems.append(
+                    f"{room.source}.id: {before.id} is the same room ({room.id}) as {same.name}; remove one of the two"
+                )
+        if problems:
+            raise ConfigError(problems)
+        return dataclasses.replace(self, rooms=rooms)
+
+    def effective(self) -> dict[str, Any]:
+        """What is in force, as plain values, for printing. Values of `env` may be private: names only."""
+        return {
+            "matrix": self.matrix.model_dump(),
+            "data_dir": str(self.data_dir),
+            "workspaces": str(self.workspaces),
+            "max_parallel_turns": self.max_parallel_turns,
+            "max_warm": self.max_warm,
+            "warm_ttl": self.warm_ttl,
+            "approval_timeout": self.approval_timeout,
+            "max_queue": self.max_queue,
+            "sync_timeout": self.sync_timeout,
+            "agents": {name: agent.model_dump(mode="json") for name, agent in self.agents.items()},
+            "rooms": [_effective(self, room) for room in self.rooms],
+        }
+
+
+def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
+    return {
+        "id": str(room.id),
+        "name": room.name,
+        "workspace": str(settings.workspace_of(room, slug_wish(room))),
+        "users": sorted(room.users),
+        "admins": sorted(room.admins),
+        "viewers": sorted(room.viewers),
+        "timeout": room.timeout,
+        "agent": room.agent,
+        "model": room.model,
+        "permission_mode": room.permission_mode,
+        "allow": list(room.allow),
+        "deny": list(room.deny),
+        "env": [name for name, _ in room.env],
+        "mention_only": room.mention_only,
+        "project_instructions": room.project_instructions,
+    }

@@ -1,0 +1,106 @@
+"""Where rooms may work: in folders of their own, away from the daemon's data and from config.yaml.
+
+Folders are compared by where they really lie, so that a symbolic link further up hides nothing.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
+from aiagentchat.core.errors import ConfigError
+from aiagentchat.core.ids import RoomId
+
+
+class _Place(NamedTuple):
+    number: int
+    room: RoomSettings
+    path: Path
+    real: Path
+
+
+def check_folders(settings: Settings, slugs: Mapping[RoomId, str]) -> None:
+    """Raise `ConfigError` unless the workspaces are acceptable with the slugs that the store has fixed."""
+    problems = [
+        f"{settings.rooms[number].source}.workspace: {sentence}"
+        for number, sentence in workspace_problems(settings, slugs)
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def root_problem(settings: Settings) -> str | None:
+    """What is wrong with `workspaces` as a whole."""
+    root, data = real(settings.workspaces), real(settings.data_dir)
+    if _touch(root, data):
+        return f"{settings.workspaces} and data_dir ({settings.data_dir}) overlap; give each its own folder"
+    return _not_a_folder(settings.workspaces)
+
+
+def workspace_problems(settings: Settings, slugs: Mapping[RoomId, str]) -> Iterator[tuple[int, str]]:
+    """The number of a room in `settings.rooms`, and what is wrong with its workspace."""
+    places = [
+        _Place(number, room, path, real(path))
+        for number, room in enumerate(settings.rooms)
+        for path in [settings.workspace_of(room, slugs.get(room.id) or slug_wish(room))]
+    ]
+    for place in places:
+        sentence = _alone(settings, place)
+        if sentence:
+            yield place.number, sentence
+    for first, second in combinations(places, 2):
+        by_name = first.room.workspace is None and second.room.workspace is None  # names differ, or that was said
+        if not by_name and _touch(first.real, second.real):
+            yield second.number, _together(first, second)
+
+
+def _alone(settings: Settings, place: _Place) -> str | None:
+    path = place.path
+    if link := _link(path, settings.workspaces):
+        return f"{link} is a symbolic link; write the folder that it points to, or make it a real one"
+    if place.room.workspace is not None and _touch(place.real, real(settings.data_dir)):
+        return f"{path} and data_dir ({settings.data_dir}) overlap; choose a folder apart from it"
+    if real(settings.file).is_relative_to(place.real):
+        return f"{path} holds {settings.file.name}, which the agent could then change; choose another folder"
+    root = real(settings.workspaces)
+    if root.is_relative_to(place.real):
+        return f"{path} holds the workspaces of all rooms ({settings.workspaces}); choose a folder in it"
+    if not place.real.is_relative_to(root) and not place.room.workspace_outside:
+        return (
+            f"{path} is outside of workspaces ({settings.workspaces}); "
+            "if that is intended, add workspace_outside: true to this room"
+        )
+    return _not_a_folder(path)
+
+
+def _together(first: _Place, second: _Place) -> str:
+    other = f"of rooms[{first.number}] ({first.room.name})"
+    if first.real == second.real:
+        return f"{second.path} is also the workspace {other}; give each room a folder of its own"
+    return f"{second.path} overlaps {first.path}, the workspace {other}; give each room a folder of its own"
+
+
+def _link(path: Path, root: Path) -> Path | None:
+    """The first symbolic link on the way from `root` down to `path`; outside of it only `path` itself counts."""
+    steps = [path]
+    if path.is_relative_to(root):
+        steps = [step for step in (*reversed(path.parents), path) if step != root and step.is_relative_to(root)]
+    return next((step for step in steps if os.path.islink(step)), None)  # noqa: PTH114 - this one never raises
+
+
+def _not_a_folder(path: Path) -> str | None:
+    # os.path, because these answer False where pathlib raises: a name that is too long, a parent we may not read
+    if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
+        return f"{path} is not a folder; choose another one"
+    return None
+
+
+def real(path: Path) -> Path:
+    """Where `path` really lies, as far as it exists."""
+    return Path(os.path.realpath(path))
+
+
+def _touch(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)

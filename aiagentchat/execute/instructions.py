@@ -1,0 +1,45 @@
+"""What the agent is told about where and who it is. It joins the system prompt, next to the project's own CLAUDE.md."""
+
+import os
+import stat
+from pathlib import Path
+
+from aiagentchat.config.settings import RoomSettings
+
+PROJECT_FILE = "CLAUDE.md"
+MAX_PROJECT_BYTES = 32 * 1024
+"""More of a CLAUDE.md than this is cut, and the agent is told so."""
+
+_ABOUT = """\
+You answer in the Matrix room "{name}" through aiagentchat. What you say is shown there while you write it, as \
+Markdown; people often read it on a phone, so be brief and lead with the result.
+Your working directory is this room's workspace. Messages come from: {people}.
+When a tool needs approval, a person in the room is asked; a denial comes with their reason. \
+To ask something, write the question as text and end your turn: the answer is the next message.
+Processes that you start are ended when your turn ends."""
+
+
+def instructions(room: RoomSettings, workspace: Path) -> str:
+    """The text for a room."""
+    people = ", ".join(sorted(room.users | room.admins)) or "the operator"
+    about = _ABOUT.format(name=room.name, people=people)
+    project = project_text(workspace) if room.project_instructions else ""
+    return f"{about}\n\nInstructions of the project, from its {PROJECT_FILE}:\n\n{project}" if project else about
+
+
+def project_text(workspace: Path) -> str:
+    """The workspace's CLAUDE.md, empty if there is none that is a plain file.
+
+    The workspace is the agent's: the file may be a link to a secret of the daemon, a pipe, or endless.
+    """
+    try:
+        descriptor = os.open(workspace / PROJECT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            return ""
+        text = file.read(MAX_PROJECT_BYTES + 1)
+    cut = f"\n\n(cut after {MAX_PROJECT_BYTES // 1024} KiB)" if len(text) > MAX_PROJECT_BYTES else ""
+    return text[:MAX_PROJECT_BYTES].decode("utf-8", "replace").replace("\0", "") + cut

@@ -1,0 +1,177 @@
+"""One room's executor: takes the room's commands in order, one turn after the other, and ends when there is none."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
+from aiagentchat.core.ids import RoomId, SessionId, new_session_id, txn_id
+from aiagentchat.core.parcels import REACTION, Parcel
+from aiagentchat.core.ports import Agent, Clock, RunSpec, Signals, Sink, Voice
+from aiagentchat.execute.instructions import instructions
+from aiagentchat.execute.places import Places
+from aiagentchat.execute.runs import Runs
+from aiagentchat.execute.turn import Ledgers, Limits, Outcome, Turn
+from aiagentchat.render import words
+from aiagentchat.render.message import message, reaction
+
+REACTIONS: Mapping[CommandState, str] = {
+    CommandState.DONE: "✅",
+    CommandState.FAILED: "❌",
+    CommandState.TIMED_OUT: "⏱️",
+    CommandState.CANCELLED: "🛑",
+    CommandState.INTERRUPTED: "⚠️",
+}
+"""What is put on the command when it ends."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What every room's executor needs."""
+
+    ledgers: Ledgers
+    runs: Runs
+    agents: Mapping[str, Agent]
+    places: Places
+    voice: Voice
+    signals: Signals
+    settings: Callable[[], Settings]
+    clock: Clock
+
+
+class RoomExecutor:
+    """Serial by construction: one of these per room at a time, and the database refuses a second running command."""
+
+    def __init__(self, room: RoomId, workshop: Workshop) -> None:
+        self.room = room
+        self.nudge = asyncio.Event()
+        """Set when something about this room may have changed: a stop, an answer to an approval."""
+        self._shop = workshop
+
+    async def run(self, *, others_wait: Callable[[], bool]) -> None:
+        """Until the queue is empty, or another room waits for the place."""
+        while (command := await self._shop.ledgers.commands.next_queued(self.room)) is not None:
+            with bound_contextvars(room=self.room, command=command.event):
+                await self._execute(command)
+            if others_wait():
+                return
+
+    async def _execute(self, command: Command) -> None:
+        shop = self._shop
+        # Committed before anything is run: after a crash it is reported, never run again by itself.
+        if not await shop.ledgers.commands.start(command.event, shop.clock.now_ms()):
+            return
+        log.info("turn.started", session=command.session)
+        sink = shop.voice.open(command)
+        shop.signals.typing(self.room, True)
+        try:
+            outcome = await self._turn(command, sink)
+        except AgentError as error:
+            log.warning("turn.not_started", error=str(error))
+            outcome = Outcome(state=CommandState.FAILED, words=error.human)
+        except Exception:
+            # One room's fault must not end the others; the room is told, the operator finds the traceback.
+            log.exception("turn.broken")
+            outcome = Outcome(state=CommandState.FAILED, words=words.BROKEN)
+        finally:
+            shop.signals.typing(self.room, False)
+        await self._finish(command, sink, outcome)
+        await shop.runs.give_back(self.room)
+
+    async def _turn(self, command: Command, sink: Sink) -> Outcome:
+        """One turn; a disagreement about the session is mended once each way."""
+        shop = self._shop
+        settings = shop.settings()
+        room = settings.room(self.room)
+        if room is None:
+            return Outcome(state=CommandState.FAILED, words=words.ROOM_NOT_CONFIGURED)
+        session = command.session
+        resume = await shop.ledgers.sessions.begun(session)
+        mended: set[type[Exception]] = set()
+        while True:
+            run = await shop.runs.take(shop.agents[room.agent], await self._spec(room, session, resume=resume))
+            turn = Turn(
+                command,
+                run,
+                sink,
+                ledgers=shop.ledgers,
+                clock=shop.clock,
+                limits=Limits(turn=room.timeout, approval=settings.approval_timeout),
+                nudge=self.nudge,
+            )
+            outcome = await turn.go()
+            if turn.lost is None or type(turn.lost) in mended:
+                return outcome
+            mended.add(type(turn.lost))
+            await shop.runs.drop(self.room)
+            session, resume = await self._mend(command, session, turn.lost)
+
+    async def _mend(
+        self, command: Command, session: SessionId, lost: SessionInUse | SessionNotFound
+    ) -> tuple[SessionId, bool]:
+        log.warning("session.mended", session=session, error=str(lost))
+        if isinstance(lost, SessionInUse):
+            await self._tell(command, "in use", words.session_resumed(session))
+            return session, True
+        fresh = new_session_id()
+        await self._shop.ledgers.sessions.replace(self.room, session, fresh)
+        await self._tell(command, "not found", words.session_replaced(session, fresh))
+        return fresh, False
+
+    async def _tell(self, command: Command, what: str, text: str) -> None:
+        parcel = Parcel(
+            txn=txn_id(command.event, "session", what),
+            room=self.room,
+            content=message(text, notice=True),
+            command=command.event,
+        )
+        await self._shop.ledgers.outbox.put([parcel], self._shop.clock.now_ms())
+
+    async def _spec(self, room: RoomSettings, session: SessionId, *, resume: bool) -> RunSpec:
+        place = await self._shop.places.of(room)
+        return RunSpec(
+            room=self.room,
+            session=session,
+            resume=resume,
+            workspace=str(place.workspace),
+            home=str(place.home),
+            instructions=instructions(room, place.workspace),
+            model=room.model,
+            permission_mode=room.permission_mode,
+            allow=room.allow,
+            deny=room.deny,
+            env=room.env,
+        )
+
+    async def _finish(self, command: Command, sink: Sink, outcome: Outcome) -> None:
+        record = outcome.record
+        footer = words.footer(
+            duration_ms=record.duration_ms,
+            cost_micro_usd=record.cost_micro_usd,
+            input_tokens=record.input_tokens,
+            output_tokens=record.output_tokens,
+            session=command.session,
+        )
+        parcels = [*sink.close(outcome.words, footer), mark(command, outcome.state)]
+        await self._shop.ledgers.commands.finish(
+            command.event, outcome.state, record, parcels, self._shop.clock.now_ms()
+        )
+        log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
+
+
+def mark(command: Command, state: CommandState) -> Parcel:
+    """The reaction that shows on a command how it ended."""
+    return Parcel(
+        txn=txn_id(command.event, "mark", state),
+        room=command.room,
+        type=REACTION,
+        content=reaction(command.event, REACTIONS[state]),
+        command=command.event,
+    )

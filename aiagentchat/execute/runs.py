@@ -1,0 +1,113 @@
+"""The agent's processes: at most one per room, kept warm for a while, and each with a parent.
+
+A warm run answers in a twentieth of the time of a cold one and costs some 200 MiB. So idle runs are ended after
+`warm_ttl`, and the longest idle ones earlier when there are more than `max_warm`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ports import Agent, AgentRun, Clock, RunSpec
+
+CLOSE_SECONDS = 16.0
+"""Longer than the whole stop ladder."""
+SHUTDOWN_SECONDS = 6.0
+"""How long all runs together may take to leave when the daemon ends; an obedient one takes a tenth of a second."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Kept:
+    """A run and what it may be used for."""
+
+    run: AgentRun
+    fingerprint: str
+    idle_since: float | None = None
+    """Monotonic seconds; None while a turn uses it."""
+
+
+class Runs:
+    """Hands out a run per room and takes it back."""
+
+    def __init__(self, *, clock: Clock, warm_ttl: float, max_warm: int) -> None:
+        self._clock = clock
+        self._kept: dict[RoomId, Kept] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.warm_ttl = warm_ttl
+        self.max_warm = max_warm
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """The life of all runs: on the way out every one is closed, whatever happened."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                yield
+            finally:
+                self._group = None
+                await self._close_all()
+
+    async def take(self, agent: Agent, spec: RunSpec) -> AgentRun:
+        """The room's warm run if it fits `spec`, else a new one. Raises AgentUnavailable."""
+        fingerprint = await agent.fingerprint(spec)
+        kept = self._kept.get(spec.room)
+        if kept is not None and kept.fingerprint == fingerprint and kept.run.alive:
+            kept.idle_since = None
+            return kept.run
+        if kept is not None:
+            await self.drop(spec.room)
+        run = await agent.open(spec)
+        assert self._group is not None, "runs are handed out only while open"
+        self._group.create_task(run.serve(), name=f"run of {spec.room}")
+        self._kept[spec.room] = Kept(run, fingerprint)
+        return run
+
+    async def give_back(self, room: RoomId) -> None:
+        """The turn is over: end what it left running, and keep the run if that could be proven."""
+        kept = self._kept.get(room)
+        if kept is None:
+            return
+        if not kept.run.alive or not await kept.run.settle():
+            await self.drop(room)
+            return
+        kept.idle_since = self._clock.monotonic()
+
+    async def drop(self, room: RoomId) -> None:
+        """End the room's run, if it has one."""
+        kept = self._kept.pop(room, None)
+        if kept is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await kept.run.close()
+
+    def is_warm(self, room: RoomId) -> bool:
+        """Whether the room has a living process."""
+        kept = self._kept.get(room)
+        return kept is not None and kept.run.alive
+
+    async def end_idle(self) -> float | None:
+        """End what has been idle for too long. Returns the seconds until there is more to do, None if never."""
+        now = self._clock.monotonic()
+        idle = sorted((kept.idle_since, room) for room, kept in self._kept.items() if kept.idle_since is not None)
+        surplus = max(0, len(idle) - self.max_warm)
+        for index, (since, room) in enumerate(idle):
+            if index < surplus or now - since >= self.warm_ttl:
+                log.info("run.idle_ended", room=room, idle_s=round(now - since, 1))
+                await self.drop(room)
+            else:
+                return since + self.warm_ttl - now
+        return None
+
+    async def _close_all(self) -> None:
+        # What is not gone by then is ended the hard way, when the group cancels the tasks that serve it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_SECONDS), asyncio.TaskGroup() as group:
+                for room in list(self._kept):
+                    group.create_task(self.drop(room), name=f"end run of {room}")

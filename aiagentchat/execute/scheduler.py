@@ -1,0 +1,52 @@
+"""A room is serial, rooms are parallel, the machine is finite."""
+
+import asyncio
+
+import structlog
+
+from aiagentchat.core.ids import RoomId
+from aiagentchat.execute.recovery import report_interrupted
+from aiagentchat.execute.room import RoomExecutor, Workshop
+
+LONGEST_NAP = 30.0
+"""Seconds after which the tables are looked at again, also when nobody rings."""
+
+log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """Starts an executor for each room that has work, at most `max_parallel` at once; the longest waiting go first."""
+
+    def __init__(self, workshop: Workshop, *, max_parallel: int) -> None:
+        self._shop = workshop
+        self._active: dict[RoomId, RoomExecutor] = {}
+        self._waiting = False
+        self.max_parallel = max_parallel
+
+    async def run(self) -> None:
+        """Serve until cancelled. Nothing of the agent is left running when this returns."""
+        commands = self._shop.ledgers.commands
+        await report_interrupted(commands, self._shop.clock)
+        async with self._shop.runs.open(), asyncio.TaskGroup() as group:
+            while True:
+                for executor in self._active.values():
+                    executor.nudge.set()
+                waiting = [room for room in await commands.rooms_with_work() if room not in self._active]
+                free = max(0, self.max_parallel - len(self._active))
+                for room in waiting[:free]:
+                    self._start(group, room)
+                self._waiting = len(waiting) > free
+                due = await self._shop.runs.end_idle()
+                await commands.bell.wait(LONGEST_NAP if due is None else min(LONGEST_NAP, max(due, 0.0)))
+
+    def _start(self, group: asyncio.TaskGroup, room: RoomId) -> None:
+        executor = RoomExecutor(room, self._shop)
+        self._active[room] = executor
+        group.create_task(self._serve(executor), name=f"room {room}")
+
+    async def _serve(self, executor: RoomExecutor) -> None:
+        try:
+            await executor.run(others_wait=lambda: self._waiting)
+        finally:
+            del self._active[executor.room]
+            self._shop.ledgers.commands.bell.ring()

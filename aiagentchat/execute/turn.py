@@ -1,0 +1,286 @@
+"""Runs one turn to its end, whatever the agent, the room and the clock do meanwhile.
+
+Three things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
+and the watch looks after stops, approvals and the clock. The watch decides early ends; the pump alone sees the end.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import structlog
+
+from aiagentchat.core.agent_events import (
+    AgentEvent,
+    ApiRetry,
+    ApprovalAsked,
+    ApprovalWithdrawn,
+    Ending,
+    Failure,
+    TextBlockEnded,
+    TextDelta,
+    TextRetracted,
+    ToolUsed,
+    TurnEnded,
+    TurnStarted,
+)
+from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
+from aiagentchat.core.ids import ApprovalId, message_uuid, txn_id
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports import AgentRun, Approvals, Clock, Commands, Outbox, Prompt, Sessions, Sink
+from aiagentchat.execute.deadlines import TurnClock
+from aiagentchat.render import words
+from aiagentchat.render.approval import approval_text
+from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.split import split
+from aiagentchat.render.tools import tool_line
+
+ASK_USER = "AskUserQuestion"
+"""The agent's own way to ask; denied until rooms can show choices."""
+LONGEST_NAP = 30.0
+"""The watch looks at least this often, also when nobody rings."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledgers:
+    """The tables that a turn reads and writes."""
+
+    commands: Commands
+    approvals: Approvals
+    sessions: Sessions
+    outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long things may take, in seconds."""
+
+    turn: float
+    approval: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn came out."""
+
+    state: CommandState
+    words: str = ""
+    """The sentence that the room reads about it; empty when the answer says it all."""
+    record: TurnRecord = field(default_factory=TurnRecord)
+
+
+class Turn:
+    """One use of a run, for one command."""
+
+    def __init__(
+        self,
+        command: Command,
+        run: AgentRun,
+        sink: Sink,
+        *,
+        ledgers: Ledgers,
+        clock: Clock,
+        limits: Limits,
+        nudge: asyncio.Event,
+    ) -> None:
+        self._command = command
+        self._run = run
+        self._sink = sink
+        self._ledgers = ledgers
+        self._clock = clock
+        self._approval_seconds = limits.approval
+        self._minutes = max(1, round(limits.approval / 60))
+        self._nudge = nudge
+        self._turn_clock = TurnClock(limits.turn, clock.monotonic())
+        self._waiting: dict[str, Approval] = {}
+        self._verdict: Outcome | None = None
+        self.lost: SessionInUse | SessionNotFound | None = None
+        """Set when the agent and we disagree about the session, before anything was run."""
+
+    async def go(self) -> Outcome:
+        """Run it. Never raises for what the agent or the room did."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
+                group.create_task(self._watch(), name=f"watch {self._command.event}"),
+            ]
+            ended = await self._pump()
+            for helper in helpers:
+                helper.cancel()
+        outcome = self._verdict or ended
+        elapsed = round(self._turn_clock.elapsed(self._clock.monotonic()) * 1000)
+        return Outcome(state=outcome.state, words=outcome.words, record=_timed(ended.record, elapsed))
+
+    async def _pump(self) -> Outcome:
+        prompt = Prompt(uuid=message_uuid(self._command.event), text=self._command.text)
+        try:
+            async with aclosing(self._run.turn(prompt)) as events:
+                async for event in events:
+                    if isinstance(event, TurnEnded):
+                        return self._ended(event)
+                    await self._take(event)
+        except (SessionInUse, SessionNotFound) as error:
+            self.lost = error
+            return Outcome(state=CommandState.FAILED, words=error.human)
+        except AgentError as error:
+            log.warning("turn.agent_failed", error=str(error))
+            return Outcome(state=CommandState.FAILED, words=error.human)
+        return Outcome(state=CommandState.FAILED, words=words.AGENT_DIED)
+
+    def _ended(self, event: TurnEnded) -> Outcome:
+        if event.ending is Ending.FAILED:
+            failure = event.failure or Failure.UNKNOWN
+            return Outcome(state=CommandState.FAILED, words=words.failed(failure), record=event.record)
+        if event.ending is Ending.INTERRUPTED:
+            return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
+        if self._sink.silent:
+            self._sink.add(event.text or words.NO_TEXT)
+            self._sink.block_ended()
+        return Outcome(state=CommandState.DONE, record=event.record)
+
+    async def _take(self, event: AgentEvent) -> None:
+        match event:
+            case TurnStarted(session):
+                await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
+            case ApprovalAsked():
+                await self._ask(event)
+            case ApprovalWithdrawn(request):
+                await self._withdrawn(request)
+            case ApiRetry(attempt, most, status):
+                log.warning("turn.api_retry", attempt=attempt, most=most, status=status)
+                if status == 401:
+                    # It would try for minutes with a key that the API has refused.
+                    self._end(Outcome(state=CommandState.FAILED, words=words.failed(Failure.AUTHENTICATION)))
+            case _:
+                self._say(event)
+
+    def _say(self, event: AgentEvent) -> None:
+        match event:
+            case TextDelta(text):
+                self._sink.add(text)
+            case TextBlockEnded():
+                self._sink.block_ended()
+            case TextRetracted():
+                self._sink.retract()
+            case ToolUsed(tool, used) if tool != ASK_USER:
+                self._sink.tool(tool_line(tool, used))
+            case _:
+                pass
+
+    async def _ask(self, event: ApprovalAsked) -> None:
+        if event.tool == ASK_USER:
+            await self._run.answer(event.request, allow=False, reason=words.ASK_IN_PLAIN_TEXT)
+            return
+        now = self._clock.now_ms()
+        approval = Approval(
+            id=ApprovalId(txn_id(self._command.event, "approval", event.request)),
+            room=self._command.room,
+            command=self._command.event,
+            tool=event.tool,
+            expires_at=now + round(self._approval_seconds * 1000),
+        )
+        self._waiting[event.request] = approval
+        self._turn_clock.pause(self._clock.monotonic())
+        text = approval_text(event.tool, event.input, minutes=self._minutes)
+        texts = [piece.text for piece in split(text, PAGE_BYTES)]
+        parcels = [*self._sink.break_off(), *self._question(approval, texts)]
+        await self._ledgers.approvals.ask(approval, parcels, now)
+        self._nudge.set()
+        log.info("approval.asked", approval=approval.id, tool=event.tool)
+
+    def _question(self, approval: Approval, texts: Sequence[str]) -> list[Parcel]:
+        """The pieces of a question; only the last one can be answered by a reaction."""
+        return [
+            Parcel(
+                txn=txn_id(approval.id, "question", str(index)),
+                room=approval.room,
+                content=message(text, notice=False, reply_to=self._command.event if index == 0 else None),
+                command=self._command.event,
+                approval=approval.id if index == len(texts) - 1 else None,
+            )
+            for index, text in enumerate(texts)
+        ]
+
+    async def _withdrawn(self, request: str) -> None:
+        approval = self._waiting.pop(request, None)
+        if approval is not None:
+            await self._ledgers.approvals.close(approval.id, ApprovalState.WITHDRAWN)
+            self._go_on()
+
+    async def _watch(self) -> None:
+        while True:
+            self._nudge.clear()
+            stopper = await self._ledgers.commands.stop_requested(self._command.event)
+            if stopper is not None:
+                self._end(Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper)))
+            for request, approval in list(self._waiting.items()):
+                await self._look_at(request, approval)
+            left = self._turn_clock.left(self._clock.monotonic())
+            if left == 0.0:
+                self._end(Outcome(state=CommandState.TIMED_OUT, words=words.timed_out(round(self._turn_clock.limit))))
+            if self._verdict is not None:
+                # Until the pump has seen the end: it cancels this task.
+                await self._run.stop()
+                left = None
+            await self._nap(left)
+
+    def _end(self, outcome: Outcome) -> None:
+        """The first reason stands; the watch acts on it."""
+        self._verdict = self._verdict or outcome
+        self._nudge.set()
+
+    async def _look_at(self, request: str, approval: Approval) -> None:
+        now = self._clock.now_ms()
+        if now >= approval.expires_at and await self._ledgers.approvals.close(approval.id, ApprovalState.EXPIRED):
+            await self._answer(request, allow=False, reason=words.NOT_ANSWERED)
+            await self._ledgers.outbox.put([self._notice(approval, words.approval_expired(self._minutes))], now)
+            return
+        current = await self._ledgers.approvals.get(approval.id)
+        if current is None or current.state is ApprovalState.OPEN:
+            return
+        log.info("approval.decided", approval=approval.id, state=current.state, by=current.decided_by)
+        allowed = current.state is ApprovalState.ALLOWED
+        await self._answer(request, allow=allowed, reason=words.denied_for_agent(current.decided_by, current.reason))
+
+    def _notice(self, approval: Approval, text: str) -> Parcel:
+        return Parcel(
+            txn=txn_id(approval.id, "expired"),
+            room=approval.room,
+            content=message(text, notice=True),
+            command=self._command.event,
+        )
+
+    async def _answer(self, request: str, *, allow: bool, reason: str) -> None:
+        del self._waiting[request]
+        await self._run.answer(request, allow=allow, reason=reason)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._waiting:
+            self._turn_clock.resume(self._clock.monotonic())
+
+    async def _nap(self, left: float | None) -> None:
+        """Until somebody rings, the clock runs out, or an approval expires."""
+        now = self._clock.now_ms()
+        waits = [LONGEST_NAP, *([left] if left is not None else [])]
+        waits += [max(0.0, (approval.expires_at - now) / 1000) for approval in self._waiting.values()]
+        try:
+            async with asyncio.timeout(min(waits)):
+                await self._nudge.wait()
+        except TimeoutError:
+            return
+
+
+def _timed(record: TurnRecord, milliseconds: int) -> TurnRecord:
+    """With our own measure of time: the agent's does not count the waiting for its start."""
+    return TurnRecord(
+        duration_ms=milliseconds,
+        cost_micro_usd=record.cost_micro_usd,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+    )

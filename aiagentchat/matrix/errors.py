@@ -1,0 +1,38 @@
+"""What nio and its transport say → our errors. The text of the server stays in the log."""
+
+import asyncio
+from typing import Any, NoReturn
+
+import aiohttp
+import nio
+
+from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
+
+TRANSPORT = (aiohttp.ClientError, asyncio.TimeoutError, TimeoutError, OSError)
+"""What a request can raise when there is no answer."""
+DEFAULT_RETRY_AFTER = 5.0
+"""Seconds to wait when a 429 does not say how long."""
+
+_TOKEN = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED"})
+_FOREVER = range(400, 500)
+
+
+def fail(what: str, response: Any) -> NoReturn:  # noqa: ANN401 - nio's responses have no common type that says so
+    """Raise the error that `response`, an answer to `what`, amounts to."""
+    raise error(what, response)
+
+
+def error(what: str, response: Any) -> MatrixError:  # noqa: ANN401
+    """The error that `response` amounts to."""
+    code = str(getattr(response, "status_code", "") or "")
+    transport = getattr(response, "transport_response", None)
+    status = int(getattr(transport, "status", 0) or 0)
+    text = f"{what}: {status or 'no status'} {code} {getattr(response, 'message', '')}".strip()
+    if status == 429 or code == "M_LIMIT_EXCEEDED":
+        wait = getattr(response, "retry_after_ms", None)
+        return RateLimited(text, retry_after=wait / 1000 if isinstance(wait, int | float) else DEFAULT_RETRY_AFTER)
+    if code in _TOKEN:
+        return LoginFailed(text)
+    if status in _FOREVER and isinstance(response, nio.ErrorResponse):
+        return Refused(text)
+    return Unreachable(text)

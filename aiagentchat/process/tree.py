@@ -1,0 +1,168 @@
+"""One supervised process tree: a command under the shim, with its pipes.
+
+When `gone` is set, every process that the command ever started has ended. That also holds after `kill -9` of this
+process: the shim sees its control pipe close.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from aiagentchat.process.lines import TooLong, lines
+
+SHIM = Path(__file__).with_name("shim.py")
+MAX_LINE_BYTES = 32 * 2**20
+"""The longest line that is handed on; tool results carry base64, so it is generous."""
+STDERR_LINES = 50
+"""How many lines of stderr are kept to explain an early end."""
+STDERR_LINE_BYTES = 4_096
+END_SECONDS = 5.0
+"""How long the kernel may take to end a killed tree before it is called stuck."""
+SWEEP_SECONDS = 3.0
+"""How long the shim may take for a sweep; its own limit is 2 s."""
+WRITE_SECONDS = 30.0
+"""How long the command may leave its stdin unread."""
+
+log = structlog.get_logger(__name__)
+
+
+class Tree:
+    """A running command and everything it starts. Use `start`, then `serve` it until it returns."""
+
+    def __init__(self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader) -> None:
+        self._process = process
+        self._control: int | None = control
+        self._status = status
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._swept: asyncio.Queue[bool] = asyncio.Queue()
+        self.gone = asyncio.Event()
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+
+    @classmethod
+    async def start(cls, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> "Tree":
+        """Start `command` under the shim. OSError if python or the folder is missing."""
+        control_read, control_write = os.pipe()
+        status_read, status_write = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-ISE", str(SHIM), str(control_read), str(status_write), "--", *command),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(control_read, status_write),
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(control_write)
+            os.close(status_read)
+            raise
+        finally:
+            os.close(control_read)
+            os.close(status_write)
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(status_read, "rb")
+        )
+        return cls(process, control_write, reader)
+
+    async def serve(self) -> None:
+        """Keep the tree until nothing of it is left. Cancelling this ends the tree first."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read_stderr(), name="tree stderr")
+                await self._read_status()
+        finally:
+            self.end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await self._read_status()
+            if not self.gone.is_set():
+                log.error("process.stuck", pid=self.pid)
+            else:
+                # Only now: closing the transport of a living shim would kill the shim and free the tree.
+                self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way
+
+    async def lines(self) -> AsyncIterator[bytes | TooLong]:
+        """The command's stdout."""
+        assert self._process.stdout is not None
+        async for line in lines(self._process.stdout, most=MAX_LINE_BYTES):
+            yield line
+
+    async def write(self, line: bytes) -> bool:
+        """Give the command a line. False if it no longer reads."""
+        assert self._process.stdin is not None
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                self._process.stdin.write(line + b"\n")
+                await self._process.stdin.drain()
+        except (ConnectionError, TimeoutError, RuntimeError):
+            return False
+        return True
+
+    def interrupt(self) -> None:
+        """SIGINT to the main process."""
+        self._order(b"i")
+
+    async def sweep(self) -> bool:
+        """End everything but the main process. False if that could not be proven."""
+        self._order(b"s")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SWEEP_SECONDS):
+                return await self._swept.get()
+        return False
+
+    def end(self) -> None:
+        """End the whole tree, at once. `gone` is set when it has."""
+        if self._control is not None:
+            os.close(self._control)
+            self._control = None
+
+    async def wait_gone(self, within: float) -> bool:
+        """Whether nothing of the tree is left, after at most `within` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.gone.wait()
+        return self.gone.is_set()
+
+    @property
+    def last_words(self) -> str:
+        """The end of stderr, for the log and for recognising why it did not start."""
+        return "\n".join(self._stderr)
+
+    def _order(self, byte: bytes) -> None:
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._control, byte)
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        async for line in lines(self._process.stderr, most=STDERR_LINE_BYTES):
+            if isinstance(line, bytes):
+                self._stderr.append(line.decode("utf-8", "replace"))
+
+    async def _read_status(self) -> None:
+        while line := await self._status.readline():
+            word, _, number = line.decode("ascii", "replace").strip().partition(" ")
+            match word:
+                case "started":
+                    self.pid = int(number)
+                case "swept":
+                    if int(number) > 0:
+                        log.info("process.swept", count=int(number))
+                    self._swept.put_nowait(int(number) >= 0)
+                case "exit":
+                    self.exit_code = int(number)
+                case "failed":
+                    self.exit_code = 127
+                case _:
+                    pass
+        self.gone.set()

@@ -1,0 +1,69 @@
+"""Markdown → the content of Matrix events. Numbers are integers, text is valid, `m.mentions` is always there."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.parcels import Content
+from aiagentchat.render.hygiene import clean, no_ping
+from aiagentchat.render.markdown import needs_html, to_html
+from aiagentchat.render.words import NOTHING
+
+MAX_CONTENT_BYTES = 60_000
+"""A homeserver refuses events over 65,536 bytes; ids, hashes and signatures take their part of that."""
+PAGE_BYTES = 8_000
+"""How much text goes into one message. An edit carries the text three times (twice as text, once as HTML), encryption
+makes it a third larger, and each of up to 60 edits is kept by the homeserver in full."""
+
+
+def message(
+    markdown: str, *, notice: bool, reply_to: EventId | None = None, mentions: Sequence[UserId] = ()
+) -> dict[str, Any]:
+    """The content of an `m.room.message`.
+
+    `body` is the Markdown itself, which reads well without any client's help. HTML comes along where it shows more and
+    the message, as an edit, stays within `MAX_CONTENT_BYTES`; text of up to `PAGE_BYTES` alone always does.
+    """
+    text = clean(markdown)
+    content: dict[str, Any] = {
+        "msgtype": "m.notice" if notice else "m.text",
+        "body": no_ping(text) if text.strip() else NOTHING,
+        "m.mentions": {"user_ids": list(dict.fromkeys(mentions))} if mentions else {},
+    }
+    if reply_to is not None:
+        content["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+    rendered = to_html(text)
+    formatted = {**content, "format": "org.matrix.custom.html", "formatted_body": rendered}
+    return formatted if needs_html(text, rendered) and fits(formatted) else content
+
+
+def edit(new_content: Content, target: EventId) -> dict[str, Any]:
+    """The content that replaces the text of `target` by `new_content`.
+
+    The fallback, for clients that do not know edits, is plain. An edit rings nobody, and it answers what the first
+    version answered: the specification wants no relation in the new content.
+    """
+    return {
+        "msgtype": new_content["msgtype"],
+        "body": f"* {new_content['body']}",
+        "m.mentions": {},
+        "m.new_content": {key: value for key, value in new_content.items() if key != "m.relates_to"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": target},
+    }
+
+
+def reaction(target: EventId, key: str) -> dict[str, Any]:
+    """The content of an `m.reaction`."""
+    return {"m.relates_to": {"rel_type": "m.annotation", "event_id": target, "key": key}}
+
+
+def content_size(content: Mapping[str, Any]) -> int:
+    """The bytes that `content` takes as canonical JSON."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    return len(text.encode("utf-8"))
+
+
+def fits(content: Content) -> bool:
+    """Whether a homeserver takes `content`, also as an edit of an earlier message."""
+    return content_size(edit(content, EventId("$" + "x" * 255))) <= MAX_CONTENT_BYTES

@@ -1,0 +1,337 @@
+"""Every sentence that a room can read.
+
+A sentence says what happened, what was and was not done, and what to do next. It is Markdown; what people typed
+(names, commands) goes into it as code, so that it cannot look like anything else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiagentchat.core.agent_events import Failure
+from aiagentchat.core.errors import AgentDied, AppError
+from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.render.fences import code_span
+from aiagentchat.render.hygiene import one_line, visible
+
+_NAME_LIMIT = 80
+_MICROS = 1_000_000
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+# ── numbers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def duration(milliseconds: int) -> str:
+    """How long something took: ``0.4 s``, ``12.3 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    if milliseconds < _MINUTE * 1000:
+        tenths = milliseconds // 100
+        return f"{tenths // 10}.{tenths % 10} s"
+    seconds = milliseconds // 1000
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min {seconds % _MINUTE:02} s"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE:02} min"
+    return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+
+
+def period(seconds: int) -> str:
+    """A length that somebody set: ``45 seconds``, ``5 minutes``, ``2 hours``."""
+    for unit, name in ((_HOUR, "hour"), (_MINUTE, "minute")):
+        if seconds >= unit and seconds % unit == 0:
+            return count(seconds // unit, name)
+    return count(seconds, "second")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 message``, ``3 messages``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def money(micro_usd: int) -> str:
+    """Millionths of a dollar as ``$0.0132`` or, from one dollar on, ``$12.30``."""
+    places = 4 if micro_usd < _MICROS else 2
+    unit = 10 ** (6 - places)
+    rounded = (micro_usd + unit // 2) // unit
+    return f"${rounded // 10**places}.{rounded % 10**places:0{places}}"
+
+
+def tokens(number: int) -> str:
+    """``950 tokens``, ``4.2k tokens``, ``1.3M tokens``."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= unit:
+            tenths = number * 10 // unit
+            return f"{tenths // 10}.{tenths % 10}{letter} tokens"
+    return count(number, "token")
+
+
+def short(session: SessionId) -> str:
+    """A session's id as people see it."""
+    return session[:4]
+
+
+def footer(*, duration_ms: int, cost_micro_usd: int, input_tokens: int, output_tokens: int, session: SessionId) -> str:
+    """The last line of an answer. What is not known is left away."""
+    parts = [duration(duration_ms)]
+    if cost_micro_usd:
+        parts.append(money(cost_micro_usd))
+    if input_tokens + output_tokens:
+        parts.append(tokens(input_tokens + output_tokens))
+    return f"— {' · '.join([*parts, f'session {short(session)}'])}"
+
+
+def _quoted(name: str) -> str:
+    return code_span(one_line(visible(name), _NAME_LIMIT) or "?")
+
+
+# ── how a turn ends ───────────────────────────────────────────────────────────────────────────────────────────────
+
+NO_TEXT = "(the agent finished without saying anything)"
+NOTHING = "(nothing to show)"
+OUTPUT_CUT = "The answer is too long to show whole, so it stops here. The agent did finish; ask for the part you need."
+
+AGENT_DIED = AgentDied.human
+NO_KEY = (
+    "I have no key for the model, so nothing was run. "
+    "The operator sets `ANTHROPIC_API_KEY` (or `CLAUDE_CODE_OAUTH_TOKEN`) and restarts me."
+)
+NO_BINARY = (
+    "I cannot find the Claude Code program, so nothing was run. "
+    "The operator installs it, or sets `binary` of this agent in config.yaml."
+)
+
+_FAILURES: Mapping[Failure, str] = {
+    Failure.UNKNOWN: "The agent failed and did not say why. What it had done is done; send the message again to retry.",
+    Failure.AUTHENTICATION: "The model's API did not accept my key, so there is no answer. The operator must renew it.",
+    Failure.BILLING: "The model's API refused over billing (credit used up?). The operator must look at the account.",
+    Failure.RATE_LIMIT: "The model's API says that we ask too often, so this was not answered. Try again later.",
+    Failure.OVERLOADED: "The model's API is overloaded, so this was not answered. Try again in some minutes.",
+    Failure.MODEL: (
+        "The model that is set for this room does not exist or may not be used. "
+        "The operator corrects `model` in config.yaml."
+    ),
+    Failure.TOO_LONG: (
+        "The conversation has grown too long for the model, so this was not answered. "
+        "Start a fresh one with `/new_session`."
+    ),
+    Failure.BUDGET: "The turn reached its budget and was ended there. What was done until then is done.",
+    Failure.API: "The model's API failed. What was done until then is done; send the message again to retry.",
+}
+
+
+def failed(failure: Failure | None) -> str:
+    """Why there is no (whole) answer."""
+    return _FAILURES[failure or Failure.UNKNOWN]
+
+
+def timed_out(seconds: int) -> str:
+    """The turn's time was over."""
+    return (
+        f"Stopped: the turn took longer than {period(seconds)}. What it had done until then is done; "
+        "the conversation goes on with your next message."
+    )
+
+
+def stopped(by: UserId) -> str:
+    """Somebody ended the turn."""
+    return (
+        f"Stopped by {_quoted(by)}. What was done until then is done; the conversation goes on with your next message."
+    )
+
+
+def interrupted_by_restart(seconds: int) -> str:
+    """A crash or restart cut the turn short."""
+    return (
+        f"I was restarted while this ran (for {period(seconds)} by then). I do not know how far it got, "
+        "and did not run it again. Look at what is there, then send the message again if it is still needed."
+    )
+
+
+# ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NOTHING_TO_STOP = "Nothing is running here, so there is nothing to stop."
+
+
+def stopping(queued: int) -> str:
+    """The answer to /stop."""
+    if queued == 0:
+        return "Stopping."
+    waits = "1 message still waits and runs" if queued == 1 else f"{queued} messages still wait and run"
+    return f"Stopping what runs now. {waits} next; `/stop` again ends that too."
+
+
+def queue_place(place: int) -> str:
+    """The command waits."""
+    return "Queued: yours is next." if place == 1 else f"Queued: {place - 1} before yours."
+
+
+def queue_full(limit: int) -> str:
+    """The command was not taken."""
+    return f"This room's queue is full ({count(limit, 'message')}), so I did not take this one. Send it again later."
+
+
+# ── who may ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+VIEWER_MAY_NOT_RUN = "You may read and ask for `/status` here, but not run anything, so nothing was done."
+
+
+def refused(user: UserId, room: str) -> str:
+    """The sender is not listed."""
+    return (
+        f"I only work for the people listed for {_quoted(room)}, so nothing was done. "
+        f"Ask the operator to add {_quoted(user)} to `users` of this room in config.yaml."
+    )
+
+
+# ── bot commands ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+NEW_SESSION_STARTED = "Your next message starts a new session. The files stay; the old conversation is left behind."
+ONLY_TEXT_FOR_NOW = "I cannot read files yet, so nothing was run. Paste the text, or put the file into the workspace."
+
+
+def unknown_command(name: str, nearest: str | None) -> str:
+    """There is no such bot command. Both names are without their slash."""
+    hint = f"Did you mean {_quoted('/' + nearest)}? " if nearest else ""
+    return (
+        f"I do not know {_quoted('/' + name)}, so nothing was run. {hint}"
+        "`/help` lists what I know; a message that starts with `//` goes to the agent as it is."
+    )
+
+
+def session_replaced(old: SessionId, new: SessionId) -> str:
+    """The agent no longer has the room's conversation."""
+    return (
+        f"The agent no longer has our conversation (session {short(old)}), so I started a new one "
+        f"(session {short(new)}). The files are all there; what was said before, it does not know."
+    )
+
+
+def session_resumed(session: SessionId) -> str:
+    """The agent knew the session although it should have been new."""
+    return f"The agent already had session {short(session)}, so I went on in it. Nothing is lost."
+
+
+def help_text(commands: Sequence[tuple[str, str]]) -> str:
+    """The bot commands (usage, summary), each on a line that fits on a phone."""
+    lines = [f"- {code_span(usage)} {summary}" for usage, summary in commands]
+    intro = "Write what you want done; I run it here and answer. I also know:"
+    return "\n".join([intro, "", *lines, "", "`!` works in place of `/`, everywhere."])
+
+
+def version(number: str) -> str:
+    """The answer to /version."""
+    return f"aiagentchat {number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What /status tells."""
+
+    room: str
+    workspace: str
+    agent: str
+    model: str | None
+    session: SessionId | None
+    running_ms: int | None
+    """For how long the running turn has run; None when nothing runs."""
+    queued: int
+    warm: bool
+    version: str
+    uptime_ms: int
+    isolated: bool
+
+
+def status_text(status: Status) -> str:
+    """The answer to /status."""
+    now = "nothing" if status.running_ms is None else f"a turn, for {duration(status.running_ms)}"
+    model = f", model {_quoted(status.model)}" if status.model else ""
+    lines = [
+        f"- Room: {_quoted(status.room)}, workspace {_quoted(status.workspace)}",
+        f"- Agent: {_quoted(status.agent)}{model}",
+        f"- Session: {short(status.session) if status.session else 'none yet'}",
+        f"- Running: {now}; {count(status.queued, 'message')} queued",
+        f"- Agent's process: {'warm' if status.warm else 'starts with the next message'}",
+        f"- aiagentchat {status.version}, up for {duration(status.uptime_ms)}",
+    ]
+    return "\n".join(lines if status.isolated else [*lines, "", NO_ISOLATION])
+
+
+NO_ISOLATION = (
+    "⚠️ No isolation: what the agent runs here can read and change whatever the daemon's own user can. "
+    "Only use it for yourself."
+)
+
+# ── approvals ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NO_APPROVAL_OPEN = "No approval is open here, so nothing changed."
+ASK_IN_PLAIN_TEXT = (
+    "This tool does not work in this room. Ask in plain text instead, with numbered choices if you have some: "
+    "end your turn with the question, and the answer comes as the next message."
+)
+"""For the agent, as the reason of a denial."""
+NOT_ANSWERED = "Nobody in the room answered in time, so this was denied. Do without it, or say what you would need."
+"""For the agent, as the reason of a denial."""
+
+
+def approval_question(tool: str) -> str:
+    """The first line of an approval; `tool` is Markdown."""
+    return f"🔐 **May the agent use** {tool}**?**"
+
+
+def approval_answers(minutes: int) -> str:
+    """The last line of an approval."""
+    return (
+        "✅ allows it once, ❌ denies it; or `/approve`, `/deny reason` (or with `!`). "
+        f"Unanswered in {minutes} min it is denied."
+    )
+
+
+def approval_allowed(by: UserId) -> str:
+    """Somebody said yes."""
+    return f"✅ Allowed once by {_quoted(by)}."
+
+
+def approval_denied(by: UserId, reason: str) -> str:
+    """Somebody said no."""
+    because = f": {_quoted(reason)}" if reason.strip() else ""
+    return f"❌ Denied by {_quoted(by)}{because}. It was not run, and the agent was told."
+
+
+def approval_expired(minutes: int) -> str:
+    """Nobody said anything."""
+    return f"⏱ Nobody answered in {minutes} min, so it was denied and not run. The agent was told."
+
+
+def approval_already_answered(by: UserId | None) -> str:
+    """Somebody was faster."""
+    who = f" by {_quoted(by)}" if by else ""
+    return f"This approval is already closed{who}, so your answer changed nothing."
+
+
+APPROVAL_WITHDRAWN = "The agent no longer waits for this approval: its turn is over. It was not run."
+
+# ── when something of ours is not as it should be ─────────────────────────────────────────────────────────────────
+
+BROKEN = AppError.human
+ENDED_BY_ITSELF = (
+    "The agent ended its turn before it was done, and nobody had asked it to. What it had done until then is done; "
+    "send the message again to retry."
+)
+ROOM_NOT_CONFIGURED = "This room was taken out of config.yaml while the message waited, so it was not run."
+NO_WORKSPACE = (
+    "This room's working directory cannot be used, so nothing was run. The operator finds the reason in the log."
+)
+
+
+def room_not_known(room: RoomId) -> str:
+    """The answer to an invite, by somebody who may, into a room that is not in config.yaml."""
+    return (
+        "Thanks for the invite. I do not work in this room yet: the operator adds it to `rooms` in config.yaml, as "
+        f"{code_span('- {id: ' + chr(34) + room + chr(34) + '}')}, and then runs `aiagentchat reload`."
+    )
+
+
+def denied_for_agent(by: UserId | None, reason: str) -> str:
+    """What the agent reads when somebody said no."""
+    who = f"{by} in the room" if by else "The room"
+    return f"{who} denied this: {reason}" if reason.strip() else f"{who} denied this, without giving a reason."

@@ -1,0 +1,24 @@
+"""Every bot command there is."""
+
+from collections.abc import Mapping
+
+from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.help import help_command
+from aiagentchat.route.bot_commands.new_session import new_session_command
+from aiagentchat.route.bot_commands.spec import BotCommand, Desk
+from aiagentchat.route.bot_commands.status import status_command
+from aiagentchat.route.bot_commands.stop import stop_command
+from aiagentchat.route.bot_commands.version import version_command
+
+
+def catalog(desk: Desk) -> Mapping[str, BotCommand]:
+    """The bot commands by name, in the order of /help."""
+    others = [
+        stop_command(desk),
+        status_command(desk),
+        new_session_command(),
+        approve_command(desk),
+        deny_command(desk),
+        version_command(desk),
+    ]
+    return {command.name: command for command in (help_command(others), *others)}

@@ -1,0 +1,69 @@
+"""What a bot command is. Each has a file of its own and is declared once: /help and the docs read the same list."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.core.effects import Effect, PutParcel
+from aiagentchat.core.ids import RoomId, txn_id
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports import Approvals, Clock, Commands, Outbox, Rooms, Sessions
+from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.split import split
+from aiagentchat.route.access import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One use of a bot command."""
+
+    event: Incoming
+    room: RoomSettings
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What bot commands and decisions may look at. What they change, they return as effects."""
+
+    commands: Commands
+    approvals: Approvals
+    sessions: Sessions
+    outbox: Outbox
+    rooms: Rooms
+    settings: Callable[[], Settings]
+    is_warm: Callable[[RoomId], bool]
+    clock: Clock
+    started_at: int
+    """When this daemon started, in milliseconds."""
+    version: str
+
+
+Run = Callable[[Asked], Awaitable[Sequence[Effect]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotCommand:
+    """`usage` is shown when it is used wrongly; `summary` fits on a phone."""
+
+    name: str
+    usage: str
+    summary: str
+    role: Role
+    """The lowest role that may use it."""
+    run: Run
+
+
+def reply(event: Incoming, text: str, *, key: str = "reply", notice: bool = True) -> list[Effect]:
+    """Say `text` in answer to `event`, in as many messages as it needs."""
+    return [
+        PutParcel(
+            Parcel(
+                txn=txn_id(event.event, key, str(index)),
+                room=event.room,
+                content=message(piece.text, notice=notice, reply_to=event.event if index == 0 else None),
+            )
+        )
+        for index, piece in enumerate(split(text, PAGE_BYTES))
+    ]

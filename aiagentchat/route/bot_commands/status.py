@@ -1,0 +1,36 @@
+"""/status: what this room is doing."""
+
+from aiagentchat.config.settings import slug_wish
+from aiagentchat.core.commands import CommandState
+from aiagentchat.core.effects import Effect
+from aiagentchat.render import words
+from aiagentchat.route.access import Role
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+
+
+def status_command(desk: Desk) -> BotCommand:
+    """Looks at the queue, the session and the agent's process."""
+
+    async def run(asked: Asked) -> list[Effect]:
+        room, now = asked.room, desk.clock.now_ms()
+        queue = await desk.commands.queue(room.id)
+        running = next((command for command in queue if command.state is CommandState.RUNNING), None)
+        slug = await desk.rooms.slug(room.id, slug_wish(room))
+        status = words.Status(
+            room=room.name,
+            workspace=desk.settings().workspace_of(room, slug).name,
+            agent=room.agent,
+            model=room.model,
+            session=await desk.sessions.current(room.id),
+            running_ms=None if running is None else now - (running.started_at or now),
+            queued=sum(command.state is CommandState.QUEUED for command in queue),
+            warm=desk.is_warm(room.id),
+            version=desk.version,
+            uptime_ms=now - desk.started_at,
+            isolated=False,
+        )
+        return reply(asked.event, words.status_text(status))
+
+    return BotCommand(
+        name="status", usage="/status", summary="says what runs here and what waits", role=Role.VIEWER, run=run
+    )

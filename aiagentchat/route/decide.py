@@ -1,0 +1,141 @@
+"""What a message means. Pure: the cases are here, the effects are in `dispatch`."""
+
+import difflib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from aiagentchat.config.settings import RoomSettings
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.route.access import Role, role_of
+
+BOT_COMMAND = re.compile(r"([/!])([a-z_]+)(?:\s+|$)")
+YES = frozenset({"✅", "☑", "✔", "👍"})
+NO = frozenset({"❌", "✖", "👎"})
+STOP = frozenset({"🛑"})
+
+_CLOSE_ENOUGH = 0.6
+_VARIATION_SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))
+_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing follows."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The sender may not, and has spoken to us: say so, not too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseToRun:
+    """The sender may only look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Text for the agent."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunBotCommand:
+    """Answered by the daemon."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownBotCommand:
+    """No bot command has this name."""
+
+    name: str
+    nearest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyText:
+    """A file, which nobody reads yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerApproval:
+    """A reaction that may be on a question: whether it is, the outbox knows."""
+
+    target: EventId
+    allow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopTarget:
+    """A reaction that ends the turn of a command, put on the command or on its answer."""
+
+    target: EventId
+
+
+Decision: TypeAlias = (
+    Ignore | Refuse | RefuseToRun | Ask | RunBotCommand | UnknownBotCommand | OnlyText | AnswerApproval | StopTarget
+)
+
+
+def decide(event: Incoming, room: RoomSettings, *, me: UserId, known: Collection[str]) -> Decision:
+    """What `event` means in `room`. `known` are the names of the bot commands."""
+    role = role_of(event.sender, room)
+    match event.kind:
+        case Kind.TEXT:
+            return _text(event, room, role, me, known)
+        case Kind.REACTION if event.target is not None:
+            return _reaction(event.body, event.target, role)
+        case Kind.FILE if role is not None and not room.mention_only:
+            return OnlyText()
+        case _:
+            return Ignore(f"a {event.kind} starts nothing")
+
+
+def is_addressed(event: Incoming, me: UserId) -> bool:
+    """Whether the sender speaks to us on purpose: a mention, our id in the text, or our name and a colon before it."""
+    name = me[1:].partition(":")[0]
+    return me in event.mentions or me in event.body or event.body.lower().startswith((f"{name}:", f"@{name}"))
+
+
+def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, known: Collection[str]) -> Decision:
+    command = _bot_command(event.body, known)
+    addressed = command is not None or is_addressed(event, me)
+    if role is None:
+        return Refuse() if addressed else Ignore("the sender is not allowed")
+    if command is not None:
+        return command
+    if room.mention_only and not addressed:
+        return Ignore("not addressed")
+    if not event.body.strip():
+        return Ignore("no text")
+    return RefuseToRun() if role < Role.USER else Ask(event.body)
+
+
+def _bot_command(body: str, known: Collection[str]) -> RunBotCommand | UnknownBotCommand | None:
+    match = BOT_COMMAND.match(body)
+    if match is None:
+        return None
+    sign, name = match.groups()
+    if name in known:
+        return RunBotCommand(name, body[match.end() :].strip())
+    nearest = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE_ENOUGH)), None)
+    # "!important" is how people write. Only what looks like a slip of a known name is taken for one.
+    return None if sign == "!" and nearest is None else UnknownBotCommand(name, nearest)
+
+
+def _reaction(key: str, target: EventId, role: Role | None) -> Decision:
+    if role is None or role < Role.USER:
+        return Ignore("a reaction of somebody who may not run anything")
+    plain = key.translate(_VARIATION_SELECTORS).translate(_SKIN_TONES)
+    if plain in YES or plain in NO:
+        return AnswerApproval(target, plain in YES)
+    return StopTarget(target) if plain in STOP else Ignore("a reaction that means nothing here")

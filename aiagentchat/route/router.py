@@ -1,0 +1,91 @@
+"""The second stage: takes events from the inbox in order, and commits what follows from each."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.effects import Effect, PutParcel
+from aiagentchat.core.errors import MatrixError
+from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports import Clock, Inbox, Outbound
+from aiagentchat.render import words
+from aiagentchat.render.message import message
+from aiagentchat.route.access import may_invite
+from aiagentchat.route.bot_commands.spec import BotCommand, reply
+from aiagentchat.route.decide import decide
+from aiagentchat.route.dispatch import Dispatcher
+
+BATCH = 50
+LONGEST_NAP = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Router:
+    """Routes events one after the other, so that the order of a room is kept."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        dispatcher: Dispatcher,
+        bot_commands: Mapping[str, BotCommand],
+        outbound: Outbound,
+        settings: Callable[[], Settings],
+        me: UserId,
+        clock: Clock,
+    ) -> None:
+        self._inbox = inbox
+        self._dispatcher = dispatcher
+        self._bot_commands = bot_commands
+        self._outbound = outbound
+        self._settings = settings
+        self._me = me
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            events = await self._inbox.unrouted(BATCH)
+            for event in events:
+                with bound_contextvars(room=event.room, event_id=event.event):
+                    await self._inbox.settle(event.event, await self._route(event), self._clock.now_ms())
+            if not events:
+                await self._inbox.bell.wait(LONGEST_NAP)
+
+    async def _route(self, event: Incoming) -> Sequence[Effect]:
+        try:
+            if event.kind is Kind.INVITE:
+                return await self._invited(event)
+            room = self._settings().room(event.room)
+            if room is None:
+                log.info("event.ignored", why="the room is no longer configured")
+                return []
+            decision = decide(event, room, me=self._me, known=self._bot_commands)
+            log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
+            return await self._dispatcher.effects(decision, event, room)
+        except Exception:
+            # An event that breaks us must not be looked at again for ever, nor silence the room.
+            log.exception("event.broken", kind=event.kind)
+            return reply(event, words.BROKEN) if event.kind is Kind.TEXT else []
+
+    async def _invited(self, event: Incoming) -> Sequence[Effect]:
+        settings = self._settings()
+        if not may_invite(event.sender, event.room, settings.rooms):
+            log.warning("invite.ignored", sender=event.sender)
+            return []
+        try:
+            await self._outbound.join(event.room)
+        except MatrixError as error:
+            log.warning("invite.failed", sender=event.sender, error=str(error))
+            return []
+        log.info("invite.accepted", sender=event.sender)
+        if settings.room(event.room) is not None:
+            return []
+        text = words.room_not_known(event.room)
+        told = Parcel(txn=txn_id(event.event, "joined"), room=event.room, content=message(text, notice=True))
+        return [PutParcel(told)]

@@ -1,0 +1,93 @@
+"""A turn's words, window by window: the first at once, then every two seconds, so that a room is not flooded.
+
+Implements the Sink port. What was taken out of the answer is kept until the outbox has it, so that a turn that ends in
+the middle of a write loses nothing: the outbox knows a parcel that it has already by its transaction id.
+"""
+
+import asyncio
+
+from aiagentchat.core.commands import Command
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports import Clock, Outbox
+from aiagentchat.send.answer import Answer
+
+FIRST_WINDOW = 0.04
+"""Seconds for which the first words wait: a short answer that is complete by then needs one message and no edit."""
+WINDOW = 2.0
+"""Seconds between two states of an answer."""
+EDITS_PER_WIDENING = 15
+"""After so many edits of one message the window grows by another WINDOW: sixty edits last five minutes."""
+
+
+class Speech:
+    """The sink of one command."""
+
+    def __init__(self, command: Command, *, outbox: Outbox, clock: Clock) -> None:
+        self._answer = Answer(command)
+        self._outbox = outbox
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._on_the_way: list[Parcel] = []
+        self._last: float | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether no word was added yet."""
+        return self._answer.silent
+
+    async def serve(self) -> None:
+        """Say what was added, window by window, until cancelled."""
+        while True:
+            await self._news.wait()
+            await self._clock.sleep(self._wait())
+            self._news.clear()
+            self._on_the_way += self._answer.flush()
+            if self._on_the_way:
+                self._last = self._clock.monotonic()
+                await self._outbox.put(self._on_the_way, self._clock.now_ms())
+                self._on_the_way = []
+
+    def add(self, text: str) -> None:
+        """Some more text."""
+        self._answer.add(text)
+        self._news.set()
+
+    def tool(self, line: str) -> None:
+        """One quiet line about a tool."""
+        self._answer.tool(line)
+        self._news.set()
+
+    def block_ended(self) -> None:
+        """What was added is final."""
+        self._answer.block_ended()
+
+    def retract(self) -> None:
+        """Take back what was added since the last final block."""
+        self._answer.retract()
+        self._news.set()
+
+    def break_off(self) -> list[Parcel]:
+        """What is still unsaid; what is added later goes into a new message."""
+        return [*self._on_the_way, *self._answer.break_off()]
+
+    def close(self, last_words: str, footer: str) -> list[Parcel]:
+        """What is still unsaid, the last words and the footer."""
+        return [*self._on_the_way, *self._answer.close(last_words, footer)]
+
+    def _wait(self) -> float:
+        if self._last is None:
+            return FIRST_WINDOW
+        window = WINDOW * (1 + self._answer.edits // EDITS_PER_WIDENING)
+        return max(0.0, self._last + window - self._clock.monotonic())
+
+
+class Speaker:
+    """The Voice port: opens a Speech per command."""
+
+    def __init__(self, *, outbox: Outbox, clock: Clock) -> None:
+        self._outbox = outbox
+        self._clock = clock
+
+    def open(self, command: Command) -> Speech:
+        """A sink whose messages answer `command`."""
+        return Speech(command, outbox=self._outbox, clock=self._clock)

@@ -1,0 +1,108 @@
+"""Commands and their states."""
+
+from collections.abc import Sequence
+
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.store.bell import Bells, EventBell, ringing
+from aiagentchat.store.database import Database, Row
+from aiagentchat.store.outbox import put_parcels
+from aiagentchat.store.queries import statements
+
+_APPROVALS = statements("approvals")
+_COMMANDS = statements("commands")
+
+
+class SqliteCommands:
+    """`core.ports.Commands` on SQLite. The statements ask for the state that each move starts from."""
+
+    def __init__(self, database: Database, bells: Bells) -> None:
+        self._database = database
+        self._bells = bells
+
+    @property
+    def bell(self) -> EventBell:
+        """Rings when a command was queued, ended, or asked to stop, and when an approval was decided."""
+        return self._bells.commands
+
+    async def get(self, event: EventId) -> Command | None:
+        """The command with this id."""
+        rows = await self._database.run(_COMMANDS["get"], event=event)
+        return _command(rows[0]) if rows else None
+
+    async def rooms_with_work(self) -> list[RoomId]:
+        """Rooms with a queued command, the longest waiting first."""
+        return [RoomId(row["room_id"]) for row in await self._database.run(_COMMANDS["rooms_with_work"])]
+
+    async def next_queued(self, room: RoomId) -> Command | None:
+        """The oldest queued command of the room."""
+        rows = await self._database.run(_COMMANDS["next_queued"], room=room)
+        return _command(rows[0]) if rows else None
+
+    async def queue(self, room: RoomId) -> list[Command]:
+        """The running command of the room, if any, then the queued ones in order."""
+        return [_command(row) for row in await self._database.run(_COMMANDS["queue"], room=room)]
+
+    async def running(self) -> list[Command]:
+        """Every command that is marked as running."""
+        return [_command(row) for row in await self._database.run(_COMMANDS["running"])]
+
+    async def counts(self) -> dict[CommandState, int]:
+        """How many commands there are in each state, zeros included."""
+        rows = await self._database.run(_COMMANDS["counts"])
+        return dict.fromkeys(CommandState, 0) | {CommandState(row["state"]): row["count"] for row in rows}
+
+    async def start(self, event: EventId, now: int) -> bool:
+        """queued → running. False also while the room runs another one."""
+        return bool(await self._database.run(_COMMANDS["start"], event=event, now=now))
+
+    async def finish(
+        self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
+    ) -> bool:
+        """running → an end, with its parcels. False, and no change, if it is not running (any more)."""
+        with ringing(self._bells.commands, self._bells.outbox):
+            async with self._database.transaction() as transaction:
+                finished = await transaction.run(
+                    _COMMANDS["finish"],
+                    event=event,
+                    state=state.value,
+                    now=now,
+                    duration_ms=record.duration_ms,
+                    cost_micro_usd=record.cost_micro_usd,
+                    input_tokens=record.input_tokens,
+                    output_tokens=record.output_tokens,
+                )
+                if not finished:
+                    return False
+                await transaction.run(_APPROVALS["withdraw_of"], command=event)
+                await put_parcels(transaction, parcels, now)
+                return True
+
+    async def stop_requested(self, event: EventId) -> UserId | None:
+        """Who asked first to end this command, if anybody did."""
+        rows = await self._database.run(_COMMANDS["stop_requested"], event=event)
+        return UserId(rows[0]["stop_by"]) if rows and rows[0]["stop_by"] is not None else None
+
+    async def totals(self, session: SessionId) -> TurnRecord:
+        """What all turns of a session used together."""
+        [row] = await self._database.run(_COMMANDS["totals"], session=session)
+        return TurnRecord(
+            duration_ms=row["duration_ms"],
+            cost_micro_usd=row["cost_micro_usd"],
+            input_tokens=row["input_tokens"],
+            output_tokens=row["output_tokens"],
+        )
+
+
+def _command(row: Row) -> Command:
+    return Command(
+        event=EventId(row["event_id"]),
+        room=RoomId(row["room_id"]),
+        sender=UserId(row["sender"]),
+        text=row["text"],
+        session=SessionId(row["session_id"]),
+        state=CommandState(row["state"]),
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+    )

@@ -1,0 +1,69 @@
+"""What routing an event changes, inside the transaction that marks the event as routed."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from aiagentchat.core.commands import Command
+from aiagentchat.core.effects import (
+    AcceptCommand,
+    CountRefusal,
+    DecideApproval,
+    Effect,
+    NewSession,
+    PutParcel,
+    RequestStop,
+)
+from aiagentchat.store.bell import Bells, EventBell
+from aiagentchat.store.database import Transaction
+from aiagentchat.store.outbox import put_parcels
+from aiagentchat.store.queries import statements
+
+_APPROVALS = statements("approvals")
+_COMMANDS = statements("commands")
+_REFUSALS = statements("refusals")
+_ROOMS = statements("rooms")
+
+
+async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
+    """Apply one effect. What is not possible (any more) changes nothing."""
+    match effect:
+        case AcceptCommand(command):
+            await _accept(transaction, command, now)
+        case PutParcel(parcel):
+            await put_parcels(transaction, [parcel], now)
+        case RequestStop(command=event, by=by):
+            await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+        case NewSession(room=room, session=session):
+            await transaction.run(_ROOMS["set_session"], room=room, session=session)
+        case DecideApproval(approval=approval, state=state, by=by, reason=reason):
+            await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
+        case CountRefusal(room=room, day=day):
+            await transaction.run(_REFUSALS["count_one"], room=room, day=day)
+        case _:
+            assert_never(effect)
+
+
+async def _accept(transaction: Transaction, command: Command, now: int) -> None:
+    accepted = await transaction.run(
+        _COMMANDS["accept"],
+        event=command.event,
+        room=command.room,
+        sender=command.sender,
+        text=command.text,
+        session=command.session,
+        state=command.state.value,
+        queued_at=command.queued_at,
+        now=now,
+    )
+    if accepted:
+        await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+
+
+def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
+    """The bells of those who wait for what the effects bring."""
+    rung = []
+    if any(isinstance(effect, AcceptCommand | RequestStop | DecideApproval) for effect in effects):
+        rung.append(bells.commands)
+    if any(isinstance(effect, PutParcel) for effect in effects):
+        rung.append(bells.outbox)
+    return rung

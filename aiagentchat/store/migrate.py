@@ -1,0 +1,43 @@
+"""Bring a database to the present schema: migrations/NNNN_what.sql in order, each in a transaction of its own.
+
+`PRAGMA user_version` is the number of the newest one that was applied, and is set in the same transaction.
+"""
+
+from pathlib import Path
+
+import aiosqlite
+
+from aiagentchat.core.errors import StoreFromFuture
+from aiagentchat.store.queries import statements
+
+_FOLDER = Path(__file__).parent / "migrations"
+_DATABASE = statements("database")
+
+
+async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
+    """Configure the connection and apply what is missing.
+
+    Raises `StoreFromFuture`, before anything was written, and what sqlite3 raises.
+    """
+    migrations = _migrations()
+    [row] = await connection.execute_fetchall(_DATABASE["version"])
+    version = row[0]
+    if version > max(migrations):
+        raise StoreFromFuture(
+            f"The database {path} is of version {version}, and this program knows {max(migrations)}: run the newer "
+            "program, or restore the backup that was made before the upgrade. Nothing was changed."
+        )
+    await connection.executescript(_DATABASE["configure"])
+    for number, script in migrations.items():
+        if number > version:
+            # Where it fails, the connection is closed, and with it the transaction is gone.
+            await connection.executescript(
+                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;",
+            )
+
+
+def _migrations() -> dict[int, str]:
+    """The scripts by number, oldest first."""
+    return {
+        int(file.name.partition("_")[0]): file.read_text(encoding="utf-8") for file in sorted(_FOLDER.glob("*.sql"))
+    }

@@ -1,0 +1,34 @@
+"""What must stay the same for a room, however its configuration changes."""
+
+from itertools import count
+
+from aiagentchat.core.ids import RoomId
+from aiagentchat.store.database import Database
+from aiagentchat.store.queries import statements
+
+_REFUSALS = statements("refusals")
+_ROOMS = statements("rooms")
+
+
+class SqliteRooms:
+    """`core.ports.Rooms` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def slug(self, room: RoomId, wanted: str) -> str:
+        """The folder name of the room, fixed at the first call: `wanted`, or `wanted`-2, -3 … if others have it."""
+        async with self._database.transaction() as transaction:
+            taken = {row["slug"]: row["room_id"] for row in await transaction.run(_ROOMS["slugs"])}
+            for slug, owner in taken.items():
+                if owner == room:
+                    return str(slug)
+            numbered = (f"{wanted}-{number}" for number in count(2))
+            slug = wanted if wanted not in taken else next(name for name in numbered if name not in taken)
+            await transaction.run(_ROOMS["fix_slug"], room=room, slug=slug)
+            return slug
+
+    async def refusals(self, room: RoomId, day: str) -> int:
+        """How often the room was told on this day that a sender is not allowed."""
+        rows = await self._database.run(_REFUSALS["count_of"], room=room, day=day)
+        return int(rows[0]["count"]) if rows else 0

@@ -1,0 +1,8 @@
+-- name: login
+-- No row before the first login.
+SELECT * FROM accounts WHERE user_id = :user;
+
+-- name: save_login!
+-- The newest login is the one that works.
+INSERT INTO accounts (user_id, device_id, access_token) VALUES (:user, :device, :access_token)
+ON CONFLICT (user_id) DO UPDATE SET device_id = excluded.device_id, access_token = excluded.access_token;

@@ -1,0 +1,75 @@
+-- The moves are those of core/commands.py: each statement asks for the state that its move starts from.
+
+-- name: accept
+-- A command is born queued, or rejected; a second one with its id changes nothing.
+INSERT INTO commands (event_id, room_id, sender, text, session_id, state, queued_at, ended_at)
+SELECT :event, :room, :sender, :text, :session, :state, :queued_at, iif(:state = 'rejected', :now, NULL)
+WHERE :state IN ('queued', 'rejected')
+ON CONFLICT (event_id) DO NOTHING
+RETURNING event_id;
+
+-- name: get
+-- By its id.
+SELECT * FROM commands WHERE event_id = :event;
+
+-- name: rooms_with_work
+-- The room whose oldest queued command waits longest comes first.
+SELECT room_id FROM commands WHERE state = 'queued'
+GROUP BY room_id ORDER BY min(position);
+
+-- name: next_queued
+-- The oldest.
+SELECT * FROM commands WHERE room_id = :room AND state = 'queued' ORDER BY position LIMIT 1;
+
+-- name: queue
+-- The running one comes first, whatever its position.
+SELECT * FROM commands
+WHERE room_id = :room AND state IN ('queued', 'running')
+ORDER BY state = 'queued', position;
+
+-- name: running
+-- Of all rooms.
+SELECT * FROM commands WHERE state = 'running' ORDER BY position;
+
+-- name: counts
+-- States without a command have no row.
+SELECT state, count(*) AS count FROM commands GROUP BY state;
+
+-- name: start
+-- queued → running, unless the room runs another one.
+UPDATE commands SET state = 'running', started_at = :now
+WHERE event_id = :event AND state = 'queued'
+  AND NOT EXISTS (SELECT 1 FROM commands AS other WHERE other.room_id = commands.room_id AND other.state = 'running')
+RETURNING event_id;
+
+-- name: finish
+-- running → an end. No row: it was not running, or that is no end.
+UPDATE commands
+SET state = :state, ended_at = :now, duration_ms = :duration_ms, cost_micro_usd = :cost_micro_usd,
+    input_tokens = :input_tokens, output_tokens = :output_tokens
+WHERE event_id = :event AND state = 'running'
+  AND :state IN ('done', 'failed', 'cancelled', 'timed_out', 'interrupted')
+RETURNING event_id;
+
+-- name: request_stop!
+-- queued → cancelled at once; a running one remembers who asked first, and its executor ends it.
+UPDATE commands
+SET stop_by = coalesce(stop_by, :by),
+    ended_at = iif(state = 'queued', :now, ended_at),
+    state = iif(state = 'queued', 'cancelled', state)
+WHERE event_id = :event AND state IN ('queued', 'running');
+
+-- name: stop_requested
+-- NULL while nobody asked.
+SELECT stop_by FROM commands WHERE event_id = :event;
+
+-- name: totals
+-- One row, of zeros for a session without commands.
+SELECT coalesce(sum(duration_ms), 0) AS duration_ms, coalesce(sum(cost_micro_usd), 0) AS cost_micro_usd,
+       coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens
+FROM commands WHERE session_id = :session;
+
+-- name: move_to_session!
+-- What has not ended goes on in the new conversation; what has ended stays in the story of the old one.
+UPDATE commands SET session_id = :new
+WHERE room_id = :room AND session_id = :old AND state IN ('queued', 'running');

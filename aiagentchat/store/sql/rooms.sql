@@ -1,0 +1,26 @@
+-- name: current_session
+-- NULL, or no row, before the first command.
+SELECT session_id FROM rooms WHERE room_id = :room;
+
+-- name: set_session!
+-- From now on.
+INSERT INTO rooms (room_id, session_id) VALUES (:room, :session)
+ON CONFLICT (room_id) DO UPDATE SET session_id = excluded.session_id;
+
+-- name: set_first_session!
+-- Only a room that is in no conversation yet enters this one.
+INSERT INTO rooms (room_id, session_id) VALUES (:room, :session)
+ON CONFLICT (room_id) DO UPDATE SET session_id = excluded.session_id WHERE session_id IS NULL;
+
+-- name: replace_session!
+-- A room that somebody has led into another conversation stays there.
+UPDATE rooms SET session_id = :new WHERE room_id = :room AND session_id = :old;
+
+-- name: slugs
+-- Every folder name that is taken, and by whom.
+SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;
+
+-- name: fix_slug!
+-- A folder name that a room has is never changed.
+INSERT INTO rooms (room_id, slug) VALUES (:room, :slug)
+ON CONFLICT (room_id) DO UPDATE SET slug = excluded.slug WHERE slug IS NULL;

@@ -1,0 +1,164 @@
+"""The daemon as an operator starts it: its own process, its own folder, an ordinary user, an empty environment."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rig.claude import cli_binary
+from rig.homeserver import Account
+from rig.unprivileged import as_unprivileged, clean_env, own
+
+PATIENCE = 30.0
+"""Seconds that anything may take before the rig says what the log says."""
+
+
+class Daemon:
+    """Made with what goes into its config.yaml; `start`, then `stop` or `kill`, then `start` again."""
+
+    def __init__(  # noqa: PLR0913 - what a config.yaml has
+        self,
+        folder: Path,
+        homeserver: str,
+        account: Account,
+        rooms: Sequence[Mapping[str, Any]],
+        *,
+        model_url: str,
+        users: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        **keys: object,
+    ) -> None:
+        self.folder = folder
+        self.account = account
+        self.config = folder / "config.yaml"
+        self.log = folder / "daemon.log"
+        self.workspaces = folder / "rooms"
+        self.data_dir = folder / "data"
+        self.settings: dict[str, Any] = {
+            "matrix": {"homeserver": homeserver, "user_id": account.user_id},
+            "data_dir": "./data",
+            "workspaces": "./rooms",
+            "defaults": {"users": list(users)},
+            "rooms": [dict(room) for room in rooms],
+            "agents": {"claude": {"type": "claude-code", "binary": str(cli_binary())}},
+            **keys,
+        }
+        self.environ = clean_env(
+            HOME=str(folder),
+            MATRIX_ACCESS_TOKEN=account.access_token,
+            ANTHROPIC_API_KEY="sk-ant-offline",
+            ANTHROPIC_BASE_URL=model_url,
+        )
+        self.environ.update(environ or {})
+        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            if name in os.environ:
+                self.environ[name] = os.environ[name]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def write_config(self) -> None:
+        """Put `settings` into config.yaml."""
+        self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")
+        self.workspaces.mkdir(exist_ok=True)
+        own(self.folder)
+
+    async def start(self, *, until: str = "sync.first") -> None:
+        """Start it and wait for a line of its log: the first sync, or for a later start `sync.ready`."""
+        self.write_config()
+        before = len(self.lines())
+        argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "run", "--config", str(self.config)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        own(self.log)
+        await self.until_line(until, skip=before)
+
+    async def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def kill(self) -> int:
+        """SIGKILL."""
+        return await self._end(signal.SIGKILL)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    async def wait(self, timeout: float = PATIENCE) -> int:
+        """Until it has ended by itself; its exit code."""
+        assert self._process is not None
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.to_thread(self._process.wait)
+        except TimeoutError:
+            raise AssertionError(f"the daemon did not end in {timeout:g} s\n{self.tail()}") from None
+
+    async def until_line(self, event: str, *, skip: int = 0, timeout: float = PATIENCE, **fields: object) -> dict[str, Any]:
+        """Wait for a line of the log with this event and these fields."""
+
+        def found() -> dict[str, Any] | None:
+            for line in self.lines()[skip:]:
+                if line.get("event") == event and all(line.get(key) == value for key, value in fields.items()):
+                    return line
+            return None
+
+        try:
+            async with asyncio.timeout(timeout):
+                while (line := found()) is None:
+                    if self._process is not None and self._process.poll() is not None:
+                        raise AssertionError(f"the daemon ended with {self._process.returncode}\n{self.tail()}")
+                    await asyncio.sleep(0.01)
+                return line
+        except TimeoutError:
+            raise AssertionError(f"no {event!r} {fields} in {timeout:g} s\n{self.tail()}") from None
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log so far; what is no JSON comes as {"event": text}."""
+        found: list[dict[str, Any]] = []
+        if self.log.exists():
+            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    found.append(json.loads(line))
+                except ValueError:
+                    found.append({"event": line})
+        return found
+
+    def tail(self, most: int = 40) -> str:
+        """The end of its log, for a message of failure."""
+        return "\n".join(str(line) for line in self.lines()[-most:])
+
+    async def __aenter__(self) -> "Daemon":
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End it, however the block ended."""
+        if self._process is not None and self._process.poll() is None:
+            await self.stop()
+
+    async def _end(self, number: signal.Signals) -> int:
+        with suppress(ProcessLookupError):
+            self.send_signal(number)
+        return await self.wait()

@@ -1,0 +1,63 @@
+"""What every test may ask for: a real homeserver, a model that follows scripts, the real CLI, fresh people."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from rig.claude import cli_binary
+from rig.homeserver import Homeserver
+from rig.model import Model, model_thread
+from rig.people import People
+from rig.people import people as invite_people
+from rig.unprivileged import own
+
+settings.register_profile("default", deadline=None, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+_REAL_PARTS = {"homeserver", "cli"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs real parts, so that `pytest -m "not real"` is the quick suite."""
+    for item in items:
+        if _REAL_PARTS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session")
+def homeserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homeserver]:
+    """A real Synapse without rate limits, one for all tests. A test that stops or slows it makes its own."""
+    with Homeserver(tmp_path_factory.mktemp("homeserver")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[Model]:
+    """The scriptable stub of the Messages API, one for all tests. Scripts ride in prompts, so tests do not meet."""
+    with model_thread() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cli() -> Path:
+    """The real Claude Code CLI."""
+    return cli_binary()
+
+
+@pytest.fixture
+async def people(homeserver: Homeserver) -> AsyncIterator[People]:
+    """Fresh users and rooms."""
+    async with invite_people(homeserver) as present:
+        yield present
+
+
+@pytest.fixture
+def workplace() -> Iterator[Path]:
+    """A folder that belongs to the user whom `as_unprivileged` makes; `tmp_path` is closed to everybody but us."""
+    with tempfile.TemporaryDirectory(prefix="aiagentchat-") as folder:
+        yield own(Path(folder))

@@ -1,0 +1,190 @@
+"""Commands: only the moves of core/commands.py, rooms are serial, ends are told together with what the room reads."""
+
+import itertools
+
+import pytest
+
+from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
+from aiagentchat.core.ids import ApprovalId, EventId
+from aiagentchat.store.ledger import Ledger
+from tests.contract.store_fixtures import (
+    ANNA,
+    BERT,
+    NOW,
+    OTHER_ROOM,
+    OTHER_SESSION,
+    ROOM,
+    SESSION,
+    accept,
+    command,
+    command_in,
+    parcel,
+    state_of,
+    stop,
+    waiting_texts,
+)
+
+A, B, C = EventId("$a"), EventId("$b"), EventId("$c")
+USED = TurnRecord(duration_ms=1500, cost_micro_usd=20_000, input_tokens=300, output_tokens=40)
+
+
+@pytest.mark.parametrize("before", CommandState)
+async def test_only_what_may_run_is_started(ledger: Ledger, before: CommandState) -> None:
+    event = await command_in(ledger, before)
+    allowed = may_move(before, CommandState.RUNNING)
+
+    assert await ledger.commands.start(event, NOW) is allowed
+    assert await state_of(ledger, event) is (CommandState.RUNNING if allowed else before)
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(CommandState, CommandState)))
+async def test_only_a_running_command_is_finished_and_only_by_an_end(
+    ledger: Ledger, before: CommandState, after: CommandState
+) -> None:
+    event = await command_in(ledger, before)
+    allowed = before is CommandState.RUNNING and may_move(before, after)
+
+    assert await ledger.commands.finish(event, after, USED, [parcel("p")], NOW) is allowed
+    assert await state_of(ledger, event) is (after if allowed else before)
+    assert await ledger.outbox.unsent() == int(allowed)
+    assert await ledger.commands.totals(SESSION) == (USED if allowed else TurnRecord())
+
+
+@pytest.mark.parametrize("before", CommandState)
+async def test_a_stop_moves_only_what_is_queued(ledger: Ledger, before: CommandState) -> None:
+    event = await command_in(ledger, before)
+    await stop(ledger, event)
+
+    queued = before is CommandState.QUEUED
+    assert await state_of(ledger, event) is (CommandState.CANCELLED if queued else before)
+    asked = before in {CommandState.QUEUED, CommandState.RUNNING}
+    assert await ledger.commands.stop_requested(event) == (ANNA if asked else None)
+
+
+async def test_the_first_who_asks_to_stop_is_remembered(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    await stop(ledger, event, ANNA)
+    await stop(ledger, event, BERT)
+
+    assert await ledger.commands.stop_requested(event) == ANNA
+
+
+async def test_nobody_asks_to_stop_what_does_not_exist(ledger: Ledger) -> None:
+    await stop(ledger, A)
+
+    assert await ledger.commands.stop_requested(A) is None
+    assert await ledger.commands.get(A) is None
+
+
+async def test_a_started_command_knows_since_when(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+    await ledger.commands.start(A, NOW + 7)
+
+    found = await ledger.commands.get(A)
+    assert found == Command(
+        event=A,
+        room=ROOM,
+        sender=ANNA,
+        text="make tea",
+        session=SESSION,
+        state=CommandState.RUNNING,
+        queued_at=NOW,
+        started_at=NOW + 7,
+    )
+
+
+async def test_a_room_runs_one_command_at_a_time(ledger: Ledger) -> None:
+    await accept(ledger, command(A), command(B), command(C, OTHER_ROOM))
+    assert await ledger.commands.start(A, NOW)
+
+    assert not await ledger.commands.start(B, NOW)
+    assert await ledger.commands.start(C, NOW)
+
+
+async def test_what_waits_longest_is_next(ledger: Ledger) -> None:
+    await accept(ledger, command(A), command(B))
+    assert (await ledger.commands.next_queued(ROOM)) == command(A)
+    await ledger.commands.start(A, NOW)
+
+    assert (await ledger.commands.next_queued(ROOM)) == command(B)
+    assert (await ledger.commands.next_queued(OTHER_ROOM)) is None
+
+
+async def test_rooms_come_in_the_order_of_their_oldest_queued_command(ledger: Ledger) -> None:
+    await accept(ledger, command(A, OTHER_ROOM), command(B), command(C, OTHER_ROOM))
+    assert await ledger.commands.rooms_with_work() == [OTHER_ROOM, ROOM]
+    await ledger.commands.start(A, NOW)
+
+    assert await ledger.commands.rooms_with_work() == [ROOM, OTHER_ROOM]
+
+
+async def test_a_room_whose_last_command_runs_has_no_more_work(ledger: Ledger) -> None:
+    await command_in(ledger, CommandState.RUNNING)
+
+    assert await ledger.commands.rooms_with_work() == []
+
+
+async def test_the_queue_shows_the_running_command_and_then_the_waiting_ones(ledger: Ledger) -> None:
+    await accept(ledger, command(A), command(B), command(C), command("$elsewhere", OTHER_ROOM))
+    await ledger.commands.start(B, NOW)
+
+    assert [queued.event for queued in await ledger.commands.queue(ROOM)] == [B, A, C]
+
+
+async def test_running_commands_of_all_rooms_are_found(ledger: Ledger) -> None:
+    await accept(ledger, command(A, OTHER_ROOM), command(B), command(C))
+    await ledger.commands.start(B, NOW)
+    await ledger.commands.start(A, NOW)
+
+    assert [found.event for found in await ledger.commands.running()] == [A, B]
+
+
+async def test_every_state_is_counted_even_an_empty_one(ledger: Ledger) -> None:
+    await command_in(ledger, CommandState.FAILED)
+    await accept(ledger, command(A), command(B))
+
+    expected = dict.fromkeys(CommandState, 0) | {CommandState.FAILED: 1, CommandState.QUEUED: 2}
+    assert await ledger.commands.counts() == expected
+
+
+async def test_an_end_and_its_parcels_are_one(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    await ledger.commands.finish(event, CommandState.DONE, USED, [parcel("p1", "one"), parcel("p2", "two")], NOW)
+    await ledger.commands.finish(event, CommandState.FAILED, USED, [parcel("p3", "three")], NOW)
+
+    assert await waiting_texts(ledger) == ["one", "two"]
+
+
+async def test_the_open_questions_of_a_finished_command_are_withdrawn(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    mine = Approval(id=ApprovalId("mine"), room=ROOM, command=event, tool="Bash", expires_at=NOW)
+    other = Approval(id=ApprovalId("other"), room=ROOM, command=A, tool="Bash", expires_at=NOW)
+    await ledger.approvals.ask(mine, [], NOW)
+    await ledger.approvals.ask(other, [], NOW)
+    await ledger.commands.finish(event, CommandState.TIMED_OUT, USED, [], NOW)
+
+    withdrawn = await ledger.approvals.get(mine.id)
+    assert withdrawn is not None
+    assert withdrawn.state is ApprovalState.WITHDRAWN
+    assert await ledger.approvals.open_in(ROOM) == [other]
+
+
+async def test_totals_are_those_of_the_session_alone(ledger: Ledger) -> None:
+    await accept(ledger, command(A), command(B), command(C, session=OTHER_SESSION))
+    for event in (A, B, C):
+        await ledger.commands.start(event, NOW)
+        await ledger.commands.finish(event, CommandState.DONE, USED, [], NOW)
+
+    assert await ledger.commands.totals(SESSION) == TurnRecord(
+        duration_ms=3000, cost_micro_usd=40_000, input_tokens=600, output_tokens=80
+    )
+
+
+async def test_an_end_rings_for_the_next_command_and_for_its_parcels(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    await ledger.commands.bell.wait(0)
+    await ledger.commands.finish(event, CommandState.DONE, USED, [parcel("p")], NOW)
+
+    assert await ledger.commands.bell.wait(0)
+    assert await ledger.outbox.bell.wait(0)

@@ -1,0 +1,143 @@
+"""Secrets come from the environment or from private files, and print as nothing."""
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.config.secrets import (
+    VARIABLES,
+    Secret,
+    Secrets,
+    load_secrets,
+    missing_matrix_login,
+    missing_model_key,
+)
+from aiagentchat.core.errors import ConfigError
+
+
+def secret_file(folder: Path, content: str = "hunter2\n", mode: int = 0o600) -> str:
+    file = folder / "secret"
+    file.write_text(content, encoding="utf-8")
+    file.chmod(mode)
+    return str(file)
+
+
+def problem_of(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_secrets(environ)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_each_secret_is_read_from_its_variable_or_its_file(tmp_path: Path, name: str) -> None:
+    from_variable = load_secrets({name: " hunter2 "})
+    from_file = load_secrets({f"{name}_FILE": secret_file(tmp_path), name: ""})
+
+    assert getattr(from_variable, VARIABLES[name]) == Secret("hunter2")
+    assert getattr(from_file, VARIABLES[name]) == Secret("hunter2")
+    assert from_variable.found == (name,)
+    assert from_file.found == (f"{name}_FILE",)
+
+
+def test_nothing_given_is_nothing_found() -> None:
+    assert load_secrets({"MATRIX_PASSWORD": "", "ANTHROPIC_API_KEY_FILE": ""}) == Secrets()
+
+
+def test_a_secret_never_prints_its_value() -> None:
+    secret = Secret("hunter2")
+    secrets = load_secrets({"MATRIX_PASSWORD": "hunter2"})
+
+    assert f"{secret} {secret!r} {secrets} {secrets!r}".count("(hidden)") == 4
+    assert "hunter2" not in f"{secret} {secret!r} {secrets} {secrets!r}"
+    assert secret.reveal() == "hunter2"
+
+
+def test_a_secret_is_compared_but_not_copied() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+    with pytest.raises(TypeError):
+        copy.copy(Secret("a"))
+
+
+def test_both_ways_at_once_are_an_error(tmp_path: Path) -> None:
+    environ = {"MATRIX_PASSWORD": "x", "MATRIX_PASSWORD_FILE": secret_file(tmp_path)}
+
+    assert problem_of(environ) == "MATRIX_PASSWORD and MATRIX_PASSWORD_FILE are both set; keep one of them"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "expected"),
+    [
+        pytest.param(" \n", 0o600, "the file is empty; write the secret into it", id="empty"),
+        pytest.param("x" * 70000, 0o600, "the file is too large to be a secret", id="too large"),
+        pytest.param(
+            "one\ntwo",
+            0o600,
+            "the secret must be one line of text; it has line breaks or other characters",
+            id="two lines",
+        ),
+        pytest.param("x", 0o640, "other users can read this file; run: chmod 600 {file}", id="readable by the group"),
+        pytest.param("x", 0o604, "other users can read this file; run: chmod 600 {file}", id="readable by all"),
+    ],
+)
+def test_a_file_that_cannot_be_trusted_is_refused(tmp_path: Path, content: str, mode: int, expected: str) -> None:
+    file = secret_file(tmp_path, content, mode)
+
+    assert problem_of({"ANTHROPIC_API_KEY_FILE": file}) == (
+        f"ANTHROPIC_API_KEY_FILE: {file}: {expected.format(file=file)}"
+    )
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    assert problem_of(
+        {
+            "MATRIX_ACCESS_TOKEN_FILE": str(tmp_path / "missing"),
+            "MATRIX_PASSWORD_FILE": str(tmp_path),
+            "ANTHROPIC_API_KEY_FILE": str(tmp_path / "pipe"),
+            "ANTHROPIC_AUTH_TOKEN_FILE": "a\0b",
+        }
+    ).splitlines() == [
+        f"MATRIX_ACCESS_TOKEN_FILE: {tmp_path}/missing: the file cannot be read: No such file or directory",
+        f"MATRIX_PASSWORD_FILE: {tmp_path}: this is a folder; name the file in it",
+        f"ANTHROPIC_API_KEY_FILE: {tmp_path}/pipe: this is not a file",
+        r"ANTHROPIC_AUTH_TOKEN_FILE: a\x00b: the file cannot be read: not a usable file name",
+    ]
+
+
+def test_a_secret_with_a_line_break_is_refused_and_not_printed() -> None:
+    assert problem_of({"MATRIX_ACCESS_TOKEN": "hunter2\r\nX: y"}) == (
+        "MATRIX_ACCESS_TOKEN: the secret must be one line of text; it has line breaks or other characters"
+    )
+
+
+@pytest.mark.parametrize("url", ["api.anthropic.com", "https://me:hunter2@x", "http://x y"])
+def test_an_address_of_the_model_that_cannot_be_used_is_refused_and_not_printed(url: str) -> None:
+    assert problem_of({"ANTHROPIC_BASE_URL": url}) == (
+        "ANTHROPIC_BASE_URL: this is not a web address without user name; write for example https://api.anthropic.com"
+    )
+
+
+def test_what_is_missing_is_said_in_one_sentence() -> None:
+    nothing = load_secrets({})
+
+    assert missing_matrix_login(nothing) == (
+        "There is no login for Matrix: set MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD, "
+        "or one of them with _FILE at its end and the name of a file."
+    )
+    assert missing_model_key(nothing) == (
+        "There is no key for the model: set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN, "
+        "or one of them with _FILE at its end and the name of a file."
+    )
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_one_secret_of_each_kind_is_enough(name: str) -> None:
+    secrets = load_secrets({name: "x"})
+
+    assert [missing_matrix_login(secrets), missing_model_key(secrets)].count(None) == 1

@@ -1,0 +1,147 @@
+"""The room reads sentences."""
+
+import pytest
+
+from aiagentchat.core.agent_events import Failure
+from aiagentchat.core.ids import SessionId, UserId
+from aiagentchat.render import words
+
+SESSION = SessionId("3f2a77aa-0000")
+BOB = UserId("@bob:hs")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [
+        (0, "0.0 s"),
+        (12_345, "12.3 s"),
+        (59_999, "59.9 s"),
+        (125_000, "2 min 05 s"),
+        (3_720_000, "1 h 02 min"),
+        (90_000_000, "1 d 1 h"),
+    ],
+)
+def test_durations(milliseconds: int, expected: str) -> None:
+    assert words.duration(milliseconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(1, "1 second"), (90, "90 seconds"), (60, "1 minute"), (300, "5 minutes"), (7200, "2 hours")],
+)
+def test_periods(seconds: int, expected: str) -> None:
+    assert words.period(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("micro_usd", "expected"),
+    [(13_249, "$0.0132"), (13_250, "$0.0133"), (40, "$0.0000"), (999_999, "$1.0000"), (12_299_999, "$12.30")],
+)
+def test_money(micro_usd: int, expected: str) -> None:
+    assert words.money(micro_usd) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(1, "1 token"), (950, "950 tokens"), (4_250, "4.2k tokens"), (1_300_000, "1.3M tokens")]
+)
+def test_tokens(number: int, expected: str) -> None:
+    assert words.tokens(number) == expected
+
+
+def test_the_footer_leaves_away_what_is_not_known() -> None:
+    known = words.footer(
+        duration_ms=12_345, cost_micro_usd=13_200, input_tokens=4_000, output_tokens=200, session=SESSION
+    )
+    unknown = words.footer(duration_ms=400, cost_micro_usd=0, input_tokens=0, output_tokens=0, session=SESSION)
+
+    assert known == "— 12.3 s · $0.0132 · 4.2k tokens · session 3f2a"
+    assert unknown == "— 0.4 s · session 3f2a"
+
+
+@pytest.mark.parametrize("failure", [None, *Failure])
+def test_every_failure_has_a_sentence(failure: Failure | None) -> None:
+    assert words.failed(failure).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "part"),
+    [
+        pytest.param(words.timed_out(300), "longer than 5 minutes", id="timed out"),
+        pytest.param(words.stopped(BOB), "Stopped by `@bob:hs`.", id="stopped"),
+        pytest.param(words.interrupted_by_restart(12), "for 12 seconds", id="interrupted"),
+        pytest.param(words.stopping(0), "Stopping.", id="stopping, nothing waits"),
+        pytest.param(words.stopping(1), "1 message still waits and runs next", id="stopping, one waits"),
+        pytest.param(words.stopping(3), "3 messages still wait and run next", id="stopping, some wait"),
+        pytest.param(words.queue_place(1), "yours is next", id="next in the queue"),
+        pytest.param(words.queue_place(3), "2 before yours", id="later in the queue"),
+        pytest.param(words.queue_full(20), "full (20 messages)", id="queue full"),
+        pytest.param(words.refused(BOB, "back`end"), "add `@bob:hs` to `users`", id="refused names the sender"),
+        pytest.param(words.refused(BOB, "back`end"), "listed for ``back`end``", id="refused names the room"),
+        pytest.param(words.unknown_command("stopp", "stop"), "Did you mean `/stop`?", id="nearest command"),
+        pytest.param(words.unknown_command("x\n**y", None), "`/x **y`, so nothing was run. `/help`", id="no nearest"),
+        pytest.param(words.session_replaced(SESSION, SessionId("abcd-1")), "(session abcd)", id="session lost"),
+        pytest.param(words.session_resumed(SESSION), "session 3f2a", id="session in use"),
+        pytest.param(words.version("1.2.3"), "aiagentchat 1.2.3", id="version"),
+        pytest.param(words.approval_allowed(BOB), "✅ Allowed once by `@bob:hs`.", id="allowed"),
+        pytest.param(words.approval_denied(BOB, " "), "Denied by `@bob:hs`. It was not run", id="denied"),
+        pytest.param(words.approval_denied(BOB, "too *risky*"), "`@bob:hs`: `too *risky*`.", id="denied with a reason"),
+        pytest.param(words.approval_expired(60), "in 60 min", id="expired"),
+        pytest.param(words.approval_already_answered(BOB), "closed by `@bob:hs`", id="too late"),
+        pytest.param(words.approval_already_answered(None), "already closed,", id="too late, nobody answered"),
+    ],
+)
+def test_sentences_say_what_they_are_about(sentence: str, part: str) -> None:
+    assert part in sentence
+
+
+def test_help_has_a_line_for_each_command() -> None:
+    text = words.help_text([("/stop", "ends what runs"), ("/deny [reason]", "says no")])
+
+    assert "- `/stop` ends what runs\n- `/deny [reason]` says no\n" in text
+
+
+def test_status_of_a_working_room() -> None:
+    status = words.Status(
+        room="backend",
+        workspace="rooms/backend",
+        agent="claude",
+        model="opus",
+        session=SESSION,
+        running_ms=65_000,
+        queued=1,
+        warm=True,
+        version="1.2.3",
+        uptime_ms=3_600_000,
+        isolated=True,
+    )
+
+    assert words.status_text(status) == (
+        "- Room: `backend`, workspace `rooms/backend`\n"
+        "- Agent: `claude`, model `opus`\n"
+        "- Session: 3f2a\n"
+        "- Running: a turn, for 1 min 05 s; 1 message queued\n"
+        "- Agent's process: warm\n"
+        "- aiagentchat 1.2.3, up for 1 h 00 min"
+    )
+
+
+def test_status_of_a_fresh_room_without_isolation() -> None:
+    status = words.Status(
+        room="",
+        workspace="rooms/x",
+        agent="claude",
+        model=None,
+        session=None,
+        running_ms=None,
+        queued=0,
+        warm=False,
+        version="1.2.3",
+        uptime_ms=0,
+        isolated=False,
+    )
+    text = words.status_text(status)
+
+    assert "- Room: `?`" in text
+    assert "- Agent: `claude`\n- Session: none yet\n- Running: nothing; 0 messages queued\n" in text
+    assert "starts with the next message" in text
+    assert text.endswith(f"\n\n{words.NO_ISOLATION}")

@@ -1,0 +1,60 @@
+"""The SQL files: every statement is explained, used, and served by an index."""
+
+import re
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+
+import aiosql
+import pytest
+
+import aiagentchat.store
+from aiagentchat.store.queries import statements
+
+STORE = Path(aiagentchat.store.__file__).parent
+TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
+FEW_ROWS = {"rooms.slugs"}
+"""Statements that may read their whole table, because it has a row for each room and not for each message."""
+
+
+def test_the_code_uses_exactly_the_statements_there_are() -> None:
+    source = "\n".join(file.read_text(encoding="utf-8") for file in STORE.glob("*.py"))
+    used = {f"{table.lower()}.{name}" for table, name in re.findall(r"_([A-Z_]+)\[\"(\w+)\"\]", source)}
+
+    assert used == {f"{table}.{name}" for table in TABLES for name in statements(table)}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_loading_the_statements_says_nothing(table: str, caplog: pytest.LogCaptureFixture) -> None:
+    statements.cache_clear()
+
+    assert statements(table)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_statement_has_a_sentence(table: str) -> None:
+    queries = aiosql.from_path(STORE / "sql" / f"{table}.sql", "aiosqlite", mandatory_parameters=False)
+    bare = [name for name in queries.available_queries if not (getattr(queries, name).__doc__ or "").endswith(".")]
+
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    sorted(
+        f"{table}.{name}"
+        for table in TABLES
+        for name in statements(table)
+        if table != "database" and f"{table}.{name}" not in FEW_ROWS
+    ),
+)
+def test_no_statement_reads_a_whole_table(statement: str) -> None:
+    table, _, name = statement.partition(".")
+    connection = sqlite3.connect(":memory:")
+    connection.executescript((STORE / "migrations" / "0001_first.sql").read_text(encoding="utf-8"))
+
+    anything: defaultdict[str, str] = defaultdict(str)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statements(table)[name]}", anything)]
+    connection.close()
+    assert [step for step in plan if re.fullmatch(r"SCAN (?!CONSTANT ROW)\w+", step)] == []
