@@ -24,7 +24,7 @@ PATIENCE = 30.0
 class Daemon:
     """Made with what goes into its config.yaml; `start`, then `stop` or `kill`, then `start` again."""
 
-    def __init__(  # noqa: PLR0913 - what a config.yaml has
+    def __init__(
         self,
         folder: Path,
         homeserver: str,
@@ -81,7 +81,7 @@ class Daemon:
         before = len(self.lines())
         argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
                 argv,
                 cwd=self.folder,
                 env=self.environ,
@@ -114,7 +114,9 @@ class Daemon:
         except TimeoutError:
             raise AssertionError(f"the daemon did not end in {timeout:g} s\n{self.tail()}") from None
 
-    async def until_line(self, event: str, *, skip: int = 0, timeout: float = PATIENCE, **fields: object) -> dict[str, Any]:
+    async def until_line(
+        self, event: str, *, skip: int = 0, timeout: float = PATIENCE, **fields: object
+    ) -> dict[str, Any]:
         """Wait for a line of the log with this event and these fields."""
 
         def found() -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.live import Live
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.secrets import missing_model_key
+from aiagentchat.config.settings import Settings, slug_wish
+from aiagentchat.config.workspaces import check_folders
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import AgentUnavailable, MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
@@ -64,8 +66,8 @@ async def build(live: Live) -> AsyncIterator[House]:
     me = UserId(live.settings.matrix.user_id)
     database = live.settings.data_dir / DATABASE
     async with open_ledger(database) as ledger, _connected(live, ledger, me, clock) as client:
-        live.resolve = lambda settings: _resolve(settings, client)
-        live.settings = await _resolve(live.settings, client)
+        live.prepare = lambda settings: _prepare(settings, client, ledger)
+        live.settings = await _prepare(live.settings, client, ledger)
         await _ask_agents(live)
         yield _house(live, ledger, client, me, clock)
 
@@ -99,6 +101,14 @@ async def _connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> As
         await client.close()
 
 
+async def _prepare(settings: Settings, client: Client, ledger: Ledger) -> Settings:
+    """`settings` as they can be used: aliases resolved, every room's folder name fixed, no two rooms in one folder."""
+    resolved = await _resolve(settings, client)
+    slugs = {room.id: await ledger.rooms.slug(room.id, slug_wish(room)) for room in resolved.rooms}
+    check_folders(resolved, slugs)
+    return resolved
+
+
 async def _resolve(settings: Settings, client: Client) -> Settings:
     """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
     found: dict[str, RoomId] = {}
@@ -120,8 +130,8 @@ async def _ask_agents(live: Live) -> None:
             log.info("agent.found", agent=name, path=str(found.path), version=".".join(map(str, found.version)))
         except AgentUnavailable as error:
             log.error("agent.unavailable", agent=name, error=str(error))  # noqa: TRY400
-    if not live.credentials():
-        log.error("agent.no_key", fix="set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN")
+    if missing := missing_model_key(live.secrets):
+        log.error("agent.no_key", fix=missing)
 
 
 def _agents(live: Live) -> dict[str, ClaudeCode]:

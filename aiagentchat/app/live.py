@@ -27,8 +27,8 @@ class Live:
     settings: Settings
     secrets: Secrets
     environ: Mapping[str, str]
-    resolve: Callable[[Settings], Awaitable[Settings]] | None = None
-    """Replaces aliases by room ids; set once there is a homeserver to ask."""
+    prepare: Callable[[Settings], Awaitable[Settings]] | None = None
+    """Makes fresh settings usable (aliases, folders); set once there is a homeserver to ask. Raises ConfigError."""
 
     def current(self) -> Settings:
         """The settings in force."""
@@ -54,7 +54,7 @@ class Live:
             problems = compare(self.settings, fresh)
             secrets = load_secrets(self.environ)
             if not problems:
-                fresh = fresh if self.resolve is None else await self.resolve(fresh)
+                fresh = fresh if self.prepare is None else await self.prepare(fresh)
                 self.settings, self.secrets = fresh, secrets
         except ConfigError as error:
             problems = error.problems

@@ -12,6 +12,7 @@ from aiagentchat.app.owner import owner_pid
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.core.errors import AppError, ConfigError
+from aiagentchat.render import words
 
 ANSWER_SECONDS = 30.0
 """How long the daemon may take to say what came of it; it may have to ask the homeserver for aliases."""
@@ -26,7 +27,11 @@ def reload_command(config: Path) -> int:
         return complain(error)
     pid = owner_pid(settings.data_dir)
     if pid is None:
-        typer.echo(f"aiagentchat: no daemon runs on {settings.data_dir}; start one with: aiagentchat run", err=True)
+        typer.echo(
+            f"aiagentchat: no daemon runs on {settings.data_dir}; start one with: aiagentchat run "
+            "(a changed data_dir needs a restart too)",
+            err=True,
+        )
         return 1
     before, _ = last_report(settings.data_dir)
     os.kill(pid, signal.SIGHUP)
@@ -36,7 +41,7 @@ def reload_command(config: Path) -> int:
         if number != before:
             if problems:
                 return complain(ConfigError(problems))
-            typer.echo(f"Reloaded: {len(settings.rooms)} rooms. Turns that run were not touched.")
+            typer.echo(f"Reloaded: {words.count(len(settings.rooms), 'room')}. Turns that run were not touched.")
             return 0
         time.sleep(_POLL_SECONDS)
     typer.echo(f"aiagentchat: the daemon (pid {pid}) did not answer in {ANSWER_SECONDS:.0f} s; see its log", err=True)

@@ -14,6 +14,7 @@ LINE_LIMIT = 120
 _NAME_LIMIT = 64
 _LOOKED_AT = 2_000  # characters of an input that can matter for one line
 _STRANGE = re.compile(r"[^\w.:\-]")
+_PLAIN = re.compile(r"[^\W_]+(?:(?:_+|[.:\-])[^\W_]+)*")  # underscores within a word are no emphasis
 _TELLING = {
     "Bash": "command",
     "BashOutput": "bash_id",
@@ -47,7 +48,7 @@ def tool_line(tool: str, tool_input: Mapping[str, Any]) -> str:
 def tool_name(tool: str) -> str:
     """The tool's name as Markdown that shows it as it is."""
     name = _STRANGE.sub("?", one_line(visible(tool), _NAME_LIMIT)) or "?"
-    return code_span(name) if name.startswith("_") else name
+    return name if _PLAIN.fullmatch(name) else code_span(name)
 
 
 def _telling(tool: str, tool_input: Mapping[str, Any]) -> str:

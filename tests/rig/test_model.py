@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from rig.script import Step, numbered, script
 from rig.unprivileged import as_unprivileged
 
 PATIENCE = 60.0
+ROOT = Path(__file__).parents[2]
 
 
 async def _start(cli: Path, model: Model, home: Path, *flags: str) -> asyncio.subprocess.Process:
@@ -165,3 +167,17 @@ async def test_waiting_for_a_request_that_never_comes_tells_what_came() -> None:
 
         with pytest.raises(AssertionError, match="hello"):
             await model.until_request("never", timeout=0.05)
+
+
+async def test_as_a_program_it_prints_its_address_and_ends_when_told() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "rig.model", "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as http:
+        url = (await process.stdout.readline()).decode().strip()
+        async with http.head(url) as response:
+            assert response.status == 200
+        process.terminate()
+
+        assert await process.wait() == 0

@@ -43,7 +43,7 @@ TEXT = st.lists(SNIPPETS | CHARACTERS, max_size=60).map("".join)
 LONG = st.tuples(TEXT, st.integers(1, 200)).map(lambda parts: parts[0] * parts[1])
 PAGES = LONG.map(lambda text: clean(text).encode()[:PAGE_BYTES].decode(errors="ignore"))
 LIMITS = st.integers(LEAST_LIMIT, 1_000)
-VALUES = st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
+VALUES = TEXT | st.integers() | st.lists(TEXT, max_size=2) | st.dictionaries(CHARACTERS, st.none(), max_size=2)
 
 
 class Seen(HTMLParser):

@@ -23,8 +23,9 @@ from aiagentchat.render.tools import LINE_LIMIT, tool_line
         pytest.param("Bash", {"command": ""}, "▸ Bash", id="an empty value"),
         pytest.param("Nothing", {}, "▸ Nothing", id="no input"),
         pytest.param("__x__", {}, "▸ `__x__`", id="a name that would be bold"),
-        pytest.param("a*b\n[c", {}, "▸ a?b??c", id="a name that is none"),
-        pytest.param("", {}, "▸ ?", id="no name"),
+        pytest.param(":_x_", {}, "▸ `:_x_`", id="a name that would be slanted"),
+        pytest.param("a*b\n[c", {}, "▸ `a?b??c`", id="a name that is none"),
+        pytest.param("", {}, "▸ `?`", id="no name"),
     ],
 )
 def test_a_tool_is_one_line(tool: str, tool_input: dict[str, Any], expected: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from aiagentchat.core.agent_events import Failure
-from aiagentchat.core.ids import SessionId, UserId
+from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.render import words
 
 SESSION = SessionId("3f2a77aa-0000")
@@ -88,6 +88,11 @@ def test_every_failure_has_a_sentence(failure: Failure | None) -> None:
         pytest.param(words.approval_expired(60), "in 60 min", id="expired"),
         pytest.param(words.approval_already_answered(BOB), "closed by `@bob:hs`", id="too late"),
         pytest.param(words.approval_already_answered(None), "already closed,", id="too late, nobody answered"),
+        pytest.param(words.room_not_known(RoomId("!r:hs")), '`- {id: "!r:hs"}`', id="invited into an unknown room"),
+        pytest.param(
+            words.denied_for_agent(BOB, "too risky"), "@bob:hs in the room denied this: too risky", id="denial"
+        ),
+        pytest.param(words.denied_for_agent(None, ""), "The room denied this, without giving", id="bare denial"),
     ],
 )
 def test_sentences_say_what_they_are_about(sentence: str, part: str) -> None:

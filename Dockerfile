@@ -1,0 +1,50 @@
+# aiagentchat in a container. Build it with `make image`; docs/how-to/deploy.md says how to run it.
+# No secret belongs in here: they come at run time, as environment variables or as files (docs/reference/environment.md).
+
+# Pin it by digest where you build for others.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+COPY requirements.txt requirements-cli.txt ./
+COPY deploy/requirements-build.txt deploy/
+RUN python3 -m venv /opt/aiagentchat \
+    && /opt/aiagentchat/bin/pip install --require-hashes --requirement requirements.txt \
+    && python3 -m venv /tmp/build \
+    && /tmp/build/bin/pip install --require-hashes --requirement deploy/requirements-build.txt
+# WITH_CLI=1 puts the Claude Code program into the image: it lies in the wheel claude-agent-sdk (the wrapper is MIT, the
+# program is not). It is Anthropic's, under its Commercial Terms of Service (https://www.anthropic.com/legal/commercial-terms).
+# Whoever builds such an image accepts them, and reads them again before passing it on; so the default is without.
+ARG WITH_CLI=0
+RUN if [ "$WITH_CLI" = 1 ]; then \
+        /opt/aiagentchat/bin/pip install --no-deps --require-hashes --requirement requirements-cli.txt; \
+    fi
+COPY pyproject.toml README.md LICENSE ./
+COPY aiagentchat aiagentchat
+RUN /tmp/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels . \
+    && /opt/aiagentchat/bin/pip install --no-deps --no-index /tmp/wheels/*.whl
+
+FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="aiagentchat" \
+      org.opencontainers.image.description="A self-hosted daemon that puts Claude Code into Matrix rooms." \
+      org.opencontainers.image.licenses="MIT"
+# tini, because the daemon must not be process 1: it would have to reap what is not its own. git is for the agent.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends ca-certificates git tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 aiagentchat \
+    && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin aiagentchat \
+    && install -d -m 0700 -o 10001 -g 10001 /data \
+    && install -d -m 0755 -o 10001 -g 10001 /rooms
+COPY --from=build /opt/aiagentchat /opt/aiagentchat
+COPY --chown=10001:10001 rooms/_template /rooms/_template
+# A link, and not the whole venv on PATH: the `python3` and `pip` that the agent finds are not the daemon's.
+RUN ln -s /opt/aiagentchat/bin/aiagentchat /usr/local/bin/aiagentchat
+ENV HOME=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /rooms
+VOLUME ["/data", "/rooms"]
+USER 10001:10001
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/tini", "--", "aiagentchat"]
+CMD ["run", "--config", "/config/config.yaml"]

@@ -1,0 +1,62 @@
+# What people and CI call. Every target does its own set-up; the first one takes a minute or two.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/installed
+COVERAGE_DIR := $(CURDIR)/.coverage-data
+# Held at 100 % of branches: what decides, and what the room sees.
+PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check fix test bench image requirements clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+$(READY): requirements.txt requirements-dev.txt pyproject.toml rig/find-python.sh
+	@python="$$(sh rig/find-python.sh)" && echo "Making $(VENV) with $$python (once; about a minute) …" \
+		&& "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## try it: a homeserver, the daemon, a room and a chat, all on this machine
+	@$(BIN)/python -m rig.setup
+	@$(BIN)/python -m rig.demo
+
+check: $(READY)  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(READY)  ## mend format and lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(READY)  ## all tests, on a real homeserver and the real CLI, with the coverage gate
+	@$(BIN)/python -m rig.setup
+	@rm -rf $(COVERAGE_DIR) && mkdir -m 1777 $(COVERAGE_DIR)
+	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage run -m pytest $(ARGS)
+	@cd $(COVERAGE_DIR) && COVERAGE_FILE=$(COVERAGE_DIR)/data $(CURDIR)/$(BIN)/coverage combine --quiet --rcfile=$(CURDIR)/pyproject.toml
+	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report
+	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report --fail-under=100 --include='$(PURE)'
+
+bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.run $(ARGS)
+
+image:  ## the container image, with docker, podman or buildah
+	deploy/build-image.sh
+
+PIN := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make requirements"
+
+requirements:  ## pin again what requirements*.txt pin (needs uv)
+	$(PIN) pyproject.toml -o requirements.txt
+	$(PIN) requirements-dev.in -o requirements-dev.txt
+	$(PIN) requirements-synapse.in -o requirements-synapse.txt
+	$(PIN) --no-deps requirements-cli.in -o requirements-cli.txt
+
+clean:  ## remove what the targets made; config, data and rooms stay
+	rm -rf $(VENV) .rig .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""`cchat chat`: a person at a terminal, in a Matrix room."""
