@@ -7,13 +7,14 @@ without a limit, and the pacing of what goes out is ours.
 from dataclasses import dataclass, field
 
 import nio
+import stamina
 import structlog
 from nio.client.async_client import AsyncClient, AsyncClientConfig
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports import Accounts, Login
-from aiagentchat.matrix.errors import TRANSPORT, error, fail
+from aiagentchat.matrix.errors import PASSING, TRANSPORT, TRIES, TRY_SECONDS, error, fail
 
 REQUEST_SECONDS = 60.0
 """How long one request may take, long polls aside."""
@@ -114,6 +115,7 @@ def _final(problem: MatrixError) -> MatrixError:
     return LoginFailed(str(problem)) if isinstance(problem, Refused) else problem
 
 
+@stamina.retry(on=PASSING, attempts=TRIES, timeout=TRY_SECONDS)
 async def resolve_alias(client: Client, alias: str) -> RoomId:
     """The room behind an alias. Raises Refused if there is none, Unreachable if the server does not say."""
     try:

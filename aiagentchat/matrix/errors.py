@@ -10,6 +10,11 @@ from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refus
 
 TRANSPORT = (aiohttp.ClientError, asyncio.TimeoutError, TimeoutError, OSError)
 """What a request can raise when there is no answer."""
+PASSING = (Unreachable, RateLimited)
+"""What may be over in a moment."""
+TRIES = 5
+TRY_SECONDS = 30.0
+"""How long a single question, outside of the loops that have their own pace, is asked again."""
 DEFAULT_RETRY_AFTER = 5.0
 """Seconds to wait when a 429 does not say how long."""
 

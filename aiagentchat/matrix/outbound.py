@@ -4,12 +4,13 @@ from collections.abc import Awaitable
 from typing import Any
 
 import nio
+import stamina
 
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Content
 from aiagentchat.matrix.client import Client
-from aiagentchat.matrix.errors import TRANSPORT, fail
+from aiagentchat.matrix.errors import PASSING, TRANSPORT, TRIES, TRY_SECONDS, fail
 
 
 class MatrixOutbound:
@@ -40,8 +41,9 @@ class MatrixOutbound:
         if not isinstance(answer, nio.UpdateReceiptMarkerResponse):
             fail("receipt", answer)
 
+    @stamina.retry(on=PASSING, attempts=TRIES, timeout=TRY_SECONDS)
     async def join(self, room: RoomId) -> None:
-        """Accept an invite."""
+        """Accept an invite. Tried again while the homeserver does not answer: nobody asks us a second time."""
         answer = await _ask("join", self._client.join(room))
         if not isinstance(answer, nio.JoinResponse):
             fail("join", answer)

@@ -11,7 +11,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports import Clock, Outbox
 from aiagentchat.send.answer import Answer
 
-FIRST_WINDOW = 0.04
+FIRST_WINDOW = 0.02
 """Seconds for which the first words wait: a short answer that is complete by then needs one message and no edit."""
 WINDOW = 2.0
 """Seconds between two states of an answer."""

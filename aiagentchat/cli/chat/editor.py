@@ -183,25 +183,24 @@ class Editor:
 
 def layout(text: str, cursor: int, width: int) -> tuple[list[str], int, int]:
     """The text in rows of at most `width` cells, and the row and the cell where the cursor is."""
-    rows, row, column = [""], 0, 0
-    cells = 0
-    for place, char in enumerate(text):
+    rows, cells = [""], 0
+    places: list[tuple[int, int]] = []
+    for char in text.replace("\t", " "):
         size = 0 if char == "\n" else cell_len(char)
-        if char == "\n" or cells + size > width:
-            if place == cursor and char == "\n":
-                row, column = len(rows) - 1, cells
+        if cells + size > width:
             rows.append("")
             cells = 0
-        if place == cursor and char != "\n":
-            row, column = len(rows) - 1, cells
-        if char != "\n":
-            rows[-1] += " " if char == "\t" else char
-            cells += 1 if char == "\t" else size
-    if cursor >= len(text):
-        if cells >= width:  # the cursor needs a cell of its own
+        places.append((len(rows) - 1, min(cells, width - 1)))
+        if char == "\n":
             rows.append("")
             cells = 0
-        row, column = len(rows) - 1, cells
+        else:
+            rows[-1] += char
+            cells += size
+    if cells >= width:  # the cursor needs a cell of its own
+        rows.append("")
+        cells = 0
+    row, column = [*places, (len(rows) - 1, cells)][cursor]
     return rows, row, column
 
 

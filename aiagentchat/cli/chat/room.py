@@ -1,0 +1,215 @@
+"""One room, followed over a long poll: its past first, then what comes."""
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from aiagentchat.cli.chat.errors import Encrypted, NotReachable
+from aiagentchat.cli.chat.rest import LONG_POLL_SECONDS, Rest, path
+from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.errors import ConfigError, LoginFailed, MatrixError, Refused
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.parcels import MESSAGE, REACTION
+from aiagentchat.render.hygiene import clean, one_line
+from aiagentchat.render.message import reaction
+
+T = TypeVar("T")
+
+HISTORY = 20
+"""Messages from before that are shown."""
+MOST_PAGES = 10
+"""Pages of a hundred events that are read for the history, or to fill a gap: an answer takes up to sixty."""
+_PAGE = "100"
+_NAME = 60
+
+
+class Room:
+    """Made by `open_room`."""
+
+    def __init__(self, rest: Rest, id_: str, me: UserId, name: str) -> None:
+        self.name = name
+        self.me = me
+        self.timeline = Timeline(me)
+        self.typing: frozenset[UserId] = frozenset()
+        self.trouble = ""
+        """Why nothing new can come at the moment, "" when all is well."""
+        self.news = asyncio.Event()
+        """Set whenever something has changed."""
+        self._rest = rest
+        self._id = id_
+        self._since = ""
+        self._filter = json.dumps(
+            {
+                "room": {
+                    "rooms": [id_],
+                    "timeline": {"limit": int(_PAGE)},
+                    "state": {"types": ["m.room.encryption"]},
+                    "ephemeral": {"types": ["m.typing"]},
+                    "account_data": {"types": []},
+                },
+                "presence": {"types": []},
+                "account_data": {"types": []},
+            }
+        )
+
+    async def begin(self) -> None:
+        """See what was said last. Raises Encrypted, or why the homeserver does not tell."""
+        with suppress(Refused):
+            await self._rest.get(path("rooms", self._id, "state", "m.room.encryption"))
+            raise self._encrypted()
+        answer = await self._sync(wait=0.0)
+        joined = _at(answer, "rooms", "join", self._id)
+        timeline = _at(joined, "timeline")
+        newest = list(events_of(timeline.get("events")))
+        older = await self._back(timeline.get("prev_batch"), lambda events: _said(events) + _said(newest) >= HISTORY)
+        for event in (*older, *newest):
+            self.timeline.take(event)
+        self._hear(joined)
+
+    async def follow(self) -> None:
+        """Take what comes, until cancelled. Survives a homeserver that is away for a while."""
+        failures = 0
+        while True:
+            try:
+                await self._take(await self._sync(wait=LONG_POLL_SECONDS))
+                failures, self.trouble = 0, ""
+            except (NotReachable, Refused) as error:
+                failures += 1
+                self.trouble = str(error)
+                self.news.set()
+                await asyncio.sleep(delay(failures, random.random))  # noqa: S311 - jitter
+
+    async def until(self, condition: Callable[[], T], *, timeout: float) -> T:
+        """Wait until `condition` gives something true, and return that. Raises TimeoutError. For one waiter."""
+        async with asyncio.timeout(timeout):
+            while not (found := condition()):
+                self.news.clear()
+                await self.news.wait()
+            return found
+
+    async def say(self, text: str) -> EventId:
+        """Send a text; its id."""
+        return await self._send(MESSAGE, {"msgtype": "m.text", "body": clean(text), "m.mentions": {}})
+
+    async def react(self, event: EventId, key: str) -> EventId:
+        """Put a reaction on a message."""
+        return await self._send(REACTION, reaction(event, key))
+
+    async def _send(self, kind: str, content: Mapping[str, Any]) -> EventId:
+        where = path("rooms", self._id, "send", kind, uuid.uuid4().hex)
+        return EventId(str((await self._rest.put(where, content)).get("event_id", "")))
+
+    async def _sync(self, *, wait: float) -> dict[str, Any]:
+        since = {"since": self._since} if self._since else {}
+        answer = await self._rest.get(
+            "/sync", hold=wait, timeout=str(int(wait * 1000)), filter=self._filter, set_presence="offline", **since
+        )
+        self._since = str(answer.get("next_batch", self._since))
+        return answer
+
+    async def _take(self, answer: Mapping[str, Any]) -> None:
+        if self._id in _at(answer, "rooms", "leave"):
+            raise Refused("you are no longer in this room")
+        joined = _at(answer, "rooms", "join", self._id)
+        timeline = _at(joined, "timeline")
+        events = list(events_of(timeline.get("events")))
+        if timeline.get("limited"):
+            known = self.timeline.knows
+            missed = await self._back(
+                timeline.get("prev_batch"), lambda found: any(known(EventId(event["event_id"])) for event in found)
+            )
+            events = [event for event in (*missed, *events) if not known(EventId(event["event_id"]))]
+        for event in events:
+            if event.get("type") == "m.room.encryption":
+                raise self._encrypted()
+            self.timeline.take(event)
+        self._hear(joined)
+        self.news.set()
+
+    def _hear(self, joined: Mapping[str, Any]) -> None:
+        ephemeral = _at(joined, "ephemeral").get("events")
+        for event in ephemeral if isinstance(ephemeral, list) else ():
+            if event.get("type") == "m.typing":
+                self.typing = frozenset(event["content"].get("user_ids", ())) - {self.me}
+
+    async def _back(self, start: object, enough: Callable[[list[Event]], bool]) -> list[Event]:
+        """What lies before `start`, oldest first, as far back as is `enough`."""
+        newest_first: list[Event] = []
+        for _ in range(MOST_PAGES):
+            if not isinstance(start, str) or enough(newest_first):
+                break
+            page = await self._rest.get(path("rooms", self._id, "messages"), dir="b", limit=_PAGE, **{"from": start})
+            newest_first += events_of(page.get("chunk"))
+            start = page.get("end")
+        return newest_first[::-1]
+
+    def _encrypted(self) -> Encrypted:
+        return Encrypted(
+            f"the room {self.name} is encrypted, and this client cannot read encrypted rooms; "
+            "use Element for it, or a room without encryption"
+        )
+
+
+async def open_room(rest: Rest, *, user: str | None, wanted: str | None) -> Room:
+    """The room, entered if need be, with what was said last. Raises ConfigError when it cannot be found."""
+    me = str((await rest.get("/account/whoami")).get("user_id", ""))
+    if user and user != me:
+        raise ConfigError([f"cchat: this login belongs to {one_line(me, _NAME)}, not to {one_line(user, _NAME)}"])
+    id_, name = await _entered(rest, wanted) if wanted and wanted[0] in "!#" else await _chosen(rest, wanted)
+    room = Room(rest, id_, UserId(me), name)
+    await room.begin()
+    return room
+
+
+async def _entered(rest: Rest, wanted: str) -> tuple[str, str]:
+    try:
+        id_ = str((await rest.post(path("join", wanted), {})).get("room_id", ""))
+    except LoginFailed:
+        raise
+    except MatrixError as error:
+        raise ConfigError(
+            [f"cchat: the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?"]
+        ) from error
+    return id_, await _name(rest, id_)
+
+
+async def _chosen(rest: Rest, wanted: str | None) -> tuple[str, str]:
+    listed = (await rest.get("/joined_rooms")).get("joined_rooms")
+    ids = [str(id_) for id_ in listed] if isinstance(listed, list) else []
+    rooms = [(id_, await _name(rest, id_)) for id_ in ids]
+    fitting = [(id_, name) for id_, name in rooms if wanted is None or wanted == name]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not rooms:
+        raise ConfigError(["cchat: you are in no room yet; give one you are invited to with --room ID"])
+    which = f"{len(fitting) or 'no'} rooms are named {one_line(wanted, _NAME)}" if wanted else "you are in several rooms"
+    raise ConfigError(
+        [f"cchat: {which}; choose one with --room:", *(f"  {id_}  {name}" for id_, name in fitting or rooms)]
+    )
+
+
+async def _name(rest: Rest, id_: str) -> str:
+    with suppress(Refused):
+        name = (await rest.get(path("rooms", id_, "state", "m.room.name"))).get("name")
+        if isinstance(name, str) and name.strip():
+            return one_line(name, _NAME)
+    return one_line(id_, _NAME)
+
+
+def _said(events: list[Event]) -> int:
+    """How many messages are among them; an edit is none."""
+    return sum(
+        event.get("type") == MESSAGE and "m.new_content" not in (event.get("content") or {}) for event in events
+    )
+
+
+def _at(answer: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    found: Any = answer
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
