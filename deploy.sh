@@ -124,7 +124,7 @@ sudo=""
 on "command -v rsync >/dev/null" || fail "$host has no rsync; on Debian: apt-get install rsync" 2
 
 say "copying $version to $release"
-on "$sudo mkdir -p $release"
+on "$sudo install -d -m 0755 $root/opt/aiagentchat $root/opt/aiagentchat/releases $release"
 rsync --archive --relative --no-owner --no-group --chmod=Du=rwx,Dgo=rx,Fu+rw,Fgo=rX,Fgo-w --exclude __pycache__ \
     --rsh "$folder/ssh" --rsync-path "${sudo:+$sudo }rsync" -- "${files[@]}" "$host:$release/"
 

@@ -2,6 +2,7 @@
 # The half of deploy.sh that runs on the host, as root, from inside the release that was just copied there.
 # It prints no secret: it never reads the environment file, and the daemon's log holds none.
 set -euo pipefail
+umask 022 # the daemon's user must be able to read the release
 
 UNIT=aiagentchat.service
 KEEP=3 # releases, the running one among them
@@ -28,7 +29,7 @@ state=$root/var/lib/aiagentchat
 units=$root/etc/systemd/system
 config=$etc/config.yaml
 
-say() { echo "$(hostname): $1"; }
+say() { echo "on-host.sh: $1"; }
 
 fail() {
     say "$1" >&2
@@ -65,7 +66,6 @@ prepare_host() {
     chmod 0640 "$config.new"
     chgrp "$user" "$config.new"
     mv "$config.new" "$config"
-    rm -rf "$release"
     fail "prepared. Now say in $config who answers where, put the secrets into $etc/environment (lines such as \
 MATRIX_PASSWORD=…), and deploy again. Nothing was started." 2
 }
@@ -127,7 +127,6 @@ go_back() {
     if [ -n "$previous" ] && [ -d "$previous" ]; then
         activate "$previous"
         if is_healthy; then
-            rm -rf "$release"
             fail "rolled back: $previous runs again"
         fi
         fail "rolled back to $previous, which does not come up either: look at journalctl -u $UNIT"
@@ -144,6 +143,8 @@ remove_old() {
         tail -n "+$((KEEP + 1))")
 }
 
+running=no # from here on, what does not come to run leaves nothing behind
+trap '[ "$running" = yes ] || rm -rf "$release"' EXIT
 check_host
 prepare_host
 previous=$(readlink "$home/current" || true)
@@ -152,6 +153,7 @@ check_release
 say "switching from ${previous:-nothing} to $release"
 activate "$release" || true # what does not start is seen below
 is_healthy || go_back
+running=yes
 systemctl enable --quiet "$UNIT"
 remove_old
 say "aiagentchat runs from $release"

@@ -16,7 +16,7 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings, slug_wish
 from aiagentchat.config.workspaces import check_folders
 from aiagentchat.core.backoff import delay
-from aiagentchat.core.errors import AgentUnavailable, MatrixError, Refused, Unreachable
+from aiagentchat.core.errors import AgentUnavailable, MatrixError, RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports import Clock
 from aiagentchat.execute.places import Places
@@ -91,9 +91,10 @@ async def _connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> As
             try:
                 await client.log_in()
                 break
-            except Unreachable as error:
+            except (Unreachable, RateLimited) as error:
                 failures += 1
                 wait = delay(failures, random.random)
+                wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
                 log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
                 await clock.sleep(wait)
         yield client

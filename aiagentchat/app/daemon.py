@@ -27,6 +27,7 @@ async def run_daemon(live: Live) -> None:
         loop = asyncio.get_running_loop()
         for number in STOPPING:
             loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(signal.SIGHUP, log.info, "daemon.not_ready")  # until there is something to reload
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(_serve(live), name="daemon")
             waiting = group.create_task(stopped.wait(), name="signals")

@@ -23,7 +23,7 @@ def run_command(config: Path, log_format: str, log_level: str) -> int:
     """Run the daemon. Returns the exit code: 0 after a signal, otherwise by cause."""
     os.umask(0o077)
     try:
-        _check_options(log_format, log_level.upper())
+        _check_options(log_format, log_level)
         settings = load(config, os.environ)
         secrets = load_secrets(os.environ)
     except AppError as error:
@@ -45,7 +45,7 @@ def _check_options(log_format: str, log_level: str) -> None:
     problems = []
     if log_format not in FORMATS:
         problems.append(f"--log-format: {log_format!r} is not a format; use one of {', '.join(FORMATS)}")
-    if log_level not in LEVELS:
+    if log_level.upper() not in LEVELS:
         problems.append(f"--log-level: {log_level!r} is not a level; use one of {', '.join(LEVELS)}")
     if problems:
         raise ConfigError(problems)

@@ -10,7 +10,7 @@ from structlog.contextvars import bound_contextvars
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import RoomId, SessionId, new_session_id, txn_id
+from aiagentchat.core.ids import RoomId, SessionId, message_uuid, new_session_id, txn_id
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports import Agent, Clock, RunSpec, Signals, Sink, Voice
 from aiagentchat.execute.instructions import instructions
@@ -58,7 +58,7 @@ class RoomExecutor:
     async def run(self, *, others_wait: Callable[[], bool]) -> None:
         """Until the queue is empty, or another room waits for the place."""
         while (command := await self._shop.ledgers.commands.next_queued(self.room)) is not None:
-            with bound_contextvars(room=self.room, command=command.event):
+            with bound_contextvars(room=self.room, command=command.event, turn=message_uuid(command.event)):
                 await self._execute(command)
             if others_wait():
                 return
@@ -79,6 +79,7 @@ class RoomExecutor:
         except Exception:
             # One room's fault must not end the others; the room is told, the operator finds the traceback.
             log.exception("turn.broken")
+            await shop.runs.drop(self.room)  # its process may still be at work on the turn that we have left
             outcome = Outcome(state=CommandState.FAILED, words=words.BROKEN)
         finally:
             shop.signals.typing(self.room, False)

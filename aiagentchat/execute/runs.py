@@ -6,6 +6,7 @@ A warm run answers in a twentieth of the time of a cold one and costs some 200 M
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Runs:
             await self.drop(spec.room)
         run = await agent.open(spec)
         assert self._group is not None, "runs are handed out only while open"
-        self._group.create_task(run.serve(), name=f"run of {spec.room}")
+        # A context of its own: the run outlives the command that it was started for, whose ids would stay on its log.
+        self._group.create_task(run.serve(), name=f"run of {spec.room}", context=contextvars.Context())
         self._kept[spec.room] = Kept(run, fingerprint)
         return run
 

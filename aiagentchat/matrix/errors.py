@@ -4,7 +4,6 @@ import asyncio
 from typing import Any, NoReturn
 
 import aiohttp
-import nio
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
 
@@ -18,8 +17,9 @@ TRY_SECONDS = 30.0
 DEFAULT_RETRY_AFTER = 5.0
 """Seconds to wait when a 429 does not say how long."""
 
-_TOKEN = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED"})
+_TOKEN = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED", "M_USER_LOCKED"})
 _FOREVER = range(400, 500)
+_TOO_LARGE = 413
 
 
 def fail(what: str, response: Any) -> NoReturn:  # noqa: ANN401 - nio's responses have no common type that says so
@@ -38,6 +38,8 @@ def error(what: str, response: Any) -> MatrixError:  # noqa: ANN401
         return RateLimited(text, retry_after=wait / 1000 if isinstance(wait, int | float) else DEFAULT_RETRY_AFTER)
     if code in _TOKEN:
         return LoginFailed(text)
-    if status in _FOREVER and isinstance(response, nio.ErrorResponse):
+    # Without a code it is not the homeserver that speaks: a proxy that says 404 while its backend is away. But what
+    # is too large for a proxy stays too large.
+    if status == _TOO_LARGE or (status in _FOREVER and code):
         return Refused(text)
     return Unreachable(text)

@@ -15,6 +15,8 @@ _KINDS = {
     "m.audio": Kind.FILE,
     "m.video": Kind.FILE,
 }
+_MAX_INTEGER = 2**53 - 1
+"""The largest integer of canonical JSON; old rooms may carry larger ones, which the ledger cannot keep."""
 _MAX_MENTIONS = 100
 """More mentions than this in one message are not kept."""
 
@@ -56,7 +58,7 @@ def incoming(room: RoomId, source: Source) -> Incoming | None:
         event=EventId(event),
         room=room,
         sender=UserId(sender),
-        sent_at=sent_at if isinstance(sent_at, int) else 0,
+        sent_at=sent_at if isinstance(sent_at, int) and 0 <= sent_at <= _MAX_INTEGER else 0,
         kind=kind,
         body=body,
         target=target,

@@ -4,13 +4,15 @@ from collections.abc import Awaitable
 from typing import Any
 
 import nio
-import stamina
 
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Content
 from aiagentchat.matrix.client import Client
-from aiagentchat.matrix.errors import PASSING, TRANSPORT, TRIES, TRY_SECONDS, fail
+from aiagentchat.matrix.errors import TRANSPORT, fail
+
+_ENCRYPTION = "m.room.encryption"
+_FOUND = 200
 
 
 class MatrixOutbound:
@@ -21,8 +23,7 @@ class MatrixOutbound:
 
     async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
         """Put an event into the room."""
-        known = self._client.rooms.get(room)
-        if known is not None and known.encrypted:
+        if await self._is_encrypted(room):
             raise Refused(f"room {room} is encrypted, and this version cannot encrypt")
         answer = await _ask("send", self._client.room_send(room, type_, dict(content), tx_id=txn))
         if not isinstance(answer, nio.RoomSendResponse):
@@ -41,12 +42,26 @@ class MatrixOutbound:
         if not isinstance(answer, nio.UpdateReceiptMarkerResponse):
             fail("receipt", answer)
 
-    @stamina.retry(on=PASSING, attempts=TRIES, timeout=TRY_SECONDS)
     async def join(self, room: RoomId) -> None:
-        """Accept an invite. Tried again while the homeserver does not answer: nobody asks us a second time."""
+        """Accept an invite."""
         answer = await _ask("join", self._client.join(room))
         if not isinstance(answer, nio.JoinResponse):
             fail("join", answer)
+
+    async def _is_encrypted(self, room: RoomId) -> bool:
+        """As the sync says; before it has told of the room, the homeserver is asked."""
+        known = self._client.rooms.get(room)
+        if known is not None:
+            return bool(known.encrypted)
+        answer = await _ask("state", self._client.room_get_state_event(room, _ENCRYPTION))
+        if answer.transport_response.status == _FOUND:
+            return True
+        # nio takes every answer but a 404 for the content of the event.
+        problem = answer if isinstance(answer, nio.ErrorResponse) else nio.ErrorResponse.from_dict(answer.content)
+        if problem.status_code == "M_NOT_FOUND":
+            return False
+        problem.transport_response = answer.transport_response
+        fail("state", problem)
 
 
 async def _ask(what: str, request: Awaitable[Any]) -> Any:  # noqa: ANN401 - nio's responses have no common type

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import nio
+import structlog
 
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
@@ -12,6 +13,8 @@ from aiagentchat.core.ports import SyncBatch
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.errors import TRANSPORT, fail
 from aiagentchat.matrix.events import invite, timeline
+
+log = structlog.get_logger(__name__)
 
 TIMELINE_LIMIT = 100
 """Events per room and sync; Synapse gives no more."""
@@ -76,6 +79,8 @@ class MatrixHomeserver:
             events += timeline(RoomId(name), (event.source for event in room.timeline.events), self._me)
             if room.timeline.limited:
                 gaps.add(RoomId(name))
+            if unread := sum(event.source.get("type") == "m.room.encrypted" for event in room.timeline.events):
+                log.warning("event.encrypted", room=name, count=unread)
         for name, invited in answer.rooms.invite.items():
             states = (_whole(state) for state in invited.invite_state)
             found = invite(RoomId(name), states, self._me, answer.next_batch)

@@ -147,7 +147,7 @@ class Shim:
 
     def obey(self) -> bool:
         for byte in (orders := os.read(self.control, 64)):
-            if byte == ord("i"):
+            if byte == ord("i") and self.main not in self.exits:
                 os.kill(self.main, signal.SIGINT)
             elif byte == ord("s"):
                 self.sweep()

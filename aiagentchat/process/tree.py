@@ -7,6 +7,7 @@ process: the shim sees its control pipe close.
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +23,7 @@ MAX_LINE_BYTES = 32 * 2**20
 STDERR_LINES = 50
 """How many lines of stderr are kept to explain an early end."""
 STDERR_LINE_BYTES = 4_096
+STATUS_LINE_BYTES = 256
 END_SECONDS = 5.0
 """How long the kernel may take to end a killed tree before it is called stuck."""
 SWEEP_SECONDS = 3.0
@@ -41,6 +43,9 @@ class Tree:
         self._status = status
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._swept: asyncio.Queue[bool] = asyncio.Queue()
+        self._no_reader = asyncio.Event()
+        """Set while nobody reads `lines`: before, or when they were read to their end."""
+        self._no_reader.set()
         self.gone = asyncio.Event()
         self.pid: int | None = None
         self.exit_code: int | None = None
@@ -69,17 +74,22 @@ class Tree:
             os.close(control_read)
             os.close(status_write)
         reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(status_read, "rb")
-        )
+        try:
+            await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(status_read, "rb")
+            )
+        except BaseException:
+            os.close(control_write)  # the shim ends with it, and the command with the shim
+            raise
         return cls(process, control_write, reader)
 
     async def serve(self) -> None:
         """Keep the tree until nothing of it is left. Cancelling this ends the tree first."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read_stderr(), name="tree stderr")
+                stderr = group.create_task(self._read_stderr(), name="tree stderr")
                 await self._read_status()
+                await self._read_to_the_end(stderr)
         finally:
             self.end()
             with contextlib.suppress(TimeoutError):
@@ -88,14 +98,32 @@ class Tree:
             if not self.gone.is_set():
                 log.error("process.stuck", pid=self.pid)
             else:
-                # Only now: closing the transport of a living shim would kill the shim and free the tree.
-                self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way
+                await self._let_go()
+
+    async def _read_to_the_end(self, stderr: "asyncio.Task[None]") -> None:
+        """What the tree wrote last may still be in its pipes; and a stranger may hold them open for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._no_reader.wait()
+                await asyncio.wait([stderr])
+        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way
+
+    async def _let_go(self) -> None:
+        # Only of a tree that is gone: closing the transport of a living shim would kill the shim and free the tree.
+        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._process.wait()  # no zombie of the shim, either
 
     async def lines(self) -> AsyncIterator[bytes | TooLong]:
         """The command's stdout."""
         assert self._process.stdout is not None
-        async for line in lines(self._process.stdout, most=MAX_LINE_BYTES):
-            yield line
+        self._no_reader.clear()
+        try:
+            async for line in lines(self._process.stdout, most=MAX_LINE_BYTES):
+                yield line
+        finally:
+            self._no_reader.set()
 
     async def write(self, line: bytes) -> bool:
         """Give the command a line. False if it no longer reads."""
@@ -150,19 +178,23 @@ class Tree:
                 self._stderr.append(line.decode("utf-8", "replace"))
 
     async def _read_status(self) -> None:
-        while line := await self._status.readline():
-            word, _, number = line.decode("ascii", "replace").strip().partition(" ")
-            match word:
-                case "started":
-                    self.pid = int(number)
-                case "swept":
-                    if int(number) > 0:
-                        log.info("process.swept", count=int(number))
-                    self._swept.put_nowait(int(number) >= 0)
-                case "exit":
-                    self.exit_code = int(number)
-                case "failed":
-                    self.exit_code = 127
-                case _:
-                    pass
+        async for line in lines(self._status, most=STATUS_LINE_BYTES):
+            # Whoever runs as our user can write into the shim's pipes, too.
+            if isinstance(line, bytes) and (said := re.fullmatch(rb"(\w+) (-?\d{1,9})", line)):
+                self._note(said[1].decode(), int(said[2]))
         self.gone.set()
+
+    def _note(self, word: str, number: int) -> None:
+        match word:
+            case "started":
+                self.pid = number
+            case "swept":
+                if number > 0:
+                    log.info("process.swept", count=number)
+                self._swept.put_nowait(number >= 0)
+            case "exit":
+                self.exit_code = number
+            case "failed":
+                self.exit_code = 127
+            case _:
+                pass

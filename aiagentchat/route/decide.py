@@ -16,6 +16,8 @@ YES = frozenset({"✅", "☑", "✔", "👍"})
 NO = frozenset({"❌", "✖", "👎"})
 STOP = frozenset({"🛑"})
 
+_ID_ENDS = r"(?![\w=/+\-]|[.:][\w\[])"
+"""Neither `@bob` in `@bobby:hs` nor `@bob:hs` in `@bob:hs.example` is Bob; a full stop may follow."""
 _CLOSE_ENOUGH = 0.6
 _VARIATION_SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))
 _SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
@@ -102,8 +104,11 @@ def decide(event: Incoming, room: RoomSettings, *, me: UserId, known: Collection
 
 def is_addressed(event: Incoming, me: UserId) -> bool:
     """Whether the sender speaks to us on purpose: a mention, our id in the text, or our name and a colon before it."""
-    name = me[1:].partition(":")[0]
-    return me in event.mentions or me in event.body or event.body.lower().startswith((f"{name}:", f"@{name}"))
+    if me in event.mentions:
+        return True
+    ours, name = re.escape(me), re.escape(me[1:].partition(":")[0])
+    spoken_to = rf"(?<!\w){ours}{_ID_ENDS}|\A(?:{name}:|@{name}{_ID_ENDS})"
+    return re.search(spoken_to, event.body, re.IGNORECASE) is not None
 
 
 def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, known: Collection[str]) -> Decision:

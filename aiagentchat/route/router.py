@@ -7,8 +7,8 @@ from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.effects import Effect, PutParcel
-from aiagentchat.core.errors import MatrixError
-from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.errors import MatrixError, RateLimited, Refused
+from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports import Clock, Inbox, Outbound
@@ -21,6 +21,8 @@ from aiagentchat.route.dispatch import Dispatcher
 
 BATCH = 50
 LONGEST_NAP = 30.0
+JOIN_AGAIN = 5.0
+"""Seconds until a join that the homeserver did not answer is tried again; longer if it says so."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,18 +48,29 @@ class Router:
         self._settings = settings
         self._me = me
         self._clock = clock
+        self._later: dict[EventId, int] = {}
+        """Invites that stay in the inbox, and when (milliseconds) they are looked at again."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
-            events = await self._inbox.unrouted(BATCH)
+            events = await self._due()
             for event in events:
                 with bound_contextvars(room=event.room, event_id=event.event):
-                    await self._inbox.settle(event.event, await self._route(event), self._clock.now_ms())
+                    effects = await self._route(event)
+                    if effects is not None:
+                        await self._inbox.settle(event.event, effects, self._clock.now_ms())
             if not events:
-                await self._inbox.bell.wait(LONGEST_NAP)
+                await self._inbox.bell.wait(JOIN_AGAIN if self._later else LONGEST_NAP)
 
-    async def _route(self, event: Incoming) -> Sequence[Effect]:
+    async def _due(self) -> list[Incoming]:
+        """The oldest events that wait for nothing but us."""
+        events = await self._inbox.unrouted(BATCH + len(self._later))
+        now = self._clock.now_ms()
+        return [event for event in events if self._later.get(event.event, 0) <= now]
+
+    async def _route(self, event: Incoming) -> Sequence[Effect] | None:
+        """What follows from the event; None if that is not known yet."""
         try:
             if event.kind is Kind.INVITE:
                 return await self._invited(event)
@@ -73,16 +86,23 @@ class Router:
             log.exception("event.broken", kind=event.kind)
             return reply(event, words.BROKEN) if event.kind is Kind.TEXT else []
 
-    async def _invited(self, event: Incoming) -> Sequence[Effect]:
+    async def _invited(self, event: Incoming) -> Sequence[Effect] | None:
+        self._later.pop(event.event, None)
         settings = self._settings()
         if not may_invite(event.sender, event.room, settings.rooms):
             log.warning("invite.ignored", sender=event.sender)
             return []
         try:
             await self._outbound.join(event.room)
-        except MatrixError as error:
+        except Refused as error:
             log.warning("invite.failed", sender=event.sender, error=str(error))
             return []
+        except MatrixError as error:
+            # Nobody asks us a second time, and a homeserver lets one join only so many rooms at once.
+            wait = max(JOIN_AGAIN, error.retry_after if isinstance(error, RateLimited) else 0.0)
+            log.warning("invite.postponed", sender=event.sender, error=str(error), wait_s=round(wait, 1))
+            self._later[event.event] = self._clock.now_ms() + round(wait * 1000)
+            return None
         log.info("invite.accepted", sender=event.sender)
         if settings.room(event.room) is not None:
             return []

@@ -26,7 +26,7 @@ class Answer:
         self._page = 0
         self._edits = 0
         self._put = ""
-        """The page's text as it was last handed out."""
+        """The page as it was last handed out; empty before the first time."""
         self._text = ""
         self._final = 0
         """How many characters of `_text` will not be taken back."""
@@ -42,8 +42,10 @@ class Answer:
 
     def add(self, text: str) -> None:
         """More of what the agent says."""
+        if not text:
+            return
         if not self._in_block:
-            self._text += _PARAGRAPH if self._text else ""
+            self._leave(_PARAGRAPH)
             self._in_block, self._after_tool = True, False
         self._text += text
         self.silent = False
@@ -51,8 +53,8 @@ class Answer:
     def tool(self, line: str) -> None:
         """One quiet line about a tool; lines in a row stand together."""
         self.block_ended()
-        between = _LINE_BREAK if self._after_tool else _PARAGRAPH
-        self._text += (between if self._text else "") + line
+        self._leave(_LINE_BREAK if self._after_tool else _PARAGRAPH)
+        self._text += line
         self._final, self._after_tool = len(self._text), True
 
     def block_ended(self) -> None:
@@ -66,7 +68,7 @@ class Answer:
     def flush(self) -> list[Parcel]:
         """The parcels that bring the room up to date."""
         parcels = self._full_pages()
-        if self._edits >= MAX_EDITS - 1 and self._text != self._put:
+        if self._edits >= MAX_EDITS - 1 and _shown(close_open(self._text), notice=self._page > 0) != self._put:
             # One edit is kept for the end: go on in a new message, at the best border there is.
             parcels += self._turn_over(max(LEAST_LIMIT, len(self._text.encode("utf-8", "replace")) - 1))
         return parcels + self._show(close_open(self._text), notice=self._page > 0)
@@ -74,40 +76,46 @@ class Answer:
     def break_off(self) -> list[Parcel]:
         """Bring the room up to date, and go on in a new message."""
         parcels = self.flush()
-        if self._text:
+        if self._put:
             self._next("")
         return parcels
 
     def close(self, last_words: str, footer: str) -> list[Parcel]:
         """The end of the answer; the last message rings, as the first one did."""
         self.block_ended()
-        for text in (last_words, footer):
-            if text:
-                self._text += (_PARAGRAPH if self._text else "") + text
-        return [*self._full_pages(), *self._show(self._text, notice=False)]
+        for text in filter(None, (last_words, footer)):
+            self._leave(_PARAGRAPH)
+            self._text += text
+        return [*self._full_pages(), *self._show(close_open(self._text), notice=False)]
+
+    def _leave(self, between: str) -> None:
+        """End what was said so far: a fence that it left open must not swallow what follows."""
+        if self._text:
+            self._text = close_open(self._text) + between
 
     def _full_pages(self) -> list[Parcel]:
         parcels: list[Parcel] = []
-        while len(self._text.encode("utf-8", "replace")) > PAGE_BYTES:
+        while _is_over(self._text, PAGE_BYTES):
             parcels += self._turn_over(PAGE_BYTES)
         return parcels
 
     def _turn_over(self, limit: int) -> list[Parcel]:
         piece, rest = split_once(self._text, limit)
         parcels = self._show(piece.text, notice=self._page > 0)
-        not_final = len(self._text) - self._final
+        left = len(piece.source)
+        reopened = len(rest) - (len(self._text) - left)
+        self._final = self._final - left + reopened if self._final > left else 0
         self._next(rest)
-        self._final = max(0, len(rest) - not_final)
         return parcels
 
     def _next(self, rest: str) -> None:
         self._page += 1
         self._edits, self._put = 0, ""
-        self._text, self._final = rest, len(rest)
+        self._text, self._final = rest, min(self._final, len(rest))
         self._in_block, self._after_tool = self._in_block and bool(rest), self._after_tool and bool(rest)
 
     def _show(self, text: str, *, notice: bool) -> list[Parcel]:
-        shown = f"{int(notice)}{text}"
+        shown = _shown(text, notice=notice)
         if not text.strip() or shown == self._put:
             return []
         first = txn_id(self._command.event, "page", str(self._page))
@@ -122,3 +130,13 @@ class Answer:
         )
         self._put = shown
         return [parcel]
+
+
+def _shown(text: str, *, notice: bool) -> str:
+    """What two states of a message are compared by."""
+    return f"{int(notice)}{text}"
+
+
+def _is_over(text: str, limit: int) -> bool:
+    """Whether `text` takes more than `limit` bytes; a long text is not encoded to find out."""
+    return len(text) > limit or len(text.encode("utf-8", "replace")) > limit

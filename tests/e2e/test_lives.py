@@ -196,3 +196,40 @@ async def test_the_database_and_the_homes_are_private(people: People, model: Mod
         assert set(modes.values()) == {0}
         assert house.daemon.data_dir.stat().st_mode & 0o077 == 0
         assert (house.daemon.data_dir / "homes/room0/.claude").stat().st_mode & 0o077 == 0
+
+
+async def test_a_room_may_be_named_by_its_alias(people: People, model: Model, workplace: Path) -> None:
+    async with move_in(people, model, workplace, rooms=0, start=False) as house:
+        alias = f"alias-{house.account.device_id.lower()}"
+        house.rooms.append(await people.room(house.anna, house.account, alias=alias))
+        house.daemon.settings["rooms"] = [{"id": f"#{alias}:localhost", "name": "room0"}]
+        async with house.daemon:
+            await house.settle_in()
+
+            assert await house.ended(await house.ask("hello")) == "✅"
+            assert house.workspace().is_dir()
+
+
+async def test_a_room_with_many_people_waits_to_be_addressed(people: People, model: Model, workplace: Path) -> None:
+    async with move_in(people, model, workplace, room={"mention_only": True}) as house:
+        ignored = await house.ask("just talking to each other")
+        name = house.account.user_id
+        spoken = {"msgtype": "m.text", "body": "do it", "m.mentions": {"user_ids": [name]}}
+        addressed = await house.anna.send(house.room, spoken)
+
+        assert await house.ended(addressed) == "✅"
+        assert house.anna.reactions(house.room, ignored) == {}
+
+
+async def test_what_was_said_before_the_invite_is_not_answered(people: People, model: Model, workplace: Path) -> None:
+    async with move_in(people, model, workplace, rooms=0, start=False) as house:
+        house.rooms.append(await people.room(house.anna))
+        house.daemon.settings["rooms"] = [{"id": house.room, "name": "room0"}]
+        before = await house.ask("said among ourselves")
+        await house.anna.invite(house.room, house.account.user_id)
+        after = await house.ask("said to you, before you came in")
+        async with house.daemon:
+            await house.settle_in()
+
+            assert await house.ended(after) == "✅"
+            assert house.anna.reactions(house.room, before) == {}

@@ -17,7 +17,7 @@ import structlog
 
 from aiagentchat.agents.claude_code import binary, command, home, wire
 from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
-from aiagentchat.core.agent_events import AgentEvent, TurnEnded, Unrecognised
+from aiagentchat.core.agent_events import AgentEvent, ApprovalAsked, TurnEnded, TurnStarted, Unrecognised
 from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RunId, new_run_id
 from aiagentchat.core.ports import Prompt, RunSpec
@@ -57,6 +57,8 @@ class ClaudeRun:
         self._over = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._begun = False
+        self._leaving = False
         self._failed: AgentError | None = None
         self._events: asyncio.Queue[AgentEvent | None] | None = None
         self._translator = Translator()
@@ -66,54 +68,67 @@ class ClaudeRun:
     @property
     def alive(self) -> bool:
         """Whether another turn can be given to it."""
-        return not self._over.is_set()
+        return not (self._over.is_set() or self._leaving)
 
     async def serve(self) -> None:
         """Start the process, read it, and return when nothing of it is left."""
         bound = log.bind(room=self._spec.room, run=self.id)
         try:
+            await self._start(bound)
+            if self._tree is not None:
+                await self._keep(self._tree, bound)
+        finally:
+            self._finish()
+
+    async def _start(self, bound: structlog.typing.FilteringBoundLogger) -> None:
+        try:
             async with asyncio.timeout(START_SECONDS):
                 self._tree = await Tree.start(self._argv, env=self._env, cwd=Path(self._spec.workspace))
         except (OSError, TimeoutError) as error:
             self._failed = AgentUnavailable(f"cannot start {self._argv[0]}: {error}", human=_NOT_STARTED)
-            self._finish()
             bound.error("run.not_started", error=str(error))
-            return
+
+    async def _keep(self, tree: Tree, bound: structlog.typing.FilteringBoundLogger) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._tree.serve(), name=f"tree {self.id}")
-                await self._tree.write(wire.initialize(self._request(), self._spec.instructions))
+                group.create_task(tree.serve(), name=f"tree {self.id}")
+                await tree.write(wire.initialize(self._request(), self._spec.instructions))
                 self._started.set()
                 bound.info("run.started", resume=self._spec.resume, session=self._spec.session)
-                await self._read(self._tree)
+                await self._read(tree)
                 # Without stdout it is of no use; leaving on its own takes it a moment.
-                if not await self._tree.wait_gone(END_SESSION_SECONDS):
-                    self.kill()
+                await tree.wait_gone(END_SECONDS)
+                tree.end()
         finally:
-            # The group has waited for the tree: from here on nothing of the run is left.
-            self._failed = self._failed or self._why(self._tree)
-            self._finish()
-            bound.info("run.ended", exit_code=self._tree.exit_code)
+            # The group has waited for the tree, so nothing is left; unless this was cancelled before `serve` began.
+            tree.end()
+            self._failed = self._failed or self._why(tree)
+            bound.info("run.ended", exit_code=tree.exit_code)
 
     async def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
-        """Run one turn. Raises AgentError if the process ends before the turn does."""
+        """Run one turn. Raises AgentError if the process ends before the turn does.
+
+        A turn that its caller leaves before the end costs the run: the CLI still works on it, and what it says then
+        could not be told from the next turn.
+        """
         self._idle.clear()  # first of all: a stop from now on is for this turn
         events = self._events = asyncio.Queue(MAX_EVENTS_WAITING)
         self._translator = Translator(prompt.uuid)
+        ended = False
         try:
             await self._wait_started()
             if self._tree is None or not await self._tree.write(wire.user(prompt)):
                 await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
-            while True:
-                event = await events.get() if self.alive or not events.empty() else None
+            while not ended:
+                event = await events.get() if not (self._over.is_set() and events.empty()) else None
                 if event is None:
                     raise self._failed or AgentDied("the process ended")
-                if isinstance(event, TurnEnded) and self._translator.session_lost:
+                ended = isinstance(event, TurnEnded)
+                if ended and self._translator.session_lost:
                     raise SessionNotFound(f"session {self._spec.session} is unknown to the agent")
                 yield event
-                if isinstance(event, TurnEnded):
-                    return
         finally:
+            self._leaving = self._leaving or not ended
             self._events = None
             self._idle.set()
             self._asked.clear()
@@ -131,12 +146,8 @@ class ClaudeRun:
         await self._wait_started()
         if self._idle.is_set() or self._tree is None:
             return
-        await self._tree.write(wire.interrupt(self._request()))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(INTERRUPT_SECONDS):
-                await self._idle.wait()
-                return
-        await self._leave(self._tree)
+        if not await self._rung(self._tree, wire.interrupt(self._request()), self._idle, within=INTERRUPT_SECONDS):
+            await self._leave(self._tree)
 
     async def settle(self) -> bool:
         """End what the turn left running."""
@@ -146,23 +157,28 @@ class ClaudeRun:
         """Go down the stop ladder."""
         await self._wait_started()
         await self.stop()
-        if self._tree is not None and self.alive:
+        if self._tree is not None and not self._over.is_set():
             await self._leave(self._tree)
 
     async def _leave(self, tree: Tree) -> None:
-        await tree.write(wire.end_session(self._request()))
-        if not await tree.wait_gone(END_SESSION_SECONDS):
-            tree.interrupt()
-            await tree.wait_gone(SIGINT_SECONDS)
-        tree.end()
+        self._leaving = True
+        try:
+            if not await self._rung(tree, wire.end_session(self._request()), tree.gone, within=END_SESSION_SECONDS):
+                tree.interrupt()
+                await tree.wait_gone(SIGINT_SECONDS)
+        finally:
+            tree.end()  # also when nobody waits for the rungs any more
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._over.wait()
 
-    def kill(self) -> None:
-        """The last rung alone: end the tree now."""
-        if self._tree is not None:
-            self._tree.end()
+    async def _rung(self, tree: Tree, line: bytes, reached: asyncio.Event, *, within: float) -> bool:
+        """Ask politely. A process that leaves its stdin unread does not make the ladder longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await tree.write(line)
+                await reached.wait()
+        return reached.is_set()
 
     async def _wait_started(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -172,19 +188,25 @@ class ClaudeRun:
     async def _read(self, tree: Tree) -> None:
         async for line in tree.lines():
             # From a line to its events nothing waits, so a turn sees the events of its own lines only.
-            events = self._translator.too_long() if isinstance(line, TooLong) else self._translate(line)
+            translator = self._translator
+            events = translator.too_long() if isinstance(line, TooLong) else translator.line(line)
             for event in events:
-                if isinstance(event, Unrecognised):
-                    log.info("agent.unrecognised", kind=event.kind, room=self._spec.room, run=self.id)
+                self._note(event)
                 if self._events is not None:
                     await self._events.put(event)
+            while translator.declined:
+                await tree.write(wire.unsupported(translator.declined.pop()))
 
-    def _translate(self, line: bytes) -> list[AgentEvent]:
-        if b'"control_request"' in line and b'"can_use_tool"' in line:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                value = json.loads(line)
-                self._asked[str(value["request_id"])] = dict(value["request"]["input"])
-        return self._translator.line(line)
+    def _note(self, event: AgentEvent) -> None:
+        match event:
+            case ApprovalAsked(request, _, tool_input):
+                self._asked[request] = dict(tool_input)
+            case TurnStarted():
+                self._begun = True
+            case Unrecognised(kind):
+                log.info("agent.unrecognised", kind=kind, room=self._spec.room, run=self.id)
+            case _:
+                pass
 
     def _finish(self) -> None:
         self._over.set()
@@ -195,12 +217,11 @@ class ClaudeRun:
 
     def _why(self, tree: Tree) -> AgentError:
         words = tree.last_words
-        if IN_USE in words:
+        # Only of a process that has taken no prompt: the command is run again after these.
+        if not self._begun and IN_USE in words:
             return SessionInUse(f"session {self._spec.session} is in use")
-        if NOT_FOUND in words or self._translator.session_lost:
+        if not self._begun and (NOT_FOUND in words or self._translator.session_lost):
             return SessionNotFound(f"session {self._spec.session} is unknown to the agent")
-        if "Not logged in" in words:
-            return AgentUnavailable("the CLI has no credential", human=_NO_KEY)
         return AgentDied(f"exit code {tree.exit_code}; stderr: {words[-500:]!r}")
 
     def _request(self) -> str:

@@ -52,6 +52,10 @@ _QUIET = frozenset(
     }
 )
 """Kinds that we know and have no use for yet."""
+_KIND_CHARACTERS = 80
+"""Of a kind that we do not know: it is logged."""
+_MOST = 2**53
+"""Counts beyond this are none; a database would not take them."""
 
 _FAILURES = {
     "authentication_failed": Failure.AUTHENTICATION,
@@ -85,6 +89,8 @@ class Translator:
     def __init__(self, uuid: str = "") -> None:
         self._uuid = uuid
         self.session_lost = False
+        self.declined: list[str] = []
+        """Requests of the CLI that we cannot serve: somebody must tell it, or it waits."""
         self._streamed = ""
         self._streaming = False
         self._error = ""
@@ -95,7 +101,7 @@ class Translator:
         """The events in a line of stdout."""
         try:
             value = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [Unrecognised("not json")]
         if not isinstance(value, dict):
             return [Unrecognised("no object")]
@@ -108,15 +114,15 @@ class Translator:
 
     def value(self, value: dict[str, Any]) -> list[AgentEvent]:
         """The events in a parsed line."""
-        if value.get("parent_tool_use_id") is not None:
-            return []  # a subagent talks to its agent, not to the room
         match value:
+            case {"type": "stream_event" | "assistant" | "user", "parent_tool_use_id": str()}:
+                return []  # a subagent talks to its agent, not to the room
             case {"type": "stream_event", "event": {"type": str(kind)} as event}:
                 return self._stream(kind, event)
             case {"type": "assistant", "message": {"content": list(blocks)}}:
                 if value.get("error"):
                     # The CLI's own report of a failed request: the result says the same, and foreign words stay out.
-                    self._error = str(value["error"])
+                    self._error = _string(value["error"])
                     return []
                 return [event for block in blocks for event in self._block(block)]
             case {"type": "result"}:
@@ -124,7 +130,10 @@ class Translator:
             case {"type": "system", "subtype": str(kind)}:
                 return self._system(kind, value)
             case {"type": "control_request", "request_id": str(request), "request": {"subtype": "can_use_tool"} as ask}:
-                return [ApprovalAsked(request, str(ask.get("tool_name") or "?"), _mapping(ask.get("input")))]
+                return [ApprovalAsked(request, _string(ask.get("tool_name")) or "?", _mapping(ask.get("input")))]
+            case {"type": "control_request", "request_id": str(request), "request": {"subtype": str(kind)}}:
+                self.declined.append(request)
+                return _unknown(f"control_request.{kind}")
             case {"type": "command_lifecycle", "command_uuid": uuid, "state": str(state)} if uuid == self._uuid:
                 return self._lifecycle(state)
             case {"type": "control_cancel_request", "request_id": str(request)}:
@@ -189,7 +198,7 @@ class Translator:
                 return [TurnStarted(SessionId(session))]
             case {"subtype": "api_retry"}:
                 status = value.get("error_status")
-                self._error = str(value.get("error") or "")
+                self._error = _string(value.get("error"))
                 return [
                     ApiRetry(
                         _integer(value.get("attempt")),
@@ -206,8 +215,7 @@ class Translator:
                 return _unknown(f"system.{kind}")
 
     def _result(self, value: dict[str, Any]) -> list[AgentEvent]:
-        errors = " ".join(str(error) for error in value.get("errors") or [])
-        if NOT_FOUND in errors:
+        if any(NOT_FOUND in error for error in _strings(value.get("errors"))):
             self.session_lost = True
         usage = _mapping(value.get("usage"))
         record = TurnRecord(
@@ -219,15 +227,12 @@ class Translator:
             ),
             output_tokens=_integer(usage.get("output_tokens")),
         )
-        reason = str(value.get("terminal_reason") or "")
-        text = value.get("result")
-        text = text if isinstance(text, str) else ""
-        if reason.startswith("aborted"):
+        if _string(value.get("terminal_reason")).startswith("aborted"):
             return [TurnEnded(ending=Ending.INTERRUPTED, record=record)]
         # Never by subtype: an API failure comes as subtype "success" with is_error true.
         if value.get("is_error"):
             return [TurnEnded(ending=Ending.FAILED, failure=self._failure(value), record=record)]
-        return [TurnEnded(ending=Ending.COMPLETED, text=text, record=record)]
+        return [TurnEnded(ending=Ending.COMPLETED, text=_string(value.get("result")), record=record)]
 
     def _failure(self, value: dict[str, Any]) -> Failure:
         for name in (value.get("error"), value.get("api_error"), value.get("api_error_type"), self._error):
@@ -245,22 +250,31 @@ class Translator:
 
 
 def _unknown(kind: str) -> list[AgentEvent]:
-    return [] if kind in _QUIET else [Unrecognised(kind)]
+    return [] if kind in _QUIET else [Unrecognised(kind[:_KIND_CHARACTERS])]
 
 
 def _cost(result: dict[str, Any]) -> int:
     """Of this turn: `total_cost_usd` runs on over turns, processes and resumes."""
     models = _mapping(result.get("model_usage_since_last_result"))
-    return round(sum(_number(_mapping(used).get("costUSD")) for used in models.values()) * 1_000_000)
+    return min(_MOST, round(sum(_number(_mapping(used).get("costUSD")) for used in models.values()) * 1_000_000))
 
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _strings(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
 def _integer(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else 0
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    """Python's JSON knows numbers that are none (NaN), and integers that no float can hold."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST else 0.0

@@ -1,12 +1,16 @@
 """Why a chat cannot go on. Each ends with an exit code of its own."""
 
-from aiagentchat.core.errors import AppError
+from aiagentchat.core.errors import AppError, Unreachable
 
 
-class NotReachable(AppError):
+class NotReachable(Unreachable):
     """The homeserver does not answer."""
 
     exit_code = 4
+
+
+class NotInRoom(AppError):
+    """We left the room, or were put out of it."""
 
 
 class Encrypted(AppError):

@@ -34,9 +34,9 @@ class Rest:
         self._http = http
         self._token = token
 
-    async def get(self, path: str, *, hold: float = 0.0, **query: str) -> dict[str, Any]:
+    async def get(self, path: str, query: Mapping[str, str] | None = None, *, hold: float = 0.0) -> dict[str, Any]:
         """Ask. `hold`: seconds that the homeserver may take before it answers."""
-        return await self._request("GET", path, None, hold, query)
+        return await self._request("GET", path, None, hold, query or {})
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Do."""

@@ -3,16 +3,15 @@
 import asyncio
 import json
 import random
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from aiagentchat.cli.chat.errors import Encrypted, NotReachable
+from aiagentchat.cli.chat.errors import Encrypted, NotInRoom, NotReachable
 from aiagentchat.cli.chat.rest import LONG_POLL_SECONDS, Rest, path
 from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
 from aiagentchat.core.backoff import delay
-from aiagentchat.core.errors import ConfigError, LoginFailed, MatrixError, Refused
+from aiagentchat.core.errors import ConfigError, Refused
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.core.parcels import MESSAGE, REACTION
 from aiagentchat.render.hygiene import clean, one_line
@@ -70,6 +69,7 @@ class Room:
         for event in (*older, *newest):
             self.timeline.take(event)
         self._hear(joined)
+        self._since = str(answer.get("next_batch", ""))
 
     async def follow(self) -> None:
         """Take what comes, until cancelled. Survives a homeserver that is away for a while."""
@@ -78,11 +78,11 @@ class Room:
             try:
                 await self._take(await self._sync(wait=LONG_POLL_SECONDS))
                 failures, self.trouble = 0, ""
-            except (NotReachable, Refused) as error:
+            except NotReachable as error:
                 failures += 1
                 self.trouble = str(error)
                 self.news.set()
-                await asyncio.sleep(delay(failures, random.random))  # noqa: S311 - jitter
+                await asyncio.sleep(delay(failures, random.random))
 
     async def until(self, condition: Callable[[], T], *, timeout: float) -> T:
         """Wait until `condition` gives something true, and return that. Raises TimeoutError. For one waiter."""
@@ -92,29 +92,26 @@ class Room:
                 await self.news.wait()
             return found
 
-    async def say(self, text: str) -> EventId:
-        """Send a text; its id."""
-        return await self._send(MESSAGE, {"msgtype": "m.text", "body": clean(text), "m.mentions": {}})
+    async def say(self, text: str, txn: str) -> EventId:
+        """Send a text; its id. The same `txn` again says it no second time."""
+        return await self._send(MESSAGE, {"msgtype": "m.text", "body": clean(text), "m.mentions": {}}, txn)
 
-    async def react(self, event: EventId, key: str) -> EventId:
+    async def react(self, event: EventId, key: str, txn: str) -> EventId:
         """Put a reaction on a message."""
-        return await self._send(REACTION, reaction(event, key))
+        return await self._send(REACTION, reaction(event, key), txn)
 
-    async def _send(self, kind: str, content: Mapping[str, Any]) -> EventId:
-        where = path("rooms", self._id, "send", kind, uuid.uuid4().hex)
+    async def _send(self, kind: str, content: Mapping[str, Any], txn: str) -> EventId:
+        where = path("rooms", self._id, "send", kind, txn)
         return EventId(str((await self._rest.put(where, content)).get("event_id", "")))
 
     async def _sync(self, *, wait: float) -> dict[str, Any]:
-        since = {"since": self._since} if self._since else {}
-        answer = await self._rest.get(
-            "/sync", hold=wait, timeout=str(int(wait * 1000)), filter=self._filter, set_presence="offline", **since
-        )
-        self._since = str(answer.get("next_batch", self._since))
-        return answer
+        query = {"timeout": str(int(wait * 1000)), "filter": self._filter, "set_presence": "offline"}
+        query |= {"since": self._since} if self._since else {}
+        return await self._rest.get("/sync", query, hold=wait)
 
     async def _take(self, answer: Mapping[str, Any]) -> None:
         if self._id in _at(answer, "rooms", "leave"):
-            raise Refused("you are no longer in this room")
+            raise NotInRoom(f"you are no longer in the room {self.name}")
         joined = _at(answer, "rooms", "join", self._id)
         timeline = _at(joined, "timeline")
         events = list(events_of(timeline.get("events")))
@@ -129,6 +126,7 @@ class Room:
                 raise self._encrypted()
             self.timeline.take(event)
         self._hear(joined)
+        self._since = str(answer.get("next_batch", self._since))
         self.news.set()
 
     def _hear(self, joined: Mapping[str, Any]) -> None:
@@ -143,7 +141,8 @@ class Room:
         for _ in range(MOST_PAGES):
             if not isinstance(start, str) or enough(newest_first):
                 break
-            page = await self._rest.get(path("rooms", self._id, "messages"), dir="b", limit=_PAGE, **{"from": start})
+            query = {"dir": "b", "limit": _PAGE, "from": start}
+            page = await self._rest.get(path("rooms", self._id, "messages"), query)
             newest_first += events_of(page.get("chunk"))
             start = page.get("end")
         return newest_first[::-1]
@@ -159,7 +158,7 @@ async def open_room(rest: Rest, *, user: str | None, wanted: str | None) -> Room
     """The room, entered if need be, with what was said last. Raises ConfigError when it cannot be found."""
     me = str((await rest.get("/account/whoami")).get("user_id", ""))
     if user and user != me:
-        raise ConfigError([f"cchat: this login belongs to {one_line(me, _NAME)}, not to {one_line(user, _NAME)}"])
+        raise ConfigError([f"this login belongs to {one_line(me, _NAME)}, not to {one_line(user, _NAME)}"])
     id_, name = await _entered(rest, wanted) if wanted and wanted[0] in "!#" else await _chosen(rest, wanted)
     room = Room(rest, id_, UserId(me), name)
     await room.begin()
@@ -169,11 +168,9 @@ async def open_room(rest: Rest, *, user: str | None, wanted: str | None) -> Room
 async def _entered(rest: Rest, wanted: str) -> tuple[str, str]:
     try:
         id_ = str((await rest.post(path("join", wanted), {})).get("room_id", ""))
-    except LoginFailed:
-        raise
-    except MatrixError as error:
+    except Refused as error:
         raise ConfigError(
-            [f"cchat: the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?"]
+            [f"the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?"]
         ) from error
     return id_, await _name(rest, id_)
 
@@ -186,11 +183,11 @@ async def _chosen(rest: Rest, wanted: str | None) -> tuple[str, str]:
     if len(fitting) == 1:
         return fitting[0]
     if not rooms:
-        raise ConfigError(["cchat: you are in no room yet; give one you are invited to with --room ID"])
-    which = f"{len(fitting) or 'no'} rooms are named {one_line(wanted, _NAME)}" if wanted else "you are in several rooms"
-    raise ConfigError(
-        [f"cchat: {which}; choose one with --room:", *(f"  {id_}  {name}" for id_, name in fitting or rooms)]
+        raise ConfigError(["you are in no room yet; give one you are invited to with --room ID"])
+    which = (
+        f"{len(fitting) or 'no'} rooms are named {one_line(wanted, _NAME)}" if wanted else "you are in several rooms"
     )
+    raise ConfigError([f"{which}; choose one with --room:", *(f"  {id_}  {name}" for id_, name in fitting or rooms)])
 
 
 async def _name(rest: Rest, id_: str) -> str:
@@ -203,9 +200,7 @@ async def _name(rest: Rest, id_: str) -> str:
 
 def _said(events: list[Event]) -> int:
     """How many messages are among them; an edit is none."""
-    return sum(
-        event.get("type") == MESSAGE and "m.new_content" not in (event.get("content") or {}) for event in events
-    )
+    return sum(event.get("type") == MESSAGE and "m.new_content" not in (event.get("content") or {}) for event in events)
 
 
 def _at(answer: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ def chat_settings(
     except ConfigError as error:
         problems += error.problems
     if problems or token is None:
-        raise ConfigError([f"cchat: {problem}" for problem in problems])
+        raise ConfigError(problems)
     return ChatSettings(homeserver=url, token=token, user=user or None, room=room or None)
 
 
@@ -67,10 +67,14 @@ def _address_problem(url: str) -> str | None:
 
 def _token(file: str | None, environ: Mapping[str, str]) -> Secret:
     """Read as the daemon reads its own, with the same checks of the file."""
-    given = {"MATRIX_ACCESS_TOKEN_FILE": file} if file else {
-        "MATRIX_ACCESS_TOKEN": environ.get(TOKEN, ""),
-        "MATRIX_ACCESS_TOKEN_FILE": environ.get(TOKEN_FILE, ""),
-    }
+    given = (
+        {"MATRIX_ACCESS_TOKEN_FILE": file}
+        if file
+        else {
+            "MATRIX_ACCESS_TOKEN": environ.get(TOKEN, ""),
+            "MATRIX_ACCESS_TOKEN_FILE": environ.get(TOKEN_FILE, ""),
+        }
+    )
     try:
         found = load_secrets(given).matrix_access_token
     except ConfigError as error:

@@ -83,7 +83,9 @@ class Timeline:
         # A person's reaction is no end: 🛑 on a command asks for one.
         workers = message.reactions.get(ACCEPTED, set()) - {message.sender}
         ends = (
-            key for key, who in message.reactions.items() if key in FINAL and (who & workers if workers else who - {message.sender})
+            key
+            for key, who in message.reactions.items()
+            if key in FINAL and (who & workers if workers else who - {message.sender})
         )
         return next(iter(ends), "")
 
@@ -177,7 +179,11 @@ class Timeline:
 def events_of(page: object) -> Iterator[Event]:
     """The events in a list out of a homeserver's answer, without what is none."""
     for event in page if isinstance(page, list) else ():
-        if isinstance(event, Mapping) and isinstance(event.get("event_id"), str) and isinstance(event.get("sender"), str):
+        if (
+            isinstance(event, Mapping)
+            and isinstance(event.get("event_id"), str)
+            and isinstance(event.get("sender"), str)
+        ):
             yield event
 
 

@@ -1,0 +1,141 @@
+"""Messages as lines for a terminal. What is in a room can never move the cursor, change a colour or hide in the dark.
+
+Markdown is drawn by Rich. Text is cleaned before, and once more after: an entity (`&#x1b;`) becomes a character only
+while Markdown is read.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, ConsoleRenderable, Group
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.segment import Segment, Segments
+from rich.text import Text
+
+from aiagentchat.cli.chat.timeline import Message, Timeline
+from aiagentchat.core.ids import UserId
+from aiagentchat.render.hygiene import WORD_JOINER, clean, one_line, visible
+from aiagentchat.route.dispatch import ACCEPTED
+
+PROMPT = "› "
+INDENT = 2
+_MOST_KEYS = 6
+_KEY = 12
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_QUIET = re.compile(r"▸ |— .*· session \w+$")
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COLOURS = ("magenta", "blue", "yellow", "green")
+
+
+def safe(text: str) -> str:
+    """`text` without anything that a terminal would obey; what reorders is spelled out."""
+    return _BIDI.sub(lambda found: visible(found[0]), clean(text).replace(WORD_JOINER, ""))
+
+
+def parts(body: str) -> list[tuple[bool, str]]:
+    """A body in pieces: (True, a tool line or footer) and (False, Markdown), in their order."""
+    found: list[tuple[bool, list[str]]] = []
+    fence = ""
+    for line in body.split("\n"):
+        mark = _FENCE.match(line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and fence and mark[1].startswith(fence):
+            fence = ""
+        quiet = not fence and bool(_QUIET.match(line))
+        if not found or found[-1][0] is not quiet:
+            found.append((quiet, []))
+        found[-1][1].append(line)
+    return [(quiet, "\n".join(lines)) for quiet, lines in found if any(line.strip() for line in lines)]
+
+
+class Painter:
+    """Draws for one terminal."""
+
+    def __init__(self, console: Console, me: UserId) -> None:
+        self._console = console
+        self._me = me
+
+    def name(self, user: UserId) -> str:
+        """A user, shortly: without the server if it is our own. Never a display name: anybody can take any."""
+        local, _, server = user.removeprefix("@").partition(":")
+        return one_line(safe(local if server == self._me.partition(":")[2] else user), 40)
+
+    def lines(self, drawn: ConsoleRenderable, width: int) -> list[str]:
+        """Something in lines that are no wider than `width` and carry their own colours."""
+        options = self._console.options.update(width=width, height=None)
+        rows = self._console.render_lines(drawn, options, pad=False)
+        with self._console.capture() as captured:
+            self._console.print(Segments(_cleaned(rows)), end="", soft_wrap=True)
+        return captured.get().split("\n")[: len(rows)]
+
+    def message(self, message: Message, timeline: Timeline, width: int, *, headed: bool) -> list[str]:
+        """A message with an empty line below. `headed`: whether to say whose it is."""
+        mine = message.sender == self._me
+        drawn = self._mine(message, timeline) if mine else self._theirs(message, timeline, headed=headed)
+        return [*self.lines(drawn, width), ""]
+
+    def outcome(self, message: Message, key: str, width: int) -> list[str]:
+        """What became of a message that has left the screen."""
+        return [*self.lines(Text(f"{key}  {one_line(safe(message.body), width - INDENT - 4)}", style="dim"), width), ""]
+
+    def question(self, asker: UserId, *, ready: bool, width: int) -> list[str]:
+        """The box that says which keys answer."""
+        keys = "y  allow once     n  deny     r  deny, and say why"
+        hint = Text(keys if ready else "send or clear (Ctrl-U) what you have typed, then answer with a key")
+        title = f"{self.name(asker)} waits for your answer"
+        return self.lines(Panel(hint, title=title, title_align="left", border_style="yellow", expand=False), width)
+
+    def status(self, text: str, width: int, *, bad: bool = False) -> str:
+        """One line below everything that was said."""
+        return self.lines(Text(one_line(safe(text), max(1, width)), style="red" if bad else "dim"), width)[0]
+
+    def _mine(self, message: Message, timeline: Timeline) -> ConsoleRenderable:
+        first, *more = safe(message.body).split("\n")
+        text = Text.assemble((PROMPT, "bold cyan"), (first, "bold"))
+        reactions = self._reactions(message, timeline)
+        if reactions:
+            text.append(f"  {reactions}", style="dim")
+        return Group(text, *(Padding(Text(line, style="bold"), (0, 0, 0, INDENT)) for line in more))
+
+    def _theirs(self, message: Message, timeline: Timeline, *, headed: bool) -> ConsoleRenderable:
+        drawn: list[ConsoleRenderable] = []
+        if headed:
+            colour = _COLOURS[sum(message.sender.encode()) % len(_COLOURS)]
+            drawn.append(Text(self.name(message.sender), style=f"bold {colour}"))
+        for quiet, text in parts(safe(message.body)):
+            if quiet:
+                piece: ConsoleRenderable = Text(_plain(text), style="dim")
+            else:
+                piece = Markdown(text, code_theme="ansi_dark", hyperlinks=False)
+            if len(drawn) > int(headed):
+                drawn.append(Text(""))
+            drawn.append(Padding(piece, (0, 0, 0, INDENT)))
+        if reactions := self._reactions(message, timeline):
+            drawn.append(Padding(Text(reactions, style="dim"), (0, 0, 0, INDENT)))
+        return Group(*drawn)
+
+    def _reactions(self, message: Message, timeline: Timeline) -> str:
+        """The end of a command stands for all that a daemon said about it."""
+        keys = {key: who for key, who in message.reactions.items() if who}
+        if end := timeline.outcome(message):
+            keys.pop(ACCEPTED, None)
+            keys = {end: keys[end], **keys}
+        shown = (one_line(safe(key), _KEY) for key in list(keys)[:_MOST_KEYS])
+        return " ".join(key for key in shown if key)
+
+
+def _plain(text: str) -> str:
+    """A tool line or footer without its Markdown: code stays, its backticks go."""
+    lines = (line.rstrip() for line in text.split("\n"))
+    return "\n".join(re.sub(r"(`+) ?(.*?) ?\1", r"\2", line) for line in lines if line)
+
+
+def _cleaned(rows: Iterable[Sequence[Segment]]) -> Iterable[Segment]:
+    for row in rows:
+        for text, style, control in row:
+            if control is None:
+                yield Segment(safe(text).replace("\n", " ").replace("\t", " "), style)
+        yield Segment.line()

@@ -1,0 +1,247 @@
+"""The chat at a terminal: three things at once (news, keys, the picture), until the person leaves."""
+
+import asyncio
+import random
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+from rich.console import Console
+
+from aiagentchat.cli.chat.editor import Editor, Key, Press, Typed
+from aiagentchat.cli.chat.errors import NotReachable
+from aiagentchat.cli.chat.keys import Decoder
+from aiagentchat.cli.chat.paint import Painter
+from aiagentchat.cli.chat.room import Room
+from aiagentchat.cli.chat.screen import Frame, Screen
+from aiagentchat.cli.chat.terminal import Terminal, key_by_key
+from aiagentchat.cli.chat.timeline import Message
+from aiagentchat.cli.chat.view import Bottom, View
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.errors import Refused
+from aiagentchat.core.ids import EventId
+
+ALLOW, DENY = "✅", "❌"
+QUESTION_SECONDS = 0.5
+"""How long a question is there before a key answers it: who is typing just then must not allow anything by accident."""
+ESCAPE_SECONDS = 0.05
+"""How long the rest of a key's sequence may take; after that it was the Escape key."""
+FRAME_SECONDS = 0.03
+"""The time between two pictures at least."""
+MOST_UNSENT = 50
+HINT = "Enter sends · \\ at the end of a line goes on · /help · Ctrl-D leaves"
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+Post = Callable[[str], Awaitable[EventId]]
+
+
+class Talk:
+    """One chat."""
+
+    def __init__(self, room: Room, terminal: Terminal) -> None:
+        self._room = room
+        self._terminal = terminal
+        self._painter = Painter(Console(file=sys.stdout, highlight=False, markup=False, emoji=False), room.me)
+        self._view = View(self._painter, room.timeline)
+        self._screen = Screen()
+        self._editor = Editor()
+        self._decoder = Decoder()
+        self._left = asyncio.Event()
+        self._exit_code = 0
+        self._resized = False
+        self._notice = ""
+        self._asked_at: dict[EventId, float] = {}
+        self._answered: set[EventId] = set()
+        self._reason_for: Message | None = None
+        self._unsent: asyncio.Queue[tuple[Post, Callable[[], None]]] = asyncio.Queue(MOST_UNSENT)
+
+    async def run(self) -> int:
+        """Until the person leaves, or the homeserver puts us out; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for message in self._room.timeline.messages:
+            if message.sender == self._room.me:
+                self._editor.remember(message.body)
+        self._view.begin()
+        with key_by_key(self._terminal):
+            for number in _ENDING:
+                loop.add_signal_handler(number, self._leave, 128 + number)
+            loop.add_signal_handler(signal.SIGWINCH, self._resize)
+            loop.add_reader(self._terminal.keys, self._read)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(serve()) for serve in (self._room.follow, self._paint, self._post)]
+                    await self._left.wait()
+                    for task in tasks:
+                        task.cancel()
+            finally:
+                loop.remove_reader(self._terminal.keys)
+                self._terminal.write(self._screen.draw(self._view.last(self._terminal.size)))
+        return self._exit_code
+
+    def _leave(self, exit_code: int = 0) -> None:
+        self._exit_code = exit_code
+        self._left.set()
+
+    def _changed(self) -> None:
+        self._room.news.set()
+
+    def _resize(self) -> None:
+        self._resized = True
+        self._changed()
+
+    # ── the picture
+
+    async def _paint(self) -> None:
+        while True:
+            self._room.news.clear()
+            size = self._terminal.size
+            frame = self._view.frame(self._bottom(), size, time.monotonic())
+            out = ""
+            if self._resized:
+                self._resized = False
+                out = self._screen.wipe()
+                frame = Frame(settled=self._view.again(size), live=frame.live, row=frame.row, column=frame.column)
+            self._terminal.write(out + self._screen.draw(frame))
+            await asyncio.sleep(FRAME_SECONDS)
+            await self._room.news.wait()
+
+    def _bottom(self) -> Bottom:
+        status, bad = self._status()
+        question = self._question()
+        if self._reason_for and self._reason_for is not question:
+            self._reason_for = None
+        return Bottom(
+            editor=self._editor, status=status, bad=bad, question=question, reason=self._reason_for is not None
+        )
+
+    def _status(self) -> tuple[str, bool]:
+        room = self._room
+        if self._notice:
+            return self._notice, True
+        if room.trouble:
+            return f"{room.trouble} Trying again …", True
+        if self._reason_for:
+            return "Enter denies it with this reason · Esc goes back", False
+        if names := [self._painter.name(user) for user in sorted(room.typing)]:
+            return f"{' and '.join(names[:3])} {'is' if len(names) == 1 else 'are'} writing …", False
+        return f"{room.name} · {HINT}", False
+
+    def _question(self) -> Message | None:
+        """The question that a key answers now."""
+        question = self._room.timeline.question
+        if question is None or question.id in self._answered:
+            return None
+        now = time.monotonic()
+        if question.id not in self._asked_at:
+            self._asked_at[question.id] = now
+            asyncio.get_running_loop().call_later(QUESTION_SECONDS, self._changed)
+        # A little early is right: the timer may be.
+        return question if now - self._asked_at[question.id] >= QUESTION_SECONDS * 0.9 else None
+
+    # ── the keys
+
+    def _read(self) -> None:
+        data = self._terminal.read()
+        if not data:
+            self._leave()
+            return
+        for press in self._decoder.feed(data):
+            self._press(press)
+        if self._decoder.waits:
+            asyncio.get_running_loop().call_later(ESCAPE_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        if self._decoder.waits:
+            for press in self._decoder.flush():
+                self._press(press)
+
+    def _press(self, press: Press) -> None:
+        self._notice = ""
+        self._changed()
+        question = self._question()
+        match press:
+            case Key.INTERRUPT | Key.ESCAPE if self._reason_for or self._editor.text:
+                self._reason_for = None
+                self._editor.clear()
+            case Key.INTERRUPT:
+                self._leave()
+            case Key.EOF if not self._editor.text:
+                self._leave()
+            case Key.EOF:
+                self._editor.press(Key.DELETE)
+            case Key.REDRAW:
+                self._resized = True
+            case Typed(text, pasted=False) if question and not self._reason_for and not self._editor.text:
+                self._answer_key(question, text)
+            case _:
+                entered = self._editor.press(press)
+                if entered is not None:
+                    self._entered(entered)
+
+    def _answer_key(self, question: Message, text: str) -> None:
+        match text.lower():
+            case "y":
+                self._answer(question, ALLOW)
+            case "n":
+                self._answer(question, DENY)
+            case "r":
+                self._reason_for = question
+            case _:
+                self._editor.press(Typed(text))
+
+    def _entered(self, text: str) -> None:
+        question, self._reason_for = self._reason_for, None
+        if question is None:
+            if text.strip():
+                self._send(lambda txn: self._room.say(text, txn), lambda: self._give_back(text))
+        elif text.strip():
+            self._answered.add(question.id)
+            self._send(
+                lambda txn: self._room.say(f"/deny {' '.join(text.split())}", txn), lambda: self._reopen(question)
+            )
+        else:
+            self._answer(question, DENY)
+
+    def _answer(self, question: Message, key: str) -> None:
+        self._answered.add(question.id)
+        self._send(lambda txn: self._room.react(question.id, key, txn), lambda: self._reopen(question))
+
+    def _reopen(self, question: Message) -> None:
+        self._answered.discard(question.id)
+
+    def _give_back(self, text: str) -> None:
+        if not self._editor.text:
+            self._editor.clear(text)
+
+    # ── what was typed goes out, in its order
+
+    def _send(self, post: Post, undo: Callable[[], None]) -> None:
+        try:
+            self._unsent.put_nowait((post, undo))
+        except asyncio.QueueFull:
+            self._notice = "Not sent: too much waits already, because the homeserver does not answer."
+            undo()
+
+    async def _post(self) -> None:
+        while True:
+            post, undo = await self._unsent.get()
+            txn, failures = uuid.uuid4().hex, 0
+            while True:
+                try:
+                    await post(txn)
+                    break
+                except NotReachable as error:
+                    failures += 1
+                    self._notice = f"Not sent yet: {error} Trying again …"
+                    self._changed()
+                    await asyncio.sleep(delay(failures, random.random))
+                except Refused as error:
+                    self._notice = f"Not sent: the homeserver refused it ({error})."
+                    undo()
+                    break
+            if failures:
+                self._notice = ""
+            self._changed()

@@ -1,0 +1,152 @@
+"""Rooms in memory, with the habits of a homeserver; tests/contract/test_outbound.py holds them to a real one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiagentchat.core.errors import MatrixError, Refused
+from aiagentchat.core.ids import EventId, RoomId, TxnId
+from aiagentchat.core.parcels import REACTION, Content
+from tests.fakes.changes import Changes
+
+MAX_EVENT_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One event that arrived in a room."""
+
+    event: EventId
+    room: RoomId
+    type: str
+    content: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class FakeRoom:
+    """What one sees in a room."""
+
+    joined: bool = True
+    invited: bool = False
+    encrypted: bool = False
+    typing: bool = False
+    read: EventId | None = None
+    known: dict[TxnId, EventId] = field(default_factory=dict)
+
+
+class FakeOutbound:
+    """The Outbound port."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[RoomId, FakeRoom] = {}
+        self.said: list[Said] = []
+        """Everything that arrived, in the order of arrival."""
+        self.asked: list[tuple[str, RoomId]] = []
+        """Every request, answered or not, in the order of asking: ("send", room)."""
+        self._troubles: list[tuple[RoomId | None, MatrixError]] = []
+        self._held: dict[RoomId, asyncio.Event] = {}
+        self._changes = Changes()
+
+    # --- what a test arranges
+
+    def room(self, room: RoomId, *, joined: bool = True, invited: bool = False, encrypted: bool = False) -> RoomId:
+        """A room that exists."""
+        self.rooms[room] = FakeRoom(joined=joined, invited=invited, encrypted=encrypted)
+        return room
+
+    def fail(self, error: MatrixError, times: int = 1, *, room: RoomId | None = None) -> None:
+        """Answer the next requests (into `room`, or any) with `error`."""
+        self._troubles += [(room, error)] * times
+
+    def forgive(self) -> None:
+        """No more errors."""
+        self._troubles.clear()
+
+    def hold(self, room: RoomId) -> Callable[[], None]:
+        """Do not answer what is sent into `room` until the returned function is called."""
+        self._held[room] = asyncio.Event()
+        return self._held[room].set
+
+    # --- what a test sees
+
+    def texts(self, room: RoomId | None = None) -> list[str]:
+        """The bodies of the messages that arrived (in `room`, or anywhere)."""
+        return [said.content["body"] for said in self.said if room in (None, said.room) and "body" in said.content]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until `condition` over what was asked and said is true."""
+        await self._changes.until(condition)
+
+    # --- the port
+
+    async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
+        """Put an event into the room; the same txn again returns the first event."""
+        async with self._request("send", room):
+            place = self._place(room)
+            if place.encrypted:
+                raise Refused(f"room {room} is encrypted")
+            if txn not in place.known:
+                self._check(room, type_, content)
+                event = EventId(f"$said{len(self.said)}")
+                self.said.append(Said(event=event, room=room, type=type_, content=json.loads(json.dumps(content))))
+                place.known[txn] = event
+            return place.known[txn]
+
+    async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:  # noqa: ARG002 - nothing wears off
+        """Show or hide the typing indicator."""
+        async with self._request("typing", room):
+            self._place(room).typing = on
+
+    async def read_receipt(self, room: RoomId, event: EventId) -> None:
+        """Show that the event was read."""
+        async with self._request("read_receipt", room):
+            self._place(room).read = event
+
+    async def join(self, room: RoomId) -> None:
+        """Accept an invite."""
+        async with self._request("join", room):
+            place = self.rooms.get(room)
+            if place is None or not (place.invited or place.joined):
+                raise Refused(f"no invite into {room}")
+            place.joined = True
+
+    @asynccontextmanager
+    async def _request(self, what: str, room: RoomId) -> AsyncIterator[None]:
+        self.asked.append((what, room))
+        self._changes.tell()
+        if room in self._held:
+            await self._held[room].wait()
+        for trouble in self._troubles:
+            if trouble[0] in (None, room):
+                self._troubles.remove(trouble)
+                raise trouble[1]
+        yield
+        self._changes.tell()
+
+    def _place(self, room: RoomId) -> FakeRoom:
+        place = self.rooms.get(room)
+        if place is None or not place.joined:
+            raise Refused(f"not in room {room}")
+        return place
+
+    def _check(self, room: RoomId, type_: str, content: Content) -> None:
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        if len(text.encode("utf-8", "surrogatepass")) > MAX_EVENT_BYTES - 500:
+            raise Refused("event too large")
+        if _has_float(content):
+            raise Refused("a float")
+        if type_ == REACTION and any(said.room == room and said.content == content for said in self.said):
+            raise Refused("the same reaction twice")
+
+
+def _has_float(value: object) -> bool:
+    match value:
+        case dict():
+            return any(map(_has_float, value.values()))
+        case list():
+            return any(map(_has_float, value))
+        case _:
+            return isinstance(value, float)

@@ -1,0 +1,94 @@
+"""A reload applies everything or nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.app.live import Live, last_report
+from aiagentchat.config.load import load
+from aiagentchat.config.secrets import load_secrets
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.errors import ConfigError, Unreachable
+
+GOOD = """
+matrix: {homeserver: "http://127.0.0.1:8008", user_id: "@claude:localhost"}
+data_dir: ./data
+workspaces: ./rooms
+defaults: {users: ["@you:localhost"]}
+rooms:
+  - {id: "!abc:localhost", name: backend}
+"""
+ENVIRON = {"ANTHROPIC_API_KEY": "sk-ant-one", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Live:
+    (tmp_path / "config.yaml").write_text(GOOD)
+    (tmp_path / "data").mkdir()
+    return Live(load(tmp_path / "config.yaml", ENVIRON), load_secrets(ENVIRON), dict(ENVIRON))
+
+
+def _write(live: Live, text: str) -> None:
+    live.settings.file.write_text(text)
+
+
+async def test_a_good_file_is_in_force_at_once(live: Live) -> None:
+    _write(live, GOOD + '  - {id: "!def:localhost", name: frontend}\n')
+
+    assert await live.reload()
+    assert [room.name for room in live.current().rooms] == ["backend", "frontend"]
+    assert last_report(live.settings.data_dir)[1] == []
+
+
+async def test_a_broken_file_changes_nothing_and_is_reported(live: Live) -> None:
+    before = live.current()
+    _write(live, "rooms: 7\n")
+
+    assert not await live.reload()
+    assert live.current() is before
+    assert any("rooms" in problem for problem in last_report(before.data_dir)[1])
+
+
+async def test_what_needs_a_restart_is_refused(live: Live) -> None:
+    before = live.current()
+    _write(live, GOOD.replace("8008", "8009"))
+
+    assert not await live.reload()
+    assert live.current() is before
+    assert any("matrix.homeserver" in problem for problem in last_report(before.data_dir)[1])
+
+
+async def test_new_keys_are_read_with_the_settings(live: Live) -> None:
+    live.environ = {**ENVIRON, "ANTHROPIC_API_KEY": "sk-ant-two"}
+
+    assert await live.reload()
+    assert live.credentials() == live.environ
+
+
+async def test_what_cannot_be_prepared_is_not_applied(live: Live) -> None:
+    async def no_folder(_: Settings) -> Settings:
+        raise ConfigError(["config.yaml:7: rooms[0].workspace: taken"])
+
+    async def no_server(_: Settings) -> Settings:
+        raise Unreachable("alias #x: timeout")
+
+    before = live.current()
+    live.prepare = no_folder
+    assert not await live.reload()
+    assert last_report(before.data_dir)[1] == ["config.yaml:7: rooms[0].workspace: taken"]
+    live.prepare = no_server
+    assert not await live.reload()
+    assert last_report(before.data_dir)[1] == ["alias #x: timeout"]
+    assert live.current() is before
+
+
+async def test_every_report_has_a_number_of_its_own(live: Live) -> None:
+    await live.reload()
+    first, _ = last_report(live.settings.data_dir)
+    await live.reload()
+
+    assert last_report(live.settings.data_dir)[0] != first
+
+
+def test_without_a_report_there_is_number_zero(tmp_path: Path) -> None:
+    assert last_report(tmp_path) == (0, [])

@@ -1,0 +1,41 @@
+"""One daemon per data_dir."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.app.owner import own, owner_pid
+from aiagentchat.core.errors import AlreadyRunning, ConfigError
+
+
+def test_a_second_owner_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+    with own(tmp_path / "data"), pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}"), own(tmp_path / "data"):
+        raise AssertionError("owned twice")
+
+
+def test_it_is_free_again_when_the_owner_leaves(tmp_path: Path) -> None:
+    with own(tmp_path / "data"):
+        assert owner_pid(tmp_path / "data") == os.getpid()
+
+    assert owner_pid(tmp_path / "data") is None
+    with own(tmp_path / "data"):
+        assert owner_pid(tmp_path / "data") == os.getpid()
+
+
+def test_nobody_owns_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert owner_pid(tmp_path / "nothing") is None
+
+
+def test_the_folder_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+
+    with own(tmp_path / "data"):
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_made_is_a_problem_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(ConfigError, match="data_dir"), own(tmp_path / "file" / "data"):
+        raise AssertionError("made a folder in a file")
