@@ -88,7 +88,7 @@ if [ "$dry_run" = yes ]; then
     cat <<PLAN
   copy   ${files[*]}
     to   $release
-  run    ${on_host[*]}
+  run    ${on_host[*]@Q}
          which makes the user $user and the folders, installs the requirements by their hashes and the package into
          $release/venv, runs \`aiagentchat check\` there, switches $root/opt/aiagentchat/current, restarts
          the unit aiagentchat, waits up to $health s for daemon.ready in its log, and goes back if that does not come

@@ -100,6 +100,17 @@ async def streamed(on: Stage, floor: Floor, ours: Ours) -> dict[str, Pair]:
     }
 
 
+async def first_words(on: Stage, floor: Floor, ours: Ours, count: int) -> dict[str, Pair]:
+    """How soon the first words of an answer are there that takes a second; the floor shows nothing before the end."""
+    step = Step(text="".join(f"piece{number} " for number in range(10)) + "the end.", chunk=7, delay=0.1)
+    timings: dict[str, list[Timing]] = {floor.name: [], ours.name: []}
+    for number in range(count):
+        for bot in (floor, ours):
+            text = script(f"begin {number}", step)
+            timings[bot.name].append(await on.measure(bot, on.rooms[bot.name][0], text, "the end."))
+    return {"send → first p50": (pick("first", timings["floor"], 0.5), pick("first", timings["ours"], 0.5))}
+
+
 async def rooms(on: Stage, floor: Floor, ours: Ours) -> dict[str, Pair]:
     """Five messages in each of five rooms, all at once."""
     found: dict[str, float] = {}
@@ -140,6 +151,8 @@ async def run(homeserver: Homeserver, model: Model, folder: Path, given: argpars
             await warm(on, floor, ours, 3)  # both warm, and both rooms the same length
             say(f"{given.messages} messages each, warm")
             table["warm message"] = await warm(on, floor, ours, given.messages)
+            say("first words of a streamed answer")
+            table["one-second answer"] = await first_words(on, floor, ours, given.cold)
             say(f"a {STREAM_SECONDS:.0f} s answer in {PIECES} pieces")
             table["streamed answer"] = await streamed(on, floor, ours)
             say("5 rooms × 5 messages")

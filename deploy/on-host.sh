@@ -122,7 +122,7 @@ is_healthy() {
 }
 
 go_back() {
-    say "the new release did not come up within $health s. The end of its log:" >&2
+    say "the new release did not come up. The end of its log:" >&2
     log_of_this_life | tail -n 20 >&2 || true
     if [ -n "$previous" ] && [ -d "$previous" ]; then
         activate "$previous"

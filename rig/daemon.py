@@ -76,7 +76,7 @@ class Daemon:
         own(self.folder)
 
     async def start(self, *, until: str = "sync.first") -> None:
-        """Start it and wait for a line of its log: the first sync, or for a later start `sync.ready`."""
+        """Start it and wait for a line of its log: `sync.first`, in a later life `sync.resumed`."""
         self.write_config()
         before = len(self.lines())
         argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "run", "--config", str(self.config)]

@@ -125,6 +125,16 @@ def _is_room(value: str) -> bool:
     return bool(_ROOM.fullmatch(value)) and value.isprintable() and len(value.encode()) <= _MOST_ID
 
 
+def _is_whole_path(value: str) -> bool:
+    return value.isprintable() and value.startswith(("/", "~/"))
+
+
+def _mount(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError(f"{show(value)} is not a mount; write for example {{path: /srv/data, mode: ro}}")  # noqa: TRY004
+    return value
+
+
 def _listed(value: object) -> object:
     if isinstance(value, str):
         raise ValueError(f"{show(value)} is not a list; put it in brackets: [{show(value)}]")  # noqa: TRY004
@@ -155,6 +165,7 @@ def is_unicode(value: str) -> bool:
 
 
 LISTED = BeforeValidator(_listed)
+a_mount = BeforeValidator(_mount)
 
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
@@ -163,6 +174,9 @@ Users: TypeAlias = Annotated[tuple[User, ...], LISTED]
 RoomRef: TypeAlias = Annotated[str, text("a room id or alias", "!abc:localhost", _is_room)]
 Name: TypeAlias = Annotated[str, text("a short name of a-z, 0-9, _ and -", "backend", is_name)]
 Folder: TypeAlias = Annotated[str, text("a folder", "./rooms")]
+# Never relative: what a room is let into must not change when the file moves.
+WholePath: TypeAlias = Annotated[str, text("a whole path, beginning with / or ~/", "/srv/data", _is_whole_path)]
+MountMode: TypeAlias = Annotated[str, one_of("ro", "rw")]
 Model: TypeAlias = Annotated[str, text("the name of a model", "sonnet")]
 Mode: TypeAlias = Annotated[str, one_of(*PERMISSION_MODES)]
 Rules: TypeAlias = Annotated[tuple[Annotated[str, text("a permission rule", "Bash(git status)")], ...], LISTED]

@@ -1,19 +1,21 @@
 """config.yaml → `Settings`, or a `ConfigError` that says everything that is wrong with it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aiagentchat.config.document import parse, read_text
 from aiagentchat.config.fields import BYPASS, is_loopback
+from aiagentchat.config.folders import real
 from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
+from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
 from aiagentchat.config.rooms import bypass_refused, merge
-from aiagentchat.config.schema import Agent, File
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.schema import Agent, File, Shared
+from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.config.validate import validate
-from aiagentchat.config.workspaces import real, root_problem, workspace_problems
+from aiagentchat.config.workspaces import root_problem, workspace_problems
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -30,8 +32,10 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         problems.add_line(*document.broken)
         problems.raise_if_any()
     file = validate(document.data, problems)
-    settings = _settings(path, file, _Paths(path, environ, problems), problems)
-    _check(settings, problems)
+    paths = _Paths(path, environ, problems)
+    mounted = list(_mounted(file, paths, problems))
+    settings = _settings(path, file, paths, mounted, problems)
+    _check(settings, mounted, problems)
     problems.raise_if_any()
     return settings
 
@@ -54,7 +58,19 @@ class _Paths:
         return Path(os.path.normpath(self._folder / text))
 
 
-def _settings(path: Path, file: File, paths: _Paths, problems: Problems) -> Settings:
+def _mounted(file: File, paths: _Paths, problems: Problems) -> Iterator[Mounted]:
+    """Every mount whose path is known; about the others something was said already."""
+    sections: list[tuple[int | None, Loc, Shared]] = [(None, ("defaults",), file.defaults)]
+    sections += [(number, ("rooms", number), room) for number, room in enumerate(file.rooms)]
+    for room, loc, section in sections:
+        for position, entry in enumerate(section.mounts or ()):
+            here: Loc = (*loc, "mounts", position)
+            path = paths.absolute((*here, "path"), entry.path)
+            if not (problems.has(here) or problems.within((*here, "path"))):
+                yield Mounted(here, room, Mount(path, entry.mode))
+
+
+def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted], problems: Problems) -> Settings:
     limits = computed(measure())
     said = Limits(
         limits.max_parallel_turns if file.max_parallel_turns is None else file.max_parallel_turns,
@@ -69,7 +85,7 @@ def _settings(path: Path, file: File, paths: _Paths, problems: Problems) -> Sett
         matrix=file.matrix,
         data_dir=paths.absolute(("data_dir",), file.data_dir),
         workspaces=paths.absolute(("workspaces",), file.workspaces),
-        rooms=merge(file, workspaces, problems),
+        rooms=merge(file, workspaces, mounted, problems),
         agents={name: _with_binary(name, agent, paths) for name, agent in file.agents.items()},
         max_parallel_turns=said.max_parallel_turns,
         max_warm=said.max_warm,
@@ -88,7 +104,7 @@ def _with_binary(name: str, agent: Agent, paths: _Paths) -> Agent:
     return agent.model_copy(update={"binary": str(paths.absolute(("agents", name, "binary"), agent.binary))})
 
 
-def _check(settings: Settings, problems: Problems) -> None:
+def _check(settings: Settings, mounted: Sequence[Mounted], problems: Problems) -> None:
     """The rules that need more than one key."""
     matrix = settings.matrix
     if matrix.homeserver.startswith("http:") and not (is_loopback(matrix.homeserver) or matrix.allow_http):
@@ -104,3 +120,5 @@ def _check(settings: Settings, problems: Problems) -> None:
         problems.add(("workspaces",), sentence)
     for number, sentence in workspace_problems(settings, {}):
         problems.add(("rooms", number, "workspace"), sentence)
+    for each, sentence in mount_problems(settings, {}, mounted):
+        problems.add((*each.loc, "path"), sentence)

@@ -41,6 +41,10 @@ class Problems:
         """Whether something is known to be wrong with the value at `loc`."""
         return loc in self._locs
 
+    def within(self, loc: Loc) -> bool:
+        """Whether something is known to be wrong with the value at `loc`, or in it."""
+        return any(known[: len(loc)] == loc for known in self._locs)
+
     def where(self, loc: Loc) -> str:
         """File, line and key of `loc`, as a problem begins."""
         return printable(f"{self._file}:{self._line_of(loc)}: {key_of(loc)}")

@@ -2,14 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from aiagentchat.config.fields import BYPASS
+from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
 from aiagentchat.config.schema import Agent, File, Room
-from aiagentchat.config.settings import RoomSettings
+from aiagentchat.config.settings import Mount, RoomSettings
 from aiagentchat.core.ids import RoomId
 
 T = TypeVar("T")
@@ -19,10 +20,15 @@ _AGENT = "claude"
 _LONGEST_NAME = 48
 
 
-def merge(file: File, workspaces: list[Path | None], problems: Problems) -> tuple[RoomSettings, ...]:
-    """Every room with everything merged in. `workspaces` are the rooms' own, absolute."""
+def merge(
+    file: File, workspaces: Sequence[Path | None], mounted: Sequence[Mounted], problems: Problems
+) -> tuple[RoomSettings, ...]:
+    """Every room with everything merged in. `workspaces` are the rooms' own, absolute, as are all that are mounted."""
     _check_agent(file, ("defaults", "agent"), file.defaults.agent, problems)
-    rooms = tuple(_merge_one(file, number, workspace, problems) for number, workspace in enumerate(workspaces))
+    rooms = tuple(
+        _merge_one(file, number, workspace, mounts_of(number, mounted), problems)
+        for number, workspace in enumerate(workspaces)
+    )
     _check_unique(file, rooms, problems)
     return rooms
 
@@ -38,7 +44,9 @@ def derived_name(room_id: str) -> str:
     return f"{plain or 'room'}-{digest}"
 
 
-def _merge_one(file: File, number: int, workspace: Path | None, problems: Problems) -> RoomSettings:
+def _merge_one(
+    file: File, number: int, workspace: Path | None, mounts: tuple[Mount, ...], problems: Problems
+) -> RoomSettings:
     room, defaults = file.rooms[number], file.defaults
     loc: Loc = ("rooms", number)
     _check_agent(file, (*loc, "agent"), room.agent, problems)
@@ -63,6 +71,7 @@ def _merge_one(file: File, number: int, workspace: Path | None, problems: Proble
         allow=_joined(agent.allow, defaults.allow, room.allow),
         deny=_joined(agent.deny, defaults.deny, room.deny),
         env=tuple(sorted({**(defaults.env or {}), **(room.env or {})}.items())),
+        mounts=mounts,
         mention_only=_first(room.mention_only, defaults.mention_only, otherwise=False),
         project_instructions=_first(room.project_instructions, defaults.project_instructions, otherwise=True),
         source=problems.where(loc),

@@ -13,12 +13,15 @@ from aiagentchat.config.fields import (
     Folder,
     Mode,
     Model,
+    MountMode,
     Name,
     RoomRef,
     Rules,
     Url,
     User,
     Users,
+    WholePath,
+    a_mount,
     one_of,
     text,
     whole,
@@ -43,6 +46,13 @@ class Matrix(Section):
     """Accept a homeserver that is neither on this machine nor behind https."""
 
 
+class MountEntry(Section):
+    """A folder outside of the workspace."""
+
+    path: WholePath
+    mode: MountMode = "ro"
+
+
 class Shared(Section):
     """What `defaults` says for every room, and a room may say otherwise. None: not said here."""
 
@@ -55,6 +65,7 @@ class Shared(Section):
     model: Model | None = None
     permission_mode: Mode | None = None
     env: Env | None = None
+    mounts: Annotated[tuple[Annotated[MountEntry, a_mount], ...], LISTED] | None = None
     mention_only: Flag | None = None
     project_instructions: Flag | None = None
     allow: Rules | None = None

@@ -11,6 +11,15 @@ from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder outside of the workspace that the agent's file tools may work in."""
+
+    path: Path
+    mode: str
+    """`ro`: they may read it. `rw`: they may also change it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSettings:
     """One room, with the defaults and its agent's settings merged in."""
@@ -32,6 +41,7 @@ class RoomSettings:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
     mention_only: bool = False
     project_instructions: bool = True
     source: str = field(default="", compare=False)
@@ -125,6 +135,7 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "allow": list(room.allow),
         "deny": list(room.deny),
         "env": [name for name, _ in room.env],
+        "mounts": [{"path": str(mount.path), "mode": mount.mode} for mount in room.mounts],
         "mention_only": room.mention_only,
         "project_instructions": room.project_instructions,
     }

@@ -12,10 +12,9 @@ from pydantic_core import ErrorDetails
 
 from aiagentchat.config.document import WRONG
 from aiagentchat.config.problems import Loc, Problems, show, suggest
-from aiagentchat.config.schema import MAY_BE_NULL, Agent, Defaults, File, Matrix, Room, Section
+from aiagentchat.config.schema import MAY_BE_NULL, Agent, Defaults, File, Matrix, MountEntry, Room, Section
 
 _NOT_KNOWN = {
-    "mounts": "mounts needs the sandbox, which this version does not have; remove it",
     "<<": "merge keys are not used here; what rooms share goes under defaults",
 }
 _EXAMPLES = {
@@ -23,8 +22,10 @@ _EXAMPLES = {
     "homeserver": 'homeserver: "http://127.0.0.1:8008"',
     "user_id": 'user_id: "@claude:localhost"',
     "id": 'id: "!abc:localhost"',
+    "path": "path: /srv/data",
 }
 _STAND_INS = {"homeserver": "http://localhost", "user_id": "@unknown:localhost"}
+_ANYWHERE = "/"
 
 
 def validate(data: dict[str, Any], problems: Problems) -> File:
@@ -59,6 +60,8 @@ def leave_out(data: dict[str, Any], loc: Loc) -> None:
             data["rooms"][number] = {"id": f"!{number}"}
         case ("rooms", int(number), "id"):
             data["rooms"][number]["id"] = f"!{number}"
+        case ("defaults", "mounts", int(), *inner) | ("rooms", int(), "mounts", int(), *inner) if _is_needed(inner):
+            _keep_mount(data, loc[: len(loc) - len(inner)])
         case ("agents", str(name)) if name in data["agents"]:
             data["agents"][name] = {}
         case _:
@@ -76,6 +79,20 @@ def remove(data: dict[str, Any], loc: Loc) -> None:
             return
         holder = holder[part]
     del owner[str(key)]
+
+
+def _is_needed(in_mount: list[str | int]) -> bool:
+    """Whether a mount cannot do without this part of it."""
+    return not in_mount or in_mount[0] == "path" or isinstance(in_mount[0], int)
+
+
+def _keep_mount(data: dict[str, Any], loc: Loc) -> None:
+    """Let the mount at `loc` be one, with a path that nobody looks at, so that the others are still looked at."""
+    mounts: Any = data
+    for part in loc[:-1]:
+        mounts = mounts[part]
+    known = mounts[loc[-1]]
+    mounts[loc[-1]] = {**(known if isinstance(known, dict) else {}), "path": _ANYWHERE}
 
 
 def _without_value(value: object, loc: Loc) -> Iterator[Loc]:
@@ -122,6 +139,8 @@ def _section_at(loc: Loc) -> type[Section]:
             return Defaults
         case ("rooms", _):
             return Room
+        case ("defaults", "mounts", _) | ("rooms", _, "mounts", _):
+            return MountEntry
         case ("agents", _):
             return Agent
         case _:

@@ -3,13 +3,14 @@
 Folders are compared by where they really lie, so that a symbolic link further up hides nothing.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
+from aiagentchat.config.folders import is_link, not_a_folder, real, touch, workspaces_of
+from aiagentchat.config.mounts import mount_problems, mounted_by
+from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId
 
@@ -22,10 +23,15 @@ class _Place(NamedTuple):
 
 
 def check_folders(settings: Settings, slugs: Mapping[RoomId, str]) -> None:
-    """Raise `ConfigError` unless the workspaces are acceptable with the slugs that the store has fixed."""
+    """Raise `ConfigError` unless workspaces and mounts are acceptable with the slugs that the store has fixed."""
     problems = [
         f"{settings.rooms[number].source}.workspace: {sentence}"
         for number, sentence in workspace_problems(settings, slugs)
+    ]
+    problems += [
+        f"{room.source}.mounts: {sentence}"
+        for number, room in enumerate(settings.rooms)
+        for _, sentence in mount_problems(settings, slugs, mounted_by(number, room))
     ]
     if problems:
         raise ConfigError(problems)
@@ -34,17 +40,16 @@ def check_folders(settings: Settings, slugs: Mapping[RoomId, str]) -> None:
 def root_problem(settings: Settings) -> str | None:
     """What is wrong with `workspaces` as a whole."""
     root, data = real(settings.workspaces), real(settings.data_dir)
-    if _touch(root, data):
+    if touch(root, data):
         return f"{settings.workspaces} and data_dir ({settings.data_dir}) overlap; give each its own folder"
-    return _not_a_folder(settings.workspaces)
+    return not_a_folder(settings.workspaces)
 
 
 def workspace_problems(settings: Settings, slugs: Mapping[RoomId, str]) -> Iterator[tuple[int, str]]:
     """The number of a room in `settings.rooms`, and what is wrong with its workspace."""
     places = [
         _Place(number, room, path, real(path))
-        for number, room in enumerate(settings.rooms)
-        for path in [settings.workspace_of(room, slugs.get(room.id) or slug_wish(room))]
+        for number, (room, path) in enumerate(zip(settings.rooms, workspaces_of(settings, slugs), strict=True))
     ]
     for place in places:
         sentence = _alone(settings, place)
@@ -52,7 +57,7 @@ def workspace_problems(settings: Settings, slugs: Mapping[RoomId, str]) -> Itera
             yield place.number, sentence
     for first, second in combinations(places, 2):
         by_name = first.room.workspace is None and second.room.workspace is None  # names differ, or that was said
-        if not by_name and _touch(first.real, second.real):
+        if not by_name and touch(first.real, second.real):
             yield second.number, _together(first, second)
 
 
@@ -60,7 +65,7 @@ def _alone(settings: Settings, place: _Place) -> str | None:
     path = place.path
     if link := _link(path, settings.workspaces):
         return f"{link} is a symbolic link; write the folder that it points to, or make it a real one"
-    if place.room.workspace is not None and _touch(place.real, real(settings.data_dir)):
+    if place.room.workspace is not None and touch(place.real, real(settings.data_dir)):
         return f"{path} and data_dir ({settings.data_dir}) overlap; choose a folder apart from it"
     if real(settings.file).is_relative_to(place.real):
         return f"{path} holds {settings.file.name}, which the agent could then change; choose another folder"
@@ -72,7 +77,7 @@ def _alone(settings: Settings, place: _Place) -> str | None:
             f"{path} is outside of workspaces ({settings.workspaces}); "
             "if that is intended, add workspace_outside: true to this room"
         )
-    return _not_a_folder(path)
+    return not_a_folder(path)
 
 
 def _together(first: _Place, second: _Place) -> str:
@@ -87,20 +92,4 @@ def _link(path: Path, root: Path) -> Path | None:
     steps = [path]
     if path.is_relative_to(root):
         steps = [step for step in (*reversed(path.parents), path) if step != root and step.is_relative_to(root)]
-    return next((step for step in steps if os.path.islink(step)), None)  # noqa: PTH114 - this one never raises
-
-
-def _not_a_folder(path: Path) -> str | None:
-    # os.path, because these answer False where pathlib raises: a name that is too long, a parent we may not read
-    if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
-        return f"{path} is not a folder; choose another one"
-    return None
-
-
-def real(path: Path) -> Path:
-    """Where `path` really lies, as far as it exists."""
-    return Path(os.path.realpath(path))
-
-
-def _touch(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+    return next(filter(is_link, steps), None)

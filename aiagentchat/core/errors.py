@@ -47,6 +47,8 @@ class StoreError(AppError):
 class StoreFromFuture(StoreError):
     """The database was written by a newer version; nothing was touched."""
 
+    exit_code = 5
+
 
 class AlreadyRunning(AppError):
     """Another daemon owns this data_dir."""

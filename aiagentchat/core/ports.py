@@ -318,6 +318,8 @@ class RunSpec:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[tuple[str, str], ...] = ()
+    """Folders outside of the workspace that file tools may work in: a path, and `ro` or `rw`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

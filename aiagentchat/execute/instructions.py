@@ -36,10 +36,14 @@ def project_text(workspace: Path) -> str:
         descriptor = os.open(workspace / PROJECT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             return ""
-        text = file.read(MAX_PROJECT_BYTES + 1)
+        text = os.read(descriptor, MAX_PROJECT_BYTES + 1)
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
     cut = f"\n\n(cut after {MAX_PROJECT_BYTES // 1024} KiB)" if len(text) > MAX_PROJECT_BYTES else ""
     return text[:MAX_PROJECT_BYTES].decode("utf-8", "replace").replace("\0", "") + cut

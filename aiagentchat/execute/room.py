@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -109,7 +109,7 @@ class RoomExecutor:
             )
             outcome = await turn.go()
             if turn.lost is None or type(turn.lost) in mended:
-                return outcome
+                return replace(outcome, session=session)
             mended.add(type(turn.lost))
             await shop.runs.drop(self.room)
             session, resume = await self._mend(command, session, turn.lost)
@@ -149,22 +149,33 @@ class RoomExecutor:
             allow=room.allow,
             deny=room.deny,
             env=room.env,
+            mounts=tuple((str(mount.path), mount.mode) for mount in room.mounts),
         )
 
     async def _finish(self, command: Command, sink: Sink, outcome: Outcome) -> None:
+        record = outcome.record
+        parcels = [*self._last_words(command, sink, outcome), mark(command, outcome.state)]
+        await self._shop.ledgers.commands.finish(
+            command.event, outcome.state, record, parcels, self._shop.clock.now_ms()
+        )
+        log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
+
+    def _last_words(self, command: Command, sink: Sink, outcome: Outcome) -> list[Parcel]:
         record = outcome.record
         footer = words.footer(
             duration_ms=record.duration_ms,
             cost_micro_usd=record.cost_micro_usd,
             input_tokens=record.input_tokens,
             output_tokens=record.output_tokens,
-            session=command.session,
+            session=outcome.session or command.session,
         )
-        parcels = [*sink.close(outcome.words, footer), mark(command, outcome.state)]
-        await self._shop.ledgers.commands.finish(
-            command.event, outcome.state, record, parcels, self._shop.clock.now_ms()
-        )
-        log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
+        try:
+            return sink.close(outcome.words, footer)
+        except Exception:
+            # The command must come to its end all the same, or the room would wait for it until a restart.
+            log.exception("answer.broken")
+            told = message(words.BROKEN, notice=False, reply_to=command.event)
+            return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
 
 
 def mark(command: Command, state: CommandState) -> Parcel:

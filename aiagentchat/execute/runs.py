@@ -29,6 +29,7 @@ class Kept:
     """A run and what it may be used for."""
 
     run: AgentRun
+    served: asyncio.Task[None]
     fingerprint: str
     idle_since: float | None = None
     """Monotonic seconds; None while a turn uses it."""
@@ -40,6 +41,8 @@ class Runs:
     def __init__(self, *, clock: Clock, warm_ttl: float, max_warm: int) -> None:
         self._clock = clock
         self._kept: dict[RoomId, Kept] = {}
+        self._leaving: dict[RoomId, asyncio.Task[None]] = {}
+        """Idle runs on their way out: nobody waits for them but the same room's next turn."""
         self._group: asyncio.TaskGroup | None = None
         self.warm_ttl = warm_ttl
         self.max_warm = max_warm
@@ -58,6 +61,8 @@ class Runs:
     async def take(self, agent: Agent, spec: RunSpec) -> AgentRun:
         """The room's warm run if it fits `spec`, else a new one. Raises AgentUnavailable."""
         fingerprint = await agent.fingerprint(spec)
+        if (leaving := self._leaving.get(spec.room)) is not None:
+            await asyncio.wait([leaving])  # two processes in one conversation would mix it up
         kept = self._kept.get(spec.room)
         if kept is not None and kept.fingerprint == fingerprint and kept.run.alive:
             kept.idle_since = None
@@ -67,9 +72,18 @@ class Runs:
         run = await agent.open(spec)
         assert self._group is not None, "runs are handed out only while open"
         # A context of its own: the run outlives the command that it was started for, whose ids would stay on its log.
-        self._group.create_task(run.serve(), name=f"run of {spec.room}", context=contextvars.Context())
-        self._kept[spec.room] = Kept(run, fingerprint)
+        served = self._group.create_task(
+            self._serve(run, spec.room), name=f"run of {spec.room}", context=contextvars.Context()
+        )
+        self._kept[spec.room] = Kept(run, served, fingerprint)
         return run
+
+    async def _serve(self, run: AgentRun, room: RoomId) -> None:
+        try:
+            await run.serve()
+        except Exception:
+            # One room's agent must not end the others; its turn has been told by the run itself.
+            log.exception("run.broken", room=room)
 
     async def give_back(self, room: RoomId) -> None:
         """The turn is over: end what it left running, and keep the run if that could be proven."""
@@ -85,26 +99,41 @@ class Runs:
         """End the room's run, if it has one."""
         kept = self._kept.pop(room, None)
         if kept is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await kept.run.close()
+            await self._close(kept, room)
+
+    async def _close(self, kept: Kept, room: RoomId) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await kept.run.close()
+        except TimeoutError:
+            log.warning("run.not_closed", room=room)
+        except Exception:
+            log.exception("run.not_closed", room=room)
+        finally:
+            kept.served.cancel()  # for a run that did not leave; whoever cancels `serve` ends it the hard way
+            self._leaving.pop(room, None)
 
     def is_warm(self, room: RoomId) -> bool:
         """Whether the room has a living process."""
         kept = self._kept.get(room)
         return kept is not None and kept.run.alive
 
-    async def end_idle(self) -> float | None:
-        """End what has been idle for too long. Returns the seconds until there is more to do, None if never."""
+    def end_idle(self) -> float | None:
+        """Begin to end what has been idle for too long. Returns the seconds until there is more to do, None if never.
+
+        Nobody waits for it: a run that is slow to leave must not keep other rooms from starting.
+        """
         now = self._clock.monotonic()
         idle = sorted((kept.idle_since, room) for room, kept in self._kept.items() if kept.idle_since is not None)
         surplus = max(0, len(idle) - self.max_warm)
         for index, (since, room) in enumerate(idle):
-            if index < surplus or now - since >= self.warm_ttl:
-                log.info("run.idle_ended", room=room, idle_s=round(now - since, 1))
-                await self.drop(room)
-            else:
+            if index >= surplus and now - since < self.warm_ttl:
                 return since + self.warm_ttl - now
+            log.info("run.idle_ended", room=room, idle_s=round(now - since, 1))
+            assert self._group is not None, "runs are ended only while open"
+            self._leaving[room] = self._group.create_task(
+                self._close(self._kept.pop(room), room), name=f"end run of {room}"
+            )
         return None
 
     async def _close_all(self) -> None:

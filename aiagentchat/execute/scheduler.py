@@ -36,7 +36,7 @@ class Scheduler:
                 for room in waiting[:free]:
                     self._start(group, room)
                 self._waiting = len(waiting) > free
-                due = await self._shop.runs.end_idle()
+                due = self._shop.runs.end_idle()
                 await commands.bell.wait(LONGEST_NAP if due is None else min(LONGEST_NAP, max(due, 0.0)))
 
     def _start(self, group: asyncio.TaskGroup, room: RoomId) -> None:

@@ -28,7 +28,7 @@ from aiagentchat.core.agent_events import (
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import ApprovalId, message_uuid, txn_id
+from aiagentchat.core.ids import ApprovalId, SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports import AgentRun, Approvals, Clock, Commands, Outbox, Prompt, Sessions, Sink
 from aiagentchat.execute.deadlines import TurnClock
@@ -72,6 +72,8 @@ class Outcome:
     words: str = ""
     """The sentence that the room reads about it; empty when the answer says it all."""
     record: TurnRecord = field(default_factory=TurnRecord)
+    session: SessionId | None = None
+    """The conversation that it was said in, when it is not the command's own any more."""
 
 
 class Turn:
@@ -237,8 +239,9 @@ class Turn:
     async def _look_at(self, request: str, approval: Approval) -> None:
         now = self._clock.now_ms()
         if now >= approval.expires_at and await self._ledgers.approvals.close(approval.id, ApprovalState.EXPIRED):
-            await self._answer(request, allow=False, reason=words.NOT_ANSWERED)
+            # Told first: with its answer the agent may end the turn, and this task with it.
             await self._ledgers.outbox.put([self._notice(approval, words.approval_expired(self._minutes))], now)
+            await self._answer(request, allow=False, reason=words.NOT_ANSWERED)
             return
         current = await self._ledgers.approvals.get(approval.id)
         if current is None or current.state is ApprovalState.OPEN:
@@ -256,9 +259,9 @@ class Turn:
         )
 
     async def _answer(self, request: str, *, allow: bool, reason: str) -> None:
-        del self._waiting[request]
-        await self._run.answer(request, allow=allow, reason=reason)
-        self._go_on()
+        if self._waiting.pop(request, None) is not None:  # else it was withdrawn while we looked at it
+            await self._run.answer(request, allow=allow, reason=reason)
+            self._go_on()
 
     def _go_on(self) -> None:
         if not self._waiting:

@@ -9,7 +9,7 @@ from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Content
 from aiagentchat.matrix.client import Client
-from aiagentchat.matrix.errors import TRANSPORT, fail
+from aiagentchat.matrix.errors import TRANSPORT, error, fail
 
 _ENCRYPTION = "m.room.encryption"
 _FOUND = 200
@@ -61,7 +61,7 @@ class MatrixOutbound:
         if problem.status_code == "M_NOT_FOUND":
             return False
         problem.transport_response = answer.transport_response
-        fail("state", problem)
+        raise error("state", problem)
 
 
 async def _ask(what: str, request: Awaitable[Any]) -> Any:  # noqa: ANN401 - nio's responses have no common type

@@ -30,6 +30,7 @@ SWEEP_SECONDS = 3.0
 """How long the shim may take for a sweep; its own limit is 2 s."""
 WRITE_SECONDS = 30.0
 """How long the command may leave its stdin unread."""
+_PAUSE = 0.002
 
 log = structlog.get_logger(__name__)
 
@@ -106,14 +107,17 @@ class Tree:
             async with asyncio.timeout(END_SECONDS):
                 await self._no_reader.wait()
                 await asyncio.wait([stderr])
-        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no public way
+        await self._let_go()
 
     async def _let_go(self) -> None:
-        # Only of a tree that is gone: closing the transport of a living shim would kill the shim and free the tree.
-        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as above
-        with contextlib.suppress(TimeoutError):
+        """Reap the shim and close the pipes. Only of a tree that is gone: closing the transport kills a living shim."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(END_SECONDS):
-                await self._process.wait()  # no zombie of the shim, either
+                while self._process.returncode is None:  # noqa: ASYNC110 - `Process.wait` waits for the pipes, too
+                    await asyncio.sleep(_PAUSE)
+                self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+                await self._process.stdin.wait_closed()  # takes the broken pipe that asyncio would complain about
 
     async def lines(self) -> AsyncIterator[bytes | TooLong]:
         """The command's stdout."""

@@ -88,7 +88,6 @@ def _quoted(name: str) -> str:
 
 NO_TEXT = "(the agent finished without saying anything)"
 NOTHING = "(nothing to show)"
-OUTPUT_CUT = "The answer is too long to show whole, so it stops here. The agent did finish; ask for the part you need."
 
 AGENT_DIED = AgentDied.human
 NO_KEY = (

@@ -99,7 +99,7 @@ def decide(event: Incoming, room: RoomSettings, *, me: UserId, known: Collection
         case Kind.FILE if role is not None and not room.mention_only:
             return OnlyText()
         case _:
-            return Ignore(f"a {event.kind} starts nothing")
+            return Ignore(f"{event.kind} events start nothing")
 
 
 def is_addressed(event: Incoming, me: UserId) -> bool:

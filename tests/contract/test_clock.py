@@ -1,7 +1,8 @@
 """Time: the same promises from the real clock and from the one that tests move."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,52 +13,59 @@ from tests.fakes.clock import FakeClock
 NAP = 0.02
 
 
-async def _move(clock: FakeClock) -> None:
-    while True:
-        await clock.pass_nap()
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A clock, and what makes its time pass."""
+
+    clock: Clock
+    go_by: Callable[[], Awaitable[object]]
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the clock for as long as it takes."""
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(self.clock.sleep(seconds))
+            await self.go_by()
 
 
-@pytest.fixture
-async def system_clock() -> Clock:
-    return SystemClock()
+async def _by_itself() -> None:
+    """Real time needs nobody."""
 
 
-@pytest.fixture
-async def fake_clock() -> AsyncIterator[Clock]:
+def _real() -> Time:
+    return Time(SystemClock(), _by_itself)
+
+
+def _fake() -> Time:
     clock = FakeClock()
-    async with asyncio.TaskGroup() as group:
-        moving = group.create_task(_move(clock))
-        yield clock
-        moving.cancel()
+    return Time(clock, clock.pass_nap)
 
 
-@pytest.fixture(params=["system_clock", "fake_clock"])
-def clock(request: pytest.FixtureRequest, system_clock: Clock, fake_clock: Clock) -> Clock:
-    return {"system_clock": system_clock, "fake_clock": fake_clock}[request.param]
+@pytest.fixture(params=[pytest.param(_real, id="real"), pytest.param(_fake, id="fake")])
+def time(request: pytest.FixtureRequest) -> Time:
+    made: Time = request.param()
+    return made
 
 
-async def test_a_sleep_takes_its_time(clock: Clock) -> None:
-    before = clock.monotonic()
+async def test_a_sleep_takes_its_time(time: Time) -> None:
+    before = time.clock.monotonic()
+    await time.sleep(NAP)
 
+    assert time.clock.monotonic() - before >= NAP * 0.99
+
+
+async def test_both_times_go_on_together(time: Time) -> None:
+    wall, monotonic = time.clock.now_ms(), time.clock.monotonic()
+    await time.sleep(NAP)
+
+    assert time.clock.now_ms() - wall == pytest.approx((time.clock.monotonic() - monotonic) * 1000, abs=10)
+
+
+async def test_a_sleep_of_no_time_ends(time: Time) -> None:
     async with asyncio.timeout(5):
-        await clock.sleep(NAP)
-    assert clock.monotonic() - before >= NAP * 0.99
+        await time.clock.sleep(0)
 
 
-async def test_both_times_go_on_together(clock: Clock) -> None:
-    wall, monotonic = clock.now_ms(), clock.monotonic()
-
-    async with asyncio.timeout(5):
-        await clock.sleep(NAP)
-    assert clock.now_ms() - wall == pytest.approx((clock.monotonic() - monotonic) * 1000, abs=10)
-
-
-async def test_a_sleep_of_no_time_ends(clock: Clock) -> None:
-    async with asyncio.timeout(5):
-        await clock.sleep(0)
-
-
-async def test_a_sleep_can_be_cut_short(clock: Clock) -> None:
+async def test_a_sleep_can_be_cut_short(time: Time) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
-            await clock.sleep(3600)
+            await time.clock.sleep(3600)

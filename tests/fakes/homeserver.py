@@ -1,6 +1,6 @@
 """A homeserver's memory of what happened; tests/contract/test_homeserver_port.py holds it to a real one."""
 
-import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,6 +19,8 @@ class _Moved:
 
     room: RoomId
     here: bool
+    cuts: bool = True
+    """Whether what was said before was not said to us."""
 
 
 class FakeHomeserver:
@@ -41,6 +43,11 @@ class FakeHomeserver:
     def enter(self, room: RoomId) -> None:
         """We join, uninvited: what was said in the room before was not said to us."""
         self._log.append(_Moved(room, here=True))
+        self._changes.tell()
+
+    def accept(self, room: RoomId) -> None:
+        """We join, invited: what was said since the invite was said to us."""
+        self._log.append(_Moved(room, here=True, cuts=False))
         self._changes.tell()
 
     def leave(self, room: RoomId) -> None:
@@ -67,10 +74,8 @@ class FakeHomeserver:
         if self._troubles:
             raise self._troubles.pop(0)
         start = 0 if since is None else self._place_of(since)
-        try:
+        with contextlib.suppress(TimeoutError):
             await self._changes.until(lambda: since is None or len(self._log) > start, patience=timeout)
-        except TimeoutError:
-            await asyncio.sleep(0)
         return self._batch(start)
 
     def _place_of(self, token: str) -> int:
@@ -81,23 +86,28 @@ class FakeHomeserver:
     def _batch(self, start: int) -> SyncBatch:
         token = f"s{len(self._log)}"
         timelines: dict[RoomId, list[Incoming]] = {}
-        invites: list[Incoming] = []
-        joined, left, gaps = set[RoomId](), set[RoomId](), set[RoomId]()
+        invites: dict[RoomId, Incoming] = {}
+        here = self._here()
         for one in self._log[start:]:
+            said = timelines.setdefault(one.room, [])
             if isinstance(one, _Moved):
-                timelines[one.room] = []
-                joined, left = (joined | {one.room}, left) if one.here else (joined, left | {one.room})
+                invites.pop(one.room, None)
+                said[:] = [] if one.cuts else said
             elif one.kind is Kind.INVITE:
-                invites.append(replace(one, event=EventId(f"invite {one.room} {token}")))
+                invites[one.room] = replace(one, event=EventId(f"invite {one.room} {token}"))
+                said.clear()
             else:
-                timelines.setdefault(one.room, []).append(one)
-        for room, said in timelines.items():
-            gaps |= {room} if len(said) > TIMELINE_LIMIT else set()
-        events = [event for said in timelines.values() for event in said[-TIMELINE_LIMIT:]]
+                said.append(one)
+        ours = {room: said for room, said in timelines.items() if here.get(room)}
+        events = [event for said in ours.values() for event in said[-TIMELINE_LIMIT:]]
         return SyncBatch(
             token=token,
-            events=(*events, *invites),
-            joined=frozenset(joined | timelines.keys() - left),
-            left=frozenset(left),
-            gaps=frozenset(gaps),
+            events=(*events, *invites.values()),
+            joined=frozenset(ours),
+            left=frozenset(room for room in timelines if here.get(room) is False),
+            gaps=frozenset(room for room, said in ours.items() if len(said) > TIMELINE_LIMIT),
         )
+
+    def _here(self) -> dict[RoomId, bool]:
+        """Where we are, and where we have been."""
+        return {one.room: one.here for one in self._log if isinstance(one, _Moved)}

@@ -80,6 +80,10 @@ class FakeOutbound:
         """Wait until `condition` over what was asked and said is true."""
         await self._changes.until(condition)
 
+    async def until_asked(self, times: int) -> None:
+        """Wait until so many requests came."""
+        await self.until(lambda: len(self.asked) >= times)
+
     # --- the port
 
     async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
@@ -103,7 +107,7 @@ class FakeOutbound:
     async def read_receipt(self, room: RoomId, event: EventId) -> None:
         """Show that the event was read."""
         async with self._request("read_receipt", room):
-            self._place(room).read = event
+            self.rooms.setdefault(room, FakeRoom(joined=False)).read = event
 
     async def join(self, room: RoomId) -> None:
         """Accept an invite."""

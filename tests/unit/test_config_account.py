@@ -76,6 +76,12 @@ def test_the_account_is_required(tmp_path: Path, text: str, expected: list[str])
     assert problems_of(tmp_path, text) == expected
 
 
+def test_a_misspelt_key_of_the_account_is_named(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, 'matrix: {homeserver: "http://localhost", user_id: "@a:b", device_nam: x}') == [
+        'config.yaml:1: matrix.device_nam: this key is not known; did you mean "device_name"?'
+    ]
+
+
 @pytest.mark.parametrize(
     "homeserver",
     ["https://matrix.org/", "http://localhost:8008", "http://[::1]:8008", "http://hs.localhost", "http://127.9.9.9"],

@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiagentchat.config.load import load
-from aiagentchat.config.schema import Agent, Defaults, File, Matrix, Room
+from aiagentchat.config.schema import Agent, Defaults, File, Matrix, MountEntry, Room
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError
 
-KEYS = sorted({key for model in (File, Matrix, Defaults, Room, Agent) for key in model.model_fields})
+KEYS = sorted({key for model in (File, Matrix, Defaults, Room, MountEntry, Agent) for key in model.model_fields})
 WORDS = ["@a:b", "!a:b", "#a:b", "claude", "./rooms/a", "../x", "~", "bypassPermissions", "http://x", "yes", "", "\0"]
 
 scalars = (
@@ -42,11 +42,29 @@ def group(*known: str) -> st.SearchStrategy[Any]:
     return st.dictionaries(st.sampled_from(known) | keys, values, max_size=5)
 
 
+mounts = st.fixed_dictionaries(
+    {},
+    optional={
+        "mounts": st.lists(
+            st.fixed_dictionaries({}, optional={"path": st.sampled_from(["/usr", "/"]) | values, "mode": values})
+            | group(*MountEntry.model_fields)
+            | values,
+            max_size=3,
+        )
+        | values
+    },
+)
+
+
+def with_mounts(section: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(lambda one, other: {**one, **other}, section, mounts)
+
+
 near_misses = st.fixed_dictionaries(
     {"matrix": st.just({"homeserver": "https://x", "user_id": "@a:b"}) | group(*Matrix.model_fields)},
     optional={
-        "rooms": st.lists(st.just({"id": "!a:b"}) | group(*Room.model_fields), max_size=3) | values,
-        "defaults": group(*Defaults.model_fields),
+        "rooms": st.lists(with_mounts(st.just({"id": "!a:b"}) | group(*Room.model_fields)), max_size=3) | values,
+        "defaults": with_mounts(group(*Defaults.model_fields)),
         "agents": st.dictionaries(keys, group(*Agent.model_fields), max_size=2) | values,
         **dict.fromkeys(File.model_fields.keys() - {"matrix", "rooms", "defaults", "agents"}, values),
     },
@@ -77,6 +95,7 @@ def is_usable(file: Path, given: Settings | list[str]) -> bool:
 
 @given(near_misses | values)
 @example({"matrix": {"homeserver": "https://x", "user_id": "@a:b"}, "agents": {"[key]": {}}})
+@example({"rooms": [{"mounts": [[None, None], {"path": [None]}, {"path": {"a": None}, "mode": [None]}, None, "x"]}]})
 @example({"rooms": [[None, [None]], None, None], "matrix": [None, None], "agents": {"a": [None], "b": None}})
 def test_any_structure_gives_settings_or_problems(file: Path, data: object) -> None:
     assert is_usable(file, outcome(file, yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "replace")))

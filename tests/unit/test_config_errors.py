@@ -185,6 +185,11 @@ KEYS = [
         'config.yaml:3: defaults.timout: this key is not known; did you mean "timeout"?',
     ),
     row(
+        "a misspelt key of a room",
+        "rooms: [{id: '!a:x', mount: []}]",
+        'config.yaml:2: rooms[0].mount: this key is not known; did you mean "mounts"?',
+    ),
+    row(
         "a misspelt key of an agent",
         "agents: {claude: {binnary: x}}",
         'config.yaml:2: agents.claude.binnary: this key is not known; did you mean "binary"?',
@@ -195,11 +200,6 @@ KEYS = [
         '"[key]": 1',
         "config.yaml:2: [key]: this key is not known; write one of: matrix, data_dir, workspaces, defaults, rooms, "
         "agents, max_parallel_turns, max_warm, warm_ttl, approval_timeout, max_queue, sync_timeout",
-    ),
-    row(
-        "mounts do not work yet",
-        "rooms: [{id: '!a:x', mounts: [{path: /srv, mode: ro}]}]",
-        "config.yaml:2: rooms[0].mounts: mounts needs the sandbox, which this version does not have; remove it",
     ),
     row(
         "merge keys",

@@ -26,7 +26,7 @@ def test_a_room_that_says_nothing_has_what_is_built_in(tmp_path: Path) -> None:
     assert (room.users, room.admins, room.viewers) == (frozenset(), frozenset(), frozenset())
     assert (room.timeout, room.agent, room.model, room.permission_mode) == (300, "claude", None, "default")
     assert (room.allow, room.deny, room.env) == ((), (), ())
-    assert (room.mention_only, room.project_instructions, room.workspace) == (False, True, None)
+    assert (room.mention_only, room.project_instructions, room.workspace, room.mounts) == (False, True, None, ())
 
 
 def test_a_room_has_what_the_defaults_say(tmp_path: Path) -> None:

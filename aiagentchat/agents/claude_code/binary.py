@@ -10,17 +10,13 @@ from importlib import metadata
 from pathlib import Path
 
 from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.render import words
 
 MINIMUM = (2, 1, 197)
 """The oldest version that the protocol was measured on."""
 MEASURED = (2, 1, 329)
 """The version that the tests run."""
 VERSION_SECONDS = 20.0
-
-_MISSING = (
-    "Claude Code is not installed here, so nothing was run. "
-    "The operator can install it or set `agents: claude: binary:` in config.yaml."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ def find(name: str, environ: Mapping[str, str]) -> Path:
         path = Path(name).expanduser()
         if path.is_file() and os.access(path, os.X_OK):
             return path.resolve()
-        raise AgentUnavailable(f"agent binary {name!r} is not an executable file", human=_MISSING)
+        raise AgentUnavailable(f"agent binary {name!r} is not an executable file", human=words.NO_BINARY)
     if found := shutil.which(name, path=environ.get("PATH", os.defpath)):
         return Path(found).resolve()
     if (bundled := _bundled()) is not None:
@@ -48,7 +44,7 @@ def find(name: str, environ: Mapping[str, str]) -> Path:
     raise AgentUnavailable(
         f"agent binary {name!r} is neither on PATH nor in an installed claude-agent-sdk; "
         "try: pip install --no-deps claude-agent-sdk==0.2.186",
-        human=_MISSING,
+        human=words.NO_BINARY,
     )
 
 
@@ -68,7 +64,9 @@ async def check(path: Path) -> Binary:
     said = await _ask_version(path)
     match = re.match(r"\s*(\d+)\.(\d+)\.(\d+)", said)
     if match is None:
-        raise AgentUnavailable(f"{path} --version said {said[:80]!r}, which is no Claude Code version", human=_MISSING)
+        raise AgentUnavailable(
+            f"{path} --version said {said[:80]!r}, which is no Claude Code version", human=words.NO_BINARY
+        )
     version = (int(match[1]), int(match[2]), int(match[3]))
     if version < MINIMUM:
         raise AgentUnavailable(
@@ -90,13 +88,16 @@ async def _ask_version(path: Path) -> str:
             env={"PATH": os.defpath, "HOME": "/nonexistent", "CLAUDE_CONFIG_DIR": "/nonexistent"},
         )
     except OSError as error:
-        raise AgentUnavailable(f"{path} cannot be started: {error.strerror}", human=_MISSING) from error
+        raise AgentUnavailable(f"{path} cannot be started: {error.strerror}", human=words.NO_BINARY) from error
     try:
         async with asyncio.timeout(VERSION_SECONDS):
             out, _ = await process.communicate()
     except TimeoutError as error:
         process.kill()
-        raise AgentUnavailable(f"{path} --version did not answer in {VERSION_SECONDS:.0f} s", human=_MISSING) from error
+        await process.wait()
+        raise AgentUnavailable(
+            f"{path} --version did not answer in {VERSION_SECONDS:.0f} s", human=words.NO_BINARY
+        ) from error
     return out.decode("utf-8", "replace")
 
 

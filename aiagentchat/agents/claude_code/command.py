@@ -73,8 +73,13 @@ def environment(spec: RunSpec, run: RunId, *, path: str, credentials: Mapping[st
 
 
 def settings(spec: RunSpec) -> str:
-    """The settings file: model and rules. The CLI ignores wrong types silently, so only strings go in."""
-    body: dict[str, object] = {"permissions": {"allow": list(spec.allow), "deny": list(spec.deny)}}
+    """The settings file: model, rules and folders. The CLI ignores wrong types silently, so only strings go in."""
+    # In a rule one slash means "from the settings file"; two are needed for a whole path.
+    read_only = [f"Edit(/{path}/**)" for path, mode in spec.mounts if mode == "ro"]
+    permissions = {"allow": list(spec.allow), "deny": [*spec.deny, *read_only]}
+    if spec.mounts:
+        permissions["additionalDirectories"] = [path for path, _ in spec.mounts]
+    body: dict[str, object] = {"permissions": permissions}
     if spec.model is not None:
         body["model"] = spec.model
     return json.dumps(body, indent=1, sort_keys=True)

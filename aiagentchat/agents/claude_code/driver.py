@@ -23,6 +23,7 @@ from aiagentchat.core.ids import RunId, new_run_id
 from aiagentchat.core.ports import Prompt, RunSpec
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.tree import END_SECONDS, Tree
+from aiagentchat.render import words
 
 INTERRUPT_SECONDS = 5.0
 END_SESSION_SECONDS = 2.0
@@ -37,10 +38,6 @@ log = structlog.get_logger(__name__)
 CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 """What the CLI can authenticate with; one is enough."""
 
-_NO_KEY = (
-    "There is no key for Claude here, so nothing was run. The operator must set ANTHROPIC_API_KEY "
-    "(or ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN) and restart the daemon."
-)
 _NOT_STARTED = "Claude Code could not be started, so nothing was run. The operator finds the reason in the log."
 
 
@@ -123,9 +120,9 @@ class ClaudeRun:
                 event = await events.get() if not (self._over.is_set() and events.empty()) else None
                 if event is None:
                     raise self._failed or AgentDied("the process ended")
-                ended = isinstance(event, TurnEnded)
-                if ended and self._translator.session_lost:
+                if isinstance(event, TurnEnded) and self._translator.session_lost:
                     raise SessionNotFound(f"session {self._spec.session} is unknown to the agent")
+                ended = isinstance(event, TurnEnded)
                 yield event
         finally:
             self._leaving = self._leaving or not ended
@@ -254,7 +251,7 @@ class ClaudeCode:
         found = await self.binary()
         credentials = self._credentials()
         if not any(credentials.get(name) for name in CREDENTIALS):
-            raise AgentUnavailable("no Anthropic credential is set", human=_NO_KEY)
+            raise AgentUnavailable("no Anthropic credential is set", human=words.NO_KEY)
         try:
             settings = home.prepare(spec)
         except OSError as error:

@@ -6,15 +6,17 @@ while Markdown is read.
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import ClassVar, TextIO
 
-from rich.console import Console, ConsoleRenderable, Group
-from rich.markdown import Markdown
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, Group, RenderResult
+from rich.markdown import Heading, Markdown
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.segment import Segment, Segments
 from rich.text import Text
+from rich.theme import Theme
 
-from aiagentchat.cli.chat.timeline import Message, Timeline
+from aiagentchat.cli.chat.timeline import ASKS, Message, Timeline
 from aiagentchat.core.ids import UserId
 from aiagentchat.render.hygiene import WORD_JOINER, clean, one_line, visible
 from aiagentchat.route.dispatch import ACCEPTED
@@ -26,6 +28,8 @@ _KEY = 12
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _QUIET = re.compile(r"▸ |— .*· session \w+$")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_THEME = Theme({"markdown.code": "cyan", "markdown.code_block": "none", "markdown.h1": "bold underline"})
+"""Without backgrounds: the terminal may be light or dark."""
 _COLOURS = ("magenta", "blue", "yellow", "green")
 
 
@@ -35,7 +39,7 @@ def safe(text: str) -> str:
 
 
 def parts(body: str) -> list[tuple[bool, str]]:
-    """A body in pieces: (True, a tool line or footer) and (False, Markdown), in their order."""
+    """A body in pieces: (True, a tool line, a footer or how to answer) and (False, Markdown), in their order."""
     found: list[tuple[bool, list[str]]] = []
     fence = ""
     for line in body.split("\n"):
@@ -44,11 +48,28 @@ def parts(body: str) -> list[tuple[bool, str]]:
             fence = mark[1]
         elif mark and fence and mark[1].startswith(fence):
             fence = ""
-        quiet = not fence and bool(_QUIET.match(line))
+        quiet = not fence and (bool(_QUIET.match(line)) or line.startswith(ASKS))
         if not found or found[-1][0] is not quiet:
             found.append((quiet, []))
         found[-1][1].append(line)
     return [(quiet, "\n".join(lines)) for quiet, lines in found if any(line.strip() for line in lines)]
+
+
+def console(file: TextIO) -> Console:
+    """A console that takes no text for its own markup."""
+    return Console(file=file, theme=_THEME, highlight=False, markup=False, emoji=False)
+
+
+class _LeftHeading(Heading):
+    """In the middle of a wide terminal a heading is lost."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self.text.justify = "left"
+        yield self.text
+
+
+class _Markdown(Markdown):
+    elements: ClassVar = {**Markdown.elements, "heading_open": _LeftHeading}
 
 
 class Painter:
@@ -109,7 +130,7 @@ class Painter:
             if quiet:
                 piece: ConsoleRenderable = Text(_plain(text), style="dim")
             else:
-                piece = Markdown(text, code_theme="ansi_dark", hyperlinks=False)
+                piece = _Markdown(text, code_theme="ansi_dark", hyperlinks=False)
             if len(drawn) > int(headed):
                 drawn.append(Text(""))
             drawn.append(Padding(piece, (0, 0, 0, INDENT)))

@@ -81,7 +81,9 @@ async def _ask(room: Room, line: str, lines: Lines) -> None:
     except TimeoutError:
         why = "there is no end of the answer; look into the room with another client"
         if not _is_taken(room, event):
-            why = f"nobody took the message within {TAKEN_SECONDS:.0f} s; is the daemon running, and may you write here?"
+            why = (
+                f"nobody took the message within {TAKEN_SECONDS:.0f} s; is the daemon running, and may you write here?"
+            )
         raise NoAnswer(why) from None
     for message in timeline.messages:
         if message.id not in before and message.sender != room.me:

@@ -7,21 +7,21 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-
-from rich.console import Console
+from dataclasses import replace
 
 from aiagentchat.cli.chat.editor import Editor, Key, Press, Typed
 from aiagentchat.cli.chat.errors import NotReachable
 from aiagentchat.cli.chat.keys import Decoder
-from aiagentchat.cli.chat.paint import Painter
+from aiagentchat.cli.chat.paint import Painter, console
 from aiagentchat.cli.chat.room import Room
-from aiagentchat.cli.chat.screen import Frame, Screen
+from aiagentchat.cli.chat.screen import Screen
 from aiagentchat.cli.chat.terminal import Terminal, key_by_key
 from aiagentchat.cli.chat.timeline import Message
 from aiagentchat.cli.chat.view import Bottom, View
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import Refused
 from aiagentchat.core.ids import EventId
+from aiagentchat.render.hygiene import one_line
 
 ALLOW, DENY = "✅", "❌"
 QUESTION_SECONDS = 0.5
@@ -31,7 +31,8 @@ ESCAPE_SECONDS = 0.05
 FRAME_SECONDS = 0.03
 """The time between two pictures at least."""
 MOST_UNSENT = 50
-HINT = "Enter sends · \\ at the end of a line goes on · /help · Ctrl-D leaves"
+HINT = "Enter sends · \\ Enter: new line · /help · Ctrl-D leaves"
+_NAME = 20
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -44,7 +45,7 @@ class Talk:
     def __init__(self, room: Room, terminal: Terminal) -> None:
         self._room = room
         self._terminal = terminal
-        self._painter = Painter(Console(file=sys.stdout, highlight=False, markup=False, emoji=False), room.me)
+        self._painter = Painter(console(sys.stdout), room.me)
         self._view = View(self._painter, room.timeline)
         self._screen = Screen()
         self._editor = Editor()
@@ -103,7 +104,7 @@ class Talk:
             if self._resized:
                 self._resized = False
                 out = self._screen.wipe()
-                frame = Frame(settled=self._view.again(size), live=frame.live, row=frame.row, column=frame.column)
+                frame = replace(frame, settled=self._view.again(size, size[1] - len(frame.live)))
             self._terminal.write(out + self._screen.draw(frame))
             await asyncio.sleep(FRAME_SECONDS)
             await self._room.news.wait()
@@ -122,12 +123,13 @@ class Talk:
         if self._notice:
             return self._notice, True
         if room.trouble:
-            return f"{room.trouble} Trying again …", True
+            return f"Trying again: {room.trouble}", True
         if self._reason_for:
             return "Enter denies it with this reason · Esc goes back", False
-        if names := [self._painter.name(user) for user in sorted(room.typing)]:
+        names = [self._painter.name(user) for user in sorted(room.typing)]
+        if names and not self._question():
             return f"{' and '.join(names[:3])} {'is' if len(names) == 1 else 'are'} writing …", False
-        return f"{room.name} · {HINT}", False
+        return f"{one_line(room.name, _NAME)} · {HINT}", False
 
     def _question(self) -> Message | None:
         """The question that a key answers now."""
@@ -235,7 +237,7 @@ class Talk:
                     break
                 except NotReachable as error:
                     failures += 1
-                    self._notice = f"Not sent yet: {error} Trying again …"
+                    self._notice = f"Not sent yet, trying again: {error}"
                     self._changed()
                     await asyncio.sleep(delay(failures, random.random))
                 except Refused as error:

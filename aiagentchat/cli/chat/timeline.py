@@ -16,7 +16,8 @@ _SELECTOR = "\ufe0f"
 FINAL = frozenset(key.replace(_SELECTOR, "") for key in REACTIONS.values())
 """What a daemon puts on a message when it is done with it."""
 
-_ASKS = words.approval_answers(0).partition("0")[0]
+ASKS = words.approval_answers(0).partition("0")[0]
+"""How the line begins that says how a question is answered."""
 _SOMEBODY = UserId("somebody")
 _CLOSES = (
     words.approval_allowed(_SOMEBODY).partition(_SOMEBODY)[0],
@@ -43,7 +44,7 @@ class Message:
     @property
     def asks(self) -> bool:
         """Whether it is (the last piece of) a question whether a tool may be used."""
-        return self.kind == "m.text" and self.body.rstrip().rpartition("\n")[2].startswith(_ASKS)
+        return self.kind == "m.text" and self.body.rstrip().rpartition("\n")[2].startswith(ASKS)
 
 
 class Timeline:
@@ -88,6 +89,11 @@ class Timeline:
             if key in FINAL and (who & workers if workers else who - {message.sender})
         )
         return next(iter(ends), "")
+
+    def outcome_of(self, event: EventId) -> str:
+        """The same, for a message that may not be there."""
+        message = self._messages.get(event)
+        return self.outcome(message) if message else ""
 
     def is_at_work(self, user: UserId) -> bool:
         """Whether a command that `user` accepted has not come to its end: then its newest words may still change."""

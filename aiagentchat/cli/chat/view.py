@@ -81,14 +81,14 @@ class View:
                 settled += self._settle(message, self._lines(message, before, size[0] - 1))
         return Frame(settled=settled, live=[""])
 
-    def again(self, size: tuple[int, int]) -> list[str]:
-        """The newest of what is final, as much as fills a screen."""
+    def again(self, size: tuple[int, int], rows: int) -> list[str]:
+        """The newest of what is final, as much as fits into so many rows."""
         before: Message | None = None
         lines: list[str] = []
         for message in self._kept:
             lines += self._lines(message, before, size[0] - 1)
             before = message
-        return lines[-size[1] :]
+        return lines[-rows:] if rows > 0 else []
 
     def _below(self, bottom: Bottom, width: int, rows: int) -> tuple[list[str], int, int]:
         lines: list[str] = []

@@ -1,0 +1,370 @@
+"""What the Agent port promises, held by the driver on the real CLI, the driver on a fake one, and the scripted agent.
+
+What only the driver promises, because only it has a process, is in tests/unit/test_claude_*.py.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.agent_events import (
+    AgentEvent,
+    ApprovalAsked,
+    ApprovalWithdrawn,
+    Ending,
+    TextBlockEnded,
+    TextDelta,
+    ToolUsed,
+    TurnStarted,
+)
+from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
+from aiagentchat.core.ports import Agent, AgentRun, RunSpec
+from rig import fake_cli
+from rig.model import Model
+from rig.script import Step, numbered, script
+from tests.fakes.agent import ScriptedAgent, ScriptedRun
+from tests.unit.claude_stage import (
+    FOREVER,
+    PATIENCE,
+    TOUCH,
+    claude,
+    end_of,
+    made,
+    main_process,
+    make_spec,
+    processes,
+    prompt,
+    rest,
+    resumed,
+    served,
+    text_of,
+    turn,
+    until,
+)
+
+SAY = script("say it", Step(text="All of what was said.", chunk=4))
+AGAIN = script("say more", Step(text="Another answer."))
+
+
+@dataclass
+class Stage:
+    """An agent, and what a test must be able to do to it."""
+
+    agent: Agent
+    kill: Callable[[AgentRun, RunSpec], Awaitable[None]]
+
+
+def _scripted(_: pytest.FixtureRequest, __: Path) -> Stage:
+    async def kill(run: AgentRun, _: RunSpec) -> None:
+        assert isinstance(run, ScriptedRun)
+        await run.die()
+
+    return Stage(ScriptedAgent(), kill)
+
+
+async def _kill_main(_: AgentRun, spec: RunSpec) -> None:
+    main_process(spec).kill()
+
+
+def _fake(_: pytest.FixtureRequest, folder: Path) -> Stage:
+    return Stage(claude(fake_cli.install(folder)), _kill_main)
+
+
+def _real(request: pytest.FixtureRequest, _: Path) -> Stage:
+    binary: Path = request.getfixturevalue("cli")
+    model: Model = request.getfixturevalue("model")
+    return Stage(claude(binary, model.url), _kill_main)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(_scripted, id="scripted"),
+        pytest.param(_fake, id="fake cli"),
+        pytest.param(_real, id="real cli", marks=pytest.mark.real),
+    ]
+)
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
+    chosen: Stage = request.param(request, tmp_path)
+    return chosen
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> RunSpec:
+    return make_spec(tmp_path)
+
+
+# ── a turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_turn_begins_with_its_session_and_ends_once(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = await turn(run, SAY)
+
+    assert events[0] == TurnStarted(spec.session)
+    assert end_of(events).ending is Ending.COMPLETED
+
+
+async def test_what_is_said_in_pieces_arrives_whole_and_once(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = await turn(run, SAY)
+
+    said = [event.text for event in events if isinstance(event, TextDelta)]
+    assert len(said) > 1
+    assert "".join(said) == text_of(events) == "All of what was said."
+    assert events.count(TextBlockEnded()) == 1
+
+
+async def test_an_answer_of_300_kb_arrives_whole_and_in_order(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = await turn(run, script("say a lot", Step(text=numbered(300_000))))
+
+    assert text_of(events) == numbered(300_000)
+
+
+async def test_a_run_serves_one_turn_after_the_other(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        first, second = await turn(run, SAY), await turn(run, AGAIN)
+
+    assert text_of(first) == "All of what was said."
+    assert text_of(second) == "Another answer."
+    assert end_of(second).ending is Ending.COMPLETED
+
+
+# ── approvals ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_tool_that_was_allowed_runs(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = await turn(run, TOUCH, allow=True)
+
+    assert made(spec)
+    assert text_of(events) == "I will.That was it."
+
+
+async def test_a_tool_that_was_denied_does_not_run_and_the_turn_goes_on(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = await turn(run, TOUCH, allow=False, reason="not today")
+
+    assert not made(spec)
+    assert text_of(events) == "I will.That was it."
+    assert end_of(events).ending is Ending.COMPLETED
+
+
+async def test_a_question_shows_the_tool_and_its_whole_input(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = await turn(run, TOUCH)
+
+    [used] = [event for event in events if isinstance(event, ToolUsed)]
+    [asked] = [event for event in events if isinstance(event, ApprovalAsked)]
+    assert (used.tool, used.input) == (asked.tool, asked.input) == ("Bash", {"command": "touch made"})
+
+
+async def test_a_stop_withdraws_the_question_and_a_late_answer_changes_nothing(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(TOUCH))
+        asked = (await until(events, ApprovalAsked))[-1]
+        assert isinstance(asked, ApprovalAsked)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run.stop())
+            ended = await rest(events)
+        await run.answer(asked.request, allow=True)
+        after = await turn(run, AGAIN)
+
+    assert ApprovalWithdrawn(asked.request) in ended
+    assert end_of(ended).ending is Ending.INTERRUPTED
+    assert text_of(after) == "Another answer."
+    assert not made(spec)
+
+
+# ── stop ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_stop_in_a_tool_ends_the_turn_and_the_run_serves_the_next_one(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(FOREVER))
+        await until(events, ToolUsed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run.stop())
+            ended = await rest(events)
+        alive = run.alive
+        after = await turn(run, AGAIN)
+
+    assert end_of(ended).ending is Ending.INTERRUPTED
+    assert alive
+    assert text_of(after) == "Another answer."
+
+
+async def test_a_stop_before_the_first_event_ends_the_turn(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run, asyncio.TaskGroup() as group:
+        turning = group.create_task(turn(run, script("slow", Step(before=20, text="late"), Step(hang="start"))))
+        group.create_task(run.stop())  # begins when the turn has begun, and nothing of it can have come back
+
+    events = turning.result()
+    assert end_of(events).ending is Ending.INTERRUPTED
+
+
+async def test_a_stop_while_nothing_runs_is_no_stop(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+        async with asyncio.timeout(1):
+            await run.stop()
+        after = await turn(run, AGAIN)
+
+    assert text_of(after) == "Another answer."
+
+
+# ── the end of a run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_close_leaves_nothing_of_an_idle_run(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+        await run.close()
+
+        assert not run.alive
+        assert processes(spec) == []
+
+
+async def test_close_in_a_turn_ends_the_turn_and_leaves_nothing(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(FOREVER))
+        await until(events, ToolUsed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_to_the_end(events))
+            await run.close()
+
+        assert not run.alive
+        assert processes(spec) == []
+
+
+async def _to_the_end(events: AsyncGenerator[AgentEvent, None]) -> None:
+    """However it ends: with an interrupted turn, or because the process is gone."""
+    with contextlib.suppress(AgentDied):
+        await rest(events)
+
+
+async def test_a_closed_run_serves_no_turn(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+        await run.close()
+        with pytest.raises(AgentError):
+            await turn(run, AGAIN)
+
+
+async def test_a_turn_that_nobody_follows_to_its_end_costs_the_run(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(FOREVER))
+        await until(events, ToolUsed)
+        await events.aclose()
+
+        assert not run.alive
+        async with asyncio.timeout(PATIENCE):
+            await run.close()
+        assert processes(spec) == []
+
+
+async def test_a_process_that_is_killed_in_a_turn_is_reported(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(FOREVER))
+        await until(events, ToolUsed)
+        await stage.kill(run, spec)
+        with pytest.raises(AgentDied):
+            await rest(events)
+
+        assert not run.alive
+
+
+async def test_cancelling_serve_leaves_nothing(stage: Stage, spec: RunSpec) -> None:
+    run = await stage.agent.open(spec)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        serving = group.create_task(run.serve())
+        events = run.turn(prompt(FOREVER))
+        await until(events, ToolUsed)
+        serving.cancel()
+        await asyncio.wait([serving])
+
+        assert not run.alive
+        assert processes(spec) == []
+        await events.aclose()
+
+
+async def test_after_settling_the_run_is_still_there(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+
+        assert await run.settle()
+        assert text_of(await turn(run, AGAIN)) == "Another answer."
+
+
+async def test_a_closed_run_cannot_be_settled(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+        await run.close()
+
+        assert not await run.settle()
+
+
+# ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_session_goes_on_in_the_next_run(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+    async with served(stage.agent, resumed(spec)) as run:
+        events = await turn(run, AGAIN)
+
+    assert events[0] == TurnStarted(spec.session)
+    assert text_of(events) == "Another answer."
+
+
+async def test_a_session_goes_on_after_its_process_was_killed(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+        await stage.kill(run, spec)
+    async with served(stage.agent, resumed(spec)) as run:
+        events = await turn(run, AGAIN)
+
+    assert text_of(events) == "Another answer."
+
+
+async def test_a_session_that_exists_is_not_made_again(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        await turn(run, SAY)
+    async with served(stage.agent, spec) as run:
+        with pytest.raises(SessionInUse):
+            await turn(run, AGAIN)
+
+        assert not run.alive
+
+
+async def test_a_session_that_does_not_exist_is_not_found(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, resumed(spec)) as run:
+        with pytest.raises(SessionNotFound):
+            await turn(run, SAY)
+
+        assert not run.alive
+
+
+# ── what a run is compared by ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_fingerprint_tells_specs_that_may_share_a_run_from_others(stage: Stage, spec: RunSpec) -> None:
+    same = [spec, resumed(spec)]
+    others = [
+        replace(spec, session=make_spec(Path(spec.workspace).parent).session),
+        replace(spec, workspace=spec.home),
+        replace(spec, home=spec.workspace),
+        replace(spec, instructions="You answer in the garden."),
+        replace(spec, model="another"),
+        replace(spec, permission_mode="plan"),
+        replace(spec, allow=("Bash(make:*)",)),
+        replace(spec, deny=("WebFetch",)),
+        replace(spec, env=(("LEVEL", "1"),)),
+    ]
+
+    assert len({await stage.agent.fingerprint(each) for each in same}) == 1
+    assert len({await stage.agent.fingerprint(each) for each in [spec, *others]}) == 1 + len(others)

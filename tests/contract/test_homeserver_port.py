@@ -1,0 +1,455 @@
+"""The way out of the rooms: the same promises from a real homeserver and from the one in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.ports import Homeserver, SyncBatch
+from aiagentchat.matrix.client import Account, Client
+from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
+from rig import homeserver as rig
+from rig.matrix_client import MatrixUser
+from rig.people import People, people
+from tests.fakes.homeserver import FakeHomeserver
+
+QUICK = 0.2
+"""Seconds that a sync may wait when nothing is expected."""
+LONG = 20.0
+
+
+class World(Protocol):
+    """Anna in her rooms, and what we hear of it."""
+
+    @property
+    def homeserver(self) -> Homeserver:
+        """The way out."""
+        ...
+
+    @property
+    def anna(self) -> UserId:
+        """Who speaks."""
+        ...
+
+    async def room(self, *, joined: bool = True) -> RoomId:
+        """A fresh room, with us in it or not."""
+        ...
+
+    async def say(self, room: RoomId, body: str, *, kind: Kind = Kind.TEXT, answers: EventId | None = None) -> EventId:
+        """Anna says something."""
+        ...
+
+    async def react(self, room: RoomId, target: EventId, key: str) -> EventId:
+        """Anna reacts."""
+        ...
+
+    async def edit(self, room: RoomId, target: EventId, body: str) -> EventId:
+        """Anna changes what she said."""
+        ...
+
+    async def redact(self, room: RoomId, target: EventId) -> EventId:
+        """Anna takes it back."""
+        ...
+
+    async def mention(self, room: RoomId, body: str) -> tuple[EventId, UserId]:
+        """Anna speaks to us on purpose; the event, and who we are."""
+        ...
+
+    async def invite(self, room: RoomId) -> None:
+        """Anna invites us."""
+        ...
+
+    async def accept(self, room: RoomId) -> None:
+        """We accept."""
+        ...
+
+    async def put_out(self, room: RoomId) -> None:
+        """Anna puts us out."""
+        ...
+
+    async def break_(self, error: type[MatrixError]) -> Homeserver:
+        """The way out, in trouble."""
+        ...
+
+
+class FakeWorld:
+    """In memory."""
+
+    anna = UserId("@anna:fake")
+    _me = UserId("@claude:fake")
+
+    def __init__(self) -> None:
+        self.homeserver = FakeHomeserver()
+        self._count = 0
+
+    async def room(self, *, joined: bool = True) -> RoomId:
+        room = RoomId(f"!room{self._next()}")
+        if joined:
+            self.homeserver.enter(room)
+        return room
+
+    async def say(self, room: RoomId, body: str, *, kind: Kind = Kind.TEXT, answers: EventId | None = None) -> EventId:
+        return self._happen(room, kind, body, answers)
+
+    async def react(self, room: RoomId, target: EventId, key: str) -> EventId:
+        return self._happen(room, Kind.REACTION, key, target)
+
+    async def edit(self, room: RoomId, target: EventId, body: str) -> EventId:
+        return self._happen(room, Kind.EDIT, body, target)
+
+    async def redact(self, room: RoomId, target: EventId) -> EventId:
+        return self._happen(room, Kind.REDACTION, "", target)
+
+    async def mention(self, room: RoomId, body: str) -> tuple[EventId, UserId]:
+        return self._happen(room, Kind.TEXT, body, mentions=frozenset({self._me})), self._me
+
+    async def invite(self, room: RoomId) -> None:
+        self._happen(room, Kind.INVITE)
+
+    async def accept(self, room: RoomId) -> None:
+        self.homeserver.accept(room)
+
+    async def put_out(self, room: RoomId) -> None:
+        self.homeserver.leave(room)
+
+    async def break_(self, error: type[MatrixError]) -> Homeserver:
+        self.homeserver.fail(error("trouble"))
+        return self.homeserver
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _happen(
+        self,
+        room: RoomId,
+        kind: Kind,
+        body: str = "",
+        target: EventId | None = None,
+        mentions: frozenset[UserId] = frozenset(),
+    ) -> EventId:
+        event = EventId(f"$event{self._next()}")
+        self.homeserver.happen(
+            Incoming(
+                event=event,
+                room=room,
+                sender=self.anna,
+                sent_at=self._count,
+                kind=kind,
+                body=body,
+                target=target,
+                mentions=mentions,
+            )
+        )
+        return event
+
+
+MSGTYPES = {Kind.TEXT: "m.text", Kind.NOTICE: "m.notice", Kind.FILE: "m.file"}
+
+
+class RealWorld:
+    """A real homeserver."""
+
+    def __init__(self, present: People, anna: MatrixUser, account: rig.Account, client: Client, folder: Path) -> None:
+        self.homeserver = MatrixHomeserver(client, UserId(account.user_id))
+        self.anna = UserId(anna.id)
+        self._present = present
+        self._person = anna
+        self._account = account
+        self._client = client
+        self._down = rig.Homeserver(folder / "never started")
+
+    async def room(self, *, joined: bool = True) -> RoomId:
+        room = RoomId(await self._person.create_room(*([self._account.user_id] * joined)))
+        if joined:
+            await self.accept(room)
+        return room
+
+    async def say(self, room: RoomId, body: str, *, kind: Kind = Kind.TEXT, answers: EventId | None = None) -> EventId:
+        said = {"msgtype": MSGTYPES[kind], "body": body}
+        return EventId(await self._person.send(room, said, reply_to=answers or ""))
+
+    async def react(self, room: RoomId, target: EventId, key: str) -> EventId:
+        return EventId(await self._person.react(room, target, key))
+
+    async def edit(self, room: RoomId, target: EventId, body: str) -> EventId:
+        return EventId(await self._person.edit(room, target, body))
+
+    async def redact(self, room: RoomId, target: EventId) -> EventId:
+        return EventId(await self._person.redact(room, target))
+
+    async def mention(self, room: RoomId, body: str) -> tuple[EventId, UserId]:
+        said = {"msgtype": "m.text", "body": body, "m.mentions": {"user_ids": [self._account.user_id]}}
+        return EventId(await self._person.send(room, said)), UserId(self._account.user_id)
+
+    async def invite(self, room: RoomId) -> None:
+        await self._person.invite(room, self._account.user_id)
+
+    async def accept(self, room: RoomId) -> None:
+        path, token = f"/_matrix/client/v3/join/{room}", self._account.access_token
+        await asyncio.to_thread(self._present.homeserver.request, "POST", path, {}, token=token)
+
+    async def put_out(self, room: RoomId) -> None:
+        await self._person.request("POST", f"/rooms/{room}/kick", {"user_id": self._account.user_id})
+
+    async def break_(self, error: type[MatrixError]) -> Homeserver:
+        url = {LoginFailed: self._present.homeserver.url, Unreachable: self._down.url}[error]
+        self._client.nio.homeserver = url
+        self._client.nio.access_token = "revoked"
+        return self.homeserver
+
+    def close(self) -> None:
+        self._down.close()
+
+
+class _NoAccounts:
+    async def login(self, user: UserId) -> None:
+        raise AssertionError(user)
+
+    async def save_login(self, login: object) -> None:
+        raise AssertionError(login)
+
+
+@asynccontextmanager
+async def _fake_world(_: pytest.FixtureRequest, __: Path) -> AsyncIterator[World]:
+    yield FakeWorld()
+
+
+@asynccontextmanager
+async def _real_world(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[World]:
+    async with people(request.getfixturevalue("homeserver")) as present:
+        account = present.account()
+        anna = await present.person()
+        user, url = UserId(account.user_id), present.homeserver.url
+        client = Client(Account(homeserver=url, user=user, device_name="test"), _NoAccounts())
+        client.nio.restore_login(account.user_id, account.device_id, account.access_token)
+        world = RealWorld(present, anna, account, client, folder)
+        try:
+            yield world
+        finally:
+            world.close()
+            await client.close()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(_fake_world, id="fake"),
+        pytest.param(_real_world, id="real", marks=pytest.mark.real),
+    ]
+)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    async with request.param(request, tmp_path) as made:
+        yield made
+
+
+async def now(world: World) -> str:
+    """The token of this moment."""
+    return (await world.homeserver.sync(None, timeout=QUICK)).token
+
+
+async def news(world: World, since: str) -> SyncBatch:
+    """What happened since `since`, all of it."""
+    async with asyncio.timeout(LONG):
+        return await world.homeserver.sync(since, timeout=LONG)
+
+
+def short(batch: SyncBatch) -> list[tuple[Kind, str]]:
+    return [(event.kind, event.body) for event in batch.events]
+
+
+async def test_the_first_sync_tells_where_we_are_and_what_was_said(world: World) -> None:
+    room, other = await world.room(), await world.room(joined=False)
+    await world.say(room, "hello")
+
+    batch = await world.homeserver.sync(None, timeout=QUICK)
+
+    assert room in batch.joined
+    assert other not in batch.joined
+    assert short(batch) == [(Kind.TEXT, "hello")]
+
+
+async def test_a_message_comes_with_all_that_we_ask_for(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    event = await world.say(room, "hello")
+
+    [told] = (await news(world, since)).events
+
+    assert (told.event, told.room, told.sender, told.kind) == (event, room, world.anna, Kind.TEXT)
+    assert (told.body, told.target, told.mentions) == ("hello", None, frozenset())
+    assert told.sent_at > 0
+
+
+async def test_everything_that_is_done_in_a_room_comes_in_order(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    first = await world.say(room, "hello")
+    await world.say(room, "to you", answers=first)
+    await world.say(room, "by the way", kind=Kind.NOTICE)
+    await world.say(room, "plan.pdf", kind=Kind.FILE)
+    await world.react(room, first, "✅")
+    await world.edit(room, first, "hello you")
+
+    batch = await news(world, since)
+
+    assert [(event.kind, event.body, event.target) for event in batch.events] == [
+        (Kind.TEXT, "hello", None),
+        (Kind.TEXT, "to you", first),
+        (Kind.NOTICE, "by the way", None),
+        (Kind.FILE, "plan.pdf", None),
+        (Kind.REACTION, "✅", first),
+        (Kind.EDIT, "hello you", first),
+    ]
+
+
+async def test_what_was_taken_back_is_told_as_that(world: World) -> None:
+    room = await world.room()
+    slip = await world.say(room, "a slip of the tongue")
+    since = await now(world)
+    await world.redact(room, slip)
+
+    [told] = (await news(world, since)).events
+
+    assert (told.kind, told.target) == (Kind.REDACTION, slip)
+
+
+async def test_a_mention_tells_who_was_meant(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    _, me = await world.mention(room, "you there")
+
+    [told] = (await news(world, since)).events
+
+    assert told.mentions == {me}
+
+
+async def test_an_invite_tells_who_invited_us_and_where(world: World) -> None:
+    room = await world.room(joined=False)
+    since = await now(world)
+    await world.invite(room)
+
+    batch = await news(world, since)
+
+    assert [(event.kind, event.room, event.sender) for event in batch.events] == [(Kind.INVITE, room, world.anna)]
+    assert room not in batch.joined
+
+
+async def test_an_old_invite_is_told_by_the_first_sync(world: World) -> None:
+    room = await world.room(joined=False)
+    await world.invite(room)
+
+    batch = await world.homeserver.sync(None, timeout=QUICK)
+
+    assert [(event.kind, event.room) for event in batch.events] == [(Kind.INVITE, room)]
+
+
+async def test_two_invites_are_two_events(world: World) -> None:
+    since = await now(world)
+    for _ in range(2):
+        await world.invite(await world.room(joined=False))
+
+    batch = await news(world, since)
+
+    assert len({event.event for event in batch.events}) == 2
+
+
+async def test_what_was_said_before_we_were_invited_was_not_said_to_us(world: World) -> None:
+    room = await world.room(joined=False)
+    since = await now(world)
+    await world.say(room, "behind our back")
+    await world.invite(room)
+    await world.say(room, "welcome")
+    await world.accept(room)
+    await world.say(room, "sit down")
+
+    batch = await news(world, since)
+
+    assert [event.body for event in batch.events if event.kind is Kind.TEXT] == ["welcome", "sit down"]
+
+
+async def test_a_token_that_is_used_again_tells_the_same_again(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    for body in ("one", "two"):
+        await world.say(room, body)
+
+    first = await news(world, since)
+    again = await news(world, since)
+
+    assert first.events
+    assert again.events == first.events
+
+
+async def test_the_next_token_goes_on_where_the_last_batch_ended(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await world.say(room, "one")
+    batch = await news(world, since)
+    await world.say(room, "two")
+
+    assert short(await news(world, batch.token)) == [(Kind.TEXT, "two")]
+
+
+async def test_a_long_poll_ends_when_something_happens(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+
+    async with asyncio.timeout(LONG), asyncio.TaskGroup() as group:
+        polling = group.create_task(world.homeserver.sync(since, timeout=LONG))
+        await world.say(room, "hello")
+    assert short(polling.result()) == [(Kind.TEXT, "hello")]
+
+
+async def test_a_long_poll_ends_when_nothing_happens(world: World) -> None:
+    await world.room()
+    since = await now(world)
+
+    async with asyncio.timeout(LONG):
+        batch = await world.homeserver.sync(since, timeout=QUICK)
+    assert batch.events == ()
+    assert batch.gaps == frozenset()
+
+
+async def test_a_room_with_too_much_news_is_reported_as_a_gap(world: World) -> None:
+    room, quiet = await world.room(), await world.room()
+    since = await now(world)
+    await world.say(quiet, "psst")
+    for number in range(TIMELINE_LIMIT + 1):
+        await world.say(room, str(number))
+
+    batch = await news(world, since)
+
+    assert batch.gaps == {room}
+    assert [event.body for event in batch.events if event.room == room] == [str(n + 1) for n in range(TIMELINE_LIMIT)]
+    assert [event.body for event in batch.events if event.room == quiet] == ["psst"]
+
+
+async def test_a_room_that_we_were_put_out_of_is_left(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await world.put_out(room)
+
+    batch = await news(world, since)
+
+    assert batch.left == {room}
+    assert room not in batch.joined
+
+
+@pytest.mark.parametrize("error", [LoginFailed, Unreachable])
+async def test_trouble_is_told_by_its_name(world: World, error: type[MatrixError]) -> None:
+    homeserver = await world.break_(error)
+
+    async with asyncio.timeout(LONG):
+        with pytest.raises(error):
+            await homeserver.sync(None, timeout=QUICK)
+
+
+async def test_a_token_that_nobody_gave_is_refused(world: World) -> None:
+    with pytest.raises(Refused):
+        await world.homeserver.sync("no such token", timeout=QUICK)

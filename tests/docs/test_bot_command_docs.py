@@ -1,0 +1,53 @@
+"""docs/reference/bot-commands.md lists what the daemon answers, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.app.clock import SystemClock
+from aiagentchat.config.load import load
+from aiagentchat.route.bot_commands.catalog import catalog
+from aiagentchat.route.bot_commands.spec import BotCommand, Desk
+from aiagentchat.route.decide import NO, STOP, YES
+from aiagentchat.store.ledger import open_ledger
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/reference/bot-commands.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+async def commands(tmp_path: Path) -> list[BotCommand]:
+    """The real ones, on a real and empty ledger."""
+    settings = load(ROOT / "config.yaml", {})
+    async with open_ledger(tmp_path / "ledger.db") as ledger:
+        desk = Desk(
+            commands=ledger.commands,
+            approvals=ledger.approvals,
+            sessions=ledger.sessions,
+            outbox=ledger.outbox,
+            rooms=ledger.rooms,
+            settings=lambda: settings,
+            is_warm=lambda _: False,
+            clock=SystemClock(),
+            started_at=0,
+            version="0",
+        )
+        return list(catalog(desk).values())
+
+
+async def test_the_reference_lists_exactly_the_commands_there_are_with_their_roles(commands: list[BotCommand]) -> None:
+    documented = re.findall(r"^\| `(/[^`]+)` \| (\w+) \|", PAGE, re.MULTILINE)
+
+    assert documented == [(command.usage, command.role.name.lower()) for command in commands]
+
+
+async def test_a_command_is_used_under_its_name(commands: list[BotCommand]) -> None:
+    assert [command.usage.split()[0] for command in commands] == [f"/{command.name}" for command in commands]
+
+
+def test_the_reference_lists_exactly_the_reactions_there_are() -> None:
+    rows = re.findall(r"^\| ([^|`\w]+) \| (?:the command|an approval)", PAGE, re.MULTILINE)
+    documented = {reaction.replace("\ufe0f", "") for row in rows for reaction in row.split()}
+
+    assert documented == YES | NO | STOP

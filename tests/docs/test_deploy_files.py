@@ -1,0 +1,128 @@
+"""What builds and deploys the product is in order, as far as that can be seen without building and deploying it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PIPELINE = ROOT / ".gitlab-ci.yml"
+UNIT = ROOT / "deploy/aiagentchat.service"
+BUILD_REQUIREMENTS = ROOT / "deploy/requirements-build.txt"
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+SCRIPTS = [ROOT / "deploy.sh", *sorted((ROOT / "deploy").glob("*.sh"))]
+
+MAKE_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+JOBS = {
+    name: job
+    for name, job in yaml.safe_load(PIPELINE.read_text(encoding="utf-8")).items()
+    if isinstance(job, dict) and "script" in job
+}
+
+
+def pins(file: Path) -> dict[str, set[str]]:
+    """The hashes of each pinned requirement."""
+    text = file.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^([a-z][\w.-]*==\S+)(.*)$", text, re.MULTILINE)
+    return {pin: set(re.findall(r"--hash=(\S+)", hashes)) for pin, hashes in lines}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_line_of_a_job_calls_a_make_target_that_exists(job: str) -> None:
+    lines = JOBS[job]["script"]
+
+    assert lines
+    assert all(re.fullmatch(r"make( [a-z-]+)+", line) for line in lines)
+    assert {target for line in lines for target in line.split()[1:]} <= MAKE_TARGETS
+
+
+def test_every_job_has_a_stage_that_exists() -> None:
+    stages = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]
+
+    assert {job["stage"] for job in JOBS.values()} == set(stages)
+
+
+def test_the_tests_run_on_every_python_that_is_supported() -> None:
+    classifiers = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert JOBS["test"]["parallel"]["matrix"] == [{"PYTHON": classifiers}]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_can_be_run_and_stops_at_its_first_error(script: Path) -> None:
+    parsed = subprocess.run(["bash", "-n", str(script)], check=False, capture_output=True, text=True, timeout=10)
+
+    assert (parsed.returncode, parsed.stderr) == (0, "")
+    assert script.stat().st_mode & 0o111
+    assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing() -> None:
+    found = subprocess.run(["shellcheck", *SCRIPTS], check=False, capture_output=True, text=True, timeout=60)
+
+    assert found.stdout == ""
+
+
+def test_no_script_trusts_a_host_that_it_does_not_know() -> None:
+    text = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+
+    assert set(re.findall(r"StrictHostKeyChecking=(\w+)", text)) == {"yes"}
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
+    # It exits with 0 on keys that it does not know, and complains about programs that are not there yet.
+    unit = tmp_path / UNIT.name
+    text = UNIT.read_text(encoding="utf-8")
+    unit.write_text(re.sub(r"(?<==)/opt/\S+", shutil.which("true") or "", text), encoding="utf-8")
+
+    said = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], check=False, capture_output=True, text=True, timeout=30
+    )
+
+    assert said.stdout + said.stderr == ""
+
+
+def test_what_builds_the_package_is_pinned_as_for_development() -> None:
+    build, development = pins(BUILD_REQUIREMENTS), pins(ROOT / "requirements-dev.txt")
+
+    assert "hatchling" in {pin.partition("==")[0] for pin in build}
+    assert all(hashes for hashes in build.values())
+    assert build == {pin: development.get(pin) for pin in build}
+
+
+def test_the_image_is_built_from_files_that_are_there_and_not_ignored() -> None:
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = [
+        source
+        for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.MULTILINE)
+        if "--from=" not in line
+        for source in [word for word in line.split() if not word.startswith("--")][:-1]
+    ]
+
+    assert copied
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    assert [source for source in copied if f"!{source}" not in ignore] == []
+
+
+def test_the_image_runs_as_an_ordinary_user_behind_an_init() -> None:
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", DOCKERFILE, re.MULTILINE)
+    assert 'ENTRYPOINT ["/usr/bin/tini", "--", "aiagentchat"]' in DOCKERFILE
+
+
+def test_everything_in_the_image_is_installed_by_its_hash() -> None:
+    installs = re.findall(r"pip install ([^&;\n]*)", DOCKERFILE)
+
+    assert installs
+    assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
+
+
+def test_what_is_deployed_is_there() -> None:
+    files = re.search(r"^files=\((.*)\)$", (ROOT / "deploy.sh").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert files
+    assert [name for name in files[1].split() if not (ROOT / name).exists()] == []

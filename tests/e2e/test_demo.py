@@ -1,0 +1,177 @@
+"""`make demo` without and with a terminal: it works, it goes on where it stopped, and nothing of it is left running."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rig.setup import OVERRIDE, ROOT, synapse_python
+from rig.unprivileged import as_unprivileged
+from tests.e2e.terminal import Terminal, in_terminal
+
+WITHIN = 100.0
+"""Seconds for one run without a terminal."""
+CHATTING = "demo · Enter sends"
+
+pytestmark = pytest.mark.real
+
+
+class Place:
+    """Where one demo keeps its things."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state, self.rooms = folder / "state", folder / "rooms"
+        self.argv = [sys.executable, "-m", "rig.demo", "--state", str(self.state), "--rooms", str(self.rooms)]
+        # An empty HOME and nothing else; the homeserver that the other tests use need not be installed again.
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), OVERRIDE: str(synapse_python())}
+        self.env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+
+    def run(self, *before: str) -> subprocess.CompletedProcess[str]:
+        """Run it without a terminal."""
+        return subprocess.run(
+            [*before, *self.argv],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=self.env,
+            cwd=ROOT,
+            timeout=WITHIN,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that has to do with it: by its arguments, its environment or its folder."""
+        return [process for process in psutil.process_iter() if self._concerns(process)]
+
+    def _concerns(self, process: psutil.Process) -> bool:
+        mark = str(self.state.parent)
+        with suppress(psutil.Error):
+            seen = [*process.cmdline(), *process.environ().values(), process.cwd()]
+            return process.pid != os.getpid() and any(mark in text for text in seen)
+        return False
+
+    @contextmanager
+    def in_no_way_left(self) -> Iterator[None]:
+        """Nothing of it runs when the block ends, and if something does it is ended for the other tests' sake."""
+        yield
+        left = self.processes()
+        described = [(process.pid, process.cmdline()) for process in left]
+        for process in left:
+            process.kill()
+        assert described == []
+
+
+@pytest.fixture
+def place(workplace: Path) -> Place:
+    return Place(workplace)
+
+
+def test_without_a_terminal_it_shows_a_conversation_and_a_second_run_goes_on(place: Place) -> None:
+    with place.in_no_way_left():
+        first = place.run()
+        kept = (place.state / "state.json").read_text("utf-8")
+        second = place.run()
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "No API key: an offline model answers" in first.stdout
+    assert "you:\n    write hello.txt saying Hello from the demo\n" in first.stdout
+    assert "May the agent use" in first.stdout
+    assert "the demo itself allowed it" in first.stdout
+    assert "claude:\n    Done." in first.stdout
+    assert (place.rooms / "demo" / "hello.txt").read_text("utf-8") == "Hello from the demo\n"
+    assert "as you left them" not in first.stdout
+    assert "as you left them" in second.stdout
+    assert kept == (place.state / "state.json").read_text("utf-8")
+    assert _session(first.stdout) == _session(second.stdout)
+    assert [(place.state / name).stat().st_mode & 0o777 for name in _SECRET] == [0o600] * len(_SECRET)
+
+
+_SECRET = ("state.json", "you.token", "claude.token")
+
+
+def _session(printed: str) -> str:
+    return printed.rpartition("session ")[2].split()[0]
+
+
+def test_an_ordinary_user_can_run_it(place: Place) -> None:
+    with place.in_no_way_left():
+        ended = place.run(*as_unprivileged())
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (place.rooms / "demo" / "hello.txt").exists()
+
+
+async def test_with_a_terminal_one_chats_and_leaving_ends_everything(place: Place) -> None:
+    with place.in_no_way_left():
+        async with _demo(place) as terminal:
+            await terminal.until(CHATTING)
+            terminal.type("write note.txt saying good morning\r")
+            await terminal.until("y  allow once")
+            terminal.type("y")
+            await terminal.until("Done.")
+            terminal.type("\x04")
+            assert await terminal.ended() == 0
+
+    assert "password" in terminal.picture.text
+    assert "Only for yourself" in terminal.picture.text
+    assert (place.rooms / "demo" / "note.txt").read_text("utf-8") == "good morning\n"
+
+
+async def test_a_signal_ends_everything_also_in_the_middle_of_a_turn(place: Place) -> None:
+    with place.in_no_way_left():
+        async with _demo(place) as terminal:
+            await terminal.until(CHATTING)
+            before = terminal.modes
+            terminal.type("count to 100\r")
+            await terminal.until("1, 2, 3")
+            terminal.process.terminate()
+            assert await terminal.ended() == 128 + signal.SIGTERM
+            assert terminal.modes != before
+            assert terminal.modes[3] & 0o12 == 0o12  # ECHO and ICANON
+
+
+async def test_what_a_killed_demo_left_is_ended_by_the_next_one_and_no_other_starts_beside_it(place: Place) -> None:
+    with place.in_no_way_left():
+        async with _demo(place) as terminal:
+            await terminal.until(CHATTING)
+            beside = place.run()
+            for process in place.processes():
+                if "rig.demo" in process.cmdline():
+                    process.kill()
+            await terminal.ended()
+        left = {name for process in place.processes() for name in process.cmdline() if name in _LONG_LIVED}
+        ended = place.run()
+
+    assert beside.returncode == 1
+    assert "Another demo runs" in beside.stderr
+    assert left == _LONG_LIVED
+    assert "Ended what an earlier demo left running" in ended.stdout
+    assert ended.returncode == 0
+
+
+_LONG_LIVED = {"synapse.app.homeserver", "aiagentchat"}
+
+
+def test_a_failure_is_a_sentence_that_names_the_log(place: Place) -> None:
+    place.run()
+    (place.rooms / "demo" / "hello.txt").unlink()
+    (place.rooms / "demo").rmdir()
+    (place.rooms / "demo").symlink_to("/")
+    with place.in_no_way_left():
+        ended = place.run()
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("✗ The daemon ended while it started.\n")
+    assert str(place.state / "daemon.log") in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def _demo(place: Place) -> AbstractAsyncContextManager[Terminal]:
+    return in_terminal(place.argv, {**place.env, "TERM": "xterm-256color"}, columns=100, rows=40)

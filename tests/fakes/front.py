@@ -1,0 +1,168 @@
+"""The second stage on a real ledger, run until it has nothing left to do."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.effects import AcceptCommand
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.render.message import message
+from aiagentchat.route.bot_commands.catalog import catalog
+from aiagentchat.route.bot_commands.spec import BotCommand, Desk
+from aiagentchat.route.dispatch import Dispatcher
+from aiagentchat.route.router import Router
+from aiagentchat.store.ledger import Ledger, open_ledger
+from tests.fakes.clock import FakeClock
+from tests.fakes.outbound import FakeOutbound
+from tests.fakes.people import ME, OTHER, ROOM, settings, typed
+from tests.fakes.signals import FakeSignals
+
+STARTED_AGO = 60_000
+"""Milliseconds for which the daemon has run when a test begins."""
+
+
+class Idle(Exception):
+    """The router has nothing to do."""
+
+    def __init__(self, nap: float) -> None:
+        super().__init__(f"would wait {nap} s")
+        self.nap = nap
+
+
+async def _idle(timeout: float) -> bool:
+    raise Idle(timeout)
+
+
+class Front:
+    """Router, dispatcher and bot commands. What they see can be changed; what they do is read from the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.clock = FakeClock()
+        self.outbound = FakeOutbound()
+        self.signals = FakeSignals()
+        self.settings: Settings = settings()
+        self.warm: set[RoomId] = set()
+        self.desk = Desk(
+            commands=ledger.commands,
+            approvals=ledger.approvals,
+            sessions=ledger.sessions,
+            outbox=ledger.outbox,
+            rooms=ledger.rooms,
+            settings=lambda: self.settings,
+            is_warm=lambda room: room in self.warm,
+            clock=self.clock,
+            started_at=self.clock.now_ms() - STARTED_AGO,
+            version="1.2.3",
+        )
+        self.use(catalog(self.desk))
+        for room in (ROOM, OTHER):
+            self.outbound.room(room)
+
+    def use(self, bot_commands: Mapping[str, BotCommand]) -> None:
+        """Have these bot commands."""
+        self.dispatcher = Dispatcher(self.desk, bot_commands, self.signals)
+        self.router = Router(
+            inbox=self.ledger.inbox,
+            dispatcher=self.dispatcher,
+            bot_commands=bot_commands,
+            outbound=self.outbound,
+            settings=lambda: self.settings,
+            me=ME,
+            clock=self.clock,
+        )
+
+    async def take_in(self, *events: Incoming) -> None:
+        """The events are in the inbox."""
+        await self.ledger.inbox.take_in("token", events, self.clock.now_ms())
+
+    async def route(self) -> float:
+        """Route until there is nothing to do; how long the router would wait then."""
+        with pytest.raises(Idle) as idle:
+            await self.router.run()
+        return idle.value.nap
+
+    async def hear(self, *events: Incoming) -> None:
+        """The events come, and are routed."""
+        await self.take_in(*events)
+        await self.route()
+
+    async def deliver(self) -> list[Parcel]:
+        """Send what waits in the outbox; what was sent."""
+        parcels = []
+        while (parcel := await self.ledger.outbox.claim(self.clock.now_ms())) is not None:
+            await self.ledger.outbox.sent(parcel.txn, event_of(parcel.txn), self.clock.now_ms())
+            parcels.append(parcel)
+        return parcels
+
+    async def told(self, *events: Incoming) -> list[str]:
+        """The events come; what is said about them."""
+        await self.hear(*events)
+        return [parcel.content["body"] for parcel in await self.deliver() if "body" in parcel.content]
+
+    async def accepted(self, *commands: Command) -> None:
+        """The commands are queued, and nobody was told."""
+        for each in commands:
+            arrived = typed(each.text, event=each.event, room=each.room)
+            await self.take_in(arrived)
+            await self.ledger.inbox.settle(each.event, [AcceptCommand(each)], self.clock.now_ms())
+
+    async def running(self, command: Command) -> None:
+        """The command runs."""
+        await self.accepted(command)
+        assert await self.ledger.commands.start(command.event, self.clock.now_ms())
+
+    async def asked(self, name: str, room: RoomId = ROOM) -> EventId:
+        """The agent asks whether it may use a tool; the event of the question."""
+        approval = Approval(
+            id=ApprovalId(name),
+            room=room,
+            command=EventId("$asks"),
+            tool="Bash",
+            expires_at=self.clock.now_ms() + 3_600_000,
+        )
+        question = Parcel(
+            txn=TxnId(f"question {name}"),
+            room=room,
+            content=message("May it?", notice=False),
+            command=approval.command,
+            approval=approval.id,
+        )
+        await self.ledger.approvals.ask(approval, [question], self.clock.now_ms())
+        await self.deliver()
+        return event_of(question.txn)
+
+    async def answer(self, name: str) -> Approval:
+        """What became of the question."""
+        found = await self.ledger.approvals.get(ApprovalId(name))
+        assert found is not None
+        return found
+
+    async def state(self, event: EventId) -> CommandState | None:
+        """Where the command stands; None when there is none."""
+        found = await self.ledger.commands.get(event)
+        return None if found is None else found.state
+
+    async def is_open(self, name: str) -> bool:
+        """Whether nobody has answered the question."""
+        return (await self.answer(name)).state is ApprovalState.OPEN
+
+
+def event_of(txn: TxnId) -> EventId:
+    """The event that a parcel becomes in these tests."""
+    return EventId(f"$sent-{txn}")
+
+
+@asynccontextmanager
+async def open_front(path: Path) -> AsyncIterator[Front]:
+    """A front on a ledger of its own."""
+    async with open_ledger(path) as ledger:
+        ledger.inbox.bell.wait = _idle  # type: ignore[method-assign]
+        yield Front(ledger)

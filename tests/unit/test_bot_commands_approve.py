@@ -1,0 +1,79 @@
+"""/approve and /deny answer the oldest open question of the room."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.render import words
+from tests.fakes.front import Front, open_front
+from tests.fakes.people import ADA, ANNA, EVE, OTHER, typed
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with open_front(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+async def test_approve_allows_and_says_who_did(front: Front) -> None:
+    await front.asked("a")
+
+    assert await front.told(typed("/approve", sender=ADA)) == [words.approval_allowed(ADA)]
+    answer = await front.answer("a")
+    assert (answer.state, answer.decided_by) == (ApprovalState.ALLOWED, ADA)
+
+
+async def test_deny_denies_and_keeps_the_reason(front: Front) -> None:
+    await front.asked("a")
+
+    assert await front.told(typed("/deny not on\nSundays")) == [words.approval_denied(ANNA, "not on\nSundays")]
+    answer = await front.answer("a")
+    assert (answer.state, answer.decided_by, answer.reason) == (ApprovalState.DENIED, ANNA, "not on\nSundays")
+
+
+async def test_deny_needs_no_reason(front: Front) -> None:
+    await front.asked("a")
+
+    assert await front.told(typed("!deny")) == [words.approval_denied(ANNA, "")]
+    assert (await front.answer("a")).state is ApprovalState.DENIED
+
+
+@pytest.mark.parametrize("body", ["/approve", "/deny"])
+async def test_without_a_question_there_is_nothing_to_answer(front: Front, body: str) -> None:
+    assert await front.told(typed(body)) == [words.NO_APPROVAL_OPEN]
+
+
+async def test_the_oldest_question_is_answered_first(front: Front) -> None:
+    await front.asked("a")
+    await front.asked("b")
+
+    await front.hear(typed("/approve"))
+
+    assert not await front.is_open("a")
+    assert await front.is_open("b")
+
+
+async def test_a_second_answer_goes_to_the_next_question_or_to_none(front: Front) -> None:
+    await front.asked("a")
+
+    assert await front.told(typed("/deny"), typed("/approve")) == [
+        words.approval_denied(ANNA, ""),
+        words.NO_APPROVAL_OPEN,
+    ]
+    assert (await front.answer("a")).state is ApprovalState.DENIED
+
+
+async def test_the_question_of_another_room_is_not_meant(front: Front) -> None:
+    await front.asked("a", OTHER)
+
+    assert await front.told(typed("/approve")) == [words.NO_APPROVAL_OPEN]
+    assert await front.is_open("a")
+
+
+async def test_a_stranger_answers_nothing(front: Front) -> None:
+    await front.asked("a")
+
+    assert await front.told(typed("/approve", sender=EVE)) == [words.refused(EVE, "kitchen")]
+    assert await front.is_open("a")

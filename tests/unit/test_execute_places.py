@@ -1,0 +1,133 @@
+"""A room's folders: made once, whole, from the template, and never through a link."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.execute.places import Places
+from aiagentchat.render import words
+from aiagentchat.store.ledger import Ledger, open_ledger
+from tests.unit.execute_house import make_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path)
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with open_ledger(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def places(ledger: Ledger, settings: Settings) -> Places:
+    return Places(ledger.rooms, lambda: settings)
+
+
+def template(settings: Settings) -> Path:
+    folder = settings.workspaces / "_template"
+    folder.mkdir(parents=True)
+    (folder / "CLAUDE.md").write_text("Be brief.", encoding="utf-8")
+    return folder
+
+
+def text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+async def test_a_room_lives_where_its_name_says(places: Places, settings: Settings) -> None:
+    place = await places.of(settings.rooms[0])
+
+    assert place.workspace == settings.workspaces / "a"
+    assert place.home == settings.data_dir / "homes" / "a"
+    assert place.workspace.is_dir()
+    assert place.home.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_room_that_is_renamed_stays_where_it_is(places: Places, settings: Settings) -> None:
+    before = await places.of(settings.rooms[0])
+    after = await places.of(replace(settings.rooms[0], name="another"))
+
+    assert after == before
+
+
+async def test_two_rooms_of_one_name_do_not_share_a_folder(places: Places, settings: Settings) -> None:
+    first = await places.of(settings.rooms[0])
+    second = await places.of(replace(settings.rooms[1], name=settings.rooms[0].name))
+
+    assert first.workspace != second.workspace
+    assert first.home != second.home
+
+
+async def test_a_new_workspace_starts_with_the_template(places: Places, settings: Settings) -> None:
+    template(settings)
+    place = await places.of(settings.rooms[0])
+
+    assert text(place.workspace / "CLAUDE.md") == "Be brief."
+
+
+async def test_the_template_is_copied_only_once(places: Places, settings: Settings) -> None:
+    template(settings)
+    place = await places.of(settings.rooms[0])
+    (place.workspace / "CLAUDE.md").unlink()
+    await places.of(settings.rooms[0])
+
+    assert list(place.workspace.iterdir()) == []
+
+
+async def test_a_workspace_that_was_half_made_is_made_afresh(places: Places, settings: Settings) -> None:
+    template(settings)
+    half = settings.workspaces / ".a.new"
+    half.mkdir()
+    (half / "rubbish").touch()
+    place = await places.of(settings.rooms[0])
+
+    assert [file.name for file in place.workspace.iterdir()] == ["CLAUDE.md"]
+    assert not half.exists()
+
+
+async def test_a_template_that_is_a_link_is_not_followed(places: Places, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret").touch()
+    settings.workspaces.mkdir()
+    (settings.workspaces / "_template").symlink_to(tmp_path / "elsewhere")
+    place = await places.of(settings.rooms[0])
+
+    assert list(place.workspace.iterdir()) == []
+
+
+async def test_a_workspace_that_became_a_link_is_refused(places: Places, settings: Settings, tmp_path: Path) -> None:
+    settings.workspaces.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (settings.workspaces / "a").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(AgentUnavailable) as caught:
+        await places.of(settings.rooms[0])
+    assert caught.value.human == words.NO_WORKSPACE
+
+
+async def test_a_file_in_the_place_of_a_workspace_is_left_alone(places: Places, settings: Settings) -> None:
+    settings.workspaces.mkdir()
+    (settings.workspaces / "a").write_text("mine", encoding="utf-8")
+
+    with pytest.raises(AgentUnavailable):
+        await places.of(settings.rooms[0])
+    assert text(settings.workspaces / "a") == "mine"
+
+
+async def test_a_workspace_of_the_rooms_own_is_used_as_it_is(
+    places: Places, settings: Settings, tmp_path: Path
+) -> None:
+    own = tmp_path / "project"
+    own.mkdir()
+    (own / "file").touch()
+    place = await places.of(replace(settings.rooms[0], workspace=own))
+
+    assert place.workspace == own
+    assert [file.name for file in own.iterdir()] == ["file"]

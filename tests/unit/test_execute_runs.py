@@ -1,0 +1,309 @@
+"""The agent's processes: warm for a while, at most one per room, and each certain to end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ports import AgentRun, RunSpec
+from aiagentchat.execute import runs as module
+from aiagentchat.execute.runs import Runs
+from tests.contract.store_fixtures import OTHER_ROOM, ROOM
+from tests.fakes.agent import ScriptedAgent, ScriptedRun
+from tests.fakes.clock import FakeClock
+from tests.unit.execute_house import PATIENCE, make_spec
+
+TTL = 300.0
+THIRD_ROOM = RoomId("!cellar:example.org")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def agent() -> ScriptedAgent:
+    return ScriptedAgent()
+
+
+@pytest.fixture
+async def runs(clock: FakeClock) -> AsyncIterator[Runs]:
+    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+    async with asyncio.timeout(PATIENCE), made.open():
+        yield made
+
+
+async def use(runs: Runs, agent: ScriptedAgent, room: RoomId = ROOM) -> ScriptedRun:
+    """Take a run for a turn, and give it back."""
+    run = await runs.take(agent, make_spec(room))
+    await runs.give_back(room)
+    assert isinstance(run, ScriptedRun)
+    return run
+
+
+# ── what a turn gets ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_next_turn_gets_the_warm_run(runs: Runs, agent: ScriptedAgent) -> None:
+    first = await use(runs, agent)
+
+    assert await use(runs, agent) is first
+    assert runs.is_warm(ROOM)
+
+
+async def test_another_fingerprint_ends_the_warm_run_first(runs: Runs, agent: ScriptedAgent) -> None:
+    first = await use(runs, agent)
+    second = await runs.take(agent, make_spec(instructions="new words"))
+
+    assert second is not first
+    assert not first.alive
+    assert second.alive
+
+
+async def test_a_run_that_died_is_replaced(runs: Runs, agent: ScriptedAgent) -> None:
+    first = await use(runs, agent)
+    await first.die()
+
+    assert not runs.is_warm(ROOM)
+    assert await use(runs, agent) is not first
+
+
+async def test_each_room_has_its_own_run(runs: Runs, agent: ScriptedAgent) -> None:
+    first, second = await use(runs, agent), await use(runs, agent, OTHER_ROOM)
+
+    assert first is not second
+    assert first.alive
+    assert second.alive
+
+
+async def test_an_agent_that_is_not_there_is_said_before_anything_ends(runs: Runs, agent: ScriptedAgent) -> None:
+    warm = await use(runs, agent)
+    agent.unavailable = AgentUnavailable("gone", human="gone")
+    with pytest.raises(AgentUnavailable):
+        await runs.take(agent, make_spec())
+
+    assert warm.alive
+
+
+# ── what a turn gives back ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_run_is_settled_before_it_is_kept(runs: Runs, agent: ScriptedAgent) -> None:
+    run = await use(runs, agent)
+
+    assert run.settled == 1
+    assert run.alive
+
+
+async def test_a_run_that_cannot_be_settled_is_ended(runs: Runs, agent: ScriptedAgent) -> None:
+    agent.settles = False
+    run = await use(runs, agent)
+
+    assert not run.alive
+    assert not runs.is_warm(ROOM)
+
+
+async def test_a_run_that_died_in_its_turn_is_not_kept(runs: Runs, agent: ScriptedAgent) -> None:
+    run = await runs.take(agent, make_spec())
+    assert isinstance(run, ScriptedRun)
+    await run.die()
+    await runs.give_back(ROOM)
+
+    assert run.settled == 0
+    assert not runs.is_warm(ROOM)
+
+
+async def test_a_room_without_a_run_has_nothing_to_give_back_or_drop(runs: Runs) -> None:
+    await runs.give_back(ROOM)
+    await runs.drop(ROOM)
+
+    assert not runs.is_warm(ROOM)
+
+
+async def test_a_dropped_run_is_gone(runs: Runs, agent: ScriptedAgent) -> None:
+    run = await use(runs, agent)
+    await runs.drop(ROOM)
+
+    assert not run.alive
+    assert not runs.is_warm(ROOM)
+
+
+# ── idle runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_run_is_ended_after_it_was_idle_for_long(runs: Runs, agent: ScriptedAgent, clock: FakeClock) -> None:
+    run = await use(runs, agent)
+    clock.advance(TTL - 1)
+    early = runs.end_idle()
+    alive = run.alive
+    clock.advance(1)
+    late = runs.end_idle()
+    await run.closed.wait()
+
+    assert (early, alive, late) == (1.0, True, None)
+
+
+async def test_a_run_in_use_is_not_idle(runs: Runs, agent: ScriptedAgent, clock: FakeClock) -> None:
+    await use(runs, agent)
+    run = await runs.take(agent, make_spec())
+    clock.advance(TTL * 2)
+
+    assert runs.end_idle() is None
+    assert run.alive
+
+
+async def test_of_too_many_warm_runs_those_idle_for_longest_are_ended(
+    runs: Runs, agent: ScriptedAgent, clock: FakeClock
+) -> None:
+    made = {}
+    for room in (OTHER_ROOM, THIRD_ROOM, ROOM):
+        made[room] = await use(runs, agent, room)
+        clock.advance(10)
+    await use(runs, agent, OTHER_ROOM)
+    due = runs.end_idle()
+    await made[THIRD_ROOM].closed.wait()
+
+    assert due == TTL - 10
+    assert made[OTHER_ROOM].alive
+    assert made[ROOM].alive
+
+
+class _SlowToLeave(ScriptedRun):
+    async def close(self) -> None:
+        await self.gate.wait()
+        await super().close()
+
+    gate: asyncio.Event
+
+
+class _SlowAgent(ScriptedAgent):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def open(self, spec: RunSpec) -> ScriptedRun:
+        run = _SlowToLeave(self, spec)
+        run.gate = self.gate
+        self.runs.append(run)
+        return run
+
+
+async def test_an_idle_run_that_is_slow_to_leave_holds_up_only_its_own_room(
+    runs: Runs, agent: ScriptedAgent, clock: FakeClock
+) -> None:
+    slow = _SlowAgent()
+    leaving = await use(runs, slow)
+    clock.advance(TTL)
+    runs.end_idle()
+    other = await use(runs, agent, OTHER_ROOM)
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(runs.take(slow, make_spec()))
+        third = await use(runs, agent, THIRD_ROOM)
+        waited = not taking.done()
+        slow.gate.set()
+
+    assert other.alive
+    assert third.alive
+    assert waited
+    assert not leaving.alive
+    assert taking.result() is not leaving
+
+
+async def test_an_idle_run_that_is_taken_meanwhile_is_not_ended(
+    runs: Runs, agent: ScriptedAgent, clock: FakeClock
+) -> None:
+    slow = _SlowAgent()
+    await use(runs, slow)
+    kept = await use(runs, agent, OTHER_ROOM)
+    clock.advance(TTL - 1)
+    await use(runs, agent, OTHER_ROOM)
+    clock.advance(1)
+    runs.end_idle()
+    taken = await runs.take(agent, make_spec(OTHER_ROOM))
+    slow.gate.set()
+
+    assert taken is kept
+    assert kept.alive
+
+
+# ── runs that misbehave ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_run_that_does_not_close_is_cancelled(
+    runs: Runs, agent: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.01)
+    stuck = await use(runs, _SlowAgent())
+    await runs.drop(ROOM)
+    await stuck.closed.wait()
+    other = await use(runs, agent, OTHER_ROOM)
+
+    assert other.alive
+
+
+class _Broken(ScriptedRun):
+    async def serve(self) -> None:
+        await super().serve()
+        raise RuntimeError("a bug in an adapter")
+
+    async def close(self) -> None:
+        await super().close()
+        raise RuntimeError("another one")
+
+
+class _BrokenAgent(ScriptedAgent):
+    async def open(self, spec: RunSpec) -> ScriptedRun:
+        return _Broken(self, spec)
+
+
+async def test_a_bug_in_one_rooms_agent_does_not_reach_the_others(runs: Runs, agent: ScriptedAgent) -> None:
+    other = await use(runs, agent, OTHER_ROOM)
+    broken: AgentRun = await use(runs, _BrokenAgent())
+    await runs.drop(ROOM)
+
+    assert not broken.alive
+    assert other.alive
+    assert (await use(runs, agent)).alive
+
+
+# ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_closing_ends_every_run_idle_or_not(agent: ScriptedAgent, clock: FakeClock) -> None:
+    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+    async with asyncio.timeout(PATIENCE), made.open():
+        idle = await use(made, agent)
+        busy = await made.take(agent, make_spec(OTHER_ROOM))
+
+    assert not idle.alive
+    assert not busy.alive
+
+
+async def test_closing_waits_for_nobody_longer_than_it_may(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.01)
+    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+    async with asyncio.timeout(PATIENCE), made.open():
+        stuck = await use(made, _SlowAgent())
+
+    assert not stuck.alive
+
+
+async def test_a_cancelled_house_ends_its_runs(agent: ScriptedAgent, clock: FakeClock) -> None:
+    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+    ready = asyncio.Event()
+
+    async def live() -> None:
+        async with made.open():
+            await use(made, agent)
+            ready.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        living = group.create_task(live())
+        await ready.wait()
+        living.cancel()
+
+    assert not agent.runs[0].alive

@@ -1,0 +1,399 @@
+"""One turn, whatever the agent, the room and the clock do meanwhile."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.agent_events import (
+    AgentEvent,
+    ApiRetry,
+    ApprovalAsked,
+    ApprovalWithdrawn,
+    Ending,
+    Failure,
+    TextBlockEnded,
+    TextDelta,
+    TextRetracted,
+    ToolUsed,
+    TurnEnded,
+    Unrecognised,
+)
+from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.core.commands import CommandState, TurnRecord
+from aiagentchat.core.effects import RequestStop
+from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
+from aiagentchat.core.ids import EventId
+from aiagentchat.core.ports import Prompt, RunSpec
+from aiagentchat.execute.turn import Outcome
+from aiagentchat.render import words
+from tests.contract.store_fixtures import ANNA, ROOM, SESSION, settle
+from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait, plays
+from tests.unit.execute_house import APPROVAL_SECONDS, PATIENCE, TURN_SECONDS, House, open_house
+
+TOUCH = Use("Bash", {"command": "touch tea"})
+ALL_OF_IT: list[Step] = [Say("I will."), TOUCH, Say("That was it.")]
+
+
+async def _go(house: House) -> tuple[Outcome, ScriptedRun]:
+    turn, run = await house.turn()
+    async with asyncio.timeout(PATIENCE):
+        return await turn.go(), run
+
+
+async def _stop(house: House) -> None:
+    await settle(house.ledger, RequestStop(EventId("$1"), ANNA), event="$stop")
+    house.nudge.set()
+
+
+# ── how it ends ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_turn_that_completes_is_done_with_what_it_used(tmp_path: Path) -> None:
+    used = TurnRecord(duration_ms=5, cost_micro_usd=6_600, input_tokens=40, output_tokens=2)
+    gate = asyncio.Event()
+    agent = plays(Say("Tea."), Wait(gate), End(TurnEnded(ending=Ending.COMPLETED, record=used)))
+    async with open_house(tmp_path, agent) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        house.clock.advance(2.0)
+        gate.set()
+
+    outcome, run = going.result()
+    assert outcome == Outcome(state=CommandState.DONE, record=replace(used, duration_ms=2_000))
+    assert [prompt.text for prompt in run.prompts] == ["make tea"]
+
+
+async def test_the_session_has_begun_once_the_agent_took_the_prompt(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Tea."))) as house:
+        before = await house.ledger.sessions.begun(SESSION)
+        await _go(house)
+
+        assert not before
+        assert await house.ledger.sessions.begun(SESSION)
+
+
+@pytest.mark.parametrize("failure", list(Failure))
+async def test_a_turn_that_fails_says_why(tmp_path: Path, failure: Failure) -> None:
+    agent = plays(End(TurnEnded(ending=Ending.FAILED, failure=failure)))
+    async with open_house(tmp_path, agent) as house:
+        outcome, _ = await _go(house)
+
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, words.failed(failure))
+
+
+async def test_a_turn_that_fails_without_a_reason_says_that(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(End(TurnEnded(ending=Ending.FAILED)))) as house:
+        outcome, _ = await _go(house)
+
+    assert outcome.words == words.failed(Failure.UNKNOWN)
+
+
+async def test_a_turn_that_ends_itself_is_cancelled(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(End(TurnEnded(ending=Ending.INTERRUPTED)))) as house:
+        outcome, _ = await _go(house)
+
+    assert (outcome.state, outcome.words) == (CommandState.CANCELLED, words.ENDED_BY_ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [pytest.param("", words.NO_TEXT, id="nothing"), pytest.param("Tea.", "Tea.", id="only in the result")],
+)
+async def test_a_turn_in_which_nothing_was_streamed_is_not_silent(tmp_path: Path, said: str, shown: str) -> None:
+    agent = plays(End(TurnEnded(ending=Ending.COMPLETED, text=said)))
+    async with open_house(tmp_path, agent) as house:
+        turn, _ = await house.turn()
+        await turn.go()
+
+        assert [parcel.content["body"] for parcel in turn._sink.close("", "")] == [shown]
+
+
+async def test_a_process_that_dies_fails_the_turn(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Te"), Fail(AgentDied("exit code 137")))) as house:
+        outcome, _ = await _go(house)
+
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, AgentDied.human)
+
+
+@pytest.mark.parametrize("lost", [SessionInUse("x"), SessionNotFound("x")])
+async def test_a_disagreement_about_the_session_is_left_to_the_room(
+    tmp_path: Path, lost: SessionInUse | SessionNotFound
+) -> None:
+    async with open_house(tmp_path, plays(Fail(lost))) as house:
+        turn, _ = await house.turn()
+        outcome = await turn.go()
+
+    assert turn.lost is lost
+    assert outcome.state is CommandState.FAILED
+
+
+class _Mute(ScriptedRun):
+    """A run that breaks its promise: a turn without an end."""
+
+    async def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
+        self.prompts.append(prompt)
+        yield TextDelta("Te")
+
+
+class _MuteAgent(ScriptedAgent):
+    async def open(self, spec: RunSpec) -> ScriptedRun:
+        return _Mute(self, spec)
+
+
+async def test_a_turn_without_an_end_failed(tmp_path: Path) -> None:
+    async with open_house(tmp_path, _MuteAgent()) as house:
+        outcome, _ = await _go(house)
+
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, words.AGENT_DIED)
+
+
+# ── what it says ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_text_tools_and_what_is_taken_back_come_out_in_order(tmp_path: Path) -> None:
+    events: tuple[AgentEvent, ...] = (
+        TextDelta("First."),
+        TextBlockEnded(),
+        ToolUsed("Bash", {"command": "make tea"}),
+        TextDelta("Sec"),
+        TextRetracted(),
+        Unrecognised("hologram"),
+        TextDelta("Second."),
+        TextBlockEnded(),
+    )
+    async with open_house(tmp_path, plays(Emit(events))) as house:
+        turn, _ = await house.turn()
+        await turn.go()
+        [parcel] = turn._sink.close("", "")
+
+    body = parcel.content["body"]
+    assert body.startswith("First.")
+    assert body.index("make tea") < body.index("Second.")
+    assert body.count("Sec") == 1
+
+
+# ── the clock ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_turn_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Let me think."), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        house.clock.advance(TURN_SECONDS)
+        house.nudge.set()
+
+    outcome, _ = going.result()
+    assert (outcome.state, outcome.words) == (CommandState.TIMED_OUT, words.timed_out(TURN_SECONDS))
+    assert outcome.record.duration_ms == TURN_SECONDS * 1000
+
+
+async def test_the_turns_clock_stands_still_while_an_approval_waits(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(*ALL_OF_IT)) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        question = await house.question()
+        house.clock.advance(TURN_SECONDS * 2)
+        await house.decide(question.id, ApprovalState.DENIED)
+
+    outcome, _ = going.result()
+    assert (outcome.state, outcome.record.duration_ms) == (CommandState.DONE, 0)
+
+
+async def test_the_turns_clock_goes_on_after_the_answer(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(TOUCH, Say("So."), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        question = await house.question()
+        house.clock.advance(TURN_SECONDS * 2)
+        await house.decide(question.id, ApprovalState.DENIED)
+        await house.clock.until_asleep()
+        house.clock.advance(TURN_SECONDS)
+        house.nudge.set()
+
+    assert going.result()[0].state is CommandState.TIMED_OUT
+
+
+# ── stops ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_stop_ends_the_turn_and_names_who_asked(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Let me think."), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        await _stop(house)
+        outcome, run = await going
+        alive = run.alive
+
+    assert (outcome.state, outcome.words) == (CommandState.CANCELLED, words.stopped(ANNA))
+    assert alive
+
+
+async def test_a_stop_while_an_approval_waits_withdraws_it(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(*ALL_OF_IT)) as house:
+        async with asyncio.TaskGroup() as group:
+            going = group.create_task(_go(house))
+            question = await house.question()
+            await _stop(house)
+        approval = await house.ledger.approvals.get(question.id)
+
+    outcome, run = going.result()
+    assert outcome.state is CommandState.CANCELLED
+    assert run.answers == []
+    assert approval is not None
+    assert approval.state is ApprovalState.WITHDRAWN
+
+
+async def test_the_first_reason_to_end_a_turn_stands(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Let me think."), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        house.clock.advance(TURN_SECONDS)
+        await _stop(house)
+
+    assert going.result()[0].state is CommandState.CANCELLED
+
+
+async def test_a_key_that_the_api_refuses_ends_the_turn_at_once(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Emit((ApiRetry(1, 4, 401),)), Hang())) as house:
+        outcome, _ = await _go(house)
+
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, words.failed(Failure.AUTHENTICATION))
+
+
+@pytest.mark.parametrize("status", [None, 429, 500, 529])
+async def test_any_other_retry_is_left_to_the_agent(tmp_path: Path, status: int | None) -> None:
+    async with open_house(tmp_path, plays(Emit((ApiRetry(1, 4, status),)), Say("Tea."))) as house:
+        outcome, _ = await _go(house)
+
+    assert outcome.state is CommandState.DONE
+
+
+# ── approvals ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "answer"),
+    [
+        pytest.param(ApprovalState.ALLOWED, "", True, id="allowed"),
+        pytest.param(ApprovalState.DENIED, "no milk", False, id="denied"),
+    ],
+)
+async def test_a_persons_answer_reaches_the_agent(
+    tmp_path: Path, state: ApprovalState, reason: str, answer: bool
+) -> None:
+    async with open_house(tmp_path, plays(Use("Bash", {"command": "make tea"}), Say("So."))) as house:
+        async with asyncio.TaskGroup() as group:
+            going = group.create_task(_go(house))
+            question = await house.question()
+            await house.decide(question.id, state, reason)
+        shown = await house.read()
+
+    outcome, run = going.result()
+    assert run.answers == [(answer, words.denied_for_agent(ANNA, reason))]
+    assert outcome.state is CommandState.DONE
+    assert "make tea" in shown[-1]
+    assert question.expires_at == house.clock.now_ms() + APPROVAL_SECONDS * 1000
+
+
+async def test_what_was_said_before_stands_above_the_question(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(*ALL_OF_IT)) as house, asyncio.TaskGroup() as group:
+        group.create_task(_go(house))
+        question = await house.question()
+        said, asked = await house.read()
+        await house.decide(question.id, ApprovalState.DENIED)
+
+    assert said.startswith("I will.")
+    assert asked.startswith("🔐")
+
+
+async def test_nobodys_answer_is_a_no_and_the_room_is_told(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(*ALL_OF_IT)) as house:
+        async with asyncio.TaskGroup() as group:
+            going = group.create_task(_go(house))
+            question = await house.question()
+            house.clock.advance(APPROVAL_SECONDS)
+            house.nudge.set()
+        approval = await house.ledger.approvals.get(question.id)
+        shown = await house.read()
+
+    outcome, run = going.result()
+    assert run.answers == [(False, words.NOT_ANSWERED)]
+    assert outcome.state is CommandState.DONE
+    assert approval is not None
+    assert approval.state is ApprovalState.EXPIRED
+    assert words.approval_expired(APPROVAL_SECONDS // 60) in shown
+
+
+async def test_an_answer_in_the_last_moment_counts(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(TOUCH, Hang())) as house:
+        turn, run = await house.turn()
+        async with aclosing(run.turn(Prompt(uuid="1", text="make tea"))) as events:
+            asked = [await anext(events) for _ in range(3)][-1]
+            await turn._take(asked)
+            question = await house.question()
+            await house.decide(question.id, ApprovalState.ALLOWED)
+            house.clock.advance(APPROVAL_SECONDS)
+            [(request, approval)] = turn._waiting.items()
+            await turn._look_at(request, approval)
+
+    assert [allowed for allowed, _ in run.answers] == [True]
+
+
+async def test_a_question_that_the_agent_takes_back_is_withdrawn_and_the_clock_goes_on(tmp_path: Path) -> None:
+    asked = (ApprovalAsked("r1", "Bash", {}), ApprovalWithdrawn("r1"), ApprovalWithdrawn("unknown"))
+    async with open_house(tmp_path, plays(Emit(asked), Say("So."), Hang())) as house:
+        async with asyncio.TaskGroup() as group:
+            going = group.create_task(_go(house))
+            await house.clock.until_asleep()
+            house.clock.advance(TURN_SECONDS)
+            house.nudge.set()
+        questions = await house.ledger.approvals.open_in(ROOM)
+
+    assert questions == []
+    assert going.result()[0].state is CommandState.TIMED_OUT
+
+
+async def test_an_answer_to_a_question_that_was_just_withdrawn_is_dropped(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Tea."))) as house:
+        turn, run = await house.turn()
+        await turn._answer("withdrawn meanwhile", allow=True, reason="")
+
+    assert run.answers == []
+
+
+async def test_while_two_questions_are_open_the_clock_stands_until_both_are_answered(tmp_path: Path) -> None:
+    asked = (ApprovalAsked("r1", "Bash", {}), ApprovalAsked("r2", "Write", {}), TextDelta("Waiting."))
+    async with open_house(tmp_path, plays(Emit(asked), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        first, second = await house.ledger.approvals.open_in(ROOM)
+        await house.decide(first.id, ApprovalState.ALLOWED)
+        house.clock.advance(TURN_SECONDS)
+        await house.decide(second.id, ApprovalState.ALLOWED)
+        await _stop(house)
+
+    assert going.result()[0].record.duration_ms == 0
+
+
+async def test_a_long_question_can_be_answered_on_its_last_message(tmp_path: Path) -> None:
+    steps: list[Step] = [Use("Write", {"file_path": "tea.txt", "content": "leaf\n" * 4_000}), Say("So.")]
+    async with open_house(tmp_path, plays(*steps)) as house, asyncio.TaskGroup() as group:
+        group.create_task(_go(house))
+        question = await house.question()
+        sent = await house._send_all()
+        await house.decide(question.id, ApprovalState.DENIED)
+
+    assert len(sent) > 2
+    assert [parcel.approval for parcel in sent] == [None] * (len(sent) - 1) + [question.id]
+
+
+async def test_the_agents_own_way_to_ask_is_denied_in_plain_words(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Use("AskUserQuestion", {"questions": []}), Say("Milk?"))) as house:
+        outcome, run = await _go(house)
+        shown = await house.read()
+
+    assert run.answers == [(False, words.ASK_IN_PLAIN_TEXT)]
+    assert outcome.state is CommandState.DONE
+    assert not any("AskUserQuestion" in text for text in shown)

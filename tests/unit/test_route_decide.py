@@ -1,0 +1,247 @@
+"""What a message means: each row is a sentence."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.route.decide import (
+    AnswerApproval,
+    Ask,
+    Decision,
+    Ignore,
+    OnlyText,
+    Refuse,
+    RefuseToRun,
+    RunBotCommand,
+    StopTarget,
+    UnknownBotCommand,
+    decide,
+    is_addressed,
+)
+from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, ROOM, VERA, event, typed
+
+KNOWN = ("help", "stop", "status", "new_session", "approve", "deny", "version")
+TARGET = EventId("$target")
+MENTION_ONLY = replace(KITCHEN, mention_only=True)
+
+
+def meaning(said: Incoming, *, mention_only: bool = False) -> Decision:
+    return decide(said, replace(KITCHEN, mention_only=mention_only), me=ME, known=KNOWN)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("fix the build", id="words"),
+        pytest.param("@/etc/passwd", id="what the CLI would take for a file"),
+        pytest.param("@bob:hs hello", id="a mention of somebody else"),
+        pytest.param("/usr/bin is full", id="a path"),
+        pytest.param("!important", id="how people write"),
+        pytest.param("!important thing", id="how people write, with more"),
+        pytest.param("//text", id="two slashes"),
+        pytest.param("//help", id="two slashes before a known name"),
+        pytest.param("/", id="a lone slash"),
+        pytest.param("!", id="a lone exclamation mark"),
+        pytest.param("!!", id="two exclamation marks"),
+        pytest.param("! help", id="a space behind the sign"),
+        pytest.param("/HELP", id="capitals"),
+        pytest.param("/Help", id="a capital"),
+        pytest.param("/help?", id="a question mark behind the name"),
+        pytest.param("/cost?", id="a question mark behind an unknown name"),
+        pytest.param("/stop-now", id="a hyphen in the name"),
+        pytest.param("/stop2", id="a digit in the name"),
+        pytest.param(" /help", id="a space before the sign"),
+        pytest.param("\n/help", id="a line before the sign"),
+        pytest.param("please /stop", id="a name in the middle"),
+        pytest.param("--version", id="what the CLI would take for an option"),
+        pytest.param("/größe", id="letters beyond a to z"),
+        pytest.param("/_x\u200b", id="an invisible character behind the name"),
+    ],
+)
+def test_text_reaches_the_agent_as_it_was_typed(body: str) -> None:
+    assert meaning(typed(body)) == Ask(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param("/help", RunBotCommand("help", ""), id="a known name"),
+        pytest.param("!help", RunBotCommand("help", ""), id="an exclamation mark works as well"),
+        pytest.param("/stop now", RunBotCommand("stop", "now"), id="arguments"),
+        pytest.param("/deny  because of \n  that ", RunBotCommand("deny", "because of \n  that"), id="long arguments"),
+        pytest.param("/deny\nbecause", RunBotCommand("deny", "because"), id="a line end behind the name"),
+        pytest.param("/help\n", RunBotCommand("help", ""), id="a line end and nothing more"),
+        pytest.param("/help\t", RunBotCommand("help", ""), id="a tab"),
+        pytest.param("/new_session", RunBotCommand("new_session", ""), id="an underscore"),
+        pytest.param("/stopp", UnknownBotCommand("stopp", "stop"), id="a slip, with the nearest name"),
+        pytest.param("!stopp", UnknownBotCommand("stopp", "stop"), id="the same slip with an exclamation mark"),
+        pytest.param("/sto", UnknownBotCommand("sto", "stop"), id="a beginning is not enough"),
+        pytest.param("/xyzzy", UnknownBotCommand("xyzzy", None), id="nothing is near"),
+        pytest.param("/xyzzy plugh", UnknownBotCommand("xyzzy", None), id="nothing is near, with arguments"),
+        pytest.param("/_", UnknownBotCommand("_", None), id="a name of an underscore"),
+    ],
+)
+def test_a_bot_command_stands_at_the_start_and_ends_at_a_space(body: str, expected: Decision) -> None:
+    assert meaning(typed(body)) == expected
+
+
+@pytest.mark.parametrize("body", ["", " ", "\n\t ", "\u3000"])
+def test_a_message_without_a_word_starts_nothing(body: str) -> None:
+    assert meaning(typed(body)) == Ignore("no text")
+
+
+@pytest.mark.parametrize(
+    ("sender", "body", "expected"),
+    [
+        pytest.param(ADA, "fix it", Ask("fix it"), id="an admin asks"),
+        pytest.param(ANNA, "fix it", Ask("fix it"), id="a user asks"),
+        pytest.param(VERA, "fix it", RefuseToRun(), id="a viewer may not ask"),
+        pytest.param(VERA, "/stop", RunBotCommand("stop", ""), id="what a viewer may type is decided by the command"),
+        pytest.param(VERA, "/stopp", UnknownBotCommand("stopp", "stop"), id="a viewer slips"),
+        pytest.param(VERA, " ", Ignore("no text"), id="a viewer says nothing"),
+        pytest.param(EVE, "fix it", Ignore("the sender is not allowed"), id="a stranger talks to others"),
+        pytest.param(EVE, "/stop", Refuse(), id="a stranger tries a command"),
+        pytest.param(EVE, "/stopp", Refuse(), id="a stranger slips"),
+        pytest.param(EVE, "claude: fix it", Refuse(), id="a stranger talks to us"),
+        pytest.param(EVE, "!important", Ignore("the sender is not allowed"), id="a stranger shouts at others"),
+        pytest.param(UserId("@anna:hs2"), "@claude:hs fix it", Refuse(), id="a namesake of a user is a stranger"),
+    ],
+)
+def test_the_role_of_the_sender_decides(sender: UserId, body: str, expected: Decision) -> None:
+    assert meaning(typed(body, sender=sender)) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param(typed("fix it"), Ignore("not addressed"), id="talk among people"),
+        pytest.param(typed("fix it", mentions=frozenset({ME})), Ask("fix it"), id="a mention"),
+        pytest.param(typed("fix it", mentions=frozenset({ADA})), Ignore("not addressed"), id="a mention of another"),
+        pytest.param(typed("claude: fix it"), Ask("claude: fix it"), id="our name"),
+        pytest.param(typed("/status"), RunBotCommand("status", ""), id="a bot command"),
+        pytest.param(typed("/statsu"), UnknownBotCommand("statsu", "status"), id="a slip"),
+        pytest.param(typed("!important"), Ignore("not addressed"), id="no bot command"),
+        pytest.param(typed("claude: fix it", sender=VERA), RefuseToRun(), id="a viewer"),
+        pytest.param(typed("fix it", sender=VERA), Ignore("not addressed"), id="a viewer who talks to others"),
+        pytest.param(event(Kind.FILE, "plan.pdf"), Ignore("file events start nothing"), id="a file"),
+    ],
+)
+def test_among_many_we_wait_to_be_addressed(said: Incoming, expected: Decision) -> None:
+    assert meaning(said, mention_only=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "addressed"),
+    [
+        pytest.param("claude: hello", True, id="name and colon"),
+        pytest.param("Claude: hello", True, id="in capitals"),
+        pytest.param("@claude hello", True, id="at and name"),
+        pytest.param("@claude, hello", True, id="at, name and comma"),
+        pytest.param("@claude: hello", True, id="at, name and colon"),
+        pytest.param("@claude", True, id="nothing but our name"),
+        pytest.param("hello @claude:hs", True, id="our id at the end"),
+        pytest.param("ask @claude:hs. Or not", True, id="our id and a full stop"),
+        pytest.param("[Claude](https://matrix.to/#/@claude:hs) hello", True, id="a pill"),
+        pytest.param("claude is great", False, id="talk about us"),
+        pytest.param("I asked claude: no", False, id="our name in the middle"),
+        pytest.param("@claudette hello", False, id="somebody whose name starts as ours"),
+        pytest.param("claudette: hello", False, id="the same with a colon"),
+        pytest.param("@claude:elsewhere hello", False, id="our namesake on another server"),
+        pytest.param("hello @claude:hs.example", False, id="our namesake on a longer server"),
+        pytest.param("hello @claude:hs:8448", False, id="our namesake on another port"),
+        pytest.param("mail@claude:hs", False, id="an id inside a word"),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_whoever_says_our_name_speaks_to_us(body: str, addressed: bool) -> None:
+    assert is_addressed(typed(body), ME) is addressed
+
+
+@pytest.mark.parametrize("name", ["c.laude", "c+laude", "c*"])
+def test_a_name_is_taken_literally(name: str) -> None:
+    me = UserId(f"@{name}:hs")
+
+    assert is_addressed(typed(f"{name}: hello"), me)
+    assert not is_addressed(typed("cxlaude: hello"), me)
+
+
+def reacted(key: str, **more: Any) -> Incoming:
+    return event(Kind.REACTION, key, **{"target": TARGET, **more})
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        pytest.param("✅", AnswerApproval(TARGET, allow=True), id="yes"),
+        pytest.param("☑️", AnswerApproval(TARGET, allow=True), id="yes with a variation selector"),
+        pytest.param("☑", AnswerApproval(TARGET, allow=True), id="yes without one"),
+        pytest.param("✔️", AnswerApproval(TARGET, allow=True), id="a check mark"),
+        pytest.param("👍", AnswerApproval(TARGET, allow=True), id="thumb up"),
+        pytest.param("👍🏽", AnswerApproval(TARGET, allow=True), id="thumb up, brown"),
+        pytest.param("👍️", AnswerApproval(TARGET, allow=True), id="thumb up with a variation selector"),
+        pytest.param("❌", AnswerApproval(TARGET, allow=False), id="no"),
+        pytest.param("✖️", AnswerApproval(TARGET, allow=False), id="a cross"),
+        pytest.param("👎🏿", AnswerApproval(TARGET, allow=False), id="thumb down, black"),
+        pytest.param("🛑", StopTarget(TARGET), id="stop"),
+        pytest.param("🛑️", StopTarget(TARGET), id="stop with a variation selector"),
+        pytest.param("🎉", Ignore("a reaction that means nothing here"), id="joy"),
+        pytest.param("✅✅", Ignore("a reaction that means nothing here"), id="yes twice"),
+        pytest.param("yes", Ignore("a reaction that means nothing here"), id="a word"),
+        pytest.param("", Ignore("a reaction that means nothing here"), id="nothing"),
+        pytest.param("\ufe0f", Ignore("a reaction that means nothing here"), id="a bare variation selector"),
+    ],
+)
+def test_a_reaction_means_what_it_shows(key: str, expected: Decision) -> None:
+    assert meaning(reacted(key)) == expected
+
+
+@pytest.mark.parametrize("sender", [VERA, EVE])
+@pytest.mark.parametrize("key", ["✅", "❌", "🛑"])
+def test_only_those_who_may_run_something_may_react_to_it(sender: UserId, key: str) -> None:
+    assert meaning(reacted(key, sender=sender)) == Ignore("a reaction of somebody who may not run anything")
+
+
+def test_a_reaction_needs_no_address() -> None:
+    assert meaning(reacted("🛑"), mention_only=True) == StopTarget(TARGET)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param(event(Kind.NOTICE, "/help"), Ignore("notice events start nothing"), id="a notice"),
+        pytest.param(event(Kind.EDIT, "/help", target=TARGET), Ignore("edit events start nothing"), id="an edit"),
+        pytest.param(event(Kind.REDACTION, target=TARGET), Ignore("redaction events start nothing"), id="a redaction"),
+        pytest.param(event(Kind.INVITE), Ignore("invite events start nothing"), id="an invite"),
+        pytest.param(event(Kind.REACTION, "✅"), Ignore("reaction events start nothing"), id="a reaction to nothing"),
+        pytest.param(event(Kind.FILE, "plan.pdf"), OnlyText(), id="a file"),
+        pytest.param(event(Kind.FILE, "plan.pdf", sender=VERA), OnlyText(), id="a file of a viewer"),
+        pytest.param(event(Kind.FILE, "x", sender=EVE), Ignore("file events start nothing"), id="a file of a stranger"),
+    ],
+)
+def test_what_is_no_text_runs_nothing(said: Incoming, expected: Decision) -> None:
+    assert meaning(said) == expected
+
+
+@given(
+    st.text(st.characters(exclude_categories=()), max_size=50),
+    st.sampled_from(Kind),
+    st.sampled_from([ADA, ANNA, VERA, EVE]),
+    st.booleans(),
+)
+def test_only_text_of_those_who_may_is_ever_run(body: str, kind: Kind, sender: UserId, mention_only: bool) -> None:
+    decision = meaning(event(kind, body, sender=sender, target=TARGET), mention_only=mention_only)
+
+    assert not isinstance(decision, Ask) or (kind is Kind.TEXT and sender in (ADA, ANNA) and decision.text == body)
+    assert not isinstance(decision, RunBotCommand) or (kind is Kind.TEXT and sender != EVE and decision.name in KNOWN)
+    assert not isinstance(decision, AnswerApproval | StopTarget) or sender in (ADA, ANNA)
+
+
+def test_the_room_of_a_decision_is_the_one_it_is_asked_for() -> None:
+    elsewhere = replace(KITCHEN, users=frozenset())
+
+    assert decide(typed("fix it", room=ROOM), elsewhere, me=ME, known=KNOWN) == Ignore("the sender is not allowed")

@@ -1,0 +1,356 @@
+"""What follows from a message, read from the ledger after it was routed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.core.commands import CommandState
+from aiagentchat.core.effects import PutParcel
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import REACTION
+from aiagentchat.render import words
+from aiagentchat.render.message import reaction
+from aiagentchat.route.decide import Ask
+from aiagentchat.route.dispatch import REFUSALS_A_DAY
+from tests.fakes.front import Front, event_of, open_front
+from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, OTHER, ROOM, VERA, command, event, settings, typed
+
+DAY = 24 * 60 * 60
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with open_front(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+def reacted(key: str, target: EventId, sender: UserId = ANNA) -> Incoming:
+    return event(Kind.REACTION, key, target=target, sender=sender)
+
+
+# ── commands ──
+
+
+async def test_a_message_is_queued_as_it_was_typed(front: Front) -> None:
+    said = typed("make tea\n\nwith milk", sender=ADA)
+
+    await front.hear(said)
+
+    [queued] = await front.ledger.commands.queue(ROOM)
+    assert (queued.event, queued.room, queued.sender) == (said.event, ROOM, ADA)
+    assert queued.text == "make tea\n\nwith milk"
+    assert queued.queued_at == front.clock.now_ms()
+
+
+async def test_a_message_is_acknowledged_at_once(front: Front) -> None:
+    said = typed("make tea")
+
+    await front.hear(said)
+
+    [eyes] = await front.deliver()
+    assert (eyes.type, eyes.content, eyes.room, eyes.command) == (
+        REACTION,
+        reaction(said.event, "👀"),
+        ROOM,
+        said.event,
+    )
+    assert front.signals.shown == [(ROOM, said.event)]
+
+
+async def test_the_messages_of_a_room_belong_to_one_conversation(front: Front) -> None:
+    await front.hear(typed("one"), typed("two"), typed("elsewhere", room=OTHER))
+
+    one, two = await front.ledger.commands.queue(ROOM)
+    [elsewhere] = await front.ledger.commands.queue(OTHER)
+    assert one.session == two.session == await front.ledger.sessions.current(ROOM)
+    assert elsewhere.session != one.session
+
+
+async def test_a_message_is_accepted_once_however_often_it_comes(front: Front) -> None:
+    said = typed("make tea")
+
+    for _ in range(3):
+        await front.hear(said, said)
+
+    assert [queued.event for queued in await front.ledger.commands.queue(ROOM)] == [said.event]
+    assert len(await front.deliver()) == 1
+
+
+async def test_what_is_said_about_a_message_has_the_same_transactions_in_every_life(front: Front) -> None:
+    await front.accepted(command())
+    said = typed("make tea")
+
+    lives = [await front.dispatcher.effects(Ask("make tea"), said, KITCHEN) for _ in range(2)]
+
+    first, second = ([effect.parcel.txn for effect in life if isinstance(effect, PutParcel)] for life in lives)
+    assert first == second
+    assert len(set(first)) == 2
+
+
+async def test_whoever_waits_is_told_the_place(front: Front) -> None:
+    await front.running(command())
+
+    assert await front.told(typed("second")) == [words.queue_place(1)]
+    assert await front.told(typed("third")) == [words.queue_place(2)]
+
+
+async def test_whoever_is_first_is_told_nothing(front: Front) -> None:
+    assert await front.told(typed("first")) == []
+
+
+async def test_the_queues_of_rooms_do_not_meet(front: Front) -> None:
+    await front.accepted(command(), command())
+
+    assert await front.told(typed("first here", room=OTHER)) == []
+
+
+async def test_a_full_queue_takes_no_more_and_says_so(front: Front) -> None:
+    front.settings = settings(max_queue=2)
+    await front.accepted(command("one"), command("two"))
+    said = typed("three")
+
+    assert await front.told(said) == [words.queue_full(2)]
+    assert await front.state(said.event) is CommandState.REJECTED
+    assert [queued.text for queued in await front.ledger.commands.queue(ROOM)] == ["one", "two"]
+
+
+async def test_a_rejected_message_gets_no_eyes(front: Front) -> None:
+    front.settings = settings(max_queue=1)
+    await front.accepted(command())
+
+    await front.hear(typed("two"))
+
+    assert [parcel.type for parcel in await front.deliver()] == ["m.room.message"]
+
+
+async def test_a_queue_that_was_full_takes_again_when_something_ended(front: Front) -> None:
+    front.settings = settings(max_queue=1)
+    first, again = command(), typed("again")
+    await front.accepted(first)
+    await front.hear(reacted("🛑", first.event), again)
+
+    assert await front.state(again.event) is CommandState.QUEUED
+
+
+# ── who may not ──
+
+
+async def test_a_stranger_who_talks_to_us_is_told_what_to_do(front: Front) -> None:
+    said = typed("claude: make tea", sender=EVE)
+
+    assert await front.told(said) == [words.refused(EVE, "kitchen")]
+    assert await front.state(said.event) is None
+
+
+async def test_a_stranger_who_talks_to_others_is_left_alone(front: Front) -> None:
+    assert await front.told(typed("make tea", sender=EVE)) == []
+    assert front.signals.shown == []
+
+
+async def test_a_room_hears_a_few_refusals_a_day_and_no_more(front: Front) -> None:
+    told = [await front.told(typed("/help", sender=EVE)) for _ in range(REFUSALS_A_DAY + 2)]
+
+    assert REFUSALS_A_DAY == 5
+    assert [len(texts) for texts in told] == [1] * REFUSALS_A_DAY + [0, 0]
+
+
+async def test_refusals_are_counted_for_the_room_and_not_for_the_stranger(front: Front) -> None:
+    for number in range(REFUSALS_A_DAY):
+        await front.hear(typed("/help", sender=UserId(f"@eve{number}:hs")))
+    await front.deliver()
+
+    assert await front.told(typed("/help", sender=EVE)) == []
+    assert await front.told(typed("/help", sender=EVE, room=OTHER)) == [words.refused(EVE, "garden")]
+
+
+async def test_the_next_day_refusals_are_told_again(front: Front) -> None:
+    for _ in range(REFUSALS_A_DAY + 1):
+        await front.hear(typed("/help", sender=EVE))
+    await front.deliver()
+    front.clock.advance(DAY)
+
+    assert await front.told(typed("/help", sender=EVE)) == [words.refused(EVE, "kitchen")]
+
+
+async def test_a_viewer_is_told_that_nothing_was_run(front: Front) -> None:
+    said = typed("make tea", sender=VERA)
+
+    assert await front.told(said) == [words.VIEWER_MAY_NOT_RUN]
+    assert await front.state(said.event) is None
+
+
+@pytest.mark.parametrize("body", ["/stop", "/new_session", "/approve", "/deny no"])
+async def test_a_viewer_may_not_use_what_changes_something(front: Front, body: str) -> None:
+    running = command()
+    await front.running(running)
+    await front.asked("a")
+
+    assert await front.told(typed(body, sender=VERA)) == [words.VIEWER_MAY_NOT_RUN]
+    assert await front.ledger.commands.stop_requested(running.event) is None
+    assert await front.ledger.sessions.current(ROOM) == running.session
+    assert await front.is_open("a")
+
+
+@pytest.mark.parametrize("body", ["/help", "/status", "/version"])
+async def test_a_viewer_may_use_what_only_reads(front: Front, body: str) -> None:
+    [told] = await front.told(typed(body, sender=VERA))
+
+    assert told != words.VIEWER_MAY_NOT_RUN
+
+
+# ── bot commands and files ──
+
+
+async def test_a_bot_command_is_answered_as_a_quiet_reply(front: Front) -> None:
+    said = typed("/version")
+
+    await front.hear(said)
+
+    [answer] = await front.deliver()
+    assert answer.content["msgtype"] == "m.notice"
+    assert answer.content["m.relates_to"] == {"m.in_reply_to": {"event_id": said.event}}
+    assert front.signals.shown == [(ROOM, said.event)]
+    assert await front.state(said.event) is None
+
+
+async def test_a_slip_gets_the_nearest_name(front: Front) -> None:
+    assert await front.told(typed("/statsu")) == [words.unknown_command("statsu", "status")]
+
+
+async def test_a_file_is_answered_with_what_works_instead(front: Front) -> None:
+    assert await front.told(event(Kind.FILE, "plan.pdf")) == [words.ONLY_TEXT_FOR_NOW]
+
+
+async def test_what_starts_nothing_leaves_no_trace(front: Front) -> None:
+    await front.hear(event(Kind.NOTICE, "make tea"), event(Kind.EDIT, "make tea", target=EventId("$old")))
+
+    assert await front.deliver() == []
+    assert await front.ledger.commands.queue(ROOM) == []
+
+
+# ── approvals by reaction ──
+
+
+@pytest.mark.parametrize(
+    ("key", "state"),
+    [("✅", ApprovalState.ALLOWED), ("👍🏽", ApprovalState.ALLOWED), ("❌", ApprovalState.DENIED)],
+)
+async def test_a_reaction_on_the_question_answers_it(front: Front, key: str, state: ApprovalState) -> None:
+    question = await front.asked("a")
+
+    await front.hear(reacted(key, question))
+
+    answer = await front.answer("a")
+    assert (answer.state, answer.decided_by, answer.reason) == (state, ANNA, "")
+
+
+@pytest.mark.parametrize("sender", [EVE, VERA])
+async def test_the_reaction_of_somebody_who_may_not_answers_nothing(front: Front, sender: UserId) -> None:
+    question = await front.asked("a")
+
+    await front.hear(reacted("✅", question, sender))
+
+    assert await front.is_open("a")
+
+
+async def test_the_first_answer_stands(front: Front) -> None:
+    question = await front.asked("a")
+
+    await front.hear(reacted("❌", question), reacted("✅", question, ADA))
+
+    answer = await front.answer("a")
+    assert (answer.state, answer.decided_by) == (ApprovalState.DENIED, ANNA)
+
+
+async def test_a_reaction_answers_the_question_it_is_put_on_and_no_other(front: Front) -> None:
+    await front.asked("a")
+    second = await front.asked("b")
+
+    await front.hear(reacted("✅", second))
+
+    assert await front.is_open("a")
+    assert not await front.is_open("b")
+
+
+async def test_a_question_of_another_room_cannot_be_answered_from_here(front: Front) -> None:
+    question = await front.asked("a", OTHER)
+
+    await front.hear(reacted("✅", question))
+
+    assert await front.is_open("a")
+
+
+async def test_a_reaction_on_anything_else_answers_nothing(front: Front) -> None:
+    await front.asked("a")
+    said = typed("/version")
+    await front.hear(said)
+    [answer] = await front.deliver()
+
+    await front.hear(reacted("✅", said.event), reacted("✅", event_of(answer.txn)), reacted("✅", EventId("$nowhere")))
+
+    assert await front.is_open("a")
+
+
+# ── stop by reaction ──
+
+
+async def test_a_stop_on_a_queued_command_cancels_it(front: Front) -> None:
+    queued = command()
+    await front.accepted(queued)
+
+    await front.hear(reacted("🛑", queued.event))
+
+    assert await front.state(queued.event) is CommandState.CANCELLED
+
+
+async def test_a_stop_on_a_running_command_asks_its_executor(front: Front) -> None:
+    running = command()
+    await front.running(running)
+
+    await front.hear(reacted("🛑", running.event, ADA))
+
+    assert await front.state(running.event) is CommandState.RUNNING
+    assert await front.ledger.commands.stop_requested(running.event) == ADA
+
+
+async def test_a_stop_on_the_question_of_a_command_stops_the_command(front: Front) -> None:
+    running = command(event=EventId("$asks"))
+    await front.running(running)
+    question = await front.asked("a")
+
+    await front.hear(reacted("🛑", question))
+
+    assert await front.ledger.commands.stop_requested(running.event) == ANNA
+
+
+async def test_a_stop_on_what_answers_a_command_stops_the_command(front: Front) -> None:
+    said = typed("make tea")
+    await front.hear(said)
+    [eyes] = await front.deliver()
+
+    await front.hear(reacted("🛑", event_of(eyes.txn)))
+
+    assert await front.state(said.event) is CommandState.CANCELLED
+
+
+async def test_a_command_of_another_room_cannot_be_stopped_from_here(front: Front) -> None:
+    elsewhere = command(room=OTHER)
+    await front.running(elsewhere)
+
+    await front.hear(reacted("🛑", elsewhere.event))
+
+    assert await front.ledger.commands.stop_requested(elsewhere.event) is None
+
+
+async def test_a_stop_on_nothing_of_ours_stops_nothing(front: Front) -> None:
+    running = command()
+    await front.running(running)
+    await front.hear(typed("/version"))
+    [answer] = await front.deliver()
+
+    await front.hear(reacted("🛑", EventId("$nowhere")), reacted("🛑", event_of(answer.txn)))
+
+    assert await front.ledger.commands.stop_requested(running.event) is None

@@ -1,0 +1,250 @@
+"""Every event is looked at once and settled, whatever it is and whatever it breaks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from aiagentchat.core.effects import Effect
+from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import MESSAGE
+from aiagentchat.render import words
+from aiagentchat.route.access import Role
+from aiagentchat.route.bot_commands.catalog import catalog
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand
+from aiagentchat.route.router import BATCH, JOIN_AGAIN, LONGEST_NAP
+from aiagentchat.store.ledger import open_ledger
+from tests.fakes.changes import PATIENCE
+from tests.fakes.front import Front, open_front
+from tests.fakes.people import ADA, ANNA, EVE, GARDEN, ME, OTHER, ROOM, VERA, event, settings, typed
+
+NEW = RoomId("!new:hs")
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with open_front(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+def invite(sender: UserId = ANNA, room: RoomId = NEW) -> Incoming:
+    return event(Kind.INVITE, sender=sender, room=room)
+
+
+async def test_events_are_routed_in_the_order_of_their_arrival(front: Front) -> None:
+    front.settings = settings(max_queue=1000)
+    said = [typed(str(number)) for number in range(BATCH + 10)]
+
+    await front.hear(*said)
+
+    assert [queued.text for queued in await front.ledger.commands.queue(ROOM)] == [each.body for each in said]
+
+
+async def test_what_came_while_we_were_away_is_routed(tmp_path: Path) -> None:
+    said = typed("make tea")
+    async with open_front(tmp_path / "other.db") as earlier:
+        await earlier.take_in(said)
+
+    async with open_front(tmp_path / "other.db") as later:
+        await later.route()
+        assert [queued.event for queued in await later.ledger.commands.queue(ROOM)] == [said.event]
+
+
+async def test_a_router_that_waits_wakes_up_for_news(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger.db") as ledger:
+        front = Front(ledger)
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            routing = group.create_task(front.router.run())
+            await front.take_in(typed("one"))
+            assert await ledger.commands.bell.wait(PATIENCE)
+            await front.take_in(typed("two"))
+            assert await ledger.commands.bell.wait(PATIENCE)
+            routing.cancel()
+
+        assert [queued.text for queued in await ledger.commands.queue(ROOM)] == ["one", "two"]
+
+
+async def test_a_router_without_work_sleeps_long(front: Front) -> None:
+    assert await front.route() == LONGEST_NAP
+
+
+async def test_a_room_that_was_taken_out_of_the_settings_is_silent(front: Front) -> None:
+    front.settings = settings(GARDEN)
+
+    assert await front.told(typed("make tea"), typed("/help"), typed("/version", room=OTHER)) == ["aiagentchat 1.2.3"]
+    assert await front.ledger.commands.queue(ROOM) == []
+    assert await front.ledger.inbox.unrouted(1) == []
+
+
+# ── what breaks us ──
+
+
+async def _break(_: Asked) -> Sequence[Effect]:
+    raise ZeroDivisionError("token=secret")
+
+
+BROKEN = BotCommand(name="break", usage="/break", summary="breaks", role=Role.VIEWER, run=_break)
+
+
+async def test_an_event_that_breaks_us_is_told_and_not_looked_at_again(front: Front) -> None:
+    front.use({"break": BROKEN})
+
+    assert await front.told(typed("/break")) == [words.BROKEN]
+    assert await front.ledger.inbox.unrouted(1) == []
+    assert await front.told() == []
+
+
+async def test_an_event_that_breaks_us_does_not_stop_the_next(front: Front) -> None:
+    front.use({"break": BROKEN, **catalog(front.desk)})
+
+    assert await front.told(typed("/break"), typed("/version")) == [words.BROKEN, "aiagentchat 1.2.3"]
+
+
+async def test_a_reaction_that_breaks_us_is_not_talked_about(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front.ledger.outbox, "parcel_of", _break)
+
+    assert await front.told(event(Kind.REACTION, "🛑", target=EventId("$any"))) == []
+    assert await front.ledger.inbox.unrouted(1) == []
+
+
+# ── invites ──
+
+
+async def test_an_invite_into_a_configured_room_is_accepted_in_silence(front: Front) -> None:
+    front.outbound.room(ROOM, joined=False, invited=True)
+
+    assert await front.told(invite(EVE, ROOM)) == []
+    assert front.outbound.rooms[ROOM].joined
+
+
+@pytest.mark.parametrize("sender", [ANNA, ADA])
+async def test_an_invite_into_an_unknown_room_is_accepted_and_explained(front: Front, sender: UserId) -> None:
+    front.outbound.room(NEW, joined=False, invited=True)
+
+    await front.hear(invite(sender))
+
+    [told] = await front.deliver()
+    assert front.outbound.rooms[NEW].joined
+    assert (told.room, told.type, told.content["body"]) == (NEW, MESSAGE, words.room_not_known(NEW))
+    assert told.content["msgtype"] == "m.notice"
+
+
+@pytest.mark.parametrize("sender", [EVE, VERA])
+async def test_an_invite_of_a_stranger_is_ignored(front: Front, sender: UserId) -> None:
+    front.outbound.room(NEW, joined=False, invited=True)
+
+    assert await front.told(invite(sender)) == []
+    assert front.outbound.asked == []
+    assert await front.ledger.inbox.unrouted(1) == []
+
+
+async def test_an_invite_that_is_gone_is_forgotten(front: Front) -> None:
+    front.outbound.fail(Refused("M_FORBIDDEN"))
+
+    assert await front.told(invite()) == []
+    assert await front.ledger.inbox.unrouted(1) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"),
+    [
+        pytest.param(Unreachable("nobody answers"), JOIN_AGAIN, id="no answer"),
+        pytest.param(RateLimited("429", retry_after=60), 60, id="too many, for long"),
+        pytest.param(RateLimited("429", retry_after=0.1), JOIN_AGAIN, id="too many, for a moment"),
+        pytest.param(LoginFailed("who?"), JOIN_AGAIN, id="a login that may be renewed"),
+    ],
+)
+async def test_an_invite_that_cannot_be_accepted_now_is_accepted_later(
+    front: Front, error: MatrixError, wait: float
+) -> None:
+    front.outbound.room(NEW, joined=False, invited=True)
+    front.outbound.fail(error)
+    await front.take_in(invite())
+
+    assert await front.route() == JOIN_AGAIN
+    front.clock.advance(wait - 0.001)
+    assert await front.route() == JOIN_AGAIN
+    assert front.outbound.asked == [("join", NEW)]
+
+    front.clock.advance(0.001)
+    assert await front.route() == LONGEST_NAP
+    assert front.outbound.rooms[NEW].joined
+    assert await front.ledger.inbox.unrouted(1) == []
+
+
+async def test_invites_that_wait_do_not_stop_messages(front: Front) -> None:
+    front.outbound.fail(RateLimited("429", retry_after=60), BATCH + 1)
+    invites = [invite(room=RoomId(f"!new{number}:hs")) for number in range(BATCH + 1)]
+
+    assert await front.told(*invites, typed("/version")) == ["aiagentchat 1.2.3"]
+    assert len(front.outbound.asked) == BATCH + 1
+
+
+async def test_an_invite_that_waits_is_looked_at_by_the_rules_of_the_day(front: Front) -> None:
+    front.outbound.room(NEW, joined=False, invited=True)
+    front.outbound.fail(Unreachable("nobody answers"))
+    await front.hear(invite())
+    front.settings = settings(replace(GARDEN, users=frozenset()))
+    front.clock.advance(JOIN_AGAIN)
+
+    assert await front.route() == LONGEST_NAP
+    assert not front.outbound.rooms[NEW].joined
+
+
+async def test_an_invite_that_waits_outlives_us(tmp_path: Path) -> None:
+    async with open_front(tmp_path / "other.db") as earlier:
+        earlier.outbound.fail(Unreachable("nobody answers"))
+        await earlier.hear(invite())
+
+    async with open_front(tmp_path / "other.db") as later:
+        later.outbound.room(NEW, joined=False, invited=True)
+        await later.route()
+        assert later.outbound.rooms[NEW].joined
+
+
+# ── anything ──
+
+ANY = st.text(st.characters(exclude_categories=()), max_size=30)
+SPOKEN = st.sampled_from(
+    [
+        "/help",
+        "/status",
+        "!stop now",
+        "/deny",
+        "/approve ✅",
+        "/new_session",
+        "/version\n",
+        "/x",
+        "✅",
+        "🛑",
+        "❌",
+        "\0",
+        "//",
+    ]
+)
+EVENTS = st.builds(
+    Incoming,
+    event=ANY.map(lambda text: EventId(f"${text}")),
+    room=st.sampled_from([ROOM, OTHER, NEW]) | ANY.map(RoomId),
+    sender=st.sampled_from([ADA, ANNA, VERA, EVE, ME]) | ANY.map(UserId),
+    sent_at=st.integers(0, 2**53 - 1),
+    kind=st.sampled_from(Kind),
+    body=ANY | SPOKEN | st.tuples(SPOKEN, ANY).map("".join),
+    target=st.none() | ANY.map(EventId),
+    mentions=st.frozensets(st.sampled_from([ME, ANNA]), max_size=2),
+)
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(EVENTS, max_size=8))
+async def test_whatever_comes_is_settled(front: Front, events: list[Incoming]) -> None:
+    await front.hear(*events)
+
+    assert await front.ledger.inbox.unrouted(1) == []

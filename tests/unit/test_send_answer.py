@@ -1,0 +1,322 @@
+"""The states of an answer while it grows, by example; what holds for any answer is in the properties beside this."""
+
+import re
+
+import pytest
+
+from aiagentchat.core.parcels import MESSAGE
+from aiagentchat.render.message import PAGE_BYTES, fits
+from aiagentchat.send.answer import MAX_EDITS, Answer
+from tests.fakes.people import ROOM, command
+from tests.fakes.reader import bodies, kinds, most_edits
+
+COMMAND = command()
+FOOTER = "— 0.4 s"
+
+
+@pytest.fixture
+def answer() -> Answer:
+    return Answer(COMMAND)
+
+
+def test_a_short_answer_is_one_message_that_replies(answer: Answer) -> None:
+    answer.add("Hello **Anna**.")
+
+    [parcel] = answer.close("", FOOTER)
+
+    assert (parcel.room, parcel.type, parcel.edits, parcel.command) == (ROOM, MESSAGE, None, COMMAND.event)
+    assert parcel.content["body"] == f"Hello **Anna**.\n\n{FOOTER}"
+    assert parcel.content["m.relates_to"] == {"m.in_reply_to": {"event_id": COMMAND.event}}
+    assert "<strong>Anna</strong>" in parcel.content["formatted_body"]
+
+
+def test_more_words_edit_the_message(answer: Answer) -> None:
+    answer.add("Hel")
+    [first] = answer.flush()
+    answer.add("lo")
+    [second] = answer.flush()
+
+    assert first.edits is None
+    assert second.edits == first.txn
+    assert second.content["body"] == "Hello"
+
+
+def test_an_edit_carries_the_new_content_alone(answer: Answer) -> None:
+    answer.add("Hel")
+    answer.flush()
+    answer.add("lo")
+
+    [parcel] = answer.flush()
+
+    assert "m.new_content" not in parcel.content
+
+
+def test_nothing_new_says_nothing(answer: Answer) -> None:
+    answer.add("Hello")
+    answer.flush()
+
+    assert answer.flush() == []
+
+
+@pytest.mark.parametrize("text", ["", " \n\t"])
+def test_nothing_to_read_is_not_put_into_a_room(answer: Answer, text: str) -> None:
+    answer.add(text)
+
+    assert answer.flush() == []
+    assert answer.close("", "") == []
+
+
+def test_an_answer_without_a_word_is_silent(answer: Answer) -> None:
+    assert answer.silent
+    answer.tool("▸ Bash: `ls`")
+    answer.add("")
+    assert answer.silent
+
+    answer.add("done")
+    assert not answer.silent
+
+
+def test_the_pieces_of_a_block_are_joined_and_blocks_are_paragraphs(answer: Answer) -> None:
+    answer.add("one ")
+    answer.add("block")
+    answer.block_ended()
+    answer.add("another")
+
+    assert bodies(answer.close("", FOOTER)) == [f"one block\n\nanother\n\n{FOOTER}"]
+
+
+def test_tools_in_a_row_stand_together_and_apart_from_words(answer: Answer) -> None:
+    answer.tool("▸ Read")
+    answer.tool("▸ Edit")
+    answer.add("done")
+    answer.tool("▸ Bash")
+
+    assert bodies(answer.flush()) == ["▸ Read  \n▸ Edit\n\ndone\n\n▸ Bash"]
+
+
+def test_words_that_are_taken_back_are_edited_away(answer: Answer) -> None:
+    answer.add("Kept.")
+    answer.block_ended()
+    answer.add("Cut o")
+    parcels = answer.flush()
+    answer.retract()
+    answer.add("Cut off no more.")
+
+    assert bodies([*parcels, *answer.flush()]) == ["Kept.\n\nCut off no more."]
+
+
+def test_a_tool_ends_the_block_before_it(answer: Answer) -> None:
+    answer.add("Let me look.")
+    answer.tool("▸ Read")
+    answer.retract()
+
+    assert bodies(answer.flush()) == ["Let me look.\n\n▸ Read"]
+
+
+def test_what_has_left_the_page_is_not_taken_back(answer: Answer) -> None:
+    answer.add("Kept.")
+    answer.block_ended()
+    answer.add("cut off " * 1500)
+    parcels = answer.flush()
+    answer.retract()
+
+    full, last = bodies([*parcels, *answer.close("", FOOTER)])
+    assert full.startswith("Kept.\n\ncut off cut off")
+    assert last == FOOTER
+
+
+def test_what_is_final_stays_when_its_page_was_turned(answer: Answer) -> None:
+    answer.add("kept " * 1700)
+    answer.block_ended()
+    answer.add("cut off")
+    answer.flush()
+    answer.retract()
+
+    parcels = answer.close("", FOOTER)
+
+    assert bodies(parcels)[-1].count("kept") > 0
+    assert "cut off" not in bodies(parcels)[-1]
+
+
+def test_last_words_and_footer_are_paragraphs(answer: Answer) -> None:
+    answer.add("Hello")
+
+    assert bodies(answer.close("Stopped.", FOOTER)) == [f"Hello\n\nStopped.\n\n{FOOTER}"]
+
+
+def test_last_words_stand_alone_when_nothing_was_said(answer: Answer) -> None:
+    assert bodies(answer.close("Stopped.", FOOTER)) == [f"Stopped.\n\n{FOOTER}"]
+
+
+# ── fences ──
+
+
+def test_a_fence_that_is_still_written_is_closed_in_what_is_shown(answer: Answer) -> None:
+    answer.add("```py\nprint(1)")
+    first = answer.flush()
+    answer.add("\nprint(2)\n```\ndone")
+
+    assert bodies(first) == ["```py\nprint(1)\n```"]
+    assert bodies([*first, *answer.flush()]) == ["```py\nprint(1)\nprint(2)\n```\ndone"]
+
+
+def test_a_stop_in_the_middle_of_code_is_not_part_of_the_code(answer: Answer) -> None:
+    answer.add("```py\nprint(1)")
+
+    assert bodies(answer.close("Stopped.", FOOTER)) == [f"```py\nprint(1)\n```\n\nStopped.\n\n{FOOTER}"]
+
+
+def test_code_that_was_left_open_swallows_neither_tools_nor_the_next_block(answer: Answer) -> None:
+    answer.add("```\ncode")
+    answer.tool("▸ Read")
+    answer.add("~~~\nmore code")
+    answer.block_ended()
+    answer.add("words")
+
+    assert bodies(answer.flush()) == ["```\ncode\n```\n\n▸ Read\n\n~~~\nmore code\n~~~\n\nwords"]
+
+
+def test_the_end_of_an_answer_closes_its_code(answer: Answer) -> None:
+    answer.add("```\ncode")
+
+    assert bodies(answer.close("", "")) == ["```\ncode\n```"]
+
+
+# ── pages ──
+
+
+def test_a_long_answer_is_whole_and_its_full_pages_are_never_touched_again(answer: Answer) -> None:
+    lines = [f"line {number:05} of an answer that is long\n" for number in range(10_000)]
+    states = []
+    for start in range(0, len(lines), 100):
+        answer.add("".join(lines[start : start + 100]))
+        states.append(answer.flush())
+    states.append(answer.close("", FOOTER))
+
+    parcels = [parcel for state in states for parcel in state]
+    texts = bodies(parcels)
+    assert sum(map(len, lines)) > 300_000
+    assert re.findall(r"line (\d{5})", "\n".join(texts)) == [f"{number:05}" for number in range(10_000)]
+    assert texts[-1].endswith(FOOTER)
+    assert kinds(parcels) == ["m.text", *["m.notice"] * (len(texts) - 2), "m.text"]
+    messages = [parcel.txn for parcel in parcels if parcel.edits is None]
+    touched = [messages.index(parcel.edits or parcel.txn) for parcel in parcels]
+    assert touched == sorted(touched)
+
+
+def test_an_answer_that_comes_at_once_is_whole(answer: Answer) -> None:
+    text = "\n".join(f"{number:05}" for number in range(50_000))
+    answer.add(text)
+
+    parcels = answer.close("", FOOTER)
+
+    assert "\n".join(bodies(parcels)).split() == [*text.split(), *FOOTER.split()]
+    assert most_edits(parcels) == 0
+    assert all(fits(parcel.content) for parcel in parcels)
+
+
+def test_a_page_that_is_full_begins_a_message(answer: Answer) -> None:
+    answer.add("x" * PAGE_BYTES)
+    [first] = answer.flush()
+    answer.add("y")
+    parcels = answer.flush()
+
+    assert "".join(bodies([first, *parcels])) == "x" * PAGE_BYTES + "y"
+    assert len(bodies([first, *parcels])) == 2
+
+
+def test_the_page_that_was_last_rings_only_at_the_end(answer: Answer) -> None:
+    answer.add("word " * 2000)
+
+    growing = answer.flush()
+
+    assert kinds(growing) == ["m.text", "m.notice"]
+    assert kinds([*growing, *answer.close("", FOOTER)]) == ["m.text", "m.text"]
+
+
+# ── breaking off ──
+
+
+def test_what_comes_after_a_break_is_a_new_message(answer: Answer) -> None:
+    answer.add("May I?")
+    before = answer.break_off()
+    answer.add("Thanks.")
+    after = answer.flush()
+
+    assert bodies(before) == ["May I?"]
+    assert after[0].edits is None
+    assert bodies([*before, *after]) == ["May I?", "Thanks."]
+
+
+def test_a_break_before_the_first_word_breaks_nothing(answer: Answer) -> None:
+    assert answer.break_off() == []
+    answer.add("Hello")
+
+    assert "m.relates_to" in answer.flush()[0].content
+
+
+def test_two_breaks_in_a_row_are_one(answer: Answer) -> None:
+    answer.add("one")
+    parcels = [*answer.break_off(), *answer.break_off()]
+    answer.add("two")
+
+    assert bodies([*parcels, *answer.flush()]) == ["one", "two"]
+
+
+def test_words_that_were_taken_back_do_not_pull_the_next_ones_over_the_break(answer: Answer) -> None:
+    answer.add("May")
+    shown = answer.flush()
+    answer.retract()
+    answer.break_off()
+    answer.add("May I?")
+
+    [after] = answer.flush()
+
+    assert after.edits is None
+    assert bodies([*shown, after]) == ["May", "May I?"]
+
+
+# ── edits ──
+
+
+def test_no_message_is_edited_too_often(answer: Answer) -> None:
+    parcels = []
+    for number in range(200):
+        answer.add(f"Sentence {number} is here. ")
+        parcels += answer.flush()
+    parcels += answer.close("", FOOTER)
+
+    assert most_edits(parcels) == MAX_EDITS
+    assert re.findall(r"Sentence (\d+)", " ".join(bodies(parcels))) == [str(number) for number in range(200)]
+
+
+def test_a_short_page_that_was_edited_often_is_left_whole(answer: Answer) -> None:
+    parcels = []
+    for _ in range(MAX_EDITS + 5):
+        answer.add("x")
+        parcels += answer.flush()
+
+    first, second = bodies(parcels)
+    assert (len(first), len(second)) == (MAX_EDITS + 1, 4)
+
+
+def test_a_page_that_was_edited_often_stays_while_nothing_is_new(answer: Answer) -> None:
+    parcels = []
+    for _ in range(MAX_EDITS):
+        answer.add("Another sentence. ")
+        parcels += answer.flush()
+
+    assert answer.edits == MAX_EDITS - 1
+    assert answer.flush() == []
+    assert len(bodies([*parcels, *answer.close("", FOOTER)])) == 1
+
+
+def test_the_count_of_edits_starts_again_with_each_message(answer: Answer) -> None:
+    answer.add("one")
+    answer.flush()
+    answer.add("two")
+    answer.flush()
+    assert answer.edits == 1
+
+    answer.break_off()
+    assert answer.edits == 0

@@ -1,0 +1,219 @@
+"""Whatever the agent says in whatever pieces: the room reads all of it, in order, once.
+
+Every piece of text carries a numbered mark, so that what is missing, doubled or out of order shows.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.render.fences import open_fence
+from aiagentchat.render.message import fits
+from aiagentchat.send.answer import MAX_EDITS, Answer
+from tests.fakes.people import command
+from tests.fakes.reader import most_edits, play
+
+anything = settings(
+    max_examples=int(os.environ.get("ANSWER_EXAMPLES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+COMMAND = command()
+MARK = re.compile("⟪(\\d+)⟫")
+
+FRAGMENTS = st.sampled_from(
+    [
+        *(
+            "word",
+            "A sentence. ",
+            "\n",
+            "\n\n",
+            "  ",
+            "\t",
+            "\n- ",
+            "\n> ",
+            "\n# ",
+            "\n---\n",
+            "\n|a|b|\n|-|-|\n",
+            "\n    ",
+        ),
+        *("```", "\n```\n", "\n```py\n", "\n~~~\n", "\n````\n", "\n- ```\n", "\n> ```\n", "`", "``", "**", "_", "\\"),
+        *("<b>", "&amp;", '"', "@room", "@bob:hs", "é", "日本", "👩‍👩‍👧", "\ud800", "\udc00", "[a](http://b.c)"),
+    ]
+)
+LONG = st.sampled_from(
+    ["x" * 3000, "日" * 1500, "word " * 900, "line\n" * 900, '"<&' * 900, "\ud800" * 900, "\n" * 900]
+)
+TEXT = st.lists(FRAGMENTS | st.text(st.characters(exclude_categories=["Cc"]), max_size=10) | LONG, max_size=4)
+STEPS = st.lists(
+    st.tuples(st.just("add"), TEXT.map("".join))
+    | st.tuples(st.sampled_from(["tool", "block_ended", "retract", "flush", "break_off"]), st.just("")),
+    max_size=25,
+)
+CALM_STEPS = st.lists(
+    st.tuples(st.just("add"), st.lists(FRAGMENTS, max_size=4).map("".join))
+    | st.tuples(st.sampled_from(["tool", "block_ended", "retract", "flush"]), st.just("")),
+    max_size=25,
+)
+MANY_FLUSHES = st.lists(st.sampled_from(["x ", "word. ", "\n\n", "\n```\n", "y" * 90]), min_size=70, max_size=200)
+
+
+@dataclass
+class Story:
+    """What was said so far, and what it became."""
+
+    answer: Answer = field(default_factory=lambda: Answer(COMMAND))
+    states: list[list[Parcel]] = field(default_factory=list)
+    final: set[int] = field(default_factory=set)
+    taken_back: set[int] = field(default_factory=set)
+    _block: set[int] = field(default_factory=set)
+    _marks: int = 0
+
+    @property
+    def parcels(self) -> list[Parcel]:
+        """Everything that was handed out."""
+        return [parcel for state in self.states for parcel in state]
+
+    def tell(self, steps: list[tuple[str, str]]) -> None:
+        """Take the steps, and close."""
+        for step, text in steps:
+            getattr(self, f"_{step}")(text)
+        self._block_ended("")
+        self.states.append(self.answer.close(f"The last words {self._mark(self.final)}", f"— {self._mark(self.final)}"))
+
+    def _mark(self, marks: set[int]) -> str:
+        self._marks += 1
+        marks.add(self._marks)
+        return f"⟪{self._marks}⟫"
+
+    def _add(self, text: str) -> None:
+        self.answer.add(f"{text} {self._mark(self._block)} ")
+
+    def _tool(self, _: str) -> None:
+        self._block_ended("")
+        self.answer.tool(f"▸ Bash: `{self._mark(self.final)}`")
+
+    def _block_ended(self, _: str) -> None:
+        self.answer.block_ended()
+        self.final |= self._block
+        self._block.clear()
+
+    def _retract(self, _: str) -> None:
+        self.answer.retract()
+        self.taken_back |= self._block
+        self._block.clear()
+
+    def _flush(self, _: str) -> None:
+        self.states.append(self.answer.flush())
+
+    def _break_off(self, _: str) -> None:
+        self.states.append(self.answer.break_off())
+
+
+def told(steps: list[tuple[str, str]]) -> Story:
+    story = Story()
+    story.tell(steps)
+    return story
+
+
+def read(parcels: list[Parcel], is_dropped: Callable[[], bool] = lambda: False) -> list[int]:
+    """The marks that one reads in the end, from top to bottom."""
+    messages = play(parcels, is_dropped=is_dropped)
+    return [int(mark) for message in messages for mark in MARK.findall(str(message["body"]))]
+
+
+@anything
+@given(STEPS, st.randoms(use_true_random=False))
+def test_the_room_reads_everything_in_order_and_once(steps: list[tuple[str, str]], random: Random) -> None:
+    story = told(steps)
+
+    marks = read(story.parcels, lambda: random.random() < 0.5)
+    assert marks == sorted(set(marks))
+    assert story.final <= set(marks) <= story.final | story.taken_back
+
+
+@anything
+@given(CALM_STEPS)
+def test_what_was_taken_back_is_not_read_while_its_page_is_not_full(steps: list[tuple[str, str]]) -> None:
+    story = told(steps)
+
+    assert set(read(story.parcels)) == story.final
+
+
+@anything
+@given(MANY_FLUSHES)
+def test_an_answer_that_grows_for_long_is_read_whole(texts: list[str]) -> None:
+    story = told([step for text in texts for step in (("add", text), ("flush", ""))])
+
+    assert read(story.parcels) == sorted(story.final)
+    assert most_edits(story.parcels) <= MAX_EDITS
+
+
+@anything
+@given(STEPS)
+def test_every_state_of_every_message_fits(steps: list[tuple[str, str]]) -> None:
+    story = told(steps)
+
+    assert all(fits(parcel.content) for parcel in story.parcels)
+
+
+@anything
+@given(STEPS)
+def test_no_state_leaves_a_fence_open(steps: list[tuple[str, str]]) -> None:
+    story = told(steps)
+
+    assert [parcel.content["body"] for parcel in story.parcels if open_fence(parcel.content["body"]) is not None] == []
+
+
+@anything
+@given(STEPS)
+def test_the_first_and_the_last_message_ring_and_no_other(steps: list[tuple[str, str]]) -> None:
+    rings = [message["msgtype"] == "m.text" for message in play(told(steps).parcels)]
+
+    assert rings == [index in (0, len(rings) - 1) for index in range(len(rings))]
+
+
+@anything
+@given(STEPS)
+def test_only_the_first_message_is_a_reply(steps: list[tuple[str, str]]) -> None:
+    answers = ["m.relates_to" in message for message in play(told(steps).parcels)]
+
+    assert answers == [True] + [False] * (len(answers) - 1)
+
+
+@anything
+@given(STEPS)
+def test_transactions_are_unique_and_the_same_in_every_life(steps: list[tuple[str, str]]) -> None:
+    story, again = told(steps), told(steps)
+
+    txns = [parcel.txn for parcel in story.parcels]
+    assert len(set(txns)) == len(txns)
+    assert again.parcels == story.parcels
+
+
+@anything
+@given(STEPS)
+def test_an_edit_follows_the_message_it_changes(steps: list[tuple[str, str]]) -> None:
+    seen = set()
+
+    for parcel in told(steps).parcels:
+        assert parcel.edits is None or parcel.edits in seen
+        seen.add(parcel.txn)
+
+
+@anything
+@given(STEPS)
+def test_no_state_is_said_twice_in_a_row(steps: list[tuple[str, str]]) -> None:
+    newest: dict[str, object] = {}
+
+    for parcel in told(steps).parcels:
+        message = parcel.edits or parcel.txn
+        assert newest.get(message) != parcel.content
+        newest[message] = parcel.content

@@ -1,0 +1,114 @@
+"""Typing and read receipts: seen at once, renewed, dropped when too many, and never in the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.ids import EventId
+from aiagentchat.send import signals as signals_module
+from aiagentchat.send.signals import MAX_WAITING, RENEW_SECONDS, TYPING_SECONDS, RoomSignals
+from tests.fakes.changes import PATIENCE
+from tests.fakes.outbound import FakeOutbound
+from tests.fakes.people import OTHER, ROOM
+
+QUICKLY = 0.01
+
+
+@pytest.fixture
+def outbound() -> FakeOutbound:
+    made = FakeOutbound()
+    made.room(ROOM)
+    made.room(OTHER)
+    return made
+
+
+@pytest.fixture
+def signals(outbound: FakeOutbound) -> RoomSignals:
+    return RoomSignals(outbound)
+
+
+@asynccontextmanager
+async def running(signals: RoomSignals) -> AsyncIterator[None]:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        task = group.create_task(signals.run())
+        yield
+        task.cancel()
+
+
+async def test_typing_shows_and_goes_away(signals: RoomSignals, outbound: FakeOutbound) -> None:
+    async with running(signals):
+        signals.typing(ROOM, True)
+        await outbound.until(lambda: outbound.rooms[ROOM].typing)
+
+        signals.typing(ROOM, False)
+        await outbound.until(lambda: not outbound.rooms[ROOM].typing)
+
+
+async def test_a_receipt_shows(signals: RoomSignals, outbound: FakeOutbound) -> None:
+    async with running(signals):
+        signals.read(ROOM, EventId("$event"))
+        await outbound.until(lambda: outbound.rooms[ROOM].read == "$event")
+
+
+async def test_typing_is_renewed_until_it_is_over(
+    signals: RoomSignals, outbound: FakeOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "RENEW_SECONDS", QUICKLY)
+    async with running(signals):
+        signals.typing(ROOM, True)
+        signals.typing(OTHER, True)
+        signals.typing(OTHER, False)
+        await outbound.until(lambda: outbound.asked.count(("typing", ROOM)) >= 4)
+
+    assert outbound.asked.count(("typing", OTHER)) == 2
+    assert outbound.rooms[ROOM].typing
+
+
+async def test_typing_is_renewed_before_the_homeserver_takes_it_away() -> None:
+    assert RENEW_SECONDS < TYPING_SECONDS
+
+
+async def test_signals_are_renewed_after_trouble(
+    signals: RoomSignals, outbound: FakeOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "RENEW_SECONDS", QUICKLY)
+    outbound.fail(Unreachable("nobody answers"), times=2)
+    async with running(signals):
+        signals.typing(ROOM, True)
+        await outbound.until(lambda: outbound.rooms[ROOM].typing)
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("gone"), Refused("no"), RateLimited("429", retry_after=60), LoginFailed("who?")]
+)
+async def test_a_signal_that_is_lost_stops_no_other(
+    signals: RoomSignals, outbound: FakeOutbound, error: MatrixError
+) -> None:
+    outbound.fail(error)
+    async with running(signals):
+        signals.read(ROOM, EventId("$lost"))
+        signals.read(ROOM, EventId("$shown"))
+
+        await outbound.until(lambda: outbound.rooms[ROOM].read == "$shown")
+
+
+async def test_signals_beyond_the_limit_are_dropped_and_the_next_ones_work(
+    signals: RoomSignals, outbound: FakeOutbound
+) -> None:
+    for number in range(MAX_WAITING + 5):
+        signals.read(ROOM, EventId(f"${number}"))
+
+    async with running(signals):
+        await outbound.until(lambda: outbound.rooms[ROOM].read == f"${MAX_WAITING - 1}")
+        signals.read(OTHER, EventId("$after"))
+        await outbound.until(lambda: outbound.rooms[OTHER].read == "$after")
+    assert len(outbound.asked) == MAX_WAITING + 1
+
+
+async def test_a_signal_never_blocks_and_never_raises(signals: RoomSignals) -> None:
+    for _ in range(2 * MAX_WAITING):
+        signals.typing(ROOM, True)
+        signals.read(ROOM, EventId("$event"))

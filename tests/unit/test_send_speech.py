@@ -1,0 +1,232 @@
+"""A turn's words reach the outbox window by window, and nothing of them is lost on the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.errors import StoreError
+from aiagentchat.core.ids import EventId
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.send.speech import EDITS_PER_WIDENING, FIRST_WINDOW, WINDOW, Speaker, Speech
+from aiagentchat.store.ledger import Ledger, open_ledger
+from tests.fakes.changes import PATIENCE
+from tests.fakes.clock import FakeClock
+from tests.fakes.people import command
+from tests.fakes.reader import bodies
+
+COMMAND = command()
+
+
+@dataclass(slots=True)
+class Stage:
+    """A speech that is being held, its clock and its outbox."""
+
+    speech: Speech
+    clock: FakeClock
+    ledger: Ledger
+
+    async def window(self) -> float:
+        """Let the present window pass, and wait until its words are in the outbox; how long it was."""
+        nap = await self.clock.pass_nap()
+        assert await self.ledger.outbox.bell.wait(PATIENCE)
+        return nap
+
+    async def delivered(self) -> list[Parcel]:
+        """Send what waits; what was sent."""
+        parcels = []
+        while (parcel := await self.ledger.outbox.claim(self.clock.now_ms())) is not None:
+            await self.ledger.outbox.sent(parcel.txn, EventId(f"${parcel.txn}"), self.clock.now_ms())
+            parcels.append(parcel)
+        return parcels
+
+
+@asynccontextmanager
+async def serving(stage: Stage) -> AsyncIterator[None]:
+    """The speech is served inside, and cancelled at the end."""
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        task = group.create_task(stage.speech.serve())
+        yield
+        task.cancel()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with open_ledger(tmp_path / "ledger.db") as ledger:
+        clock = FakeClock()
+        yield Stage(Speaker(outbox=ledger.outbox, clock=clock).open(COMMAND), clock, ledger)
+
+
+async def test_the_first_words_are_said_almost_at_once(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.add("Hel")
+        stage.speech.add("lo")
+
+        assert await stage.window() == FIRST_WINDOW
+        assert bodies(await stage.delivered()) == ["Hello"]
+    assert FIRST_WINDOW < 0.1
+
+
+async def test_later_words_are_said_in_windows(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.window()
+        stage.speech.add(" two")
+        assert await stage.window() == pytest.approx(WINDOW)
+        stage.speech.add(" three")
+        assert await stage.window() == pytest.approx(WINDOW)
+
+    assert bodies(await stage.delivered()) == ["one two three"]
+
+
+async def test_words_after_a_pause_do_not_wait_for_a_window(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.window()
+        stage.clock.advance(WINDOW - 0.5)
+        stage.speech.add(" two")
+        assert await stage.window() == pytest.approx(0.5)
+        stage.clock.advance(60)
+        stage.speech.add(" three")
+        assert await stage.ledger.outbox.bell.wait(PATIENCE)
+
+    assert bodies(await stage.delivered()) == ["one two three"]
+
+
+async def test_windows_widen_with_the_edits_of_a_message(stage: Stage) -> None:
+    windows = []
+    async with serving(stage):
+        for number in range(2 * EDITS_PER_WIDENING + 2):
+            stage.speech.add(f"{number} ")
+            windows.append(await stage.window())
+
+    assert windows[1 : EDITS_PER_WIDENING + 1] == pytest.approx([WINDOW] * EDITS_PER_WIDENING)
+    assert windows[EDITS_PER_WIDENING + 1 : -1] == pytest.approx([2 * WINDOW] * EDITS_PER_WIDENING)
+    assert windows[-1] == pytest.approx(3 * WINDOW)
+
+
+async def test_tools_and_retractions_are_news(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.tool("▸ Read")
+        await stage.window()
+        stage.speech.add("cut o")
+        await stage.window()
+        stage.speech.retract()
+        await stage.window()
+
+    assert bodies(await stage.delivered()) == ["▸ Read"]
+
+
+async def test_what_is_final_is_not_taken_back(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.add("one")
+        stage.speech.block_ended()
+        await stage.window()
+        stage.speech.retract()
+        stage.speech.add("two")
+        await stage.window()
+
+    assert bodies(await stage.delivered()) == ["one\n\ntwo"]
+
+
+async def test_a_window_in_which_nothing_changed_writes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, written = stage.ledger.outbox.put, []
+
+    async def noted(parcels: list[Parcel], now: int) -> None:
+        written.append([parcel.content["body"] for parcel in parcels])
+        await put(parcels, now)
+
+    monkeypatch.setattr(stage.ledger.outbox, "put", noted)
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.window()
+        stage.speech.block_ended()
+        stage.speech.retract()
+        await stage.clock.pass_nap()
+        stage.speech.add("two")
+        assert await stage.ledger.outbox.bell.wait(PATIENCE)
+
+    assert written == [["one"], ["one\n\ntwo"]]
+
+
+async def test_a_speech_knows_whether_it_was_silent(stage: Stage) -> None:
+    assert stage.speech.silent
+    stage.speech.add("one")
+
+    assert not stage.speech.silent
+
+
+async def test_what_was_not_said_yet_comes_with_the_end(stage: Stage) -> None:
+    stage.speech.add("one")
+
+    assert bodies(stage.speech.close("Stopped.", "— 0.4 s")) == ["one\n\nStopped.\n\n— 0.4 s"]
+
+
+async def test_what_was_not_said_yet_comes_with_a_break(stage: Stage) -> None:
+    stage.speech.add("May I?")
+    before = stage.speech.break_off()
+    stage.speech.add("Thanks.")
+
+    assert bodies(before) == ["May I?"]
+    assert bodies([*before, *stage.speech.close("", "— 0.4 s")]) == ["May I?", "Thanks.\n\n— 0.4 s"]
+
+
+async def test_a_turn_that_ends_in_the_middle_of_a_write_loses_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = asyncio.Event()
+
+    async def never(parcels: list[Parcel], now: int) -> None:  # noqa: ARG001
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(stage.ledger.outbox, "put", never)
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.clock.pass_nap()
+        await reached.wait()
+    stage.speech.add(" two")
+
+    assert bodies(stage.speech.close("", "— 0.4 s")) == ["one two\n\n— 0.4 s"]
+
+
+@pytest.mark.parametrize("end", ["close", "break_off"])
+async def test_a_write_that_took_although_it_was_cut_off_says_nothing_twice(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    put, reached = stage.ledger.outbox.put, asyncio.Event()
+
+    async def put_and_hang(parcels: list[Parcel], now: int) -> None:
+        await put(parcels, now)
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(stage.ledger.outbox, "put", put_and_hang)
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.clock.pass_nap()
+        await reached.wait()
+    first = await stage.delivered()
+    rest = {"close": lambda: stage.speech.close("", "— 0.4 s"), "break_off": stage.speech.break_off}[end]()
+    await put(rest, stage.clock.now_ms())
+
+    every = [*first, *await stage.delivered()]
+    assert len({parcel.txn for parcel in every}) == len(every)
+    assert [body.partition("\n")[0] for body in bodies(every)] == ["one"]
+
+
+async def test_a_ledger_that_fails_ends_the_speech_and_keeps_the_words(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(stage.ledger.outbox, "put", full)
+    stage.speech.add("one")
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(asyncio.gather(stage.speech.serve(), stage.clock.pass_nap()), PATIENCE)
+
+    assert bodies(stage.speech.close("", "— 0.4 s")) == ["one\n\n— 0.4 s"]
