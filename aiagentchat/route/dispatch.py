@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import assert_never
 
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import ApprovalState
@@ -63,6 +64,8 @@ class Dispatcher:
                 return await self._answer(event, target, allow=allow)
             case StopTarget(target):
                 return await self._stop(event, target)
+            case _:
+                assert_never(decision)
 
     async def _ask(self, event: Incoming, text: str) -> Sequence[Effect]:
         desk = self._desk

@@ -35,7 +35,7 @@ class Postman:
         self._places = asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises LoginFailed when the homeserver does not know us any more."""
+        """Serve until cancelled. Raises LoginFailed, in a group, when the homeserver does not know us any more."""
         await self._outbox.release_claims()
         async with asyncio.TaskGroup() as group:
             while True:

@@ -5,7 +5,7 @@ What becomes of edits:
 - One whose message waits and was never offered goes into the message itself.
 - Otherwise it waits behind its message, in the place of any older edit that still waits.
 - One whose message was given up is offered all the same: there is no event to edit, so the sender asks `event_of`,
-  gets None, and sends the content as a plain message, which is better than silence.
+  gets None, and sends the content as a plain message, which is better than silence. The next edits edit that one.
 """
 
 import json

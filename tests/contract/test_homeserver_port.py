@@ -61,6 +61,10 @@ class World(Protocol):
         """Anna speaks to us on purpose; the event, and who we are."""
         ...
 
+    async def whisper(self, room: RoomId) -> None:
+        """Anna says something that is encrypted."""
+        ...
+
     async def invite(self, room: RoomId) -> None:
         """Anna invites us."""
         ...
@@ -108,6 +112,9 @@ class FakeWorld:
 
     async def mention(self, room: RoomId, body: str) -> tuple[EventId, UserId]:
         return self._happen(room, Kind.TEXT, body, mentions=frozenset({self._me})), self._me
+
+    async def whisper(self, room: RoomId) -> None:
+        """Nothing that we could read."""
 
     async def invite(self, room: RoomId) -> None:
         self._happen(room, Kind.INVITE)
@@ -187,6 +194,10 @@ class RealWorld:
     async def mention(self, room: RoomId, body: str) -> tuple[EventId, UserId]:
         said = {"msgtype": "m.text", "body": body, "m.mentions": {"user_ids": [self._account.user_id]}}
         return EventId(await self._person.send(room, said)), UserId(self._account.user_id)
+
+    async def whisper(self, room: RoomId) -> None:
+        sealed = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AwgA", "session_id": "s", "device_id": "D"}
+        await self._person.send(room, {**sealed, "sender_key": "k"}, kind="m.room.encrypted")
 
     async def invite(self, room: RoomId) -> None:
         await self._person.invite(room, self._account.user_id)
@@ -317,6 +328,16 @@ async def test_what_was_taken_back_is_told_as_that(world: World) -> None:
     [told] = (await news(world, since)).events
 
     assert (told.kind, told.target) == (Kind.REDACTION, slip)
+
+
+async def test_what_we_cannot_read_is_not_told_and_hides_nothing(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await world.say(room, "before")
+    await world.whisper(room)
+    await world.say(room, "after")
+
+    assert short(await news(world, since)) == [(Kind.TEXT, "before"), (Kind.TEXT, "after")]
 
 
 async def test_a_mention_tells_who_was_meant(world: World) -> None:

@@ -1,82 +1,21 @@
 """`cchat chat` in a real terminal, on a real homeserver, with somebody at the other end who follows a script."""
 
 import asyncio
-import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from aiagentchat.render.approval import approval_text
-from aiagentchat.render.message import message
 from rig.homeserver import Homeserver
-from rig.matrix_client import MatrixUser
 from rig.people import People
-from rig.unprivileged import clean_env
-from tests.e2e.terminal import PATIENCE, Picture, Terminal, in_terminal
-
-CCHAT = [sys.executable, "-m", "aiagentchat.cli.cchat"]
-QUESTION = message(approval_text("Bash", {"command": "date"}, minutes=60), notice=False)
-KEYS = "y  allow once"
-"""What the box says as soon as keys answer."""
-
-
-@dataclass(slots=True)
-class Scene:
-    """Anna, whose terminal it is, and Claude, who is played by the test."""
-
-    anna: MatrixUser
-    claude: MatrixUser
-    room: str
-    env: Mapping[str, str]
-
-    @asynccontextmanager
-    async def chat(self, *options: str, rows: int = 24) -> AsyncGenerator[Terminal, None]:
-        """Anna's terminal, as soon as she can type."""
-        argv = [*CCHAT, "chat", "--room", self.room, *options]
-        async with in_terminal(argv, {**self.env, "TERM": "xterm-256color"}, rows=rows) as terminal:
-            await terminal.until("Ctrl-D leaves")
-            yield terminal
-
-    async def heard(self, text: str) -> str:
-        """Wait for what Anna says, and accept it as a command; its id."""
-        said = await self.claude.until_message(self.room, text, sender=self.anna.id)
-        await self.claude.react(self.room, said.id, "👀")
-        return said.id
-
-    async def piped(self, lines: str, *options: str) -> tuple[int, str, str]:
-        """The same without a terminal: exit code, stdout, stderr."""
-        return await run(["chat", "--room", self.room, *options], self.env, lines)
-
-
-async def run(arguments: list[str], env: Mapping[str, str], lines: str = "") -> tuple[int, str, str]:
-    """Run cchat without a terminal."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *CCHAT, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env)
-    )
-    async with asyncio.timeout(PATIENCE):
-        out, err = await process.communicate(lines.encode())
-    return process.returncode or 0, out.decode(), err.decode()
-
-
-def environment(homeserver: str, token: str) -> dict[str, str]:
-    """What a person has in the environment, and what measures the coverage."""
-    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-    return clean_env(CCHAT_HOMESERVER=homeserver, CCHAT_ACCESS_TOKEN=token, **coverage)
+from tests.e2e.chat_scene import CCHAT, KEYS, QUESTION, Scene, environment, set_scene
+from tests.e2e.terminal import Picture, in_terminal
 
 
 @pytest.fixture
 async def scene(people: People, homeserver: Homeserver) -> Scene:
-    anna, claude = await people.person(), await people.person("claude")
-    room = await people.room(anna, claude)
-    return Scene(anna, claude, room, environment(homeserver.url, anna.account.access_token))
+    return await set_scene(people, homeserver)
 
 
 async def test_an_answer_appears_while_it_is_written_and_is_there_once(scene: Scene) -> None:
@@ -220,6 +159,29 @@ async def test_a_paste_and_a_backslash_make_one_message_of_several_lines(scene: 
         assert said.body == "one\ntwo\nthree"
 
 
+async def test_who_sends_and_leaves_at_once_has_still_said_it(scene: Scene) -> None:
+    async with scene.chat() as terminal:
+        terminal.type("bye\r\x04")
+
+        assert await terminal.ended() == 0
+        await scene.claude.until_message(scene.room, "bye", sender=scene.anna.id)
+
+
+async def test_who_leaves_in_an_outage_is_told_what_was_not_sent(tmp_path: Path) -> None:
+    with Homeserver(tmp_path / "homeserver") as server:
+        anna = server.register("anna")
+        body = {"preset": "private_chat", "name": "den"}
+        server.request("POST", "/_matrix/client/v3/createRoom", body, token=anna.access_token)
+        env = {**environment(server.url, anna.access_token), "TERM": "xterm"}
+        async with in_terminal([*CCHAT, "chat"], env) as terminal:
+            await terminal.until("den · Enter sends")
+            await asyncio.to_thread(server.stop)
+            terminal.type("bye\r\x04")
+
+            assert await terminal.ended() == 4
+            await terminal.until("your last words were not sent")
+
+
 async def test_an_outage_is_said_and_nothing_typed_meanwhile_is_lost(tmp_path: Path) -> None:
     with Homeserver(tmp_path / "homeserver") as server:
         anna = server.register("anna")
@@ -238,104 +200,12 @@ async def test_an_outage_is_said_and_nothing_typed_meanwhile_is_lost(tmp_path: P
             assert terminal.picture.text.count("are you there") == 1
 
 
-async def test_lines_that_are_piped_in_are_answered_one_after_the_other(scene: Scene) -> None:
-    async def claude() -> None:
-        first = await scene.heard("one")
-        answer = await scene.claude.send(scene.room, "fir")
-        await scene.claude.edit(scene.room, answer, "first \x1b[31m**answer**")
-        await scene.claude.react(scene.room, first, "✅")
-        second = await scene.heard("two")
-        await scene.claude.send(scene.room, "second")
-        await scene.claude.react(scene.room, second, "❌")
-        asked = await scene.claude.until_message(scene.room, "/help", sender=scene.anna.id)
-        await scene.claude.send(scene.room, "That I know: nothing", reply_to=asked.id)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(claude())
-        ended = await scene.piped("one\n\ntwo\n/help")
-
-    assert ended == (0, "first **answer**\n\nsecond\n\nThat I know: nothing\n\n", "")
-
-
-async def test_a_piped_line_answers_a_question(scene: Scene) -> None:
-    async def claude() -> None:
-        command = await scene.heard("do it")
-        await scene.claude.send(scene.room, QUESTION)
-        await scene.claude.until_message(scene.room, "/approve", sender=scene.anna.id)
-        await scene.claude.send(scene.room, QUESTION)
-        await scene.claude.react(scene.room, command, "✅")
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(claude())
-        code, out, _ = await scene.piped("do it\n/approve\n")
-
-    assert (code, out.count("May the agent use")) == (0, 2)
-
-
-async def test_a_room_is_found_by_its_alias_and_by_its_name(scene: Scene) -> None:
-    alias = f"den-{scene.room[1:6].lower()}"
-    await scene.anna.create_room(name="den", alias=alias)
-
-    assert await run(["chat", "--room", f"#{alias}:localhost"], scene.env) == (0, "", "")
-    assert await run(["chat", "--room", "den"], scene.env) == (0, "", "")
-
-
-async def test_the_right_room_must_be_clear(scene: Scene) -> None:
-    await scene.anna.create_room(name="den")
-    code, _, several = await run(["chat"], scene.env)
-    code_, _, none = await run(["chat", "--room", "dem"], scene.env)
-
-    assert (code, code_) == (2, 2)
-    assert "you are in several rooms; choose one with --room:" in several
-    assert "no rooms are named dem; choose one" in none
-    assert scene.room in several
-    assert "  den\n" in none
-
-
-async def test_an_encrypted_room_is_refused_in_one_sentence(scene: Scene) -> None:
-    encryption = {"algorithm": "m.megolm.v1.aes-sha2"}
-    await scene.anna.request("PUT", f"/rooms/{scene.room}/state/m.room.encryption/", encryption)
-    code, out, err = await scene.piped("hello\n")
-
-    assert (code, out, err.count("\n")) == (5, "", 1)
-    assert "cannot read encrypted rooms" in err
-
-
 async def test_a_room_that_becomes_encrypted_ends_the_chat(scene: Scene) -> None:
     async with scene.chat() as terminal:
         encryption = {"algorithm": "m.megolm.v1.aes-sha2"}
         await scene.anna.request("PUT", f"/rooms/{scene.room}/state/m.room.encryption/", encryption)
 
         assert await terminal.ended() == 5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environ", "code", "sentence"),
-    [
-        (["chat", "--nonsense"], {}, 2, "No such option"),
-        (["chat", "--homeserver", ""], {"CCHAT_HOMESERVER": ""}, 2, "there is no homeserver"),
-        (["chat"], {"CCHAT_ACCESS_TOKEN": "wrong"}, 3, "does not accept this login"),
-        (["chat", "--homeserver", "http://127.0.0.1:1"], {}, 4, "does not answer"),
-        (["chat", "--user", "@eve:localhost"], {}, 2, "not to @eve:localhost"),
-        (["chat", "--room", "!none:localhost"], {}, 2, "cannot be entered"),
-    ],
-)
-async def test_what_goes_wrong_is_one_sentence_and_an_exit_code(
-    scene: Scene, arguments: list[str], environ: dict[str, str], code: int, sentence: str
-) -> None:
-    ended, out, err = await run(arguments, {**scene.env, **environ}, "hello\n")
-
-    assert (ended, out) == (code, "")
-    assert sentence in err
-    assert "Traceback" not in err
-
-
-def test_help_is_there_at_once_without_what_only_the_chat_needs() -> None:
-    argv = [sys.executable, "-X", "importtime", "-m", "aiagentchat.cli.cchat", "--help"]
-    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=clean_env())
-
-    assert "cchat chat --room" in done.stdout
-    assert not re.search(r"\| +(aiohttp|asyncio|rich|nio|pydantic)$", done.stderr, re.MULTILINE)
 
 
 async def test_a_small_terminal_is_enough(scene: Scene) -> None:

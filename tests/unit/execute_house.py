@@ -144,6 +144,15 @@ async def open_house(
     folder: Path, agent: ScriptedAgent, *rooms: RoomId, change: Callable[[Settings], Settings] = lambda same: same
 ) -> AsyncIterator[House]:
     """A house whose runs are open, and end with it."""
+    async with house_for_a_scheduler(folder, agent, *rooms, change=change) as house, house.runs.open():
+        yield house
+
+
+@asynccontextmanager
+async def house_for_a_scheduler(
+    folder: Path, agent: ScriptedAgent, *rooms: RoomId, change: Callable[[Settings], Settings] = lambda same: same
+) -> AsyncIterator[House]:
+    """A house whose runs are opened by the scheduler."""
     settings = change(make_settings(folder, *rooms))
     clock = FakeClock(NOW)
     runs = Runs(clock=clock, warm_ttl=settings.warm_ttl, max_warm=settings.max_warm)
@@ -160,5 +169,4 @@ async def open_house(
             settings=lambda: settings,
             clock=clock,
         )
-        async with runs.open():
-            yield House(ledger=ledger, clock=clock, agent=agent, settings=settings, runs=runs, shop=shop)
+        yield House(ledger=ledger, clock=clock, agent=agent, settings=settings, runs=runs, shop=shop)

@@ -74,7 +74,8 @@ def test_a_rate_limit_says_how_long() -> None:
         (AlreadyRunning("pid 1"), 4),
         (Unreachable("gone"), 1),
         (Refused("no"), 1),
-        (StoreFromFuture("9"), 1),
+        (StoreFromFuture("9"), 5),
+        (StoreError("disk full"), 1),
     ],
 )
 def test_the_exit_code_tells_the_cause(error: AppError, code: int) -> None:

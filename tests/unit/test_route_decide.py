@@ -200,6 +200,16 @@ def test_a_reaction_means_what_it_shows(key: str, expected: Decision) -> None:
     assert meaning(reacted(key)) == expected
 
 
+@pytest.mark.parametrize("modifier", ["\ufe00", "\ufe0f", "\U0001f3fb", "\U0001f3ff"])
+def test_how_a_reaction_looks_makes_no_difference(modifier: str) -> None:
+    assert meaning(reacted(f"👍{modifier}")) == AnswerApproval(TARGET, allow=True)
+
+
+@pytest.mark.parametrize("neighbour", ["\ufdff", "\ufe10", "\U0001f3fa", "\U0001f400"])
+def test_what_is_more_than_a_look_makes_a_difference(neighbour: str) -> None:
+    assert meaning(reacted(f"👍{neighbour}")) == Ignore("a reaction that means nothing here")
+
+
 @pytest.mark.parametrize("sender", [VERA, EVE])
 @pytest.mark.parametrize("key", ["✅", "❌", "🛑"])
 def test_only_those_who_may_run_something_may_react_to_it(sender: UserId, key: str) -> None:

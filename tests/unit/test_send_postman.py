@@ -163,6 +163,23 @@ async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(p
     assert post.outbound.said[0].content == message("Hello", notice=True)
 
 
+async def test_the_next_edits_of_a_message_that_never_arrived_say_nothing_twice(post: Post) -> None:
+    post.outbound.fail(Refused("too large"))
+
+    async with post.working():
+        await post.put(parcel("H"))
+        await post.outbound.until_asked(1)
+        await post.bell.until_quiet()
+        for number, text in enumerate(["He", "Hel", "Hell"]):
+            await post.put(parcel(text, edits="H", number=number))
+            await post.outbound.until_asked(number + 2)
+            await post.bell.until_quiet()
+
+    first, *others = post.outbound.said
+    assert first.content == message("He", notice=True)
+    assert [said.content["m.relates_to"]["event_id"] for said in others] == [first.event] * 2
+
+
 async def test_an_edit_that_was_overtaken_while_it_waited_is_not_sent(post: Post) -> None:
     async with post.working():
         await post.put(parcel("H"))

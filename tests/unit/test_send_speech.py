@@ -13,7 +13,7 @@ from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.send.speech import EDITS_PER_WIDENING, FIRST_WINDOW, WINDOW, Speaker, Speech
 from aiagentchat.store.ledger import Ledger, open_ledger
-from tests.fakes.changes import PATIENCE
+from tests.fakes.changes import PATIENCE, Changes
 from tests.fakes.clock import FakeClock
 from tests.fakes.people import command
 from tests.fakes.reader import bodies
@@ -133,22 +133,34 @@ async def test_what_is_final_is_not_taken_back(stage: Stage) -> None:
 
 
 async def test_a_window_in_which_nothing_changed_writes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    put, written = stage.ledger.outbox.put, []
+    flush, put = stage.speech._answer.flush, stage.ledger.outbox.put
+    windows: list[int] = []
+    written: list[list[str]] = []
+    looked = Changes()
 
-    async def noted(parcels: list[Parcel], now: int) -> None:
+    def noted_flush() -> list[Parcel]:
+        parcels = flush()
+        windows.append(len(parcels))
+        looked.tell()
+        return parcels
+
+    async def noted_put(parcels: list[Parcel], now: int) -> None:
         written.append([parcel.content["body"] for parcel in parcels])
         await put(parcels, now)
 
-    monkeypatch.setattr(stage.ledger.outbox, "put", noted)
+    monkeypatch.setattr(stage.speech._answer, "flush", noted_flush)
+    monkeypatch.setattr(stage.ledger.outbox, "put", noted_put)
     async with serving(stage):
         stage.speech.add("one")
         await stage.window()
         stage.speech.block_ended()
         stage.speech.retract()
         await stage.clock.pass_nap()
+        await looked.until(lambda: len(windows) == 2)
         stage.speech.add("two")
         assert await stage.ledger.outbox.bell.wait(PATIENCE)
 
+    assert windows == [1, 0, 1]
     assert written == [["one"], ["one\n\ntwo"]]
 
 

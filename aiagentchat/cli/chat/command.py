@@ -25,14 +25,14 @@ def chat_command(*, homeserver: str | None, user: str | None, room: str | None, 
         return asyncio.run(_chat(settings))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except (AppError, ExceptionGroup) as error:
-        found = first_app_error(error)
-        if found is None:
-            raise
-        return _complain(found)
+        if found := first_app_error(error):
+            return _complain(found)
+        if isinstance(error, ExceptionGroup) and error.subgroup(BrokenPipeError):
+            # Whoever read our output has left. Python would complain once more while it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        raise
 
 
 async def _chat(settings: ChatSettings) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import uuid
+from contextlib import suppress
 
 import typer
 
@@ -67,7 +68,8 @@ class Lines:
                 data = os.read(0, _CHUNK)
             except OSError:
                 data = b""
-            self._loop.call_soon_threadsafe(self._read.put_nowait, data)
+            with suppress(RuntimeError):  # the loop is closed: nobody wants it any more
+                self._loop.call_soon_threadsafe(self._read.put_nowait, data)
 
 
 async def _ask(room: Room, line: str, lines: Lines) -> None:

@@ -30,6 +30,8 @@ ESCAPE_SECONDS = 0.05
 """How long the rest of a key's sequence may take; after that it was the Escape key."""
 FRAME_SECONDS = 0.03
 """The time between two pictures at least."""
+LAST_SECONDS = 3.0
+"""How long leaving waits for what was not sent yet."""
 MOST_UNSENT = 50
 HINT = "Enter sends · \\ Enter: new line · /help · Ctrl-D leaves"
 _NAME = 20
@@ -52,6 +54,7 @@ class Talk:
         self._decoder = Decoder()
         self._left = asyncio.Event()
         self._exit_code = 0
+        self._lost = False
         self._resized = False
         self._notice = ""
         self._asked_at: dict[EventId, float] = {}
@@ -75,11 +78,14 @@ class Talk:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(serve()) for serve in (self._room.follow, self._paint, self._post)]
                     await self._left.wait()
+                    await self._send_the_last()
                     for task in tasks:
                         task.cancel()
             finally:
                 loop.remove_reader(self._terminal.keys)
                 self._terminal.write(self._screen.draw(self._view.last(self._terminal.size)))
+        if self._lost:
+            raise NotReachable("your last words were not sent: the homeserver does not answer")
         return self._exit_code
 
     def _leave(self, exit_code: int = 0) -> None:
@@ -227,6 +233,14 @@ class Talk:
             self._notice = "Not sent: too much waits already, because the homeserver does not answer."
             undo()
 
+    async def _send_the_last(self) -> None:
+        """Who sends and leaves at once has still said it."""
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._unsent.join()
+        except TimeoutError:
+            self._lost = True
+
     async def _post(self) -> None:
         while True:
             post, undo = await self._unsent.get()
@@ -244,6 +258,7 @@ class Talk:
                     self._notice = f"Not sent: the homeserver refused it ({error})."
                     undo()
                     break
+            self._unsent.task_done()
             if failures:
                 self._notice = ""
             self._changed()

@@ -93,7 +93,7 @@ CREATE TABLE outbox (
     why         TEXT                    -- why it was given up
 ) STRICT;
 CREATE INDEX outbox_open ON outbox (room_id, position) WHERE state IN ('waiting', 'claimed');
-CREATE INDEX outbox_edits ON outbox (edits, position) WHERE state = 'waiting' AND edits IS NOT NULL;
+CREATE INDEX outbox_edits ON outbox (edits, state, position) WHERE edits IS NOT NULL;
 CREATE INDEX outbox_event ON outbox (event_id) WHERE event_id IS NOT NULL;
 
 CREATE TABLE refusals (

@@ -68,8 +68,12 @@ SET state = iif(EXISTS (SELECT 1 FROM outbox AS newer WHERE newer.edits = outbox
 WHERE state IN ('waiting', 'claimed') AND state = 'claimed';
 
 -- name: event_of
--- NULL until it is sent.
-SELECT event_id FROM outbox WHERE txn_id = :txn;
+-- NULL until it is sent. A message that was given up is, from then on, the first edit that was sent in its place.
+SELECT coalesce(event_id, (
+    SELECT first.event_id FROM outbox AS first
+    WHERE outbox.state = 'given_up' AND first.edits = outbox.txn_id AND first.state = 'sent'
+    ORDER BY first.position LIMIT 1)) AS event_id
+FROM outbox WHERE txn_id = :txn;
 
 -- name: parcel_of
 -- An event is one parcel's.

@@ -1,0 +1,48 @@
+"""What the shim looks at: parents, children and zombies, with real processes."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from aiagentchat.process import shim
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    started = subprocess.Popen(["/bin/sh", "-c", "sleep 69 & echo $!; wait"], stdout=subprocess.PIPE)
+    yield started
+    for pid in shim._tree(started.pid):
+        shim._kill(pid)
+    started.kill()
+    started.communicate()
+
+
+@pytest.fixture
+def grandchild(child: subprocess.Popen[bytes]) -> int:
+    assert child.stdout is not None
+    return int(child.stdout.readline())
+
+
+def test_a_tree_is_everything_below(child: subprocess.Popen[bytes], grandchild: int) -> None:
+    assert shim._children(child.pid) == [grandchild]
+    assert {child.pid, grandchild} <= set(shim._tree(os.getpid()))
+
+
+def test_a_process_that_is_gone_has_no_children_and_cannot_be_killed(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+
+    assert shim._children(child.pid) == []
+    assert not shim._kill(child.pid)
+    assert shim._is_zombie(child.pid)
+
+
+def test_a_zombie_is_no_living_descendant(child: subprocess.Popen[bytes], grandchild: int) -> None:
+    assert not shim._is_zombie(grandchild)
+    assert shim._kill(child.pid)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert shim._is_zombie(child.pid)
+    assert child.pid not in shim._tree(os.getpid())

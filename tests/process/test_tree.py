@@ -1,0 +1,389 @@
+"""A command, its pipes, and the certainty that nothing of it is left: with real processes."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aiagentchat.process import tree as module
+from aiagentchat.process.lines import TooLong
+from aiagentchat.process.tree import Tree
+from tests.process.trees import (
+    ENVIRONMENT,
+    PATIENCE,
+    first_line,
+    growing,
+    living,
+    mark,
+    output,
+    shell,
+    torture,
+    zombies,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# ── pipes and codes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        pytest.param("true", 0, id="success"),
+        pytest.param("exit 7", 7, id="failure"),
+        pytest.param("kill -9 $$", -9, id="killed"),
+        pytest.param("kill -TERM $$", -15, id="ended"),
+    ],
+)
+async def test_the_exit_code_is_the_commands_own(tmp_path: Path, command: str, code: int) -> None:
+    async with growing(shell(command), tmp_path) as tree:
+        await tree.gone.wait()
+
+    assert tree.exit_code == code
+
+
+async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    async with growing(["/bin/cat"], tmp_path) as tree:
+        written = [await tree.write(line) for line in (b"one", b"", b"three")]
+        said = [line for line, _ in zip([await first_line(tree)], [0], strict=True)]
+
+    assert written == [True, True, True]
+    assert said == [b"one"]
+
+
+async def test_the_end_of_stdout_is_the_end_of_the_command(tmp_path: Path) -> None:
+    async with growing(shell("echo one; echo two; printf three"), tmp_path) as tree:
+        said = await output(tree)
+
+        assert said == [b"one", b"two", b"three"]
+        assert await tree.wait_gone(PATIENCE)
+
+
+async def test_what_was_said_last_is_read_also_when_the_command_has_long_ended(tmp_path: Path) -> None:
+    async with growing(shell("seq 1 100000"), tmp_path) as tree:
+        seen = [await first_line(tree)]
+        stream = tree.lines()
+        seen += [line async for line in stream]
+
+    assert len(b"".join(line for line in seen if isinstance(line, bytes))) > 400_000
+    assert seen[-1] == b"100000"
+
+
+async def test_a_line_of_50_mb_comes_through_as_one_that_was_too_long(tmp_path: Path) -> None:
+    async with growing(shell("head -c 50000000 /dev/zero; echo; echo after"), tmp_path) as tree:
+        said = await output(tree)
+
+    assert said == [TooLong(50_000_000), b"after"]
+
+
+async def test_the_last_words_are_the_end_of_stderr(tmp_path: Path) -> None:
+    async with growing(shell("seq 1 200 >&2; head -c 5000 /dev/zero >&2; printf '\\nbad \\377' >&2"), tmp_path) as tree:
+        await tree.gone.wait()
+
+    words = tree.last_words.split("\n")
+    assert words[-1] == "bad \ufffd"
+    assert words[-2] == "200"
+    assert len(words) == module.STDERR_LINES
+
+
+async def test_a_flood_on_stderr_holds_up_nothing(tmp_path: Path) -> None:
+    async with growing(shell("seq 1 300000 >&2; echo done"), tmp_path) as tree:
+        assert await output(tree) == [b"done"]
+
+
+async def test_nobody_reads_a_line_for_a_command_that_has_ended(tmp_path: Path) -> None:
+    async with growing(shell("exit 0"), tmp_path) as tree:
+        await tree.gone.wait()
+        written = [await tree.write(b"x" * 100_000) for _ in range(3)]
+
+    assert written[-1] is False
+
+
+async def test_a_command_that_does_not_read_is_not_waited_for_longer_than_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WRITE_SECONDS", 0.1)
+    async with growing(["/bin/sleep", "60"], tmp_path) as tree:
+        assert not await tree.write(b"x" * 1_000_000)
+
+
+async def test_a_command_that_does_not_exist_is_127_and_gone(tmp_path: Path) -> None:
+    async with growing(["/no/such/command"], tmp_path) as tree:
+        assert await tree.wait_gone(PATIENCE)
+
+    assert tree.exit_code == 127
+    assert tree.pid is None
+
+
+async def test_a_folder_that_does_not_exist_is_an_error_and_leaves_nothing_open(tmp_path: Path) -> None:
+    before = psutil.Process().num_fds()
+    with pytest.raises(FileNotFoundError):
+        await Tree.start(["/bin/true"], env=ENVIRONMENT, cwd=tmp_path / "missing")
+
+    assert psutil.Process().num_fds() == before
+
+
+async def test_the_command_sees_only_its_own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "of the daemon")
+    async with growing(["/usr/bin/env"], tmp_path) as tree:
+        said = await output(tree)
+
+    assert sorted(said, key=str) == sorted([f"{name}={value}".encode() for name, value in ENVIRONMENT.items()], key=str)
+
+
+async def test_the_command_holds_only_its_own_pipes(tmp_path: Path) -> None:
+    async with growing(shell("ls /proc/$$/fd"), tmp_path) as tree:
+        said = await output(tree)
+
+    assert said == [b"0", b"1", b"2"]
+
+
+async def test_signals_that_the_shim_ignores_reach_the_command(tmp_path: Path) -> None:
+    async with growing(shell("kill -HUP $$; echo survived"), tmp_path) as tree:
+        assert await output(tree) == []
+
+    assert tree.exit_code == -1
+
+
+# ── orders ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_interrupt_reaches_the_main_process(tmp_path: Path) -> None:
+    async with growing(
+        shell("trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.01; done"), tmp_path
+    ) as tree:
+        stream = tree.lines()
+        assert await anext(stream) == b"ready"
+        tree.interrupt()
+        assert await anext(stream) == b"caught"
+        await tree.gone.wait()
+
+    assert tree.exit_code == 3
+
+
+_BROOD = """
+word=$0
+start() { "$@" & }
+start /bin/sh -c 'exec sleep 61' $word
+start setsid /bin/sh -c 'exec sleep 62' $word
+(setsid nohup /bin/sh -c 'exec sleep 63' $word >/dev/null 2>&1 &)
+start env -i /usr/bin/setsid /bin/sh -c 'exec sleep 64' $word
+start setsid /bin/sh -c 'kill -STOP $$; exec sleep 65' $word
+echo born
+read line
+echo "still here: $line"
+"""
+
+
+async def test_a_sweep_ends_everything_but_the_main_process(tmp_path: Path) -> None:
+    async with growing(shell(_BROOD, mark()), tmp_path) as tree:
+        stream = tree.lines()
+        assert await anext(stream) == b"born"
+        assert await tree.sweep()
+        shim = psutil.Process().children()[-1]
+        left = [each.pid for each in shim.children(recursive=True)]
+        await tree.write(b"hello")
+        said = await anext(stream)
+
+    assert left == [tree.pid]
+    assert said == b"still here: hello"
+    assert tree.exit_code == 0
+
+
+async def test_a_sweep_of_nothing_is_proven_too(tmp_path: Path) -> None:
+    async with growing(["/bin/cat"], tmp_path) as tree:
+        assert await tree.sweep()
+        assert await tree.sweep()
+        assert await tree.write(b"still here")
+        assert await first_line(tree) == b"still here"
+
+
+async def test_a_sweep_that_nobody_answers_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.1)
+    async with growing(["/bin/cat"], tmp_path) as tree:
+        await tree.write(b"started")
+        await first_line(tree)
+        shim = psutil.Process().children()[-1]
+        shim.suspend()
+        swept = await tree.sweep()
+        shim.resume()
+
+    assert not swept
+
+
+async def test_a_tree_that_is_gone_takes_no_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.1)
+    async with growing(["/bin/true"], tmp_path) as tree:
+        await tree.gone.wait()
+        tree.interrupt()
+        assert not await tree.sweep()
+        tree.end()
+        tree.interrupt()
+
+
+# ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_tree_that_does_not_want_to_end_is_gone_with_no_survivor_and_no_zombie(tmp_path: Path) -> None:
+    survivors: list[int] = []
+    for _ in range(20):
+        word = mark()
+        async with growing(torture(word), tmp_path) as tree:
+            assert await first_line(tree) == b"ready"
+            grown = len(living(word))
+            tree.end()
+            assert await tree.wait_gone(5.0)
+            survivors += [each.pid for each in living(word)]
+        assert grown > 35
+
+    assert survivors == []
+    assert zombies() == []
+
+
+async def test_cancelling_serve_ends_the_tree(tmp_path: Path) -> None:
+    word = mark()
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start(torture(word), env=ENVIRONMENT, cwd=tmp_path)
+        serving = group.create_task(tree.serve())
+        await first_line(tree)
+        serving.cancel()
+        await asyncio.wait([serving])
+
+        assert tree.gone.is_set()
+        assert living(word) == []
+        assert zombies() == []
+
+
+async def test_a_daemonised_child_that_holds_stdout_keeps_nobody_waiting(tmp_path: Path) -> None:
+    word = mark()
+    began = time.monotonic()
+    async with growing(shell("setsid sleep 66 & echo left", word), tmp_path) as tree:
+        said = await output(tree)
+
+        assert said == [b"left"]
+        assert tree.gone.is_set() or await tree.wait_gone(PATIENCE)
+    assert time.monotonic() - began < 5
+    assert living(word) == []
+
+
+async def test_a_stranger_that_holds_stdout_keeps_nobody_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 0.3)
+    async with growing(shell("echo ready; sleep 67"), tmp_path) as tree:
+        stream = tree.lines()
+        await anext(stream)
+        held = [os.open(f"/proc/{tree.pid}/fd/{number}", os.O_WRONLY) for number in (1, 2)]
+        tree.end()
+        said = [line async for line in stream]
+    for descriptor in held:
+        os.close(descriptor)
+
+    assert said == []
+    assert tree.gone.is_set()
+
+
+async def test_a_tree_that_nobody_reads_ends_all_the_same(tmp_path: Path) -> None:
+    async with growing(shell("yes"), tmp_path) as tree:
+        tree.end()
+
+        assert await tree.wait_gone(PATIENCE)
+
+
+async def test_a_tree_that_the_kernel_does_not_let_go_is_called_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 0.1)
+    tree = await Tree.start(["/bin/sleep", "68"], env=ENVIRONMENT, cwd=tmp_path)
+    shim = psutil.Process().children()[-1]
+    shim.suspend()
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        serving = group.create_task(tree.serve())
+        group.create_task(_cancel(serving))
+
+    assert not tree.gone.is_set()
+    assert not await tree.wait_gone(0)
+    assert "process.stuck" in capsys.readouterr().out
+    shim.resume()
+    async with asyncio.timeout(PATIENCE):
+        await tree.serve()
+    assert tree.gone.is_set()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+_OWNER = """
+import asyncio, sys
+from pathlib import Path
+from aiagentchat.process.tree import Tree
+
+async def main():
+    tree = await Tree.start(sys.argv[2:], env={"PATH": "/usr/bin:/bin"}, cwd=Path(sys.argv[1]))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tree.serve())
+        async for line in tree.lines():
+            print(line.decode(), flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_when_its_owner_is_killed_the_tree_ends(tmp_path: Path) -> None:
+    word = mark()
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    async with asyncio.timeout(PATIENCE):
+        owner = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _OWNER, str(tmp_path), *torture(word)),
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert owner.stdout is not None
+        assert await owner.stdout.readline() == b"ready\n"
+        grown = [each for each in living(word) if each.pid != owner.pid]
+        owner.kill()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, grown, timeout=10)
+        await owner.communicate()
+
+    assert len(grown) > 35
+    assert alive == []
+    assert living(word) == []
+
+
+async def test_thirty_trees_leave_no_descriptor_and_no_zombie(tmp_path: Path) -> None:
+    async def one() -> None:
+        async with growing(shell("echo hello; echo world >&2; cat >/dev/null & exit 3"), tmp_path) as tree:
+            await output(tree)
+
+    await one()  # what the first one opens for good is not counted
+    before = psutil.Process().num_fds()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(15):
+            group.create_task(one())
+    for _ in range(15):
+        await one()
+
+    assert psutil.Process().num_fds() == before
+    assert zombies() == []
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"started x\n", b"swept\n", b"\xff\xfe\n", b"exit 99999999999999\n", b"x" * 100_000]
+)
+async def test_what_others_write_into_the_shims_pipe_breaks_nothing(tmp_path: Path, garbage: bytes) -> None:
+    async with growing(["/bin/cat"], tmp_path) as tree:
+        await tree.write(b"started")
+        await first_line(tree)
+        tree._status.feed_data(garbage + b"\n")
+        assert await tree.sweep()
+        tree.end()
+        await tree.gone.wait()
+
+    assert tree.pid is not None
+    assert tree.exit_code == -9

@@ -1,0 +1,325 @@
+"""One room's executor: its commands in order, each to an end that the room reads."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.agent_events import Ending, Failure, TurnEnded
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.effects import RequestStop
+from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
+from aiagentchat.core.ids import EventId, SessionId
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports import Prompt
+from aiagentchat.execute.room import RoomExecutor
+from aiagentchat.render import words
+from aiagentchat.send.speech import Speech
+from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
+from tests.fakes.agent import End, Fail, Hang, Say, ScriptedAgent, Step, Wait, plays
+from tests.fakes.signals import FakeSignals
+from tests.unit.execute_house import PATIENCE, House, open_house
+
+
+def footer(session: SessionId = SESSION) -> str:
+    return f"— 0.0 s · session {words.short(session)}"
+
+
+class Lines:
+    """A plan per turn: the first turn plays the first, and so on; the last one is played from then on."""
+
+    def __init__(self, *plans: Sequence[Step]) -> None:
+        self._plans = list(plans)
+
+    def __call__(self, _: Prompt) -> Sequence[Step]:
+        return self._plans.pop(0) if len(self._plans) > 1 else self._plans[0]
+
+
+# ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_command_ends_with_its_answer_its_footer_and_its_mark(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Tea is ready."))) as house:
+        await house.execute(command("$1"))
+
+        assert await house.read() == [f"Tea is ready.\n\n{footer()}", "✅"]
+        assert await house.state("$1") is CommandState.DONE
+
+
+async def test_commands_run_in_the_order_they_came(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedAgent()) as house:
+        await house.execute(*[replace(command(f"${number}"), text=f"number {number}") for number in range(5)])
+        [run] = house.agent.runs
+
+        assert [prompt.text for prompt in run.prompts] == [f"number {number}" for number in range(5)]
+        assert [text.partition("\n")[0] for text in await house.read()] == [
+            line for number in range(5) for line in (f"number {number}", "✅")
+        ]
+
+
+async def test_the_turn_is_committed_as_started_before_the_agent_hears_of_it(tmp_path: Path) -> None:
+    seen: list[Command | None] = []
+
+    async with open_house(tmp_path, ScriptedAgent()) as house:
+        gate = asyncio.Event()
+        house.agent.plan = lambda _: [Say("So."), Wait(gate)]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(house.execute(command("$1")))
+            await house.clock.until_asleep()
+            seen.append(await house.ledger.commands.get(EventId("$1")))
+            gate.set()
+
+    assert [each.state for each in seen if each] == [CommandState.RUNNING]
+
+
+async def test_typing_is_shown_while_it_works(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Fail(AgentDied("x")))) as house:
+        await house.execute(command("$1"))
+        signals = house.shop.signals
+
+    assert isinstance(signals, FakeSignals)
+    assert signals.shown == [(ROOM, True), (ROOM, False)]
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "mark"),
+    [
+        pytest.param(Say("So."), CommandState.DONE, "✅", id="done"),
+        pytest.param(Fail(AgentDied("x")), CommandState.FAILED, "❌", id="failed"),
+        pytest.param(End(TurnEnded(ending=Ending.INTERRUPTED)), CommandState.CANCELLED, "🛑", id="cancelled"),
+    ],
+)
+async def test_the_mark_shows_how_it_ended(tmp_path: Path, step: Step, state: CommandState, mark: str) -> None:
+    async with open_house(tmp_path, plays(step)) as house:
+        await house.execute(command("$1"))
+
+        assert (await house.read())[-1] == mark
+        assert await house.state("$1") is state
+
+
+async def test_what_a_turn_used_is_kept(tmp_path: Path) -> None:
+    used = TurnRecord(cost_micro_usd=6_600, input_tokens=40, output_tokens=2)
+    agent = plays(Say("So."), End(TurnEnded(ending=Ending.FAILED, failure=Failure.API, record=used)))
+    async with open_house(tmp_path, agent) as house:
+        await house.execute(command("$1"), command("$2"))
+
+        assert (await house.ledger.commands.totals(SESSION)).cost_micro_usd == 2 * 6_600
+        assert "$0.0066 · 42 tokens" in (await house.read())[0]
+
+
+async def test_a_failed_command_does_not_hold_up_the_next(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedAgent(Lines([Fail(AgentDied("x"))], [Say("So.")]))) as house:
+        await house.execute(command("$1"), command("$2"))
+
+        assert await house.state("$1") is CommandState.FAILED
+        assert await house.state("$2") is CommandState.DONE
+
+
+async def test_a_command_that_was_stopped_in_the_queue_is_not_run(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await accept(house.ledger, command("$1"))
+        await settle(house.ledger, RequestStop(EventId("$1"), ANNA), event="$stop")
+        await house.execute()
+
+        assert house.agent.runs == []
+        assert await house.state("$1") is CommandState.CANCELLED
+
+
+async def test_a_command_that_was_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await accept(house.ledger, command("$1"))
+        await settle(house.ledger, RequestStop(EventId("$1"), ANNA), event="$stop")
+        await RoomExecutor(ROOM, house.shop)._execute(command("$1"))
+
+        assert house.agent.runs == []
+
+
+async def test_the_room_makes_place_after_each_command_when_others_wait(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await accept(house.ledger, command("$1"), command("$2"))
+        await RoomExecutor(ROOM, house.shop).run(others_wait=lambda: True)
+
+        assert await house.state("$1") is CommandState.DONE
+        assert await house.state("$2") is CommandState.QUEUED
+
+
+async def test_the_run_stays_warm_for_the_next_command(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await house.execute(command("$1"))
+        await house.execute(command("$2"))
+
+        assert len(house.agent.runs) == 1
+        assert house.agent.runs[0].settled == 2
+
+
+async def test_a_command_of_another_session_gets_another_run(tmp_path: Path) -> None:
+    other = SessionId("5e551011-0000-4000-8000-00000000000a")
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await house.execute(command("$1"), command("$2", session=other))
+
+        assert [(run.spec.session, run.alive) for run in house.agent.runs] == [(SESSION, False), (other, True)]
+
+
+async def test_a_cancelled_executor_leaves_the_command_for_the_next_life_to_report(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."), Hang())) as house:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(house.execute(command("$1")))
+            await house.clock.until_asleep()
+            running.cancel()
+
+        assert await house.state("$1") is CommandState.RUNNING
+        assert not house.agent.runs[0].alive
+
+
+# ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_session_that_has_begun_is_resumed(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await house.execute(command("$1"))
+        await house.runs.drop(ROOM)
+        await house.execute(command("$2"))
+
+        assert [run.spec.resume for run in house.agent.runs] == [False, True]
+
+
+async def test_a_session_that_the_agent_already_has_is_gone_on_with_and_the_room_is_told(tmp_path: Path) -> None:
+    agent = plays(Say("So."))
+    agent.sessions.add(SESSION)
+    async with open_house(tmp_path, agent) as house:
+        await house.execute(command("$1"))
+
+        assert [run.spec.resume for run in agent.runs] == [False, True]
+        assert await house.read() == [words.session_resumed(SESSION), f"So.\n\n{footer()}", "✅"]
+
+
+async def test_a_session_that_the_agent_lost_is_replaced_and_the_room_is_told(tmp_path: Path) -> None:
+    agent = plays(Say("So."))
+    async with open_house(tmp_path, agent) as house:
+        await house.ledger.sessions.mark_begun(SESSION, NOW)
+        await house.execute(command("$1"))
+        fresh = agent.runs[-1].spec.session
+        current = await house.ledger.sessions.current(ROOM)
+        shown = await house.read()
+
+    assert [run.spec.resume for run in agent.runs] == [True, False]
+    assert fresh == current != SESSION
+    assert shown == [words.session_replaced(SESSION, fresh), f"So.\n\n{footer(fresh)}", "✅"]
+
+
+@pytest.mark.parametrize("lost", [SessionInUse("x"), SessionNotFound("x")])
+async def test_each_disagreement_is_mended_only_once(tmp_path: Path, lost: Exception) -> None:
+    async with open_house(tmp_path, plays(Fail(lost))) as house:
+        await house.execute(command("$1"))
+
+        assert len(house.agent.runs) == 2
+        assert await house.state("$1") is CommandState.FAILED
+        assert (await house.read())[-1] == "❌"
+
+
+async def test_a_session_that_is_in_use_and_then_not_found_is_mended_both_ways(tmp_path: Path) -> None:
+    plan = Lines([Fail(SessionInUse("x"))], [Fail(SessionNotFound("x"))], [Say("So.")])
+    async with open_house(tmp_path, ScriptedAgent(plan)) as house:
+        house.agent.sessions.clear()
+        await house.execute(command("$1"))
+
+        assert await house.state("$1") is CommandState.DONE
+        assert len(house.agent.runs) == 3
+
+
+# ── what keeps a turn from starting ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_room_that_is_no_longer_configured_is_told(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So.")), change=lambda settings: replace(settings, rooms=())) as house:
+        await house.execute(command("$1"))
+
+        assert house.agent.runs == []
+        assert (await house.read())[0].startswith(words.ROOM_NOT_CONFIGURED)
+
+
+async def test_a_workspace_that_became_a_link_is_a_sentence(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        house.settings.workspaces.mkdir()
+        (house.settings.workspaces / "a").symlink_to(tmp_path)
+        await house.execute(command("$1"))
+
+        assert (await house.read())[0].startswith(words.NO_WORKSPACE)
+        assert await house.state("$1") is CommandState.FAILED
+
+
+async def test_an_agent_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    agent = plays(Say("So."))
+    agent.unavailable = AgentUnavailable("no such file", human="Claude Code is not installed here.")
+    async with open_house(tmp_path, agent) as house:
+        await house.execute(command("$1"))
+
+        assert (await house.read())[0].startswith("Claude Code is not installed here.")
+
+
+async def test_an_agent_that_is_not_configured_is_told_and_the_next_command_runs(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        agents = house.shop.agents
+        assert isinstance(agents, dict)
+        agent = agents.pop("claude")
+        await house.execute(command("$1"))
+        agents["claude"] = agent
+        await house.execute(command("$2"))
+
+        assert (await house.read())[0].startswith(words.BROKEN)
+        assert await house.state("$2") is CommandState.DONE
+
+
+# ── bugs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_bug_in_the_agents_adapter_is_told_and_the_next_command_runs(tmp_path: Path) -> None:
+    plan = Lines([Say("So far."), Fail(ZeroDivisionError("secret detail"))], [Say("So.")])
+    async with open_house(tmp_path, ScriptedAgent(plan)) as house:
+        await house.execute(command("$1"), command("$2"))
+        shown = await house.read()
+
+        assert await house.state("$1") is CommandState.FAILED
+        assert await house.state("$2") is CommandState.DONE
+    assert words.BROKEN in shown[0]
+    assert not any("secret detail" in text for text in shown)
+
+
+class _BrokenSpeech(Speech):
+    def close(self, last_words: str, footer: str) -> list[Parcel]:
+        raise ZeroDivisionError(f"a bug in rendering {last_words!r} and {footer!r}")
+
+
+class _Stammer:
+    """A voice whose first answer cannot be brought to its end."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._opened = 0
+
+    def open(self, asked: Command) -> Speech:
+        self._opened += 1
+        kind = _BrokenSpeech if self._opened == 1 else Speech
+        return kind(asked, outbox=self._house.ledger.outbox, clock=self._house.clock)
+
+
+async def test_a_bug_in_the_last_words_is_told_and_the_next_command_runs(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await accept(house.ledger, command("$1"), command("$2"))
+        shop = replace(house.shop, voice=_Stammer(house))
+        async with asyncio.timeout(PATIENCE):
+            await RoomExecutor(ROOM, shop).run(others_wait=lambda: False)
+
+        assert await house.state("$1") is CommandState.DONE
+        assert await house.state("$2") is CommandState.DONE
+        assert (await house.read())[:2] == [words.BROKEN, "✅"]
+
+
+async def test_a_room_never_runs_the_commands_of_another(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await house.execute(command("$1", room=OTHER_ROOM))
+
+        assert await house.state("$1") is CommandState.QUEUED
+        assert house.agent.runs == []
