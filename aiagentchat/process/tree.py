@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -93,9 +93,9 @@ class Tree:
                 await self._read_to_the_end(stderr)
         finally:
             self.end()
+            # Not asyncio.timeout: before Python 3.11.3 it does not end as TimeoutError in a task that was cancelled.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(END_SECONDS):
-                    await self._read_status()
+                await asyncio.wait_for(self._read_status(), END_SECONDS)
             if not self.gone.is_set():
                 log.error("process.stuck", pid=self.pid)
             else:
@@ -119,7 +119,7 @@ class Tree:
                 self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
                 await self._process.stdin.wait_closed()  # takes the broken pipe that asyncio would complain about
 
-    async def lines(self) -> AsyncIterator[bytes | TooLong]:
+    async def lines(self) -> AsyncGenerator[bytes | TooLong, None]:
         """The command's stdout."""
         assert self._process.stdout is not None
         self._no_reader.clear()

@@ -139,7 +139,7 @@ async def test_a_missing_binary_is_one_clear_sentence(people: People, model: Mod
         command = await house.ask("hello")
 
         assert await house.ended(command) == "❌"
-        assert "not installed" in await house.answer(command)
+        assert "cannot find the Claude Code program" in await house.answer(command)
 
 
 async def test_a_password_logs_in_once_and_keeps_its_device(people: People, model: Model, workplace: Path) -> None:

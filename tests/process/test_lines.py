@@ -1,5 +1,6 @@
 """A stream of bytes as lines."""
 
+import itertools
 import tracemalloc
 from collections.abc import Iterable, Iterator
 
@@ -56,7 +57,7 @@ async def test_the_lines_are_the_same_however_the_stream_is_cut(listed: list[byt
     stream = b"".join(line + b"\n" for line in listed)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
     borders = [0, *cuts, len(stream)]
-    pieces = [stream[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in itertools.pairwise(borders)]
 
     expected = [line if len(line) <= MOST else TooLong(len(line)) for line in listed]
     assert await split(*filter(None, pieces)) == expected

@@ -1,6 +1,7 @@
 """What the shim looks at: parents, children and zombies, with real processes."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -11,18 +12,17 @@ from aiagentchat.process import shim
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
-    started = subprocess.Popen(["/bin/sh", "-c", "sleep 69 & echo $!; wait"], stdout=subprocess.PIPE)
-    yield started
-    for pid in shim._tree(started.pid):
-        shim._kill(pid)
-    started.kill()
-    started.communicate()
+    with subprocess.Popen(["/bin/sh", "-c", "sleep 69 >&2 & echo $!; wait"], stdout=subprocess.PIPE) as started:
+        yield started
+        started.kill()
 
 
 @pytest.fixture
-def grandchild(child: subprocess.Popen[bytes]) -> int:
+def grandchild(child: subprocess.Popen[bytes]) -> Iterator[int]:
     assert child.stdout is not None
-    return int(child.stdout.readline())
+    pid = int(child.stdout.readline())
+    yield pid
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_a_tree_is_everything_below(child: subprocess.Popen[bytes], grandchild: int) -> None:
@@ -30,13 +30,13 @@ def test_a_tree_is_everything_below(child: subprocess.Popen[bytes], grandchild: 
     assert {child.pid, grandchild} <= set(shim._tree(os.getpid()))
 
 
-def test_a_process_that_is_gone_has_no_children_and_cannot_be_killed(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
+def test_a_process_that_is_gone_has_no_children_and_cannot_be_killed() -> None:
+    with subprocess.Popen(["/bin/true"]) as gone:
+        gone.wait()
 
-    assert shim._children(child.pid) == []
-    assert not shim._kill(child.pid)
-    assert shim._is_zombie(child.pid)
+    assert shim._children(gone.pid) == []
+    assert not shim._kill(gone.pid)
+    assert shim._is_zombie(gone.pid)
 
 
 def test_a_zombie_is_no_living_descendant(child: subprocess.Popen[bytes], grandchild: int) -> None:

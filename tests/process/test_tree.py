@@ -4,10 +4,12 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from aiagentchat.process import tree as module
 from aiagentchat.process.lines import TooLong
@@ -48,12 +50,12 @@ async def test_the_exit_code_is_the_commands_own(tmp_path: Path, command: str, c
 
 
 async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
-    async with growing(["/bin/cat"], tmp_path) as tree:
+    async with growing(["/bin/cat"], tmp_path) as tree, aclosing(tree.lines()) as stream:
         written = [await tree.write(line) for line in (b"one", b"", b"three")]
-        said = [line for line, _ in zip([await first_line(tree)], [0], strict=True)]
+        said = [await anext(stream) for _ in written]
 
     assert written == [True, True, True]
-    assert said == [b"one"]
+    assert said == [b"one", b"", b"three"]
 
 
 async def test_the_end_of_stdout_is_the_end_of_the_command(tmp_path: Path) -> None:
@@ -66,12 +68,9 @@ async def test_the_end_of_stdout_is_the_end_of_the_command(tmp_path: Path) -> No
 
 async def test_what_was_said_last_is_read_also_when_the_command_has_long_ended(tmp_path: Path) -> None:
     async with growing(shell("seq 1 100000"), tmp_path) as tree:
-        seen = [await first_line(tree)]
-        stream = tree.lines()
-        seen += [line async for line in stream]
+        said = await output(tree)
 
-    assert len(b"".join(line for line in seen if isinstance(line, bytes))) > 400_000
-    assert seen[-1] == b"100000"
+    assert said == [b"%d" % number for number in range(1, 100_001)]
 
 
 async def test_a_line_of_50_mb_comes_through_as_one_that_was_too_long(tmp_path: Path) -> None:
@@ -157,10 +156,10 @@ async def test_an_interrupt_reaches_the_main_process(tmp_path: Path) -> None:
     async with growing(
         shell("trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.01; done"), tmp_path
     ) as tree:
-        stream = tree.lines()
-        assert await anext(stream) == b"ready"
-        tree.interrupt()
-        assert await anext(stream) == b"caught"
+        async with aclosing(tree.lines()) as stream:
+            assert await anext(stream) == b"ready"
+            tree.interrupt()
+            assert await anext(stream) == b"caught"
         await tree.gone.wait()
 
     assert tree.exit_code == 3
@@ -181,14 +180,15 @@ echo "still here: $line"
 
 
 async def test_a_sweep_ends_everything_but_the_main_process(tmp_path: Path) -> None:
-    async with growing(shell(_BROOD, mark()), tmp_path) as tree:
-        stream = tree.lines()
-        assert await anext(stream) == b"born"
-        assert await tree.sweep()
-        shim = psutil.Process().children()[-1]
-        left = [each.pid for each in shim.children(recursive=True)]
-        await tree.write(b"hello")
-        said = await anext(stream)
+    word = mark()
+    async with growing(shell(_BROOD, word), tmp_path) as tree:
+        async with aclosing(tree.lines()) as stream:
+            assert await anext(stream) == b"born"
+            assert await tree.sweep()
+            left = [each.pid for each in living(word) if each.ppid() != os.getpid()]
+            await tree.write(b"hello")
+            said = await anext(stream)
+        await tree.gone.wait()
 
     assert left == [tree.pid]
     assert said == b"still here: hello"
@@ -275,12 +275,11 @@ async def test_a_stranger_that_holds_stdout_keeps_nobody_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.3)
-    async with growing(shell("echo ready; sleep 67"), tmp_path) as tree:
-        stream = tree.lines()
-        await anext(stream)
+    async with growing(["/bin/cat"], tmp_path) as tree:
+        assert await tree.sweep()  # from here on its pid is known
         held = [os.open(f"/proc/{tree.pid}/fd/{number}", os.O_WRONLY) for number in (1, 2)]
         tree.end()
-        said = [line async for line in stream]
+        said = await output(tree)
     for descriptor in held:
         os.close(descriptor)
 
@@ -296,19 +295,19 @@ async def test_a_tree_that_nobody_reads_ends_all_the_same(tmp_path: Path) -> Non
 
 
 async def test_a_tree_that_the_kernel_does_not_let_go_is_called_stuck(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
     tree = await Tree.start(["/bin/sleep", "68"], env=ENVIRONMENT, cwd=tmp_path)
     shim = psutil.Process().children()[-1]
     shim.suspend()
-    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
-        serving = group.create_task(tree.serve())
-        group.create_task(_cancel(serving))
+    with capture_logs() as logs:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            serving = group.create_task(tree.serve())
+            group.create_task(_cancel(serving))
 
-    assert not tree.gone.is_set()
     assert not await tree.wait_gone(0)
-    assert "process.stuck" in capsys.readouterr().out
+    assert [line["event"] for line in logs] == ["process.stuck"]
     shim.resume()
     async with asyncio.timeout(PATIENCE):
         await tree.serve()

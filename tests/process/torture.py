@@ -13,14 +13,14 @@ LIFE = 120.0
 """Seconds after which each ends by itself, should a test fail to end it."""
 
 
-def _sleep() -> None:
-    time.sleep(LIFE)
+_BORN, _TELL = os.pipe()
 
 
 def _deaf() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _sleep()
+    os.write(_TELL, b".")
+    time.sleep(LIFE)
 
 
 def _own_session() -> None:
@@ -41,18 +41,21 @@ def _silent_daemon() -> None:
 
 
 def _stopped() -> None:
+    os.write(_TELL, b".")
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _without_environment() -> None:
     os.setsid()
-    program = f"import time; time.sleep({LIFE})"
+    program = f"import os, time; os.write({_TELL}, b'.'); time.sleep({LIFE})"
+    os.set_inheritable(_TELL, True)
     _child(lambda: os.execve(sys.executable, [sys.executable, "-ISc", program, sys.argv[1]], {}))
 
 
 def _comet() -> None:
     """Each generation forks the next and ends: never the same pid twice."""
     end = time.monotonic() + LIFE
+    os.write(_TELL, b".")
     while time.monotonic() < end:
         os.setsid()
         if os.fork() > 0:
@@ -76,6 +79,9 @@ _KINDS: list[Callable[[], None]] = [
 ]
 
 
+_EACH = 5
+
+
 def _child(body: Callable[[], None]) -> None:
     if os.fork() == 0:
         body()
@@ -83,11 +89,14 @@ def _child(body: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    for _ in range(5):
+    for _ in range(_EACH):
         for kind in _KINDS:
             _child(kind)
     _child(lambda: _child(_comet))
-    print("ready", flush=True)
+    for _ in range(_EACH * len(_KINDS) + 1):
+        os.read(_BORN, 1)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     _deaf()
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 import psutil
 
 from aiagentchat.agents.claude_code.driver import ClaudeCode
-from aiagentchat.core.agent_events import AgentEvent, ApprovalAsked, TextDelta, TextRetracted, TurnEnded
+from aiagentchat.core.agent_events import (
+    AgentEvent,
+    ApprovalAsked,
+    TextBlockEnded,
+    TextDelta,
+    TextRetracted,
+    ToolUsed,
+    TurnEnded,
+)
 from aiagentchat.core.ids import RoomId, new_session_id
 from aiagentchat.core.ports import Agent, AgentRun, Prompt, RunSpec
 from rig.script import Step, script
@@ -109,8 +117,10 @@ def text_of(events: Sequence[AgentEvent]) -> str:
                 text += more
             case TextRetracted():
                 text = text[:final]
-            case _:
+            case TextBlockEnded() | ToolUsed():
                 final = len(text)
+            case _:
+                pass
     return text
 
 

@@ -38,6 +38,12 @@ def test_every_message_of_a_reply_has_a_transaction_of_its_own() -> None:
     assert {each.parcel.room for each in put} == {ROOM}
 
 
+def test_a_reply_is_quiet() -> None:
+    [put] = parcels(reply(typed("/help"), "look"))
+
+    assert put.parcel.content["msgtype"] == "m.notice"
+
+
 def test_a_reply_may_ring() -> None:
     [put] = parcels(reply(typed("/help"), "look", notice=False))
 

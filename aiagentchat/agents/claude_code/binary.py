@@ -93,11 +93,13 @@ async def _ask_version(path: Path) -> str:
         async with asyncio.timeout(VERSION_SECONDS):
             out, _ = await process.communicate()
     except TimeoutError as error:
-        process.kill()
         await process.wait()
         raise AgentUnavailable(
             f"{path} --version did not answer in {VERSION_SECONDS:.0f} s", human=words.NO_BINARY
         ) from error
+    finally:
+        if process.returncode is None:  # not answered in time, or not waited for any more
+            process.kill()
     return out.decode("utf-8", "replace")
 
 

@@ -1,0 +1,132 @@
+"""Where the CLI is, and whether it is one that we can drive."""
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.agents.claude_code import binary
+from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.render import words
+from rig import fake_cli
+
+NOWHERE = {"PATH": "/no/such/folder"}
+
+
+def program(folder: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:
+    file = folder / "claude"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)
+    return file
+
+
+def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "files", missing)
+
+
+# ── find ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = program(tmp_path)
+
+    assert binary.find(str(file), NOWHERE) == file
+
+
+def test_a_link_is_resolved_so_that_an_update_is_seen(tmp_path: Path) -> None:
+    file = program(tmp_path)
+    (tmp_path / "link").symlink_to(file)
+
+    assert binary.find(str(tmp_path / "link"), NOWHERE) == file
+
+
+def test_a_name_is_looked_up_on_path(tmp_path: Path) -> None:
+    file = program(tmp_path)
+
+    assert binary.find("claude", {"PATH": f"/no/such/folder:{tmp_path}"}) == file
+
+
+def test_without_one_on_path_the_wheel_has_it(cli: Path) -> None:
+    assert binary.find("claude", NOWHERE).samefile(cli)
+
+
+def test_without_a_wheel_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_wheel(monkeypatch)
+
+    with pytest.raises(AgentUnavailable, match="pip install") as caught:
+        binary.find("claude", NOWHERE)
+    assert caught.value.human == words.NO_BINARY
+
+
+def test_a_wheel_for_another_platform_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "files", lambda _: [metadata.PackagePath("claude_agent_sdk/__init__.py")])
+
+    with pytest.raises(AgentUnavailable):
+        binary.find("claude", NOWHERE)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o000])
+def test_a_file_that_may_not_be_run_is_none(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(AgentUnavailable, match="not an executable file"):
+        binary.find(str(program(tmp_path, mode=mode)), NOWHERE)
+
+
+def test_a_folder_is_none(tmp_path: Path) -> None:
+    with pytest.raises(AgentUnavailable):
+        binary.find(str(tmp_path), NOWHERE)
+
+
+def test_a_path_that_leads_nowhere_is_none(tmp_path: Path) -> None:
+    with pytest.raises(AgentUnavailable):
+        binary.find(str(tmp_path / "missing"), NOWHERE)
+
+
+# ── check ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_real_one_says_its_version(cli: Path) -> None:
+    assert (await binary.check(cli)).version == binary.MEASURED
+
+
+@pytest.mark.parametrize("version", ["2.1.197", "2.1.329", "2.2.0", "3.0.0"])
+async def test_a_version_that_we_can_drive_is_taken(tmp_path: Path, version: str) -> None:
+    found = await binary.check(fake_cli.install(tmp_path, version=version))
+
+    assert found == binary.Binary(tmp_path / "claude", tuple(map(int, version.split("."))))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", ["2.1.196", "2.0.999", "1.9.9"])
+async def test_one_that_is_too_old_is_named(tmp_path: Path, version: str) -> None:
+    with pytest.raises(AgentUnavailable, match=version) as caught:
+        await binary.check(fake_cli.install(tmp_path, version=version))
+    assert version in caught.value.human
+
+
+@pytest.mark.parametrize("said", ["", "echo hello", "echo version 2.1.329", "printf '\\377'", "exit 1"])
+async def test_a_program_without_a_version_is_another_program(tmp_path: Path, said: str) -> None:
+    with pytest.raises(AgentUnavailable, match="no Claude Code version"):
+        await binary.check(program(tmp_path, f"#!/bin/sh\n{said}\n"))
+
+
+async def test_a_file_that_cannot_be_started_is_none(tmp_path: Path) -> None:
+    with pytest.raises(AgentUnavailable, match="cannot be started"):
+        await binary.check(program(tmp_path, "#!/no/such/interpreter\n"))
+
+
+async def test_a_program_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binary, "VERSION_SECONDS", 0.2)
+
+    with pytest.raises(AgentUnavailable, match="did not answer"):
+        await binary.check(program(tmp_path, "#!/bin/sh\nexec sleep 60\n"))
+
+
+async def test_the_question_is_asked_without_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATRIX_ACCESS_TOKEN", "syt_secret")
+    await binary.check(program(tmp_path, f"#!/bin/sh\nenv > {tmp_path}/seen\necho 2.1.329\n"))
+
+    seen = (tmp_path / "seen").read_text(encoding="utf-8")
+    assert "syt_secret" not in seen
+    assert "HOME=/nonexistent" in seen

@@ -1,0 +1,138 @@
+"""What is started: argv, environment and settings."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.agents.claude_code import command, home
+from aiagentchat.core.ids import RoomId, RunId, SessionId
+from aiagentchat.core.ports import RunSpec
+
+SESSION = SessionId("5e551011-0000-4000-8000-000000000001")
+CREDENTIALS = {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> RunSpec:
+    return RunSpec(
+        room=RoomId("!k:hs"),
+        session=SESSION,
+        resume=False,
+        workspace=str(tmp_path / "rooms" / "kitchen"),
+        home=str(tmp_path / "homes" / "kitchen"),
+        instructions="Be brief.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("resume", "session"),
+    [
+        pytest.param(False, ["--session-id", SESSION], id="a new conversation"),
+        pytest.param(True, [f"--resume={SESSION}"], id="one that goes on"),
+    ],
+)
+def test_the_command_line_is_exactly_this(spec: RunSpec, resume: bool, session: list[str]) -> None:
+    wanted = replace(spec, resume=resume, permission_mode="plan")
+
+    assert command.argv(Path("/opt/claude"), "/data/kitchen.settings.json", wanted) == [
+        "/opt/claude",
+        "-p",
+        "--input-format",
+        "stream-json",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "--permission-prompt-tool",
+        "stdio",
+        "--permission-mode",
+        "plan",
+        "--setting-sources",
+        "",
+        "--settings",
+        "/data/kitchen.settings.json",
+        "--strict-mcp-config",
+        *session,
+    ]
+
+
+def test_no_instruction_and_no_secret_is_in_the_command_line(spec: RunSpec) -> None:
+    secretive = replace(spec, env=(("TOKEN", "hidden"),), instructions="hidden", model="hidden", allow=("hidden",))
+
+    assert not [word for word in command.argv(Path("claude"), "file", secretive) if "hidden" in word]
+
+
+def test_the_environment_is_this_and_nothing_else(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAUDECODE", "1")
+
+    assert command.environment(spec, RunId("run-1"), path="/bin", credentials=CREDENTIALS) == {
+        "PATH": "/bin",
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "HOME": spec.home,
+        "CLAUDE_CONFIG_DIR": f"{spec.home}/.claude",
+        "CLAUDE_CODE_TMPDIR": f"{spec.home}/tmp",
+        "TMPDIR": f"{spec.home}/tmp",
+        "AICHAT_RUN": "run-1",
+        **command.QUIET,
+        **CREDENTIALS,
+    }
+
+
+def test_background_tasks_are_off() -> None:
+    assert command.QUIET["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS"] == "1"
+
+
+@pytest.mark.parametrize("name", ["HOME", "CLAUDE_CONFIG_DIR", "TMPDIR", "AICHAT_RUN", *CREDENTIALS, *command.QUIET])
+def test_a_rooms_own_variables_replace_none_of_ours(spec: RunSpec, name: str) -> None:
+    planted = replace(spec, env=((name, "planted"), ("LEVEL", "1"), ("PATH", "/opt/bin")))
+    made = command.environment(planted, RunId("run-1"), path="/bin", credentials=CREDENTIALS)
+
+    assert made[name] != "planted"
+    assert (made["LEVEL"], made["PATH"]) == ("1", "/opt/bin")
+
+
+def test_the_settings_hold_the_rooms_rules_and_its_model(spec: RunSpec) -> None:
+    ruled = replace(spec, allow=("Bash(make:*)",), deny=("WebFetch",), model="sonnet")
+
+    assert json.loads(command.settings(ruled)) == {
+        "permissions": {"allow": ["Bash(make:*)"], "deny": ["WebFetch"]},
+        "model": "sonnet",
+    }
+
+
+def test_without_a_model_the_cli_chooses(spec: RunSpec) -> None:
+    assert json.loads(command.settings(spec)) == {"permissions": {"allow": [], "deny": []}}
+
+
+def test_folders_outside_are_opened_and_those_to_read_are_not_written(spec: RunSpec) -> None:
+    mounted = replace(spec, mounts=(("/srv/docs", "ro"), ("/srv/out", "rw")))
+
+    assert json.loads(command.settings(mounted))["permissions"] == {
+        "allow": [],
+        "deny": ["Edit(//srv/docs/**)"],
+        "additionalDirectories": ["/srv/docs", "/srv/out"],
+    }
+
+
+# ── the room's own folder ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_home_is_private_and_the_settings_lie_outside_of_it_read_only(spec: RunSpec) -> None:
+    file = home.prepare(spec)
+
+    folders = [Path(spec.home), Path(spec.home, ".claude"), Path(spec.home, "tmp")]
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 3
+    assert file == Path(spec.home).with_name("kitchen.settings.json")
+    assert file.stat().st_mode & 0o777 == 0o400
+    assert file.read_text(encoding="utf-8") == command.settings(spec)
+
+
+def test_the_settings_are_written_afresh_for_each_run(spec: RunSpec) -> None:
+    home.prepare(spec)
+    file = home.prepare(replace(spec, model="sonnet"))
+
+    assert json.loads(file.read_text(encoding="utf-8"))["model"] == "sonnet"
+    assert [each.name for each in file.parent.iterdir() if each.is_file()] == ["kitchen.settings.json"]

@@ -1,0 +1,69 @@
+"""The lines that are written to the CLI: one JSON object each, whatever a person typed."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiagentchat.agents.claude_code import wire
+from aiagentchat.core.ports import Prompt
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
+"""Lone surrogates and control characters too: json.loads of a wire line makes them."""
+
+
+def parsed(line: bytes) -> Any:
+    assert line.isascii()
+    assert b"\n" not in line
+    assert b"\r" not in line
+    return json.loads(line)
+
+
+@given(ANY_TEXT)
+def test_a_prompt_is_one_line_that_says_what_was_typed(text: str) -> None:
+    assert parsed(wire.user(Prompt(uuid="u", text=text))) == {
+        "type": "user",
+        "message": {"role": "user", "content": text},
+        "uuid": "u",
+        "client_composed": True,
+    }
+
+
+@given(ANY_TEXT)
+def test_the_instructions_are_one_line(text: str) -> None:
+    assert parsed(wire.initialize("r1", text)) == {
+        "type": "control_request",
+        "request_id": "r1",
+        "request": {"subtype": "initialize", "appendSystemPrompt": text},
+    }
+
+
+@given(ANY_TEXT, st.dictionaries(ANY_TEXT, ANY_TEXT))
+def test_a_yes_sends_the_input_back_and_nothing_that_widens_a_rule(reason: str, used: dict[str, str]) -> None:
+    line = parsed(wire.permission("r1", allow=True, reason=reason, tool_input=used))
+
+    assert line["response"] == {
+        "subtype": "success",
+        "request_id": "r1",
+        "response": {"behavior": "allow", "updatedInput": used},
+    }
+
+
+@given(ANY_TEXT)
+def test_a_no_carries_its_reason(reason: str) -> None:
+    line = parsed(wire.permission("r1", allow=False, reason=reason, tool_input={"command": "x"}))
+
+    assert line["response"]["response"] == {"behavior": "deny", "message": reason}
+
+
+def test_an_interrupt_takes_what_is_queued_with_it() -> None:
+    assert parsed(wire.interrupt("r1"))["request"] == {"subtype": "interrupt", "cancel_queued": True}
+
+
+def test_the_session_is_ended_in_order() -> None:
+    assert parsed(wire.end_session("r1"))["request"] == {"subtype": "end_session"}
+
+
+def test_what_we_do_not_know_is_declined() -> None:
+    assert parsed(wire.unsupported("r1"))["response"]["subtype"] == "error"
