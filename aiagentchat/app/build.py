@@ -189,7 +189,7 @@ def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock)
         rules=Rules(me, lambda room: live.current().room(room) is not None),
         clock=clock,
         random=random.random,
-        timeout=settings.sync_timeout,
+        timeout=lambda: live.current().sync_timeout,
     )
     postman = Postman(outbox=ledger.outbox, outbound=outbound, clock=clock, random=random.random)
 

@@ -37,6 +37,11 @@ def timeline(room: RoomId, sources: Iterable[Source], me: UserId) -> tuple[Incom
     return tuple(seen)
 
 
+def enters(sources: Iterable[Source], me: UserId) -> bool:
+    """Whether this account came into the room in this batch: then nothing before it is missing."""
+    return any(_enters(source, me) for source in sources)
+
+
 def incoming(room: RoomId, source: Source) -> Incoming | None:
     """One event, or None if it is nothing that we act upon."""
     match source:

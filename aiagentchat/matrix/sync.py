@@ -12,7 +12,7 @@ from aiagentchat.core.messages import Incoming
 from aiagentchat.core.ports import SyncBatch
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.errors import TRANSPORT, fail
-from aiagentchat.matrix.events import invite, timeline
+from aiagentchat.matrix.events import enters, invite, timeline
 
 log = structlog.get_logger(__name__)
 
@@ -76,10 +76,11 @@ class MatrixHomeserver:
         events: list[Incoming] = []
         gaps: set[RoomId] = set()
         for name, room in answer.rooms.join.items():
-            events += timeline(RoomId(name), (event.source for event in room.timeline.events), self._me)
-            if room.timeline.limited:
+            sources = [event.source for event in room.timeline.events]
+            events += timeline(RoomId(name), sources, self._me)
+            if room.timeline.limited and not enters(sources, self._me):
                 gaps.add(RoomId(name))
-            if unread := sum(event.source.get("type") == "m.room.encrypted" for event in room.timeline.events):
+            if unread := sum(source.get("type") == "m.room.encrypted" for source in sources):
                 log.warning("event.encrypted", room=name, count=unread)
         for name, invited in answer.rooms.invite.items():
             states = (_whole(state) for state in invited.invite_state)

@@ -1,5 +1,7 @@
 """The sync loop: events and the token that covers them are committed together, before anything is done with them."""
 
+from collections.abc import Callable
+
 import structlog
 
 from aiagentchat.core.backoff import delay
@@ -14,7 +16,14 @@ class Receiver:
     """Fills the inbox."""
 
     def __init__(
-        self, *, homeserver: Homeserver, inbox: Inbox, rules: Rules, clock: Clock, random: Random, timeout: float
+        self,
+        *,
+        homeserver: Homeserver,
+        inbox: Inbox,
+        rules: Rules,
+        clock: Clock,
+        random: Random,
+        timeout: Callable[[], float],
     ) -> None:
         self._homeserver = homeserver
         self._inbox = inbox
@@ -27,9 +36,10 @@ class Receiver:
     async def run(self) -> None:
         """Serve until cancelled. Raises LoginFailed when the homeserver does not know us any more."""
         token = await self._inbox.token()
+        is_later_life = token is not None
         while True:
             try:
-                batch = await self._homeserver.sync(token, timeout=self._timeout)
+                batch = await self._homeserver.sync(token, timeout=self._timeout())
             except (Unreachable, Refused, RateLimited) as error:
                 await self._back_off(error)
                 continue
@@ -37,6 +47,9 @@ class Receiver:
                 log.info("sync.recovered", after_failures=self._failures)
                 self._failures = 0
             await self._take_in(batch, first=token is None)
+            if is_later_life:
+                log.info("sync.resumed", rooms=len(batch.joined), events=len(batch.events))
+                is_later_life = False
             token = batch.token
 
     async def _take_in(self, batch: SyncBatch, *, first: bool) -> None:

@@ -110,6 +110,9 @@ class Dispatcher:
         parcel = await self._desk.outbox.parcel_of(target)
         if parcel is None or parcel.approval is None or parcel.room != event.room:
             return []
+        asked = await self._desk.approvals.get(parcel.approval)
+        if asked is None or asked.state is not ApprovalState.OPEN:
+            return reply(event, words.approval_already_answered(None if asked is None else asked.decided_by))
         state = ApprovalState.ALLOWED if allow else ApprovalState.DENIED
         return [DecideApproval(approval=parcel.approval, state=state, by=event.sender)]
 

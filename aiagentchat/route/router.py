@@ -7,7 +7,7 @@ from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.effects import Effect, PutParcel
-from aiagentchat.core.errors import MatrixError, RateLimited, Refused
+from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreError
 from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
@@ -81,6 +81,8 @@ class Router:
             decision = decide(event, room, me=self._me, known=self._bot_commands)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
             return await self._dispatcher.effects(decision, event, room)
+        except StoreError:
+            raise  # not the event's fault: it stays in the inbox for a ledger that works again
         except Exception:
             # An event that breaks us must not be looked at again for ever, nor silence the room.
             log.exception("event.broken", kind=event.kind)

@@ -36,6 +36,11 @@ class Answer:
         """Whether the agent has not said a word yet."""
 
     @property
+    def in_block(self) -> bool:
+        """Whether more of what was added last is to come."""
+        return self._in_block
+
+    @property
     def edits(self) -> int:
         """How often the present message was edited."""
         return self._edits
@@ -82,7 +87,6 @@ class Answer:
 
     def close(self, last_words: str, footer: str) -> list[Parcel]:
         """The end of the answer; the last message rings, as the first one did."""
-        self.block_ended()
         for text in filter(None, (last_words, footer)):
             self._leave(_PARAGRAPH)
             self._text += text

@@ -13,6 +13,8 @@ from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.ports import Outbound
 
 TYPING_SECONDS = 30.0
+TYPING_AFTER = 0.3
+"""A turn that is over by then shows no typing: it would only be in the way of the answer."""
 RENEW_SECONDS = 20.0
 """Renewed before the homeserver takes it away."""
 MAX_WAITING = 200
@@ -26,32 +28,47 @@ class RoomSignals:
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
-        self._typing: set[RoomId] = set()
+        self._typing: dict[RoomId, float] = {}
+        """When (loop time) the indicator is to be shown, or shown again."""
+        self._shown: set[RoomId] = set()
         self._waiting: asyncio.Queue[tuple[RoomId, EventId | bool]] = asyncio.Queue(MAX_WAITING)
 
     async def run(self) -> None:
         """Serve until cancelled."""
         loop = asyncio.get_running_loop()
-        renew_at = loop.time() + RENEW_SECONDS
         while True:
             try:
-                async with asyncio.timeout_at(renew_at):
+                async with asyncio.timeout_at(min(self._typing.values(), default=None)):
                     room, signal = await self._waiting.get()
             except TimeoutError:
-                renew_at = loop.time() + RENEW_SECONDS
-                for typing_in in list(self._typing):
-                    await self._send(typing_in, True)
+                await self._show(loop.time())
             else:
-                await self._send(room, signal)
+                if signal is not True:  # which only says that there is a new moment to wait for
+                    await self._send(room, signal)
 
     def typing(self, room: RoomId, on: bool) -> None:
-        """Show or hide the typing indicator."""
-        (self._typing.add if on else self._typing.discard)(room)
-        self._put(room, on)
+        """Show the typing indicator soon, or hide it now."""
+        if on:
+            self._typing[room] = asyncio.get_running_loop().time() + TYPING_AFTER
+            self._put(room, True)
+        else:
+            self._typing.pop(room, None)
+            if room in self._shown:
+                self._shown.discard(room)
+                self._put(room, False)
 
     def read(self, room: RoomId, event: EventId) -> None:
         """Show that the event was read."""
         self._put(room, event)
+
+    async def _show(self, now: float) -> None:
+        due = [room for room, moment in self._typing.items() if moment <= now]
+        # Before the first of them is sent: what is hidden meanwhile must stay hidden.
+        self._typing.update(dict.fromkeys(due, now + RENEW_SECONDS))
+        for room in due:
+            if room in self._typing:
+                self._shown.add(room)
+                await self._send(room, True)
 
     def _put(self, room: RoomId, signal: EventId | bool) -> None:
         with contextlib.suppress(asyncio.QueueFull):

@@ -11,8 +11,10 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports import Clock, Outbox
 from aiagentchat.send.answer import Answer
 
-FIRST_WINDOW = 0.02
-"""Seconds for which the first words wait: a short answer that is complete by then needs one message and no edit."""
+FIRST_WINDOW = 0.005
+"""Seconds for which the first words wait for the rest of what comes in the same moment."""
+END_WINDOW = 0.02
+"""Seconds more when they were a whole block: the end of the turn may follow, and then one message is the answer."""
 WINDOW = 2.0
 """Seconds between two states of an answer."""
 EDITS_PER_WIDENING = 15
@@ -40,6 +42,8 @@ class Speech:
         while True:
             await self._news.wait()
             await self._clock.sleep(self._wait())
+            if self._last is None and not self._answer.in_block:
+                await self._clock.sleep(END_WINDOW)
             self._news.clear()
             self._on_the_way += self._answer.flush()
             if self._on_the_way:

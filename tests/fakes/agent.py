@@ -60,6 +60,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Tell the test that the turn has come this far."""
+
+    here: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """The process ends, for this reason."""
 
@@ -73,7 +80,7 @@ class End:
     ended: TurnEnded
 
 
-Step: TypeAlias = Say | Emit | Use | Hang | Wait | Fail | End
+Step: TypeAlias = Say | Emit | Use | Hang | Wait | Reach | Fail | End
 
 
 def written(prompt: Prompt) -> list[Step]:
@@ -203,6 +210,8 @@ class ScriptedRun:
                 await self._until(lambda: False)
             case Wait(gate):
                 await gate.wait()
+            case Reach(here):
+                here.set()
             case Fail(error):
                 self._failed = error
                 self.closed.set()

@@ -248,6 +248,11 @@ def test_a_question_that_we_cannot_answer_is_remembered_to_be_declined() -> None
             "one two",
             id="dropped, and streamed again",
         ),
+        pytest.param(
+            [start(), piece("one "), stop(), start(), piece("one two"), whole(text("one two")), stop()],
+            "one two",
+            id="dropped, closed by the CLI itself, and streamed again",
+        ),
         pytest.param([start(), piece("one "), whole(text("one two"))], "one two", id="dropped, and then came whole"),
         pytest.param(
             [start(), piece("one "), start(), whole(text("uno due"))], "uno due", id="dropped, and said otherwise"

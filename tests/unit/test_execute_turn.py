@@ -31,7 +31,7 @@ from aiagentchat.core.ports import Prompt, RunSpec
 from aiagentchat.execute.turn import Outcome
 from aiagentchat.render import words
 from tests.contract.store_fixtures import ANNA, ROOM, SESSION, settle
-from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait, plays
+from tests.fakes.agent import Emit, End, Fail, Hang, Reach, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait, plays
 from tests.unit.execute_house import APPROVAL_SECONDS, PATIENCE, TURN_SECONDS, House, open_house
 
 TOUCH = Use("Bash", {"command": "touch tea"})
@@ -203,12 +203,13 @@ async def test_the_turns_clock_stands_still_while_an_approval_waits(tmp_path: Pa
 
 
 async def test_the_turns_clock_goes_on_after_the_answer(tmp_path: Path) -> None:
-    async with open_house(tmp_path, plays(TOUCH, Say("So."), Hang())) as house, asyncio.TaskGroup() as group:
+    answered = asyncio.Event()
+    async with open_house(tmp_path, plays(TOUCH, Reach(answered), Hang())) as house, asyncio.TaskGroup() as group:
         going = group.create_task(_go(house))
         question = await house.question()
         house.clock.advance(TURN_SECONDS * 2)
         await house.decide(question.id, ApprovalState.DENIED)
-        await house.clock.until_asleep()
+        await answered.wait()
         house.clock.advance(TURN_SECONDS)
         house.nudge.set()
 

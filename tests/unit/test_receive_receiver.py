@@ -46,7 +46,7 @@ class Ear:
             rules=Rules(ME, lambda room: room == ROOM),
             clock=self.clock,
             random=lambda: 1.0,
-            timeout=POLL,
+            timeout=lambda: POLL,
         )
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             work = group.create_task(receiver.run())

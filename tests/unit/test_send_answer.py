@@ -138,6 +138,37 @@ def test_what_is_final_stays_when_its_page_was_turned(answer: Answer) -> None:
     assert "cut off" not in bodies(parcels)[-1]
 
 
+def test_code_that_is_final_stays_when_its_page_was_turned(answer: Answer) -> None:
+    answer.add("```\n" + "kept\n" * 1800 + "```")
+    answer.block_ended()
+    answer.add("cut off")
+    parcels = answer.flush()
+    answer.retract()
+
+    text = "\n".join(bodies([*parcels, *answer.close("", FOOTER)]))
+    assert text.count("kept") == 1800
+    assert text.endswith(f"kept\n```\n\n{FOOTER}")
+
+
+def test_blocks_and_tools_stay_apart_when_a_page_was_turned_between_them(answer: Answer) -> None:
+    answer.add("word " * 1700 + "end")
+    answer.block_ended()
+    answer.flush()
+    answer.add("Another block.")
+    answer.flush()
+    answer.tool("▸ Read")
+
+    assert bodies(answer.flush())[-1].endswith("end\n\nAnother block.\n\n▸ Read")
+
+
+def test_a_tool_behind_a_page_of_words_is_a_paragraph(answer: Answer) -> None:
+    answer.add("word " * 1700 + "end")
+    answer.flush()
+    answer.tool("▸ Read")
+
+    assert bodies(answer.flush())[-1].endswith("end\n\n▸ Read")
+
+
 def test_last_words_and_footer_are_paragraphs(answer: Answer) -> None:
     answer.add("Hello")
 
@@ -213,6 +244,14 @@ def test_an_answer_that_comes_at_once_is_whole(answer: Answer) -> None:
     assert "\n".join(bodies(parcels)).split() == [*text.split(), *FOOTER.split()]
     assert most_edits(parcels) == 0
     assert all(fits(parcel.content) for parcel in parcels)
+
+
+def test_a_page_is_measured_in_bytes(answer: Answer) -> None:
+    answer.add("日" * 5000)
+
+    pages = bodies(answer.close("", FOOTER))
+    assert max(len(page.encode()) for page in pages) <= PAGE_BYTES
+    assert "".join(pages).count("日") == 5000
 
 
 def test_a_page_that_is_full_begins_a_message(answer: Answer) -> None:
@@ -300,8 +339,23 @@ def test_a_short_page_that_was_edited_often_is_left_whole(answer: Answer) -> Non
     assert (len(first), len(second)) == (MAX_EDITS + 1, 4)
 
 
-def test_a_page_that_was_edited_often_stays_while_nothing_is_new(answer: Answer) -> None:
+def test_a_page_that_was_edited_often_ends_at_the_best_border(answer: Answer) -> None:
     parcels = []
+    for number in range(MAX_EDITS + 1):
+        answer.add(("One ends. Another ", "begins. ")[number % 2])
+        parcels += answer.flush()
+
+    first, second = bodies(parcels)
+    assert first.endswith(".")
+    assert f"{first} {second.strip()}" == "One ends. Another begins. " * (MAX_EDITS // 2) + "One ends. Another"
+
+
+@pytest.mark.parametrize("pages_before", [0, 1])
+def test_a_page_that_was_edited_often_stays_while_nothing_is_new(answer: Answer, pages_before: int) -> None:
+    parcels = []
+    for _ in range(pages_before):
+        answer.add("A page.")
+        answer.break_off()
     for _ in range(MAX_EDITS):
         answer.add("Another sentence. ")
         parcels += answer.flush()

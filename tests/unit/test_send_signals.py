@@ -63,12 +63,53 @@ async def test_typing_is_renewed_until_it_is_over(
         signals.typing(OTHER, False)
         await outbound.until(lambda: outbound.asked.count(("typing", ROOM)) >= 4)
 
-    assert outbound.asked.count(("typing", OTHER)) == 2
     assert outbound.rooms[ROOM].typing
+
+
+async def test_a_turn_that_is_over_at_once_shows_no_typing(signals: RoomSignals, outbound: FakeOutbound) -> None:
+    async with running(signals):
+        signals.typing(OTHER, True)
+        signals.typing(OTHER, False)
+        signals.typing(ROOM, True)
+        await outbound.until(lambda: outbound.rooms[ROOM].typing)
+
+    assert outbound.asked.count(("typing", OTHER)) == 0
 
 
 async def test_typing_is_renewed_before_the_homeserver_takes_it_away() -> None:
     assert RENEW_SECONDS < TYPING_SECONDS
+
+
+async def test_what_is_hidden_while_another_room_is_shown_stays_hidden(
+    signals: RoomSignals, outbound: FakeOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "TYPING_AFTER", 0.0)
+    monkeypatch.setattr(signals_module, "RENEW_SECONDS", QUICKLY)
+    release = outbound.hold(ROOM)
+    signals.typing(ROOM, True)
+    signals.typing(OTHER, True)
+    async with running(signals):
+        await outbound.until_asked(1)
+        signals.typing(OTHER, False)
+        release()
+        await outbound.until_asked(4)
+
+    assert outbound.asked == [("typing", ROOM)] * len(outbound.asked)
+
+
+async def test_typing_is_not_renewed_before_its_time(
+    signals: RoomSignals, outbound: FakeOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "TYPING_AFTER", 0.0)
+    async with running(signals):
+        signals.typing(ROOM, True)
+        await outbound.until(lambda: outbound.rooms[ROOM].typing)
+        for number in range(20):
+            event = EventId(f"${number}")
+            signals.read(OTHER, event)
+            await outbound.until(lambda event=event: outbound.rooms[OTHER].read == event)  # type: ignore[misc]
+
+    assert outbound.asked.count(("typing", ROOM)) == 1
 
 
 async def test_signals_are_renewed_after_trouble(

@@ -11,7 +11,7 @@ import pytest
 from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.send.speech import EDITS_PER_WIDENING, FIRST_WINDOW, WINDOW, Speaker, Speech
+from aiagentchat.send.speech import EDITS_PER_WIDENING, END_WINDOW, FIRST_WINDOW, WINDOW, Speaker, Speech
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.changes import PATIENCE, Changes
 from tests.fakes.clock import FakeClock
@@ -70,6 +70,16 @@ async def test_the_first_words_are_said_almost_at_once(stage: Stage) -> None:
     assert FIRST_WINDOW < 0.1
 
 
+async def test_a_whole_block_waits_a_moment_for_the_end_of_the_turn(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.add("All there is.")
+        stage.speech.block_ended()
+        assert await stage.clock.pass_nap() == FIRST_WINDOW
+        assert await stage.window() == END_WINDOW
+
+    assert bodies(await stage.delivered()) == ["All there is."]
+
+
 async def test_later_words_are_said_in_windows(stage: Stage) -> None:
     async with serving(stage):
         stage.speech.add("one")
@@ -111,6 +121,7 @@ async def test_windows_widen_with_the_edits_of_a_message(stage: Stage) -> None:
 async def test_tools_and_retractions_are_news(stage: Stage) -> None:
     async with serving(stage):
         stage.speech.tool("▸ Read")
+        await stage.clock.pass_nap()
         await stage.window()
         stage.speech.add("cut o")
         await stage.window()
@@ -124,6 +135,7 @@ async def test_what_is_final_is_not_taken_back(stage: Stage) -> None:
     async with serving(stage):
         stage.speech.add("one")
         stage.speech.block_ended()
+        await stage.clock.pass_nap()
         await stage.window()
         stage.speech.retract()
         stage.speech.add("two")

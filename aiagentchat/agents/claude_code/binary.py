@@ -1,6 +1,7 @@
 """Where the CLI is, and whether it is one that we know how to drive."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -93,13 +94,14 @@ async def _ask_version(path: Path) -> str:
         async with asyncio.timeout(VERSION_SECONDS):
             out, _ = await process.communicate()
     except TimeoutError as error:
-        await process.wait()
         raise AgentUnavailable(
             f"{path} --version did not answer in {VERSION_SECONDS:.0f} s", human=words.NO_BINARY
         ) from error
     finally:
         if process.returncode is None:  # not answered in time, or not waited for any more
             process.kill()
+            with contextlib.suppress(TimeoutError):  # a child of it may hold its stdout
+                await asyncio.wait_for(process.wait(), 1.0)
     return out.decode("utf-8", "replace")
 
 

@@ -92,7 +92,6 @@ class Translator:
         self.declined: list[str] = []
         """Requests of the CLI that we cannot serve: somebody must tell it, or it waits."""
         self._streamed = ""
-        self._streaming = False
         self._error = ""
         self._running = False
         self._lost_line = False
@@ -155,17 +154,14 @@ class Translator:
 
     def _stream(self, kind: str, event: dict[str, Any]) -> list[AgentEvent]:
         match event:
-            case {"type": "message_start"} if self._streaming and self._streamed:
-                # The last message never ended: its request failed on the way and is made again.
+            case {"type": "message_start"} if self._streamed:
+                # Streamed, and never told whole: the request failed on the way and is made again. The CLI closes what
+                # it has begun to stream, so a `message_stop` means nothing.
                 self._streamed = ""
                 return [TextRetracted()]
-            case {"type": "message_start"}:
-                self._streaming, self._streamed = True, ""
             case {"delta": {"type": "text_delta", "text": str(text)}}:
                 self._streamed += text
                 return [TextDelta(text)] if text else []
-            case {"type": "message_stop"}:
-                self._streaming = False
             case {"type": "error"}:
                 return _unknown(f"stream.{kind}")
             case _:
