@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import structlog
 
 from aiagentchat.process.lines import TooLong, lines
@@ -38,10 +39,14 @@ log = structlog.get_logger(__name__)
 class Tree:
     """A running command and everything it starts. Use `start`, then `serve` it until it returns."""
 
-    def __init__(self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader, mark: str
+    ) -> None:
         self._process = process
         self._control: int | None = control
         self._status = status
+        self._mark = mark
+        self._proven = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._swept: asyncio.Queue[bool] = asyncio.Queue()
         self._no_reader = asyncio.Event()
@@ -52,8 +57,11 @@ class Tree:
         self.exit_code: int | None = None
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> "Tree":
-        """Start `command` under the shim. OSError if python or the folder is missing."""
+    async def start(cls, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, mark: str = "") -> "Tree":
+        """Start `command` under the shim. OSError if python or the folder is missing.
+
+        `mark` names a variable of `env` that no other tree shares the value of.
+        """
         control_read, control_write = os.pipe()
         status_read, status_write = os.pipe()
         try:
@@ -82,7 +90,7 @@ class Tree:
         except BaseException:
             os.close(control_write)  # the shim ends with it, and the command with the shim
             raise
-        return cls(process, control_write, reader)
+        return cls(process, control_write, reader, f"{mark}={env[mark]}" if mark else "")
 
     async def serve(self) -> None:
         """Keep the tree until nothing of it is left. Cancelling this ends the tree first."""
@@ -186,7 +194,21 @@ class Tree:
             # Whoever runs as our user can write into the shim's pipes, too.
             if isinstance(line, bytes) and (said := re.fullmatch(rb"(\w+) (-?\d{1,9})", line)):
                 self._note(said[1].decode(), int(said[2]))
-        self.gone.set()
+        if self.gone.is_set() or self._proven or await self._mop_up():
+            self.gone.set()
+
+    async def _mop_up(self) -> bool:
+        """Somebody killed the shim: end whoever carries the tree's mark, which is less than the shim could do."""
+        log.error("process.shim_killed", pid=self.pid)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                while left := _marked(self._mark):
+                    for process in left:
+                        with contextlib.suppress(psutil.Error):
+                            process.kill()
+                    await asyncio.sleep(_PAUSE)
+                return True
+        return False
 
     def _note(self, word: str, number: int) -> None:
         match word:
@@ -199,6 +221,20 @@ class Tree:
             case "exit":
                 self.exit_code = number
             case "failed":
-                self.exit_code = 127
+                self.exit_code, self._proven = 127, True
+            case "clean":
+                self._proven = True
             case _:
                 pass
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    name, _, value = mark.partition("=")
+    return [process for process in psutil.process_iter() if name and _environ(process).get(name) == value]
+
+
+def _environ(process: psutil.Process) -> Mapping[str, str]:
+    try:
+        return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+    except (psutil.Error, OSError):
+        return {}

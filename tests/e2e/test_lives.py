@@ -1,5 +1,7 @@
 """What the daemon does when it, or something around it, ends and begins again."""
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import psutil
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
-from rig.unprivileged import as_unprivileged
+from rig.unprivileged import as_unprivileged, own
 from tests.e2e.house import House, move_in
 
 
@@ -45,11 +47,12 @@ async def test_what_was_typed_while_it_was_down_is_answered(people: People, mode
 
 
 async def test_sigterm_ends_everything_and_the_next_life_reports(people: People, model: Model, workplace: Path) -> None:
-    hold = {"command": "echo started; (setsid sleep 600 &) ; tail -f /dev/null"}
+    pipe = _pipe(workplace)
+    hold = {"command": f"(setsid sleep 600 &) ; echo started > {pipe}; tail -f /dev/null"}
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         command = await house.ask(script("hold on", Step(text="Working.", tool="Bash", input=hold)))
         waiting = await house.ask(script("then this", Step(text="Second done.")))
-        await house.anna.until_message(house.room, "▸", sender=house.account.user_id)
+        assert await asyncio.to_thread(pipe.read_text) == "started\n"
         begun = time.monotonic()
 
         assert await house.daemon.stop() == 0
@@ -65,20 +68,29 @@ async def test_sigterm_ends_everything_and_the_next_life_reports(people: People,
 async def test_kill_9_in_a_turn_leaves_nothing_running_and_is_reported(
     people: People, model: Model, workplace: Path
 ) -> None:
-    hold = {"command": "echo started; (setsid sleep 600 &) ; tail -f /dev/null"}
+    pipe = _pipe(workplace)
+    hold = {"command": f"(setsid sleep 600 &) ; echo started > {pipe}; tail -f /dev/null"}
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         command_text = f"hold on in {house.room}"
         command = await house.ask(script(command_text, Step(text="Working.", tool="Bash", input=hold)))
-        await house.anna.until_message(house.room, "▸", sender=house.account.user_id)
+        assert await asyncio.to_thread(pipe.read_text) == "started\n"
         watched = [psutil.Process(int(pid)) for pid in _pids(house)]
         await house.daemon.kill()
         gone, alive = psutil.wait_procs(watched, timeout=10)
 
-        assert len(gone) >= 3
+        assert len(gone) >= 4
         assert alive == []
         await house.daemon.start(until="service.started")
         assert await house.ended(command) == "⚠️"
         assert len(model.requests(command_text)) == 1
+
+
+def _pipe(folder: Path) -> Path:
+    """A pipe into which a tool writes when it runs: reading it waits for that."""
+    pipe = folder / "started"
+    os.mkfifo(pipe)
+    own(folder)
+    return pipe
 
 
 def _pids(house: House) -> list[int]:

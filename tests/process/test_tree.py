@@ -208,7 +208,7 @@ async def test_a_sweep_that_nobody_answers_proves_nothing(tmp_path: Path, monkey
     async with growing(["/bin/cat"], tmp_path) as tree:
         await tree.write(b"started")
         await first_line(tree)
-        shim = psutil.Process().children()[-1]
+        shim = psutil.Process(tree._process.pid)
         shim.suspend()
         swept = await tree.sweep()
         shim.resume()
@@ -299,7 +299,7 @@ async def test_a_tree_that_the_kernel_does_not_let_go_is_called_stuck(
 ) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
     tree = await Tree.start(["/bin/sleep", "68"], env=ENVIRONMENT, cwd=tmp_path)
-    shim = psutil.Process().children()[-1]
+    shim = psutil.Process(tree._process.pid)
     shim.suspend()
     with capture_logs() as logs:
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
@@ -353,6 +353,31 @@ async def test_when_its_owner_is_killed_the_tree_ends(tmp_path: Path) -> None:
     assert len(grown) > 35
     assert alive == []
     assert living(word) == []
+
+
+async def test_a_tree_whose_shim_is_killed_ends_by_its_mark(tmp_path: Path) -> None:
+    word = mark()
+    marked = {**ENVIRONMENT, "MARK": word}
+    brood = "setsid sleep 71 & (setsid nohup sleep 72 >/dev/null 2>&1 &) ; echo born; cat"
+    with capture_logs() as logs:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            tree = await Tree.start(shell(brood, word), env=marked, cwd=tmp_path, mark="MARK")
+            group.create_task(tree.serve())
+            await first_line(tree)
+            psutil.Process(tree._process.pid).kill()
+            await tree.gone.wait()
+            left = [each.pid for each in psutil.process_iter() if _variable(each, "MARK") == word]
+
+    assert left == []
+    assert living(word) == []
+    assert [line["event"] for line in logs] == ["process.shim_killed"]
+
+
+def _variable(process: psutil.Process, name: str) -> str | None:
+    try:
+        return process.environ().get(name)
+    except psutil.Error:
+        return None
 
 
 async def test_thirty_trees_leave_no_descriptor_and_no_zombie(tmp_path: Path) -> None:

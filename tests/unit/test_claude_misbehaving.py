@@ -207,6 +207,19 @@ async def test_a_cli_that_dies_while_a_daemonised_child_holds_stdout_is_reported
         assert processes(spec) == []
 
 
+async def test_a_turn_whose_supervisor_is_killed_ends_and_leaves_nothing(agent: ClaudeCode, spec: RunSpec) -> None:
+    async with served(agent, spec) as run:
+        events = run.turn(prompt(FOREVER))
+        await until(events, ToolUsed)
+        psutil.Process(main_process(spec).ppid()).kill()
+        with pytest.raises(AgentDied):
+            await rest(events)
+
+        assert not run.alive
+        await run.close()
+        assert processes(spec) == []
+
+
 async def test_words_about_a_session_in_mid_turn_do_not_make_the_command_run_again(
     agent: ClaudeCode, spec: RunSpec
 ) -> None:

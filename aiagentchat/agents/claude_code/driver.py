@@ -56,6 +56,8 @@ class ClaudeRun:
         self._idle.set()
         self._begun = False
         self._leaving = False
+        self._abandoned = False
+        """Whether the CLI still works on a turn that its caller has left."""
         self._failed: AgentError | None = None
         self._events: asyncio.Queue[AgentEvent | None] | None = None
         self._translator = Translator()
@@ -80,7 +82,9 @@ class ClaudeRun:
     async def _start(self, bound: structlog.typing.FilteringBoundLogger) -> None:
         try:
             async with asyncio.timeout(START_SECONDS):
-                self._tree = await Tree.start(self._argv, env=self._env, cwd=Path(self._spec.workspace))
+                self._tree = await Tree.start(
+                    self._argv, env=self._env, cwd=Path(self._spec.workspace), mark=command.MARKER
+                )
         except (OSError, TimeoutError) as error:
             self._failed = AgentUnavailable(f"cannot start {self._argv[0]}: {error}", human=_NOT_STARTED)
             bound.error("run.not_started", error=str(error))
@@ -125,6 +129,7 @@ class ClaudeRun:
                 ended = isinstance(event, TurnEnded)
                 yield event
         finally:
+            self._abandoned = not ended
             self._leaving = self._leaving or not ended
             self._events = None
             self._idle.set()
@@ -159,6 +164,9 @@ class ClaudeRun:
 
     async def _leave(self, tree: Tree) -> None:
         self._leaving = True
+        if self._abandoned:
+            # Nobody sees the end of this turn any more; uninterrupted, it would keep the CLI from leaving.
+            await tree.write(wire.interrupt(self._request()))
         try:
             if not await self._rung(tree, wire.end_session(self._request()), tree.gone, within=END_SESSION_SECONDS):
                 tree.interrupt()
