@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from aiagentchat.core.effects import Effect
-from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import MESSAGE
@@ -112,6 +112,25 @@ async def test_a_reaction_that_breaks_us_is_not_talked_about(front: Front, monke
 
     assert await front.told(event(Kind.REACTION, "🛑", target=EventId("$any"))) == []
     assert await front.ledger.inbox.unrouted(1) == []
+
+
+async def test_an_event_that_the_ledger_could_not_serve_waits_for_one_that_works(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = typed("make tea")
+    await front.take_in(said)
+
+    async def full(_: RoomId) -> None:
+        raise StoreError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(front.ledger.commands, "queue", full)
+        with pytest.raises(StoreError):
+            await front.router.run()
+    assert await front.ledger.inbox.unrouted(10) == [said]
+
+    assert await front.told() == []
+    assert [queued.event for queued in await front.ledger.commands.queue(ROOM)] == [said.event]
 
 
 # ── invites ──
