@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from aiagentchat.agents.claude_code.binary import find
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.describe import describe
 from aiagentchat.config.load import load
@@ -15,7 +16,17 @@ from aiagentchat.core.errors import AppError
 def check_command(config: Path) -> int:
     """Print the effective settings, or every problem. Returns the exit code."""
     try:
-        typer.echo(describe(load(config, os.environ), load_secrets(os.environ)))
+        settings = load(config, os.environ)
+        typer.echo(describe(settings, load_secrets(os.environ)), nl=False)
     except AppError as error:
         return complain(error)
+    for name, agent in settings.agents.items():
+        typer.echo(f"# agent {name}: {_where(agent.binary)}")
     return 0
+
+
+def _where(binary: str) -> str:
+    try:
+        return str(find(binary, os.environ))
+    except AppError as error:
+        return str(error)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from aiagentchat.config.secrets import Secrets
+from aiagentchat.config.secrets import Secrets, missing_matrix_login, missing_model_key
 from aiagentchat.config.settings import Settings
 
 
@@ -22,6 +22,7 @@ def _remarks(settings: Settings, secrets: Secrets) -> Iterator[str]:
     yield f"secrets found: {', '.join(secrets.found) or 'none'}"
     if secrets.anthropic_base_url:
         yield f"ANTHROPIC_BASE_URL: {secrets.anthropic_base_url}"
+    yield from filter(None, (missing_matrix_login(secrets), missing_model_key(secrets)))
     if not settings.rooms:
         yield "no rooms: nothing will be answered"
     for room in settings.rooms:

@@ -53,6 +53,15 @@ def test_check_prints_what_is_in_force(config: Path) -> None:
     assert str(config.parent / "rooms" / "backend") in shown.output
 
 
+def test_check_says_what_is_missing_to_run(config: Path) -> None:
+    config.write_text(GOOD + 'agents: {claude: {binary: "/nowhere/claude"}}\n')
+    shown = CliRunner().invoke(app, ["check", "--config", str(config)], env={"MATRIX_ACCESS_TOKEN": None})
+
+    assert "# There is no login for Matrix: set MATRIX_ACCESS_TOKEN" in shown.output
+    assert "# There is no key for the model: set ANTHROPIC_API_KEY" in shown.output
+    assert "'/nowhere/claude' is not an executable file" in shown.output
+
+
 def test_check_says_every_problem_and_ends_with_2(config: Path) -> None:
     config.write_text(GOOD.replace("name: backend", "nmae: backend").replace("./data", "7"))
     shown = CliRunner().invoke(app, ["check", "--config", str(config)])

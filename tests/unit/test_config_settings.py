@@ -203,7 +203,8 @@ def test_what_is_in_force_is_printed_as_yaml_without_secrets(tmp_path: Path) -> 
     assert settings.effective()["rooms"][0]["workspace"] == f"{tmp_path}/rooms/a"
     assert f"max_parallel_turns: {settings.max_parallel_turns}  # computed from this machine\n" in printed
     assert "max_warm: 3\n" in printed
-    assert printed.endswith("# secrets found: MATRIX_PASSWORD\n# ANTHROPIC_BASE_URL: http://x\n")
+    assert "# secrets found: MATRIX_PASSWORD\n# ANTHROPIC_BASE_URL: http://x\n# There is no key for the model" in printed
+    assert "no login for Matrix" not in printed
     assert "private" not in printed
     assert "hunter2" not in printed
 
@@ -212,7 +213,8 @@ def test_rooms_that_nobody_can_use_are_remarked_on(tmp_path: Path) -> None:
     without_rooms = describe(load_text(tmp_path, MATRIX), load_secrets({}))
     without_users = describe(load_text(tmp_path, MATRIX + "rooms: [{id: '!a:x', name: a}]"), load_secrets({}))
 
-    assert without_rooms.endswith("# secrets found: none\n# no rooms: nothing will be answered\n")
+    assert "# secrets found: none\n# There is no login for Matrix" in without_rooms
+    assert without_rooms.endswith("# no rooms: nothing will be answered\n")
     assert without_users.endswith("# a: nobody may use this room; add users or admins\n")
 
 
