@@ -203,7 +203,7 @@ def test_what_is_in_force_is_printed_as_yaml_without_secrets(tmp_path: Path) -> 
     assert settings.effective()["rooms"][0]["workspace"] == f"{tmp_path}/rooms/a"
     assert f"max_parallel_turns: {settings.max_parallel_turns}  # computed from this machine\n" in printed
     assert "max_warm: 3\n" in printed
-    assert "# secrets found: MATRIX_PASSWORD\n# ANTHROPIC_BASE_URL: http://x\n# There is no key for the model" in printed
+    assert "# secrets found: MATRIX_PASSWORD\n# ANTHROPIC_BASE_URL: http://x\n# There is no key" in printed
     assert "no login for Matrix" not in printed
     assert "private" not in printed
     assert "hunter2" not in printed
