@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 import time
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,17 @@ from tests.process.trees import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def suspended(tree: Tree) -> Iterator[None]:
+    """The shim, stopped for a while."""
+    shim = psutil.Process(tree._process.pid)
+    shim.suspend()
+    try:
+        yield
+    finally:
+        shim.resume()
 
 
 # ── pipes and codes ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,10 +220,8 @@ async def test_a_sweep_that_nobody_answers_proves_nothing(tmp_path: Path, monkey
     async with growing(["/bin/cat"], tmp_path) as tree:
         await tree.write(b"started")
         await first_line(tree)
-        shim = psutil.Process(tree._process.pid)
-        shim.suspend()
-        swept = await tree.sweep()
-        shim.resume()
+        with suspended(tree):
+            swept = await tree.sweep()
 
     assert not swept
 
@@ -299,18 +309,16 @@ async def test_a_tree_that_the_kernel_does_not_let_go_is_called_stuck(
 ) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.1)
     tree = await Tree.start(["/bin/sleep", "68"], env=ENVIRONMENT, cwd=tmp_path)
-    shim = psutil.Process(tree._process.pid)
-    shim.suspend()
-    with capture_logs() as logs:
+    with suspended(tree), capture_logs() as logs:
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             serving = group.create_task(tree.serve())
             group.create_task(_cancel(serving))
-
-    assert not await tree.wait_gone(0)
-    assert [line["event"] for line in logs] == ["process.stuck"]
-    shim.resume()
+        gone = await tree.wait_gone(0)
     async with asyncio.timeout(PATIENCE):
         await tree.serve()
+
+    assert not gone
+    assert [line["event"] for line in logs] == ["process.stuck"]
     assert tree.gone.is_set()
 
 

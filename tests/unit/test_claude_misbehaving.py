@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -282,17 +283,38 @@ async def test_an_idle_cli_that_does_not_leave_is_ended(agent: ClaudeCode, spec:
         assert processes(spec) == []
 
 
+@pytest.fixture
+def deaf(tmp_path: Path) -> ClaudeCode:
+    """A CLI that never reads what it is told."""
+    program = tmp_path / "claude"
+    program.write_text("#!/bin/sh\n[ $1 = --version ] && echo 2.1.329 || sleep 300\n", encoding="utf-8")
+    program.chmod(0o755)
+    return claude(program)
+
+
 @pytest.mark.usefixtures("quick_ladder")
-async def test_a_cli_that_never_reads_is_ended_in_the_ladders_time(tmp_path: Path, spec: RunSpec) -> None:
-    reader = tmp_path / "claude"
-    reader.write_text("#!/bin/sh\n[ $1 = --version ] && echo 2.1.329 || sleep 300\n", encoding="utf-8")
-    reader.chmod(0o755)
-    async with served(claude(reader), spec) as run:
+async def test_a_cli_that_never_reads_is_ended_in_the_ladders_time(deaf: ClaudeCode, spec: RunSpec) -> None:
+    async with served(deaf, spec) as run:
         events = run.turn(prompt("x" * 1_000_000))
         async with asyncio.TaskGroup() as group:
             group.create_task(_fails(events))
             group.create_task(run.stop())
             began = time.monotonic()
+
+        assert time.monotonic() - began < 5
+        assert processes(spec) == []
+
+
+@pytest.mark.usefixtures("quick_ladder")
+async def test_a_turn_that_was_left_before_the_cli_read_it_is_ended_in_that_time_too(
+    deaf: ClaudeCode, spec: RunSpec
+) -> None:
+    async with served(deaf, spec) as run:
+        async with asyncio.TaskGroup() as group:
+            turning = group.create_task(turn(run, "x" * 1_000_000))
+            group.create_task(_cancel(turning))
+        began = time.monotonic()
+        await run.close()
 
         assert time.monotonic() - began < 5
         assert processes(spec) == []
@@ -395,7 +417,7 @@ async def test_a_run_that_is_cancelled_before_it_started_serves_no_turn(agent: C
     assert processes(spec) == []
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
 
 

@@ -164,11 +164,10 @@ class ClaudeRun:
 
     async def _leave(self, tree: Tree) -> None:
         self._leaving = True
-        if self._abandoned:
-            # Nobody sees the end of this turn any more; uninterrupted, it would keep the CLI from leaving.
-            await tree.write(wire.interrupt(self._request()))
+        # Nobody sees the end of a turn that was left; uninterrupted, it would keep the CLI from leaving.
+        orders = [*([wire.interrupt(self._request())] if self._abandoned else []), wire.end_session(self._request())]
         try:
-            if not await self._rung(tree, wire.end_session(self._request()), tree.gone, within=END_SESSION_SECONDS):
+            if not await self._rung(tree, b"\n".join(orders), tree.gone, within=END_SESSION_SECONDS):
                 tree.interrupt()
                 await tree.wait_gone(SIGINT_SECONDS)
         finally:
