@@ -230,3 +230,13 @@ def test_five_megabytes_take_seconds(text: str) -> None:
 
     assert time.process_time() - before < 10
     assert join(pieces) == text
+
+
+def test_a_text_that_fits_but_not_with_the_end_of_its_fence_is_split() -> None:
+    text = "```\n" + "line of code\n" * 30
+    limit = len(text)
+    pieces = split(text, limit)
+
+    assert len(pieces) == 2
+    assert all(len(piece.text) <= limit for piece in pieces)
+    assert join(pieces) == text
