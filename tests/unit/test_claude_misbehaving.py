@@ -136,15 +136,21 @@ async def test_a_cli_that_talks_faster_than_the_room_listens_has_to_wait(agent: 
         assert isinstance(run, ClaudeRun)
         events = run.turn(prompt(steps({"text": "word " * 4_000, "chunk": 5})))
         await until(events, TextDelta)
-        queue = run._events
-        assert queue is not None
-        async with asyncio.timeout(5):
-            while not queue.full():  # noqa: ASYNC110 - a queue tells nobody that it is full
-                await asyncio.sleep(0)
+        queue = await _full(run)
         taken = await rest(events)
 
     assert queue.maxsize == driver.MAX_EVENTS_WAITING
     assert "word " + text_of(taken) == "word " * 4_000
+
+
+async def _full(run: ClaudeRun) -> asyncio.Queue[AgentEvent | None]:
+    """The events that nobody takes, once there is no place for more."""
+    queue = run._events
+    assert queue is not None
+    async with asyncio.timeout(5):
+        while not queue.full():  # noqa: ASYNC110 - a queue tells nobody that it is full
+            await asyncio.sleep(0)
+    return queue
 
 
 async def test_text_that_was_not_streamed_is_said_all_the_same(agent: ClaudeCode, spec: RunSpec) -> None:
@@ -339,8 +345,10 @@ async def test_a_left_turn_keeps_no_reader_waiting(agent: ClaudeCode, spec: RunS
     async with served(agent, spec) as run:
         events = run.turn(prompt(steps({"text": "word " * 10_000, "chunk": 5})))
         await until(events, TurnStarted)
+        assert isinstance(run, ClaudeRun)
+        await _full(run)
         await events.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(4):
             await run.close()
 
         assert processes(spec) == []
