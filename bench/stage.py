@@ -196,7 +196,7 @@ async def idle(process: psutil.Process, seconds: float, wait: Callable[[float], 
     await asyncio.to_thread(wait, seconds)
     after = process.cpu_times()
     used = after.user + after.system - before.user - before.system
-    return process.memory_info().rss / 2**20, used / seconds * 100
+    return process.memory_info().rss / 2**20, max(0.0, used) / seconds * 100
 
 
 def load() -> str:
