@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,9 @@ class Daemon:
             if name in os.environ:
                 self.environ[name] = os.environ[name]
         self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._lines: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
 
     @property
     def pid(self) -> int:
@@ -80,17 +84,17 @@ class Daemon:
         self.write_config()
         before = len(self.lines())
         argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "run", "--config", str(self.config)]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
-                argv,
-                cwd=self.folder,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        own(self.log)
+        self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
+            argv,
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=[self._process], daemon=True)
+        self._reader.start()
         await self.until_line(until, skip=before)
 
     async def stop(self) -> int:
@@ -110,41 +114,23 @@ class Daemon:
         assert self._process is not None
         try:
             async with asyncio.timeout(timeout):
-                return await asyncio.to_thread(self._process.wait)
+                code = await asyncio.to_thread(self._process.wait)
         except TimeoutError:
             raise AssertionError(f"the daemon did not end in {timeout:g} s\n{self.tail()}") from None
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.join, timeout)  # its last lines
+        return code
 
     async def until_line(
         self, event: str, *, skip: int = 0, timeout: float = PATIENCE, **fields: object
     ) -> dict[str, Any]:
         """Wait for a line of the log with this event and these fields."""
 
-        def found() -> dict[str, Any] | None:
-            for line in self.lines()[skip:]:
-                if line.get("event") == event and all(line.get(key) == value for key, value in fields.items()):
-                    return line
-            return None
-
-        try:
-            async with asyncio.timeout(timeout):
-                while (line := found()) is None:
-                    if self._process is not None and self._process.poll() is not None:
-                        raise AssertionError(f"the daemon ended with {self._process.returncode}\n{self.tail()}")
-                    await asyncio.sleep(0.01)
-                return line
-        except TimeoutError:
-            raise AssertionError(f"no {event!r} {fields} in {timeout:g} s\n{self.tail()}") from None
+        return await asyncio.to_thread(self._wait_for, event, skip, timeout, fields)
 
     def lines(self) -> list[dict[str, Any]]:
         """Its log so far; what is no JSON comes as {"event": text}."""
-        found: list[dict[str, Any]] = []
-        if self.log.exists():
-            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    found.append(json.loads(line))
-                except ValueError:
-                    found.append({"event": line})
-        return found
+        return list(self._lines)
 
     def tail(self, most: int = 40) -> str:
         """The end of its log, for a message of failure."""
@@ -160,7 +146,48 @@ class Daemon:
         if self._process is not None and self._process.poll() is None:
             await self.stop()
 
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        """Take the log in, until nobody can write to it any more."""
+        assert process.stdout is not None
+        with process.stdout, self.log.open("ab") as log:
+            for raw in process.stdout:
+                log.write(raw)
+                log.flush()
+                self._take(_parsed(raw))
+        self._take(None)
+
+    def _take(self, line: dict[str, Any] | None) -> None:
+        with self._changed:
+            self._lines += [] if line is None else [line]
+            self._changed.notify_all()
+
+    def _wait_for(self, event: str, skip: int, timeout: float, fields: Mapping[str, object]) -> dict[str, Any]:
+        def found() -> list[dict[str, Any]]:
+            return [
+                line
+                for line in self._lines[skip:]
+                if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
+            ]
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._has_ended(), timeout)
+            if lines := found():
+                return lines[0]
+        raise AssertionError(f"no {event!r} {dict(fields)} in {timeout:g} s, or the daemon ended\n{self.tail()}")
+
+    def _has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
     async def _end(self, number: signal.Signals) -> int:
         with suppress(ProcessLookupError):
             self.send_signal(number)
         return await self.wait()
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    text = raw.decode("utf-8", "replace").rstrip("\n")
+    try:
+        line = json.loads(text)
+    except ValueError:
+        line = None
+    return line if isinstance(line, dict) else {"event": text}

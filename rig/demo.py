@@ -71,6 +71,9 @@ def main() -> None:
     except _Ended as ended:
         say("\nEnded, and nothing is left running.")
         code = 128 + ended.number
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: nothing to say, nothing to flush
+        code = 128 + signal.SIGPIPE
     except (DemoFailed, HomeserverFailed, SetupFailed, OSError) as failed:
         code = 1
         print(f"✗ {str(failed).splitlines()[0]}", file=sys.stderr)
