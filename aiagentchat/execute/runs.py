@@ -1,7 +1,7 @@
 """The agent's processes: at most one per room, kept warm for a while, and each with a parent.
 
-A warm run answers in a twentieth of the time of a cold one and costs some 200 MiB. So idle runs are ended after
-`warm_ttl`, and the longest idle ones earlier when there are more than `max_warm`.
+A warm run answers in a fraction of the time of a cold one (`make bench`), and keeps its memory. So idle runs are
+ended after `warm_ttl`, and the longest idle ones earlier when there are more than `max_warm`.
 """
 
 import asyncio
