@@ -4,11 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/installed
 COVERAGE_DIR := $(CURDIR)/.coverage-data
+# Side by side, each with a homeserver of its own: two for each core, as most tests wait for other processes.
+WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 # Held at 100 % of branches: what decides, and what the room sees.
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test bench image requirements clean
+.PHONY: help demo check fix test bench faults image requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,7 +39,7 @@ fix: $(READY)  ## mend format and lint
 test: $(READY)  ## all tests, on a real homeserver and the real CLI, with the coverage gate
 	@$(BIN)/python -m rig.setup
 	@rm -rf $(COVERAGE_DIR) && mkdir -m 1777 $(COVERAGE_DIR)
-	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage run -m pytest $(ARGS)
+	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage run -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 	@cd $(COVERAGE_DIR) && COVERAGE_FILE=$(COVERAGE_DIR)/data $(CURDIR)/$(BIN)/coverage combine --quiet --rcfile=$(CURDIR)/pyproject.toml
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report --fail-under=100 --include='$(PURE)'
@@ -45,6 +47,10 @@ test: $(READY)  ## all tests, on a real homeserver and the real CLI, with the co
 bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.run $(ARGS)
+
+faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
+	@$(BIN)/python -m rig.setup --homeserver
+	$(BIN)/python -m rig.faults --full --lanes 2 $(ARGS)
 
 image:  ## the container image, with docker, podman or buildah
 	deploy/build-image.sh

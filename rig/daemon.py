@@ -59,6 +59,8 @@ class Daemon:
             ANTHROPIC_BASE_URL=model_url,
         )
         self.environ.update(environ or {})
+        self.arguments: tuple[str, ...] = ()
+        """More words for `aiagentchat run`."""
         for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
             if name in os.environ:
                 self.environ[name] = os.environ[name]
@@ -83,7 +85,8 @@ class Daemon:
         """Start it and wait for a line of its log: `sync.first`, in a later life `sync.resumed`."""
         self.write_config()
         before = len(self.lines())
-        argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "run", "--config", str(self.config)]
+        words = ["run", *self.arguments, "--config", str(self.config)]
+        argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", *words]
         self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
             argv,
             cwd=self.folder,

@@ -1,8 +1,10 @@
 """A stand-in for the Claude Code CLI that speaks its stream-json, for what the real one cannot be made to do.
 
 It follows the script in the prompt, written as for the model (`rig.script`), with steps of its own beside `text`,
-`chunk`, `tool`, `input` and `hang`:
+`chunk`, `delay`, `tool`, `input` and `hang`:
 
+    {"numbered": 300, "name": "a1"}   the text is so many numbered words (`numbered_words`)
+    {"gate": "/a/file"}          nothing more until that file is there
     {"whole": true}              the text comes only whole, not in pieces
     {"tail": "…"}                the whole text goes on like this after what was streamed
     {"raw": "…"} {"hex": "…"}    a line of its own, as it is
@@ -18,6 +20,7 @@ It follows the script in the prompt, written as for the model (`rig.script`), wi
     {"result": 50000000}         end with a result of so many bytes
 
 Standard library only; `install` writes a starter for it, because the driver starts a file and gives it no PYTHONPATH.
+With a run log it writes one line, on the disk before anything follows from it, when a turn begins and when it ends.
 """
 
 import json
@@ -28,6 +31,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,15 +40,26 @@ from typing import Any
 VERSION = "2.1.329"
 _MARK = re.compile(r"@@stub\s*(?=\[)")
 _NEVER_ASKED = ("echo ", "sleep ", "cat ")
+RUN_LOG = "FAKE_CLI_RUN_LOG"
+"""The variable that names the run log; the starter sets it."""
+WORDS_IN_A_PARAGRAPH = 20
 
 
-def install(folder: Path, *, version: str = VERSION) -> Path:
+def install(folder: Path, *, version: str = VERSION, run_log: Path | None = None) -> Path:
     """Make `folder`/claude start this file with this Python; it says that it is `version`."""
     starter = folder / "claude"
     words = [sys.executable, "-ISE", str(Path(__file__).resolve()), version]
-    starter.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+    log = f"{RUN_LOG}={shlex.quote(str(run_log))} " if run_log else ""
+    starter.write_text(f'#!/bin/sh\n{log}exec {shlex.join(words)} "$@"\n', encoding="utf-8")
     starter.chmod(0o755)
     return starter
+
+
+def numbered_words(name: str, count: int) -> str:
+    """`name-0001 name-0002 …` in paragraphs: what is missing, doubled or out of order in it can be named."""
+    words = [f"{name}-{number:04}" for number in range(1, count + 1)]
+    starts = range(0, count, WORDS_IN_A_PARAGRAPH)
+    return "\n\n".join(" ".join(words[start : start + WORDS_IN_A_PARAGRAPH]) for start in starts)
 
 
 def steps_in(prompt: str) -> list[dict[str, Any]]:
@@ -151,6 +166,7 @@ class FakeCli:
     def _turn(self, line: dict[str, Any]) -> None:
         text = line["message"]["content"]
         command = line.get("uuid")
+        _note("begun", command, prompt=text)
         self._state("running")
         self.say(type="command_lifecycle", command_uuid=command, state="started")
         self.say(type="system", subtype="init", cwd=str(Path.cwd()), model="fake")
@@ -167,6 +183,7 @@ class FakeCli:
             self._busy = False
             self._stop.clear()
         self.exit_code = int(result["is_error"])
+        _note("ended", command, reason=result["terminal_reason"])
         self.say(type="result", usage={"input_tokens": 10, "output_tokens": 5}, duration_ms=1, **result)
         self.say(type="command_lifecycle", command_uuid=command, state="completed")
         self._state("idle")
@@ -176,7 +193,9 @@ class FakeCli:
         self._misbehave(step)
         if step.get("hang"):
             self._wait_for_stop()
-        text = step.get("text", "")
+        if "gate" in step:
+            self._wait_for_file(Path(step["gate"]))
+        text = numbered_words(step["name"], step["numbered"]) if "numbered" in step else step.get("text", "")
         if text:
             self._text(text, step)
         if step.get("tool"):
@@ -211,6 +230,14 @@ class FakeCli:
         self._stop.wait()
         raise _Stopped
 
+    def _wait_for_file(self, gate: Path) -> None:
+        while not gate.exists():
+            self._pause(0.02)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Stopped
+
     def _text(self, text: str, step: dict[str, Any]) -> None:
         whole = text + step.get("tail", "")
         if not step.get("whole"):
@@ -219,6 +246,8 @@ class FakeCli:
                 if self._stop.is_set():
                     raise _Stopped
                 self._stream("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
+                if step.get("delay"):
+                    self._pause(step["delay"])
         self._assistant({"type": "text", "text": whole})
         if not step.get("whole"):
             self._stream("message_stop")
@@ -262,6 +291,19 @@ class FakeCli:
 
 def _hold_stdout() -> None:
     subprocess.run(["/bin/sh", "-c", "setsid sleep 601 &"], check=True, stdin=subprocess.DEVNULL)
+
+
+def _note(what: str, command: object, **more: object) -> None:
+    """A line in the run log, if there is one: whole, and on the disk when this returns."""
+    if RUN_LOG not in os.environ:
+        return
+    line = {"what": what, "command": command, "pid": os.getpid(), "at": time.time(), **more}
+    log = os.open(os.environ[RUN_LOG], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(log, json.dumps(line).encode() + b"\n")
+        os.fsync(log)
+    finally:
+        os.close(log)
 
 
 def _value(argv: list[str], flag: str) -> str | None:

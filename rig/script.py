@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 FOREVER = 2**31
 _BY_THE_CLI = ("<system-reminder>", "Output token limit hit.", "[Request interrupted by user")
 """What the CLI itself says in the user's name."""
+_BY_THE_DAEMON = ("The program that runs you was restarted",)
+"""What the daemon says in the user's name: the script of the message before goes on, if the agent still has it."""
+_BY_OTHERS = (*_BY_THE_CLI, *_BY_THE_DAEMON)
 _MARK = re.compile(r"@@stub\s*(?=\[)")
 
 
@@ -126,8 +129,11 @@ def numbered(size: int) -> str:
 def asked(body: Mapping[str, Any]) -> Asked:
     """What the request with this body asks."""
     messages = body.get("messages", [])
+    others: tuple[str, ...] = _BY_THE_CLI
+    if any(_is_typed(message["role"], text, _BY_OTHERS) for message in messages for text in _texts(message)):
+        others = _BY_OTHERS
     for place in range(len(messages) - 1, -1, -1):
-        typed = [text for text in _texts(messages[place]) if _is_typed(messages[place]["role"], text)]
+        typed = [text for text in _texts(messages[place]) if _is_typed(messages[place]["role"], text, others)]
         if typed:
             since = messages[place + 1 :]
             return Asked(
@@ -159,10 +165,10 @@ def _scripts(text: str) -> Iterator[list[Step]]:
             raise ScriptError(f"this script cannot be read: {error}") from error
 
 
-def _is_typed(role: str, text: str) -> bool:
+def _is_typed(role: str, text: str, others: tuple[str, ...]) -> bool:
     if role == "system":  # a message that was sent while the turn ran arrives like this
         return text.startswith("The user sent a new message")
-    return role == "user" and bool(text.strip()) and not text.lstrip().startswith(_BY_THE_CLI)
+    return role == "user" and bool(text.strip()) and not text.lstrip().startswith(others)
 
 
 def _texts(message: Mapping[str, Any]) -> Iterator[str]:

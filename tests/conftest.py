@@ -31,14 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def homeserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homeserver]:
-    """A real Synapse without rate limits, one for all tests. A test that stops or slows it makes its own."""
+    """A real Synapse without rate limits, one per worker. A test that stops or slows it makes its own."""
     with Homeserver(tmp_path_factory.mktemp("homeserver")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def model() -> Iterator[Model]:
-    """The scriptable stub of the Messages API, one for all tests. Scripts ride in prompts, so tests do not meet."""
+    """The scriptable stub of the Messages API, one per worker. Scripts ride in prompts, so tests do not meet."""
     with model_thread() as running:
         yield running
 

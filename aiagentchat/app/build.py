@@ -1,10 +1,11 @@
 """The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
 
+import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -12,6 +13,7 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.live import Live
+from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings, slug_wish
 from aiagentchat.config.workspaces import check_folders
@@ -20,22 +22,27 @@ from aiagentchat.core.errors import AgentUnavailable, MatrixError, RateLimited, 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports import Clock
 from aiagentchat.execute.places import Places
+from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.room import Workshop
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.execute.turn import Ledgers
+from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
 from aiagentchat.matrix.outbound import MatrixOutbound
+from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.receiver import Receiver
 from aiagentchat.route.bot_commands.catalog import catalog
-from aiagentchat.route.bot_commands.spec import Desk
+from aiagentchat.route.bot_commands.spec import Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.router import Router
 from aiagentchat.send.postman import Postman
 from aiagentchat.send.signals import RoomSignals
 from aiagentchat.send.speech import Speaker
+from aiagentchat.store.janitor import Janitor, Keep
 from aiagentchat.store.ledger import Ledger, open_ledger
 
 DATABASE = "aiagentchat.db"
@@ -49,27 +56,46 @@ class Service:
 
     name: str
     run: Callable[[], Awaitable[None]]
+    tells: bool = False
+    """Whether it brings to the rooms what the others have to say, and so ends after them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Everything that runs, and how a reload reaches it."""
+    """Everything that runs, and how the daemon reaches it."""
 
     services: Sequence[Service]
     apply: Callable[[Settings], None]
+    """Puts reloaded settings into force."""
+    look_around: Callable[[], Coroutine[None, None, None]]
+    """Says once what would fail at the first message; nothing waits for it."""
+    drain: Callable[[], Coroutine[None, None, None]]
+    """Begins no new turn, and returns when none runs."""
+    report_interrupted: Callable[[], Awaitable[None]]
+    """Writes down what was cut short, for the rooms; for when nothing runs any more."""
+    unsent: Callable[[], Awaitable[int]]
+    """How many parcels wait, needed or not."""
+    owed: Callable[[], Awaitable[int]]
+    """How many rooms wait for something that they need."""
 
 
 @asynccontextmanager
-async def build(live: Live) -> AsyncIterator[House]:
-    """Open the ledger, log in, wire the stages. Raises AppError."""
+async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
+    """Open the ledger, log in, own the account, wire the stages. Raises AppError.
+
+    What stands here stands before the first sync, so everything that can go on beside it does.
+    """
     clock = SystemClock()
     me = UserId(live.settings.matrix.user_id)
     database = live.settings.data_dir / DATABASE
-    async with open_ledger(database) as ledger, _connected(live, ledger, me, clock) as client:
+    async with (
+        open_ledger(database, clock=clock) as ledger,
+        _connected(live, ledger, me, clock) as client,
+        _owned(ledger, client, me, clock, take_over=take_over) as ownership,
+    ):
         live.prepare = lambda settings: _prepare(settings, client, ledger)
         live.settings = await _prepare(live.settings, client, ledger)
-        await _ask_agents(live)
-        yield _house(live, ledger, client, me, clock)
+        yield _house(live, ledger, client, ownership, me, clock)
 
 
 @asynccontextmanager
@@ -86,20 +112,40 @@ async def _connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> As
     )
     client = Client(account, ledger.accounts)
     try:
-        failures = 0
-        while True:
-            try:
-                await client.log_in()
-                break
-            except (Unreachable, RateLimited) as error:
-                failures += 1
-                wait = delay(failures, random.random)
-                wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
-                log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
-                await clock.sleep(wait)
+        await _until_reached(client.log_in, clock)
         yield client
     finally:
         await client.close()
+
+
+@asynccontextmanager
+async def _owned(
+    ledger: Ledger, client: Client, me: UserId, clock: Clock, *, take_over: bool
+) -> AsyncIterator[Ownership]:
+    """The account is ours. Raises OwnedElsewhere if it is somebody else's."""
+    host, boot_id = this_machine()
+    installation = await ledger.lives.installation(clock.now_ms())
+    owner = Owner(installation=installation, device=str(client.nio.device_id or ""), host=host, boot_id=boot_id)
+    ownership = Ownership(owner, me, data=MatrixAccountData(client, me), lives=ledger.lives, clock=clock)
+    await _until_reached(lambda: ownership.claim(take_over=take_over), clock)
+    try:
+        yield ownership
+    finally:
+        await ownership.give_back()
+
+
+async def _until_reached(attempt: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Try again for as long as the homeserver does not answer, or asks us to wait."""
+    failures = 0
+    while True:
+        try:
+            return await attempt()
+        except (Unreachable, RateLimited) as error:
+            failures += 1
+            wait = delay(failures, random.random)
+            wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
+            log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
+            await clock.sleep(wait)
 
 
 async def _prepare(settings: Settings, client: Client, ledger: Ledger) -> Settings:
@@ -113,19 +159,24 @@ async def _prepare(settings: Settings, client: Client, ledger: Ledger) -> Settin
 async def _resolve(settings: Settings, client: Client) -> Settings:
     """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
     found: dict[str, RoomId] = {}
-    for alias in settings.aliases:
+
+    async def resolve(alias: str) -> None:
         try:
             found[alias] = await resolve_alias(client, alias)
         except Refused as error:
             log.error("config.alias_unknown", alias=alias, error=str(error))  # noqa: TRY400 - no bug, no traceback
         except MatrixError as error:
             log.error("config.alias_unresolved", alias=alias, error=str(error))  # noqa: TRY400
+
+    async with asyncio.TaskGroup() as group:
+        for alias in settings.aliases:
+            group.create_task(resolve(alias), name=f"alias {alias}")
     return settings.with_resolved(found)
 
 
-async def _ask_agents(live: Live) -> None:
+async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
     """Say at once what would fail at the first message. The daemon starts all the same, and says it in the room."""
-    for name, agent in _agents(live).items():
+    for name, agent in agents.items():
         try:
             found = await agent.binary()
             log.info("agent.found", agent=name, path=str(found.path), version=".".join(map(str, found.version)))
@@ -142,7 +193,7 @@ def _agents(live: Live) -> dict[str, ClaudeCode]:
     }
 
 
-def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> House:
+def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me: UserId, clock: Clock) -> House:
     settings = live.settings
     outbound = MatrixOutbound(client)
     signals = RoomSignals(outbound)
@@ -160,8 +211,14 @@ def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock)
         settings=live.current,
         clock=clock,
     )
-    scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns)
+    scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
+
+    async def health() -> Health:
+        sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
+        return Health(sync=receiver.health(), send=sending, store=ledger.health())
+
     desk = Desk(
+        inbox=ledger.inbox,
         commands=ledger.commands,
         approvals=ledger.approvals,
         sessions=ledger.sessions,
@@ -169,6 +226,8 @@ def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock)
         rooms=ledger.rooms,
         settings=live.current,
         is_warm=runs.is_warm,
+        is_draining=lambda: scheduler.draining,
+        health=health,
         clock=clock,
         started_at=clock.now_ms(),
         version=__version__,
@@ -176,7 +235,7 @@ def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock)
     bot_commands = catalog(desk)
     router = Router(
         inbox=ledger.inbox,
-        dispatcher=Dispatcher(desk, bot_commands, signals),
+        dispatcher=Dispatcher(desk, bot_commands, signals, me),
         bot_commands=bot_commands,
         outbound=outbound,
         settings=live.current,
@@ -184,14 +243,33 @@ def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock)
         clock=clock,
     )
     receiver = Receiver(
-        homeserver=MatrixHomeserver(client, me),
-        inbox=ledger.inbox,
-        rules=Rules(me, lambda room: live.current().room(room) is not None),
+        Tools(
+            homeserver=MatrixHomeserver(client, me),
+            inbox=ledger.inbox,
+            rules=Rules(me, lambda room: live.current().room(room) is not None),
+            clock=clock,
+            random=random.random,
+            max_age=lambda: live.current().catch_up_max_age,
+        ),
+        timeout=lambda: live.current().sync_timeout,
+        alive_at=ledger.lives.alive_at,
+        on_owner=ownership.told,
+    )
+    postman = Postman(
+        outbox=ledger.outbox,
+        outbound=outbound,
+        owing=ledger.commands.open,
+        user=me,
+        device=str(client.nio.device_id or ""),
         clock=clock,
         random=random.random,
-        timeout=lambda: live.current().sync_timeout,
     )
-    postman = Postman(outbox=ledger.outbox, outbound=outbound, clock=clock, random=random.random)
+
+    janitor = Janitor(
+        ledger.housekeeping,
+        keep=lambda: Keep(rows=live.current().retention, bodies=live.current().body_retention),
+        clock=clock,
+    )
 
     def apply(fresh: Settings) -> None:
         scheduler.max_parallel = fresh.max_parallel_turns
@@ -204,7 +282,22 @@ def _house(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock)
         Service("receiver", receiver.run),
         Service("router", router.run),
         Service("executor", scheduler.run),
-        Service("sender", postman.run),
-        Service("signals", signals.run),
+        Service("owner", ownership.run),
+        Service("janitor", janitor.run),
+        Service("sender", postman.run, tells=True),
+        Service("signals", signals.run, tells=True),
     ]
-    return House(services, apply)
+
+    async def report() -> None:
+        await ledger.lives.alive(clock.now_ms())
+        await report_interrupted(shop.ledgers, clock)
+
+    return House(
+        services=services,
+        apply=apply,
+        look_around=lambda: _ask_agents(live, dict(agents)),
+        drain=scheduler.drain,
+        report_interrupted=report,
+        unsent=ledger.outbox.unsent,
+        owed=ledger.outbox.owed,
+    )

@@ -1,7 +1,11 @@
-"""One daemon per data_dir: the owner holds a lock for as long as it lives, however it ends."""
+"""One daemon per data_dir: the owner holds a lock for as long as it lives, however it ends.
+
+One daemon per account is another promise, kept by `matrix/ownership.py`.
+"""
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 from aiagentchat.core.errors import AlreadyRunning, ConfigError
 
 LOCK = "daemon.lock"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
@@ -54,3 +59,11 @@ def owner_pid(data_dir: Path) -> int | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def this_machine(boot_id: Path = BOOT_ID) -> tuple[str, str]:
+    """The name of this host, and an id that changes with every start of the machine; "" where the kernel has none."""
+    try:
+        return socket.gethostname(), boot_id.read_text(encoding="ascii").strip()
+    except OSError:
+        return socket.gethostname(), ""

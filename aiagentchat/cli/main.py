@@ -27,11 +27,14 @@ def run(
     config: Config = DEFAULT_CONFIG,
     log_format: Annotated[str, typer.Option(help="json for machines, console for people.")] = "json",
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Take the account from a daemon elsewhere that is gone, or will end.")
+    ] = False,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     from aiagentchat.cli.run import run_command
 
-    raise typer.Exit(run_command(config, log_format, log_level))
+    raise typer.Exit(run_command(config, log_format, log_level, take_over=take_over))
 
 
 @app.command()
@@ -48,6 +51,53 @@ def reload(config: Config = DEFAULT_CONFIG) -> None:
     from aiagentchat.cli.reload import reload_command
 
     raise typer.Exit(reload_command(config))
+
+
+@app.command()
+def drain(
+    config: Config = DEFAULT_CONFIG,
+    wait: Annotated[str, typer.Option(help="How long running turns may take: 30s, 15m, 1h, or seconds.")] = "15m",
+) -> None:
+    """Let the running daemon finish its turns, begin no new ones, and end it."""
+    from aiagentchat.cli.drain import drain_command
+
+    raise typer.Exit(drain_command(config, wait))
+
+
+db = typer.Typer(
+    help="Back up, check and shrink the database.",
+    epilog="Examples:  aiagentchat db backup ledger-monday.db  ·  aiagentchat db check  ·  aiagentchat db vacuum",
+    no_args_is_help=True,
+)
+app.add_typer(db, name="db")
+
+
+@db.command(epilog="Example:  aiagentchat db backup /var/backups/ledger.db --force")
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy goes.")],
+    config: Config = DEFAULT_CONFIG,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Copy the database, also while the daemon runs, and read the copy through."""
+    from aiagentchat.cli.db import backup_command
+
+    raise typer.Exit(backup_command(config, file, force=force))
+
+
+@db.command("check", epilog="Example:  aiagentchat db check --config /etc/aiagentchat/config.yaml")
+def check_database(config: Config = DEFAULT_CONFIG) -> None:
+    """Read the whole database and say what is wrong with it, also while the daemon runs."""
+    from aiagentchat.cli.db import check_command
+
+    raise typer.Exit(check_command(config))
+
+
+@db.command(epilog="Example:  aiagentchat drain && aiagentchat db vacuum")
+def vacuum(config: Config = DEFAULT_CONFIG) -> None:
+    """Give the space of what was pruned back to the disk. The daemon must not run."""
+    from aiagentchat.cli.db import vacuum_command
+
+    raise typer.Exit(vacuum_command(config))
 
 
 @app.command()

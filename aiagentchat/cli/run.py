@@ -19,8 +19,8 @@ FORMATS = ("json", "console")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def run_command(config: Path, log_format: str, log_level: str) -> int:
-    """Run the daemon. Returns the exit code: 0 after a signal, otherwise by cause."""
+def run_command(config: Path, log_format: str, log_level: str, *, take_over: bool = False) -> int:
+    """Run the daemon. Returns the exit code: 0 after a signal or a drain, otherwise by cause."""
     os.umask(0o077)
     try:
         _check_options(log_format, log_level)
@@ -30,7 +30,7 @@ def run_command(config: Path, log_format: str, log_level: str) -> int:
         return complain(error)
     set_up(cast(Format, log_format), log_level.upper())
     try:
-        asyncio.run(run_daemon(Live(settings, secrets, dict(os.environ))))
+        asyncio.run(run_daemon(Live(settings, secrets, dict(os.environ)), take_over=take_over))
     except BaseException as error:
         found = first_app_error(error)
         if found is None:

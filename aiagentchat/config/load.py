@@ -92,7 +92,12 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         warm_ttl=file.warm_ttl,
         approval_timeout=file.approval_timeout,
         max_queue=file.max_queue,
+        max_queue_total=file.max_queue_total,
+        max_output=file.max_output,
         sync_timeout=file.sync_timeout,
+        retention=file.retention,
+        body_retention=file.body_retention,
+        catch_up_max_age=file.catch_up_max_age,
         computed=frozenset(name for name in Limits._fields if getattr(file, name) is None),
     )
 
@@ -112,6 +117,12 @@ def _check(settings: Settings, mounted: Sequence[Mounted], problems: Problems) -
             ("matrix", "homeserver"),
             f"{show(matrix.homeserver)} would send the password and every message in the clear; write https://…, "
             "or add allow_http: true to matrix if the way there is private",
+        )
+    if 0 < settings.retention < settings.body_retention:
+        problems.add(
+            ("body_retention",),
+            f"{settings.body_retention} days are more than retention keeps ({settings.retention}); write at most that, "
+            "or 0 to keep texts as long as everything else",
         )
     for name, agent in settings.agents.items():
         if agent.permission_mode == BYPASS and not agent.i_know_bypass_is_dangerous:

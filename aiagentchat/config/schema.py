@@ -28,6 +28,9 @@ from aiagentchat.config.fields import (
 )
 
 _SECONDS = "a whole number of seconds"
+_DAYS = "a whole number of days"
+MOST_DAYS = 3650
+"""What is kept for longer is kept for ever."""
 
 
 class Section(BaseModel):
@@ -112,7 +115,14 @@ class File(Section):
     warm_ttl: Annotated[int, whole(_SECONDS, example=300, least=0, most=DAY)] = 300
     approval_timeout: Annotated[int, whole(_SECONDS, example=3600, least=1, most=WEEK)] = 3600
     max_queue: Annotated[int, whole("a whole number", example=20, least=1, most=1000)] = 20
+    max_queue_total: Annotated[int, whole("a whole number", example=500, least=1, most=100_000)] = 500
+    max_output: Annotated[int, whole("a whole number of MiB", example=20, least=1, most=1024)] = 20
     sync_timeout: Annotated[int, whole(_SECONDS, example=30, least=1, most=120)] = 30
+    retention: Annotated[int, whole(_DAYS, example=90, least=0, most=MOST_DAYS)] = 90
+    """Days after its end for which a command, and all that belongs to it, is kept. 0: for ever."""
+    body_retention: Annotated[int, whole(_DAYS, example=7, least=0, most=MOST_DAYS)] = 7
+    """Days after its end for which its text is kept. 0: as long as it is."""
+    catch_up_max_age: Annotated[int, whole(_SECONDS, example=DAY, least=60, most=30 * DAY)] = DAY
 
 
 MAY_BE_NULL = frozenset({("max_parallel_turns",), ("max_warm",)})

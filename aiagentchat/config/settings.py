@@ -68,7 +68,14 @@ class Settings:
     warm_ttl: int
     approval_timeout: int
     max_queue: int
+    max_queue_total: int
+    max_output: int
+    """MiB of text that one turn may say in its room."""
     sync_timeout: int
+    retention: int = 90
+    """Days; 0: for ever. As `body_retention`, which is 0 for "as long as the rest"."""
+    body_retention: int = 7
+    catch_up_max_age: int
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
 
@@ -114,7 +121,12 @@ class Settings:
             "warm_ttl": self.warm_ttl,
             "approval_timeout": self.approval_timeout,
             "max_queue": self.max_queue,
+            "max_queue_total": self.max_queue_total,
+            "max_output": self.max_output,
             "sync_timeout": self.sync_timeout,
+            "retention": self.retention,
+            "body_retention": self.body_retention,
+            "catch_up_max_age": self.catch_up_max_age,
             "agents": {name: agent.model_dump(mode="json") for name, agent in self.agents.items()},
             "rooms": [_effective(self, room) for room in self.rooms],
         }

@@ -73,6 +73,17 @@ class Command:
     queued_at: int
     """Milliseconds since the epoch, by this machine's clock."""
     started_at: int | None = None
+    origin: EventId | None = None
+    """The earlier command that this one takes up again (/retry, or a yes after a restart)."""
+    reply_to: EventId | None = None
+    """The event that the answer answers, where that is not the command's own."""
+    granted: str = ""
+    """The digest of the one request that was allowed before the turn began."""
+
+    @property
+    def shown_at(self) -> EventId:
+        """The event that people see as this command: what is answered and marked."""
+        return self.reply_to or self.event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ A bot command and a decision return these instead of writing, so that a crash be
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
@@ -37,6 +37,48 @@ class RequestStop:
 
 
 @dataclass(frozen=True, slots=True)
+class EditCommand:
+    """Change the text of a queued command, or of a message that was offered and not run, if `by` wrote it.
+
+    One that has started stays as it was.
+    """
+
+    command: EventId
+    text: str
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class EraseText:
+    """The message was taken back: what it said is not to be run later."""
+
+    event: EventId
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApproval:
+    """Ask a question of our own."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """We are out of the room: its turn ends, nothing starts and nothing is sent, and everything is kept."""
+
+    room: RoomId
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class EnterRoom:
+    """We are in the room: what was kept goes on."""
+
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True)
 class NewSession:
     """Commands that are accepted from now on belong to this conversation."""
 
@@ -62,4 +104,16 @@ class CountRefusal:
     day: str
 
 
-Effect: TypeAlias = AcceptCommand | PutParcel | RequestStop | NewSession | DecideApproval | CountRefusal
+Effect: TypeAlias = (
+    AcceptCommand
+    | PutParcel
+    | RequestStop
+    | EditCommand
+    | EraseText
+    | OpenApproval
+    | LeaveRoom
+    | EnterRoom
+    | NewSession
+    | DecideApproval
+    | CountRefusal
+)

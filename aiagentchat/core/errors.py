@@ -3,8 +3,10 @@
 AppError
 ├── ConfigError             the operator must edit a file; carries every problem at once
 ├── StoreError              the database cannot be used
-│   └── StoreFromFuture     it was written by a newer version
+│   ├── StoreFromFuture     it was written by a newer version
+│   └── StoreCorrupt        it is damaged, or no database at all
 ├── AlreadyRunning          another daemon owns this data_dir
+├── OwnedElsewhere          another daemon owns the account
 ├── MatrixError             the homeserver did not do what was asked
 │   ├── LoginFailed             it does not know us (any more)
 │   ├── RateLimited             later, and it says when
@@ -50,8 +52,20 @@ class StoreFromFuture(StoreError):
     exit_code = 5
 
 
+class StoreCorrupt(StoreError):
+    """The database is damaged, or no database at all. Its text says how to restore a backup."""
+
+    exit_code = 6
+
+
 class AlreadyRunning(AppError):
     """Another daemon owns this data_dir."""
+
+    exit_code = 4
+
+
+class OwnedElsewhere(AppError):
+    """Another daemon, with another data_dir, owns the account."""
 
     exit_code = 4
 
@@ -75,11 +89,29 @@ class RateLimited(MatrixError):
 
 
 class Unreachable(MatrixError):
-    """No answer, or one that makes no sense. Trying again is right."""
+    """No answer, or one that makes no sense. Trying again is right.
+
+    `status` is that of the answer, 0 without one; `errcode` is empty when it is not the homeserver that speaks.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, errcode: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.errcode = errcode
 
 
 class Refused(MatrixError):
-    """The homeserver will not take this, however often it is asked."""
+    """The homeserver will not take this, however often it is asked.
+
+    `status` and `errcode` are the homeserver's; `ours` means that it was not asked, because we do not want it to have
+    this: no other wording helps.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, errcode: str = "", ours: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.errcode = errcode
+        self.ours = ours
 
 
 class AgentError(AppError):

@@ -16,6 +16,17 @@ class Kind(StrEnum):
     EDIT = "edit"
     REDACTION = "redaction"
     INVITE = "invite"
+    JOINED = "joined"
+    """This account has come (back) into the room."""
+    LEFT = "left"
+    """This account is no longer in the room: it left, or somebody removed it."""
+    TOMBSTONE = "tombstone"
+    """The room was replaced by another one, whose id is the body."""
+    GAP_LOST = "gap_lost"
+    """Made by us: what was said between two moments could not be read. The body is both, in milliseconds, with an
+    en dash between them."""
+    MALFORMED = "malformed"
+    """Meant as a message, but not of the shape that one has; `raw` keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +45,7 @@ class Incoming:
     """What the event speaks of: the answered, edited, redacted or reacted-to event."""
     mentions: frozenset[UserId] = frozenset()
     """Whom the sender addressed on purpose (`m.mentions`)."""
+    late_ms: int = 0
+    """How old it was, by the homeserver's clock, when it was taken in; 0 where the homeserver's clock is not known."""
+    raw: str | None = None
+    """The event as JSON, kept for what could not be read."""

@@ -2,15 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
 
 MESSAGE = "m.room.message"
 REACTION = "m.reaction"
+TXN_KEY = "com.aiagentchat.txn"
+"""Where the content of everything that we send has its transaction id: how we know an event of ours again when the
+homeserver does not know the transaction any more."""
 
 Content = Mapping[str, Any]
 """The content of a Matrix event: JSON, without floats (a homeserver refuses them)."""
+
+
+class Urgency(IntEnum):
+    """What a parcel may take from a homeserver's limit, which is one for all rooms of an account."""
+
+    SPARE = 0
+    """Nice to have (a reaction, a place in the queue): sent when nothing else waits, dropped once it is out of date."""
+    PROGRESS = 1
+    """A state of an answer that another one follows."""
+    NEEDED = 2
+    """What somebody waits for: the end of an answer, a question, an error. Whatever stands before it in its room is
+    as urgent as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +44,20 @@ class Parcel:
     """The command that it answers."""
     approval: ApprovalId | None = None
     """Set on the message that asks for an approval, so that a reaction on it finds the question."""
+    urgency: Urgency = Urgency.NEEDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A parcel that was claimed, and what happened to it before."""
+
+    parcel: Parcel
+    tried_at: int | None = None
+    """When (milliseconds) it was first claimed in an earlier attempt; None: it cannot be in the room yet."""
+    tried_as: str | None = None
+    """The device that it was claimed for in those attempts: a transaction id is good for one device only. Where there
+    were several, a name that no device has."""
+    faults: int = 0
+    """How often the homeserver failed over this parcel while it took others."""
+    variant: int = 0
+    """How far it was degraded: 0 as it was written."""

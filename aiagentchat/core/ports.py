@@ -14,7 +14,7 @@ from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.parcels import Content, Parcel
+from aiagentchat.core.parcels import Attempt, Content, Parcel, Urgency
 
 
 class Clock(Protocol):
@@ -60,12 +60,30 @@ class Inbox(Protocol):
         """The sync token up to which everything was taken in; None before the first sync."""
         ...
 
-    async def take_in(self, token: str, events: Sequence[Incoming], now: int) -> int:
-        """Commit `events` and the token that covers them together. Returns how many were new."""
+    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
+        """Commit `events` and the token that covers them together. Returns how many were new.
+
+        Without a token the events come before those that a token will cover: a gap that is being filled.
+        """
+        ...
+
+    async def get(self, event: EventId) -> Incoming | None:
+        """The event, whether it was settled or not; None when it is not known (any more)."""
+        ...
+
+    async def late(self, room: RoomId, taken_at: int) -> list[Incoming]:
+        """The late events of the room that came in at that moment and are not settled, in order."""
+        ...
+
+    async def taken_at(self, event: EventId) -> int | None:
+        """When (milliseconds) the event was taken in: what came in together has the same moment."""
         ...
 
     async def unrouted(self, limit: int) -> list[Incoming]:
-        """The oldest events that nobody has settled, in the order of their arrival."""
+        """The oldest events that nobody has settled: some of each room, in the order of their arrival there.
+
+        Rooms take turns, so that one with a backlog does not hold up the others. An invite is its room's.
+        """
         ...
 
     async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
@@ -93,6 +111,14 @@ class Commands(Protocol):
         """The oldest queued command of the room."""
         ...
 
+    async def retryable(self, room: RoomId) -> Command | None:
+        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+        ...
+
+    async def open(self) -> int:
+        """How many commands are queued or running, in all rooms."""
+        ...
+
     async def queue(self, room: RoomId) -> list[Command]:
         """The running command of the room, if any, then the queued ones in order."""
         ...
@@ -112,7 +138,16 @@ class Commands(Protocol):
     async def finish(
         self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
     ) -> bool:
-        """running → an end, together with what the room is told about it. Open approvals of it are withdrawn."""
+        """running → an end, together with what the room is told about it.
+
+        Its open approvals are withdrawn, and what waits in the outbox about it without being needed is dropped.
+        """
+        ...
+
+    async def interrupt(
+        self, event: EventId, approval: Approval | None, record: TurnRecord, parcels: Sequence[Parcel], now: int
+    ) -> bool:
+        """running → interrupted, with what the room is told, and the question whether to go on, if there is one."""
         ...
 
     async def stop_requested(self, event: EventId) -> UserId | None:
@@ -136,11 +171,17 @@ class Outbox(Protocol):
         """Write parcels down. A known txn changes nothing; a waiting edit of the same message is replaced."""
         ...
 
-    async def claim(self, now: int) -> Parcel | None:
+    async def claim(self, now: int, *, device: str, least: Urgency = Urgency.SPARE) -> Attempt | None:
         """The next parcel that may be sent now, marked so that no newer edit replaces it. None if there is none.
 
-        Per room only the oldest unsent parcel is offered, and only one at a time.
+        Per room only one at a time, and the oldest first, except that what is SPARE lets the others pass. A parcel is
+        as urgent as the most urgent one that waits behind it; what is less urgent than `least` is not offered. Rooms
+        that we have left are not looked at.
         """
+        ...
+
+    async def owed(self) -> int:
+        """How many rooms have something NEEDED that is not sent."""
         ...
 
     async def next_due(self) -> int | None:
@@ -151,8 +192,13 @@ class Outbox(Protocol):
         """It is in the room, as `event`."""
         ...
 
-    async def postpone(self, txn: TxnId, until: int) -> None:
-        """Not now: offer it again at `until`."""
+    async def postpone(
+        self, txn: TxnId, until: int, *, faults: int | None = None, variant: int | None = None, untaken: bool = False
+    ) -> None:
+        """Not now: offer it again at `until`, with these counts if they have changed.
+
+        `untaken` says that the homeserver did not take it in this attempt: as if there had not been one.
+        """
         ...
 
     async def give_up(self, txn: TxnId, why: str, now: int) -> None:
@@ -175,6 +221,10 @@ class Outbox(Protocol):
         """How many parcels wait."""
         ...
 
+    async def sent_since(self, moment: int) -> int:
+        """How many parcels were sent since then (milliseconds)."""
+        ...
+
 
 class Approvals(Protocol):
     """Questions to people."""
@@ -189,6 +239,10 @@ class Approvals(Protocol):
 
     async def open_in(self, room: RoomId) -> list[Approval]:
         """The open questions of a room, oldest first."""
+        ...
+
+    async def open_of(self, command: EventId) -> list[Approval]:
+        """The open questions of a command's turn, oldest first."""
         ...
 
     async def close(self, approval: ApprovalId, state: ApprovalState) -> bool:
@@ -249,6 +303,22 @@ class Accounts(Protocol):
         ...
 
 
+class Lives(Protocol):
+    """Who this ledger is among all that may use the account, and when a daemon on it was last known to live."""
+
+    async def installation(self, now: int) -> str:
+        """The id of this ledger: made at the first call, the same for ever after."""
+        ...
+
+    async def alive(self, now: int) -> None:
+        """A daemon lives at this moment (milliseconds, by this machine's clock)."""
+        ...
+
+    async def alive_at(self) -> int | None:
+        """When that was said last, in this life or an earlier one; None before the first."""
+        ...
+
+
 # ── rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -274,6 +344,27 @@ class Outbound(Protocol):
         """Accept an invite."""
         ...
 
+    async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
+        """The event of ours that was sent with this txn, if it is in the room's timeline since then (milliseconds).
+
+        For when the transaction id itself is of no use any more: the homeserver has forgotten it, or the device is
+        another one.
+        """
+        ...
+
+    async def upload(self, data: bytes, *, name: str, mime: str) -> str:
+        """Keep a file on the homeserver. Returns its mxc:// address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A room whose timeline was cut: what stands between the last batch and this one is missing."""
+
+    room: RoomId
+    before: str
+    """The token of the place where the part begins that the batch has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncBatch:
@@ -283,9 +374,23 @@ class SyncBatch:
     events: tuple[Incoming, ...]
     joined: frozenset[RoomId] = frozenset()
     """Rooms that this account is a member of, as far as this batch tells."""
-    left: frozenset[RoomId] = frozenset()
-    gaps: frozenset[RoomId] = frozenset()
-    """Rooms whose timeline was cut: events between the last batch and this one are missing."""
+    gaps: tuple[Gap, ...] = ()
+    now: int | None = None
+    """The homeserver's clock, in milliseconds; None if it did not say."""
+    owner: str | None = None
+    """Which installation the account data names as the account's owner, if the batch tells of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """What a gap held."""
+
+    events: tuple[Incoming, ...]
+    """In order."""
+    whole: bool
+    """False when there was more than may be asked for: the oldest part is missing."""
+    aged: bool = False
+    """Whether something was left out because it is too old."""
 
 
 class Homeserver(Protocol):
@@ -294,6 +399,57 @@ class Homeserver(Protocol):
     async def sync(self, since: str | None, *, timeout: float) -> SyncBatch:
         """Wait up to `timeout` seconds for news. Raises as `Outbound` does."""
         ...
+
+    async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
+        """What was said in the gap after `since`: not before `oldest` (milliseconds), and `most` events at most.
+
+        Without `since` (the homeserver knows our token no more) only the other two bound it. Raises as `Outbound` does.
+        """
+        ...
+
+
+class AccountData(Protocol):
+    """What the homeserver keeps for the account itself, by type. Raises as `Outbound` does."""
+
+    async def read(self, type_: str) -> tuple[Content, int | None]:
+        """The content, empty if there is none, and the homeserver's clock in milliseconds, None if it did not say."""
+        ...
+
+    async def write(self, type_: str, content: Content) -> None:
+        """Put `content` in the place of what was there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncHealth:
+    """How the hearing is, for /status and the log."""
+
+    heard_at: float | None = None
+    """When (monotonic seconds) the last sync succeeded; None before the first."""
+    failures: int = 0
+    """How many have failed in a row."""
+    restarts: int = 0
+    """How often hearing was lost and came back since the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendHealth:
+    """How the speaking is."""
+
+    waiting: int = 0
+    """Parcels on their way."""
+    limited: bool = False
+    """Whether the homeserver's limit holds parcels back now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """How the remembering is."""
+
+    trouble: str | None = None
+    """Why nothing can be written now; None when all is well."""
+    stalls: int = 0
+    """How often writing had to wait for the cause to go away since the start."""
 
 
 # ── agent ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,32 +1,89 @@
-"""What a crash, or the daemon's own end, cut short is reported, and never run again by itself."""
+"""What a crash, or the daemon's own end, cut short is reported, and never run again by itself.
+
+A turn that waited for an answer when it was cut short has done nothing of what it asked for: the room is asked whether
+to go on, and a yes is a new turn in which that one request is allowed (`route/questions.py`, `execute/turn.py`).
+"""
 
 import structlog
 
-from aiagentchat.core.commands import CommandState, TurnRecord
-from aiagentchat.core.ids import txn_id
+from aiagentchat.core.approvals import Approval, ApprovalKind
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.ids import ApprovalId, txn_id
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Clock, Commands
-from aiagentchat.execute.room import mark
-from aiagentchat.render import words
-from aiagentchat.render.message import message
+from aiagentchat.core.ports import Clock
+from aiagentchat.execute.marks import mark
+from aiagentchat.execute.turn import Ledgers
+from aiagentchat.render import away
+from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.split import split
+
+RESUME_OPEN_MS = 24 * 3_600_000
+"""How long a turn that waited for an answer can still be gone on with."""
+
+ALIVE_EVERY_MS = 30_000
+"""A life says that it lives at least this often; how much longer it lived, nobody knows."""
 
 log = structlog.get_logger(__name__)
 
 
-async def report_interrupted(commands: Commands, clock: Clock) -> int:
-    """End every command that is marked as running. Called once at start, before anything runs. Returns how many."""
+async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | None = None) -> int:
+    """End every command that is marked as running. Returns how many.
+
+    Called at start, before anything runs, and when the daemon ends, after everything has. `alive_at` is when
+    (milliseconds) the life that ran them was last known to live; None: it lives still, or nobody knows.
+    """
     now = clock.now_ms()
-    running = await commands.running()
+    running = await ledgers.commands.running()
     for command in running:
-        seconds = max(0, now - (command.started_at or now)) // 1000
-        told = Parcel(
-            txn=txn_id(command.event, "interrupted"),
-            room=command.room,
-            content=message(words.interrupted_by_restart(seconds), notice=False, reply_to=command.event),
-            command=command.event,
-        )
-        record = TurnRecord(duration_ms=seconds * 1000)
-        parcels = [told, mark(command, CommandState.INTERRUPTED)]
-        await commands.finish(command.event, CommandState.INTERRUPTED, record, parcels, now)
-        log.warning("command.interrupted", room=command.room, command=command.event, seconds=seconds)
+        lasted = _lasted(command.started_at or now, now, alive_at)
+        waited_for = await ledgers.approvals.open_of(command.event)
+        question = _question(command, waited_for, now) if waited_for else None
+        text = _told(lasted, waited_for)
+        parcels = [*_parcels(command, text, question), mark(command, CommandState.INTERRUPTED)]
+        await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
+        log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
     return len(running)
+
+
+def _lasted(started: int, now: int, alive_at: int | None) -> int:
+    """How long it ran, as far as that is known: not for the time in which nobody lived."""
+    until = now if alive_at is None else min(now, max(alive_at, started) + ALIVE_EVERY_MS)
+    return max(0, until - started)
+
+
+def _told(lasted: int, waited_for: list[Approval]) -> str:
+    if not waited_for:
+        return away.interrupted(lasted)
+    return away.resume_question(_shown(waited_for))
+
+
+def _shown(waited_for: list[Approval]) -> str:
+    return "\n\n".join(each.shown for each in waited_for)
+
+
+def _question(command: Command, waited_for: list[Approval], now: int) -> Approval:
+    return Approval(
+        id=ApprovalId(txn_id(command.event, "resume")),
+        room=command.room,
+        command=command.event,
+        tool=", ".join(dict.fromkeys(each.tool for each in waited_for)),
+        expires_at=now + RESUME_OPEN_MS,
+        kind=ApprovalKind.RESUME,
+        digest=",".join(each.digest for each in waited_for),
+        shown=_shown(waited_for),
+    )
+
+
+def _parcels(command: Command, text: str, question: Approval | None) -> list[Parcel]:
+    """The pieces of what the room is told; a reaction on the last one answers the question, if there is one."""
+    pieces = split(text, PAGE_BYTES)
+    return [
+        Parcel(
+            txn=txn_id(command.event, "interrupted", str(index)),
+            room=command.room,
+            content=message(piece.text, notice=False, reply_to=command.shown_at if index == 0 else None),
+            command=command.event,
+            approval=question.id if question is not None and index == len(pieces) - 1 else None,
+        )
+        for index, piece in enumerate(pieces)
+    ]

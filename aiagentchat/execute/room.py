@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -11,23 +12,16 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RoomId, SessionId, message_uuid, new_session_id, txn_id
-from aiagentchat.core.parcels import REACTION, Parcel
+from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports import Agent, Clock, RunSpec, Signals, Sink, Voice
 from aiagentchat.execute.instructions import instructions
+from aiagentchat.execute.marks import mark
+from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import Ledgers, Limits, Outcome, Turn
 from aiagentchat.render import words
-from aiagentchat.render.message import message, reaction
-
-REACTIONS: Mapping[CommandState, str] = {
-    CommandState.DONE: "✅",
-    CommandState.FAILED: "❌",
-    CommandState.TIMED_OUT: "⏱️",
-    CommandState.CANCELLED: "🛑",
-    CommandState.INTERRUPTED: "⚠️",
-}
-"""What is put on the command when it ends."""
+from aiagentchat.render.message import message
 
 log = structlog.get_logger(__name__)
 
@@ -97,17 +91,23 @@ class RoomExecutor:
         resume = await shop.ledgers.sessions.begun(session)
         mended: set[type[Exception]] = set()
         while True:
-            run = await shop.runs.take(shop.agents[room.agent], await self._spec(room, session, resume=resume))
+            spec = await self._spec(room, session, resume=resume)
+            run = await shop.runs.take(shop.agents[room.agent], spec)
+            name = f"{message_uuid(command.event)[:8]}.md"
+            output = Output(sink, Path(spec.workspace), name, settings.max_output)
             turn = Turn(
                 command,
                 run,
-                sink,
+                output,
                 ledgers=shop.ledgers,
                 clock=shop.clock,
                 limits=Limits(turn=room.timeout, approval=settings.approval_timeout),
                 nudge=self.nudge,
             )
-            outcome = await turn.go()
+            try:
+                outcome = await turn.go()
+            finally:
+                output.close()
             if turn.lost is None or type(turn.lost) in mended:
                 return replace(outcome, session=session)
             mended.add(type(turn.lost))
@@ -174,16 +174,5 @@ class RoomExecutor:
         except Exception:
             # The command must come to its end all the same, or the room would wait for it until a restart.
             log.exception("answer.broken")
-            told = message(words.BROKEN, notice=False, reply_to=command.event)
+            told = message(words.BROKEN, notice=False, reply_to=command.shown_at)
             return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
-
-
-def mark(command: Command, state: CommandState) -> Parcel:
-    """The reaction that shows on a command how it ended."""
-    return Parcel(
-        txn=txn_id(command.event, "mark", state),
-        room=command.room,
-        type=REACTION,
-        content=reaction(command.event, REACTIONS[state]),
-        command=command.event,
-    )

@@ -1,6 +1,7 @@
 """A room is serial, rooms are parallel, the machine is finite."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -17,27 +18,38 @@ log = structlog.get_logger(__name__)
 class Scheduler:
     """Starts an executor for each room that has work, at most `max_parallel` at once; the longest waiting go first."""
 
-    def __init__(self, workshop: Workshop, *, max_parallel: int) -> None:
+    def __init__(self, workshop: Workshop, *, max_parallel: int, alive_at: Callable[[], Awaitable[int | None]]) -> None:
         self._shop = workshop
+        self._alive_at = alive_at
         self._active: dict[RoomId, RoomExecutor] = {}
         self._waiting = False
+        self._idle = asyncio.Event()
         self.max_parallel = max_parallel
+        self.draining = False
+        """Whether no new turn is begun: what is accepted waits for the next life."""
 
     async def run(self) -> None:
         """Serve until cancelled. Nothing of the agent is left running when this returns."""
         commands = self._shop.ledgers.commands
-        await report_interrupted(commands, self._shop.clock)
+        await report_interrupted(self._shop.ledgers, self._shop.clock, alive_at=await self._alive_at())
         async with self._shop.runs.open(), asyncio.TaskGroup() as group:
             while True:
                 for executor in self._active.values():
                     executor.nudge.set()
                 waiting = [room for room in await commands.rooms_with_work() if room not in self._active]
-                free = max(0, self.max_parallel - len(self._active))
+                free = 0 if self.draining else max(0, self.max_parallel - len(self._active))
                 for room in waiting[:free]:
                     self._start(group, room)
                 self._waiting = len(waiting) > free
                 due = self._shop.runs.end_idle()
                 await commands.bell.wait(LONGEST_NAP if due is None else min(LONGEST_NAP, max(due, 0.0)))
+
+    async def drain(self) -> None:
+        """Begin no new turn, and return when none runs. For as long as those that run may take."""
+        self.draining = True
+        while self._active:
+            self._idle.clear()
+            await self._idle.wait()
 
     def _start(self, group: asyncio.TaskGroup, room: RoomId) -> None:
         executor = RoomExecutor(room, self._shop)
@@ -46,7 +58,9 @@ class Scheduler:
 
     async def _serve(self, executor: RoomExecutor) -> None:
         try:
-            await executor.run(others_wait=lambda: self._waiting)
+            await executor.run(others_wait=lambda: self._waiting or self.draining)
         finally:
             del self._active[executor.room]
+            if not self._active:
+                self._idle.set()
             self._shop.ledgers.commands.bell.ring()

@@ -25,15 +25,16 @@ from aiagentchat.core.agent_events import (
     TurnEnded,
     TurnStarted,
 )
-from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalState, request_digest
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import ApprovalId, SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import AgentRun, Approvals, Clock, Commands, Outbox, Prompt, Sessions, Sink
+from aiagentchat.core.ports import AgentRun, Approvals, Clock, Commands, Outbox, Prompt, Sessions
 from aiagentchat.execute.deadlines import TurnClock
+from aiagentchat.execute.output import Output
 from aiagentchat.render import words
-from aiagentchat.render.approval import approval_text
+from aiagentchat.render.approval import approval_text, request_text
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 from aiagentchat.render.tools import tool_line
@@ -76,6 +77,15 @@ class Outcome:
     """The conversation that it was said in, when it is not the command's own any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A question that the turn waits for."""
+
+    approval: Approval
+    until: float
+    """Monotonic seconds: a clock that is set meanwhile neither hurries nor delays anybody."""
+
+
 class Turn:
     """One use of a run, for one command."""
 
@@ -83,7 +93,7 @@ class Turn:
         self,
         command: Command,
         run: AgentRun,
-        sink: Sink,
+        output: Output,
         *,
         ledgers: Ledgers,
         clock: Clock,
@@ -92,14 +102,16 @@ class Turn:
     ) -> None:
         self._command = command
         self._run = run
-        self._sink = sink
+        self._sink = output.sink
+        self._output = output
         self._ledgers = ledgers
         self._clock = clock
         self._approval_seconds = limits.approval
         self._minutes = max(1, round(limits.approval / 60))
         self._nudge = nudge
         self._turn_clock = TurnClock(limits.turn, clock.monotonic())
-        self._waiting: dict[str, Approval] = {}
+        self._waiting: dict[str, Waiting] = {}
+        self._granted = set(filter(None, command.granted.split(",")))
         self._verdict: Outcome | None = None
         self.lost: SessionInUse | SessionNotFound | None = None
         """Set when the agent and we disagree about the session, before anything was run."""
@@ -141,8 +153,8 @@ class Turn:
         if event.ending is Ending.INTERRUPTED:
             return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
         if self._sink.silent:
-            self._sink.add(event.text or words.NO_TEXT)
-            self._sink.block_ended()
+            self._output.add(event.text or words.NO_TEXT)
+            self._output.block_ended()
         return Outcome(state=CommandState.DONE, record=event.record)
 
     async def _take(self, event: AgentEvent) -> None:
@@ -164,11 +176,11 @@ class Turn:
     def _say(self, event: AgentEvent) -> None:
         match event:
             case TextDelta(text):
-                self._sink.add(text)
+                self._output.add(text)
             case TextBlockEnded():
-                self._sink.block_ended()
+                self._output.block_ended()
             case TextRetracted():
-                self._sink.retract()
+                self._output.retract()
             case ToolUsed(tool, used) if tool != ASK_USER:
                 self._sink.tool(tool_line(tool, used))
             case _:
@@ -178,6 +190,13 @@ class Turn:
         if event.tool == ASK_USER:
             await self._run.answer(event.request, allow=False, reason=words.ASK_IN_PLAIN_TEXT)
             return
+        digest = request_digest(event.tool, event.input)
+        if digest in self._granted:
+            # Allowed after a restart, for this request to the letter and for one time.
+            self._granted.remove(digest)
+            log.info("approval.granted", tool=event.tool)
+            await self._run.answer(event.request, allow=True)
+            return
         now = self._clock.now_ms()
         approval = Approval(
             id=ApprovalId(txn_id(self._command.event, "approval", event.request)),
@@ -185,9 +204,12 @@ class Turn:
             command=self._command.event,
             tool=event.tool,
             expires_at=now + round(self._approval_seconds * 1000),
+            digest=digest,
+            shown=request_text(event.tool, event.input),
         )
-        self._waiting[event.request] = approval
-        self._turn_clock.pause(self._clock.monotonic())
+        started = self._clock.monotonic()
+        self._waiting[event.request] = Waiting(approval, started + self._approval_seconds)
+        self._turn_clock.pause(started)
         text = approval_text(event.tool, event.input, minutes=self._minutes)
         texts = [piece.text for piece in split(text, PAGE_BYTES)]
         parcels = [*self._sink.break_off(), *self._question(approval, texts)]
@@ -201,7 +223,7 @@ class Turn:
             Parcel(
                 txn=txn_id(approval.id, "question", str(index)),
                 room=approval.room,
-                content=message(text, notice=False, reply_to=self._command.event if index == 0 else None),
+                content=message(text, notice=False, reply_to=self._command.shown_at if index == 0 else None),
                 command=self._command.event,
                 approval=approval.id if index == len(texts) - 1 else None,
             )
@@ -209,9 +231,9 @@ class Turn:
         ]
 
     async def _withdrawn(self, request: str) -> None:
-        approval = self._waiting.pop(request, None)
-        if approval is not None:
-            await self._ledgers.approvals.close(approval.id, ApprovalState.WITHDRAWN)
+        waiting = self._waiting.pop(request, None)
+        if waiting is not None:
+            await self._ledgers.approvals.close(waiting.approval.id, ApprovalState.WITHDRAWN)
             self._go_on()
 
     async def _watch(self) -> None:
@@ -220,8 +242,8 @@ class Turn:
             stopper = await self._ledgers.commands.stop_requested(self._command.event)
             if stopper is not None:
                 self._end(Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper)))
-            for request, approval in list(self._waiting.items()):
-                await self._look_at(request, approval)
+            for request, waiting in list(self._waiting.items()):
+                await self._look_at(request, waiting)
             left = self._turn_clock.left(self._clock.monotonic())
             if left == 0.0:
                 self._end(Outcome(state=CommandState.TIMED_OUT, words=words.timed_out(round(self._turn_clock.limit))))
@@ -236,11 +258,13 @@ class Turn:
         self._verdict = self._verdict or outcome
         self._nudge.set()
 
-    async def _look_at(self, request: str, approval: Approval) -> None:
-        now = self._clock.now_ms()
-        if now >= approval.expires_at and await self._ledgers.approvals.close(approval.id, ApprovalState.EXPIRED):
+    async def _look_at(self, request: str, waiting: Waiting) -> None:
+        approval = waiting.approval
+        is_over = self._clock.monotonic() >= waiting.until
+        if is_over and await self._ledgers.approvals.close(approval.id, ApprovalState.EXPIRED):
             # Told first: with its answer the agent may end the turn, and this task with it.
-            await self._ledgers.outbox.put([self._notice(approval, words.approval_expired(self._minutes))], now)
+            notice = self._notice(approval, words.approval_expired(self._minutes))
+            await self._ledgers.outbox.put([notice], self._clock.now_ms())
             await self._answer(request, allow=False, reason=words.NOT_ANSWERED)
             return
         current = await self._ledgers.approvals.get(approval.id)
@@ -269,9 +293,9 @@ class Turn:
 
     async def _nap(self, left: float | None) -> None:
         """Until somebody rings, the clock runs out, or an approval expires."""
-        now = self._clock.now_ms()
+        now = self._clock.monotonic()
         waits = [LONGEST_NAP, *([left] if left is not None else [])]
-        waits += [max(0.0, (approval.expires_at - now) / 1000) for approval in self._waiting.values()]
+        waits += [max(0.0, waiting.until - now) for waiting in self._waiting.values()]
         try:
             async with asyncio.timeout(min(waits)):
                 await self._nudge.wait()

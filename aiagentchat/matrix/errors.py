@@ -17,7 +17,18 @@ TRY_SECONDS = 30.0
 DEFAULT_RETRY_AFTER = 5.0
 """Seconds to wait when a 429 does not say how long."""
 
-_TOKEN = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN", "M_USER_DEACTIVATED", "M_USER_LOCKED"})
+TOKEN_REFUSED = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"})
+"""The account is there, and the token is not (any more) one of its tokens."""
+_LOG_IN_AGAIN = (
+    "this device was logged out, or the token is not one of this homeserver's; give it a fresh MATRIX_ACCESS_TOKEN, or "
+    "MATRIX_PASSWORD so that it can log in by itself, and start it again"
+)
+_NO_LOGIN = {
+    **dict.fromkeys(TOKEN_REFUSED, _LOG_IN_AGAIN),
+    "M_USER_DEACTIVATED": "the account is gone for good; use another one",
+    "M_USER_LOCKED": "the account is locked; whoever runs the homeserver can unlock it",
+}
+"""What the operator can do about it."""
 _FOREVER = range(400, 500)
 _TOO_LARGE = 413
 
@@ -36,10 +47,10 @@ def error(what: str, response: Any) -> MatrixError:  # noqa: ANN401
     if status == 429 or code == "M_LIMIT_EXCEEDED":
         wait = getattr(response, "retry_after_ms", None)
         return RateLimited(text, retry_after=wait / 1000 if isinstance(wait, int | float) else DEFAULT_RETRY_AFTER)
-    if code in _TOKEN:
-        return LoginFailed(text)
+    if code in _NO_LOGIN:
+        return LoginFailed(f"{text} ({_NO_LOGIN[code]})")
     # Without a code it is not the homeserver that speaks: a proxy that says 404 while its backend is away. But what
     # is too large for a proxy stays too large.
     if status == _TOO_LARGE or (status in _FOREVER and code):
-        return Refused(text)
-    return Unreachable(text)
+        return Refused(text, status=status, errcode=code)
+    return Unreachable(text, status=status, errcode=code)

@@ -1,6 +1,8 @@
 """Raw Matrix events → `Incoming`. Pure, and safe with any JSON: what does not have the right shape is nothing to us."""
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
@@ -19,59 +21,106 @@ _MAX_INTEGER = 2**53 - 1
 """The largest integer of canonical JSON; old rooms may carry larger ones, which the ledger cannot keep."""
 _MAX_MENTIONS = 100
 """More mentions than this in one message are not kept."""
+MAX_RAW = 65_536
+"""Bytes that are kept of an event that could not be read: as large as the specification lets one be."""
+TYPES = (
+    "m.room.message",
+    "m.room.encrypted",
+    "m.room.encryption",
+    "m.room.member",
+    "m.room.redaction",
+    "m.room.tombstone",
+    "m.reaction",
+)
+"""What the homeserver is asked for."""
 
 Source = Mapping[str, Any]
 
 
-def timeline(room: RoomId, sources: Iterable[Source], me: UserId) -> tuple[Incoming, ...]:
-    """What was said in a batch of a room's timeline, in order.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of a timeline, as far as it is anything to us."""
 
-    When the batch holds our own invite or join, what was said before it was not said to us.
+    told: Incoming | None
+    cuts: bool = False
+    """Whether this account came in by it: what was said before it was not said to us."""
+
+
+def said_to_us(steps: Iterable[Step]) -> tuple[Incoming, ...]:
+    """What is left of a part of a room's timeline, in order.
+
+    What was said before we came was not said to us, unless we were there before and left in between.
     """
-    seen: list[Incoming] = []
-    for source in sources:
-        if _enters(source, me):
-            seen = []
-        elif (one := incoming(room, source)) is not None:
-            seen.append(one)
-    return tuple(seen)
+    told: list[Incoming] = []
+    ours = 0
+    for step in steps:
+        if step.cuts:
+            del told[ours:]
+        if step.told is not None:
+            told.append(step.told)
+            ours = len(told) if step.told.kind is Kind.LEFT else ours
+    return tuple(told)
 
 
-def enters(sources: Iterable[Source], me: UserId) -> bool:
-    """Whether this account came into the room in this batch: then nothing before it is missing."""
-    return any(_enters(source, me) for source in sources)
+def came_in(steps: Iterable[Step]) -> bool:
+    """Whether this account came into the room here and was not in it before: then nothing before is missing."""
+    for step in steps:
+        if step.cuts:
+            return True
+        if step.told is not None and step.told.kind is Kind.LEFT:
+            return False
+    return False
 
 
-def incoming(room: RoomId, source: Source) -> Incoming | None:
-    """One event, or None if it is nothing that we act upon."""
+def read(room: RoomId, source: object, me: UserId) -> Step:
+    """One event. Nothing for what we do not act upon, and for what has no id or no sender."""
     match source:
-        case {
-            "type": str(type_),
-            "event_id": str(event),
-            "sender": str(sender),
-            "content": dict(content),
-        }:
+        case {"type": str(type_), "event_id": str(event), "sender": str(sender)}:
             pass
         case _:
-            return None
-    sent_at = source.get("origin_server_ts")
-    found = _content(type_, content, source)
+            return Step(None)
+    assert isinstance(source, Mapping)
+    found, cuts = _moved(source, me) if _is_ours(source, me) else (_content(type_, source), False)
     if found is None:
-        return None
+        return Step(None, cuts)
     kind, body, target = found
-    return Incoming(
+    told = Incoming(
         event=EventId(event),
         room=room,
         sender=UserId(sender),
-        sent_at=sent_at if isinstance(sent_at, int) and 0 <= sent_at <= _MAX_INTEGER else 0,
+        sent_at=sent_at(source),
         kind=kind,
         body=body,
         target=target,
-        mentions=_mentions(content),
+        mentions=_mentions(source.get("content")),
+        raw=_raw(source) if kind is Kind.MALFORMED else None,
     )
+    return Step(told, cuts)
 
 
-def invite(room: RoomId, states: Iterable[Source], me: UserId, token: str) -> Incoming | None:
+def sent_at(source: object) -> int:
+    """When it was sent, in milliseconds; 0 when the event does not say so in a way that can be kept."""
+    match source:
+        case {"origin_server_ts": int(moment)} if 0 <= moment <= _MAX_INTEGER:
+            return moment
+        case _:
+            return 0
+
+
+def left(room: RoomId, sources: Iterable[object], me: UserId, token: str) -> Incoming:
+    """That we are out of `room`: by the last event about us, or, where there is none, by the token that tells of it."""
+    ours = [source for source in sources if isinstance(source, Mapping) and _is_ours(source, me)]
+    match ours[-1:]:
+        case [
+            {"event_id": str(event), "sender": str(sender), "content": {"membership": "leave" | "ban" as after}} as by
+        ]:
+            how, at = _how(after, sender, me), sent_at(by)
+        case _:
+            event, sender, how, at = f"left {room} {token}", me, "leave", 0
+    return Incoming(event=EventId(event), room=room, sender=UserId(sender), sent_at=at, kind=Kind.LEFT, body=how)
+
+
+def invite(room: RoomId, states: Iterable[object], me: UserId, token: str) -> Incoming | None:
     """The invite into `room`; stripped state has no event id, so the sync token makes one."""
     for state in states:
         match state:
@@ -93,26 +142,45 @@ def invite(room: RoomId, states: Iterable[Source], me: UserId, token: str) -> In
     return None
 
 
-def _content(type_: str, content: Source, source: Source) -> tuple[Kind, str, EventId | None] | None:
+_Found = tuple[Kind, str, EventId | None]
+
+
+def _content(type_: str, source: Source) -> _Found | None:
+    content = source.get("content")
     match type_, content:
+        case "m.room.message", _:
+            return _message(content)
         case "m.reaction", {"m.relates_to": {"key": str(key), "event_id": str(target)}}:
             return Kind.REACTION, key, EventId(target)
-        case "m.room.redaction", _:
-            redacted = content.get("redacts", source.get("redacts"))
+        case "m.room.redaction", {**more}:
+            redacted = more.get("redacts", source.get("redacts"))
             return (Kind.REDACTION, "", EventId(redacted)) if isinstance(redacted, str) else None
-        case "m.room.message", {
-            "m.relates_to": {"rel_type": "m.replace", "event_id": str(target)},
-            "m.new_content": {"body": str(body)},
-        }:
-            return Kind.EDIT, body, EventId(target)
-        case "m.room.message", {"msgtype": str(msgtype), "body": str(body)} if msgtype in _KINDS:
-            target_or_none = _answered(content)
-            return _KINDS[msgtype], body if target_or_none is None else _without_quote(body), target_or_none
+        case "m.room.tombstone", {**more} if source.get("state_key") == "":
+            replacement = more.get("replacement_room")
+            return Kind.TOMBSTONE, replacement if isinstance(replacement, str) else "", None
         case _:
             return None
 
 
-def _answered(content: Source) -> EventId | None:
+def _message(content: object) -> _Found | None:
+    match content:
+        case {"m.relates_to": {"rel_type": "m.replace", **relation}, **more}:
+            match relation, more:
+                case {"event_id": str(target)}, {"m.new_content": {"body": str(body)}}:
+                    return Kind.EDIT, body, EventId(target)
+                case _:
+                    return Kind.MALFORMED, "", None
+        case {"msgtype": str(msgtype), "body": str(body)}:
+            if msgtype not in _KINDS:
+                return None
+            target_or_none = _answered(content)
+            return _KINDS[msgtype], body if target_or_none is None else _without_quote(body), target_or_none
+        case _:
+            # Redaction leaves an empty content.
+            return None if content == {} else (Kind.MALFORMED, "", None)
+
+
+def _answered(content: object) -> EventId | None:
     match content:
         case {"m.relates_to": {"m.in_reply_to": {"event_id": str(target)}}}:
             return EventId(target)
@@ -130,7 +198,7 @@ def _without_quote(body: str) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def _mentions(content: Source) -> frozenset[UserId]:
+def _mentions(content: object) -> frozenset[UserId]:
     match content:
         case {"m.mentions": {"user_ids": list(users)}} if len(users) <= _MAX_MENTIONS:
             return frozenset(UserId(user) for user in users if isinstance(user, str))
@@ -138,13 +206,38 @@ def _mentions(content: Source) -> frozenset[UserId]:
             return frozenset()
 
 
-def _enters(source: Source, me: UserId) -> bool:
+def _is_ours(source: Source, me: UserId) -> bool:
+    return source.get("type") == "m.room.member" and source.get("state_key") == me
+
+
+def _moved(source: Source, me: UserId) -> tuple[_Found | None, bool]:
+    """What an event about our own membership tells, and whether we came in by it."""
     match source:
-        case {"type": "m.room.member", "state_key": str(key), "content": {"membership": str(after)}} if key == me:
-            before = source.get("unsigned")
-            before = before.get("prev_content") if isinstance(before, dict) else None
-            was = before.get("membership") if isinstance(before, dict) else None
-            # A join after an invite is not an entrance: what was typed in between was typed to us.
-            return after == "invite" or (after == "join" and was not in ("join", "invite"))
+        case {"unsigned": {"prev_content": {"membership": str(was)}}}:
+            pass
         case _:
-            return False
+            was = ""
+    match source:
+        case {"content": {"membership": "invite"}}:
+            return None, True
+        case {"content": {"membership": "join"}} if was != "join":
+            # A join after an invite is not an entrance: what was typed in between was typed to us.
+            return (Kind.JOINED, "", None), was != "invite"
+        case {"sender": str(sender), "content": {"membership": "leave" | "ban" as after}} if was in ("join", ""):
+            return (Kind.LEFT, _how(after, sender, me), None), False
+        case _:
+            return None, False
+
+
+def _how(after: str, sender: str, me: UserId) -> str:
+    if after == "ban":
+        return "ban"
+    return "leave" if sender == me else "kick"
+
+
+def _raw(source: Source) -> str | None:
+    try:
+        text = json.dumps(source, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:  # C code counts otherwise when it writes than when it reads
+        return None
+    return text.encode("utf-8", "replace")[:MAX_RAW].decode("utf-8", "ignore")

@@ -1,15 +1,26 @@
 """The way into a room, over nio."""
 
-from collections.abc import Awaitable
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import nio
 
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
-from aiagentchat.core.parcels import Content
+from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Content
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.errors import TRANSPORT, error, fail
+
+FIND_PAGE = 100
+"""Events of our own that one request of a search asks for."""
+FIND_PAGES = 20
+"""Requests that a search may take: what lies behind two thousand events of ours is not found."""
+UPLOAD_SECONDS = 120.0
+"""How long an upload may take."""
 
 _ENCRYPTION = "m.room.encryption"
 _FOUND = 200
@@ -19,12 +30,13 @@ class MatrixOutbound:
     """The Outbound port. Never puts plain text into an encrypted room."""
 
     def __init__(self, client: Client) -> None:
+        self._account = client
         self._client = client.nio
 
     async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
         """Put an event into the room."""
         if await self._is_encrypted(room):
-            raise Refused(f"room {room} is encrypted, and this version cannot encrypt")
+            raise Refused(f"room {room} is encrypted, and this version cannot encrypt", ours=True)
         answer = await _ask("send", self._client.room_send(room, type_, dict(content), tx_id=txn))
         if not isinstance(answer, nio.RoomSendResponse):
             fail("send", answer)
@@ -48,6 +60,33 @@ class MatrixOutbound:
         if not isinstance(answer, nio.JoinResponse):
             fail("join", answer)
 
+    async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
+        """The event of ours that was sent with this txn, as far back as `since` and FIND_PAGES reach."""
+        me = self._client.user_id
+        wanted = {"senders": [me], "types": [MESSAGE, REACTION]}
+        query = {"dir": "b", "limit": str(FIND_PAGE), "filter": json.dumps(wanted, separators=(",", ":"))}
+        path = f"/_matrix/client/v3/rooms/{quote(room, safe='')}/messages"
+        for _ in range(FIND_PAGES):
+            page = (await self._account.ask("find", "GET", f"{path}?{urlencode(query)}")).content
+            events = [event for event in page.get("chunk", ()) if event.get("sender") == me]
+            for event in events:
+                if _was_sent_with(event, txn):
+                    return EventId(event["event_id"])
+            is_older = any(event.get("origin_server_ts", since) < since for event in events)
+            if is_older or "end" not in page:
+                return None
+            query["from"] = str(page["end"])
+        return None
+
+    async def upload(self, data: bytes, *, name: str, mime: str) -> str:
+        """Keep a file on the homeserver."""
+        # nio's own limit does not hold for uploads.
+        upload = self._client.upload(io.BytesIO(data), content_type=mime, filename=name, filesize=len(data))
+        answer, _ = await _ask("upload", asyncio.wait_for(upload, UPLOAD_SECONDS))
+        if not isinstance(answer, nio.UploadResponse):
+            fail("upload", answer)
+        return str(answer.content_uri)
+
     async def _is_encrypted(self, room: RoomId) -> bool:
         """As the sync says; before it has told of the room, the homeserver is asked."""
         known = self._client.rooms.get(room)
@@ -62,6 +101,12 @@ class MatrixOutbound:
             return False
         problem.transport_response = answer.transport_response
         raise error("state", problem)
+
+
+def _was_sent_with(event: Mapping[str, Any], txn: TxnId) -> bool:
+    """By the mark in its content; or, for the device that sent it, by what the homeserver remembers."""
+    content, unsigned = event.get("content") or {}, event.get("unsigned") or {}
+    return txn in (content.get(TXN_KEY), unsigned.get("transaction_id"))
 
 
 async def _ask(what: str, request: Awaitable[Any]) -> Any:  # noqa: ANN401 - nio's responses have no common type

@@ -1,100 +1,78 @@
 """One sync request at a time; the token is ours, and the caller commits it with the events (`receive/`)."""
 
-import asyncio
+import json
 from typing import Any
 
-import nio
-import structlog
+from nio.rooms import MatrixRoom
 
-from aiagentchat.core.errors import Unreachable
-from aiagentchat.core.ids import RoomId, UserId
-from aiagentchat.core.messages import Incoming
-from aiagentchat.core.ports import SyncBatch
+from aiagentchat.core.ids import UserId
+from aiagentchat.core.ports import Gap, Missed, SyncBatch
+from aiagentchat.matrix import history
+from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.client import Client
-from aiagentchat.matrix.errors import TRANSPORT, fail
-from aiagentchat.matrix.events import enters, invite, timeline
+from aiagentchat.matrix.events import TYPES
+from aiagentchat.matrix.ownership import OWNER
+from aiagentchat.matrix.reading import Answer, TooLarge, get, mapped
 
-log = structlog.get_logger(__name__)
-
-TIMELINE_LIMIT = 100
-"""Events per room and sync; Synapse gives no more."""
+TIMELINE_LIMIT = 20
+"""Events per room and sync. JSON is read in one go: this many of 100 busy rooms take it a few milliseconds. What more
+there is comes by `/messages`."""
 FIRST_SYNC_SECONDS = 120.0
 """How long a sync with the full state of all rooms may take."""
 GRACE_SECONDS = 20.0
 """How much longer than asked a long poll may take."""
 
-FILTER: dict[str, Any] = {
-    "presence": {"types": []},
-    "account_data": {"types": []},
-    "room": {
-        "account_data": {"types": []},
-        "ephemeral": {"types": []},
-        "state": {"lazy_load_members": True},
-        "timeline": {
-            "limit": TIMELINE_LIMIT,
-            "types": [
-                "m.room.message",
-                "m.room.encrypted",
-                "m.room.encryption",
-                "m.room.member",
-                "m.room.redaction",
-                "m.room.tombstone",
-                "m.reaction",
-            ],
-        },
-    },
-}
-
 
 class MatrixHomeserver:
-    """The Homeserver port over nio."""
+    """The Homeserver port. nio gives the connections and the login, and is told which rooms are encrypted."""
 
     def __init__(self, client: Client, me: UserId) -> None:
         self._client = client.nio
         self._me = me
         self._first = True
+        self._limit = TIMELINE_LIMIT
 
     async def sync(self, since: str | None, *, timeout: float) -> SyncBatch:
         """News since `since`. The first call asks for the full state: nio knows no rooms after a restart."""
+        query = {"timeout": str(0 if self._first else int(timeout * 1000)), "filter": _filter(self._limit)}
+        query |= {"since": since} if since is not None else {}
+        query |= {"full_state": "true"} if self._first else {}
         bound = FIRST_SYNC_SECONDS if self._first else timeout + GRACE_SECONDS
         try:
-            async with asyncio.timeout(bound):
-                answer = await self._client.sync(
-                    timeout=0 if self._first else int(timeout * 1000),
-                    sync_filter=FILTER,
-                    since=since,
-                    full_state=self._first or None,
-                )
-        except TRANSPORT as problem:
-            raise Unreachable(f"sync: {type(problem).__name__}") from problem
-        if not isinstance(answer, nio.SyncResponse):
-            fail("sync", answer)
-        self._first = False
-        return self._batch(answer)
+            answer = await get(self._client, "sync", "/sync", query, within=bound)
+        except TooLarge:
+            self._limit = max(1, self._limit // 2)
+            raise
+        batch = await read_batch(answer, self._me)
+        self._note_rooms(answer)
+        self._first, self._limit = False, TIMELINE_LIMIT
+        return batch
 
-    def _batch(self, answer: nio.SyncResponse) -> SyncBatch:
-        events: list[Incoming] = []
-        gaps: set[RoomId] = set()
-        for name, room in answer.rooms.join.items():
-            sources = [event.source for event in room.timeline.events]
-            events += timeline(RoomId(name), sources, self._me)
-            if room.timeline.limited and not enters(sources, self._me):
-                gaps.add(RoomId(name))
-            if unread := sum(source.get("type") == "m.room.encrypted" for source in sources):
-                log.warning("event.encrypted", room=name, count=unread)
-        for name, invited in answer.rooms.invite.items():
-            states = (_whole(state) for state in invited.invite_state)
-            found = invite(RoomId(name), states, self._me, answer.next_batch)
-            events += [found] if found is not None else []
-        return SyncBatch(
-            token=answer.next_batch,
-            events=tuple(events),
-            joined=frozenset(map(RoomId, answer.rooms.join)),
-            left=frozenset(map(RoomId, answer.rooms.leave)),
-            gaps=frozenset(gaps),
-        )
+    async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
+        """What was said in the gap."""
+        return await history.missed(self._client, self._me, gap, since=since, oldest=oldest, most=most)
+
+    def _note_rooms(self, answer: Answer) -> None:
+        """Where we are, and what is encrypted: nothing may be sent there in the clear (`matrix/outbound.py`)."""
+        rooms = mapped(answer.body.get("rooms"))
+        for name, room in mapped(rooms.get("join")).items():
+            known = self._client.rooms.setdefault(name, MatrixRoom(name, self._me))
+            known.encrypted = known.encrypted or encrypted(room)
+        for name in mapped(rooms.get("leave")):
+            # It may become encrypted while we are out.
+            self._client.rooms.pop(name, None)
 
 
-def _whole(state: nio.InviteEvent) -> dict[str, Any]:
-    """The event as the homeserver sent it: nio takes the content out of the source of an invite's member events."""
-    return {**state.source, "content": getattr(state, "content", state.source.get("content"))}
+def _filter(limit: int) -> str:
+    """What is asked for. Of the state only what nio must know: the rest is nothing to us."""
+    asked: dict[str, Any] = {
+        "presence": {"types": []},
+        "account_data": {"types": [OWNER]},
+        "room": {
+            "account_data": {"types": []},
+            "ephemeral": {"types": []},
+            "state": {"types": ["m.room.encryption"]},
+            "timeline": {"limit": limit, "types": TYPES},
+        },
+    }
+    return json.dumps(asked, separators=(",", ":"))

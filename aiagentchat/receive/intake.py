@@ -1,10 +1,16 @@
 """Which events are worth writing down. Pure."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+
+LATE_MS = 60_000
+"""What is older than this when it comes in is late. Less is the way from one machine to another."""
+
+ABOUT_US = (Kind.JOINED, Kind.LEFT)
+"""What our own account does in these events matters, whoever did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,52 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
     must never be answered automatically (Client-Server API, "m.notice"), are nothing to us. Invites come from rooms
     that nobody has configured, too; anything else from such a room is not ours to keep.
     """
-    return [event for event in events if _is_wanted(event, rules, first=first)]
+    configured: dict[RoomId, bool] = {}
+
+    def is_wanted(event: Incoming) -> bool:
+        if event.kind is Kind.INVITE:
+            return True
+        if first or event.kind is Kind.NOTICE or (event.sender == rules.me and event.kind not in ABOUT_US):
+            return False
+        if event.room not in configured:
+            configured[event.room] = rules.is_configured(event.room)
+        return configured[event.room]
+
+    return [event for event in events if is_wanted(event)]
 
 
-def _is_wanted(event: Incoming, rules: Rules, *, first: bool) -> bool:
-    if event.kind is Kind.INVITE:
-        return True
-    return not first and event.sender != rules.me and event.kind is not Kind.NOTICE and rules.is_configured(event.room)
+def dated(event: Incoming, now: int | None) -> Incoming:
+    """The event with how late it is at `now`, both by the homeserver's clock."""
+    if now is None or event.sent_at == 0 or now - event.sent_at <= LATE_MS:
+        return event
+    return replace(event, late_ms=now - event.sent_at)
+
+
+def came_back(events: Iterable[Incoming]) -> bool:
+    """Whether we left and came back in these events: then the homeserver tells again what it told before."""
+    has_left = False
+    for event in events:
+        has_left = has_left or event.kind is Kind.LEFT
+        if has_left and event.kind is Kind.JOINED:
+            return True
+    return False
+
+
+def by_room(events: Iterable[Incoming]) -> dict[RoomId, list[Incoming]]:
+    """The events of each room, in order."""
+    rooms: dict[RoomId, list[Incoming]] = {}
+    for event in events:
+        rooms.setdefault(event.room, []).append(event)
+    return rooms
+
+
+def gap_lost(room: RoomId, token: str, me: UserId, *, first: int, last: int) -> Incoming:
+    """That what was said in `room` between two moments (milliseconds) could not be read."""
+    return Incoming(
+        event=EventId(f"gap {room} {token}"),
+        room=room,
+        sender=me,
+        sent_at=last,
+        kind=Kind.GAP_LOST,
+        body=f"{min(first, last)}–{last}",
+    )

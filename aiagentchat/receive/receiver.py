@@ -1,13 +1,18 @@
-"""The sync loop: events and the token that covers them are committed together, before anything is done with them."""
+"""The sync loop: events and the token that covers them are committed before anything is done with them."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
-from aiagentchat.core.ports import Clock, Homeserver, Inbox, Random, SyncBatch
-from aiagentchat.receive.intake import Rules, keep
+from aiagentchat.core.ports import SyncBatch, SyncHealth
+from aiagentchat.receive.catch_up import CatchUp, Tools
+from aiagentchat.receive.intake import keep
+
+TOKEN_REFUSALS = 3
+"""So many refusals in a row are about our token: a homeserver that was restored or replaced does not know it."""
 
 log = structlog.get_logger(__name__)
 
@@ -17,52 +22,90 @@ class Receiver:
 
     def __init__(
         self,
+        tools: Tools,
         *,
-        homeserver: Homeserver,
-        inbox: Inbox,
-        rules: Rules,
-        clock: Clock,
-        random: Random,
         timeout: Callable[[], float],
+        alive_at: Callable[[], Awaitable[int | None]],
+        on_owner: Callable[[str | None], None],
     ) -> None:
-        self._homeserver = homeserver
-        self._inbox = inbox
-        self._rules = rules
-        self._clock = clock
-        self._random = random
+        """`timeout`: seconds that a sync may wait for news.
+
+        `alive_at` is asked once, at the beginning, when (milliseconds) a daemon on this ledger was last known to live.
+        `on_owner` is told, before anything of a batch is taken in, whom the batch names as the account's owner, if it
+        does; what it raises ends `run`.
+        """
+        self._homeserver = tools.homeserver
+        self._inbox = tools.inbox
+        self._rules = tools.rules
+        self._clock = tools.clock
+        self._random = tools.random
         self._timeout = timeout
+        self._on_owner = on_owner
+        self._alive_at = alive_at
+        self._catch_up = CatchUp(tools)
+        self._heard_at: float | None = None
         self._failures = 0
+        self._refusals = 0
+        self._restarts = 0
+
+    def health(self) -> SyncHealth:
+        """How the hearing is."""
+        return SyncHealth(heard_at=self._heard_at, failures=self._failures, restarts=self._restarts)
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises LoginFailed when the homeserver does not know us any more."""
-        token = await self._inbox.token()
-        is_later_life = token is not None
+        """Serve until cancelled. Raises (in a group) LoginFailed when the homeserver does not know us any more."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(), name="listen")
+            group.create_task(self._catch_up.run(), name="catch up")
+
+    async def _listen(self) -> None:
+        since = await self._inbox.token()
+        is_first, is_later_life = since is None, since is not None
+        self._catch_up.heard_until = await self._alive_at() or 0
         while True:
             try:
-                batch = await self._homeserver.sync(token, timeout=self._timeout())
+                batch = await self._homeserver.sync(since, timeout=self._timeout())
             except (Unreachable, Refused, RateLimited) as error:
+                if self._is_about(since, error):
+                    since = None
                 await self._back_off(error)
                 continue
-            if self._failures:
-                log.info("sync.recovered", after_failures=self._failures)
-                self._failures = 0
-            await self._take_in(batch, first=token is None)
+            self._note_success()
+            self._on_owner(batch.owner)
+            if is_first:
+                await self._ignore(batch)
+            else:
+                await self._catch_up.take_in(batch, since)
             if is_later_life:
                 log.info("sync.resumed", rooms=len(batch.joined), events=len(batch.events))
-                is_later_life = False
-            token = batch.token
+            since, is_first, is_later_life = batch.token, False, False
 
-    async def _take_in(self, batch: SyncBatch, *, first: bool) -> None:
-        kept = keep(batch.events, self._rules, first=first)
-        new = await self._inbox.take_in(batch.token, kept, self._clock.now_ms())
-        if first:
-            log.info("sync.first", rooms=len(batch.joined), ignored=len(batch.events) - len(kept))
-        elif batch.events:
-            log.info("sync.batch", events=len(batch.events), new=new)
-        for room in () if first else batch.gaps:
-            log.warning("sync.gap", room=room)
-        for room in batch.left:
-            log.warning("sync.left", room=room)
+    async def _ignore(self, batch: SyncBatch) -> None:
+        """Before an account's first sync nothing was said to it."""
+        kept = keep(batch.events, self._rules, first=True)
+        await self._inbox.take_in(batch.token, kept, self._clock.now_ms())
+        self._catch_up.note(batch)
+        log.info("sync.first", rooms=len(batch.joined), ignored=len(batch.events) - len(kept))
+
+    def _note_success(self) -> None:
+        self._heard_at = self._clock.monotonic()
+        if self._failures:
+            log.info("sync.recovered", after_failures=self._failures)
+            self._restarts += 1
+        self._failures = self._refusals = 0
+
+    def _is_about(self, token: str | None, error: Exception) -> bool:
+        """Whether it is our token that the homeserver does not take: then we do without, and know events by their ids.
+
+        The ledger keeps the token until another one is committed.
+        """
+        if token is None or not isinstance(error, Refused):
+            return False
+        self._refusals += 1
+        if self._refusals < TOKEN_REFUSALS:
+            return False
+        log.error("sync.token_refused", error=str(error), refusals=self._refusals)
+        return True
 
     async def _back_off(self, error: Unreachable | Refused | RateLimited) -> None:
         self._failures += 1

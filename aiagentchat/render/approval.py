@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from aiagentchat.render.away import AS_ASKED_ABOVE
 from aiagentchat.render.fences import code_span, fenced
 from aiagentchat.render.hygiene import visible
 from aiagentchat.render.words import approval_answers, approval_question
@@ -12,15 +13,26 @@ from aiagentchat.render.words import approval_answers, approval_question
 MOST_DIFF_LINES = 2_000
 """Comparing takes time that grows with the square of the lines; a longer edit is shown as before and after."""
 
+MOST_SHOWN_AGAIN = 6_000
+"""Characters of a request that are shown a second time; a longer one stands further up in the room, whole."""
+
 
 def approval_text(tool: str, tool_input: Mapping[str, Any], *, minutes: int) -> str:
     """The question as Markdown. It can be long: split it, and let the last piece, which says how to answer, ask."""
-    blocks = [
-        approval_question(code_span(_flat(tool or "?"))),
-        *_shown(tool, dict(tool_input)),
-        approval_answers(minutes),
-    ]
+    blocks = [approval_question(_named(tool)), *_shown(tool, dict(tool_input)), approval_answers(minutes)]
     return "\n\n".join(blocks)
+
+
+def request_text(tool: str, tool_input: Mapping[str, Any]) -> str:
+    """The tool and its whole input as Markdown, to be shown again; a long one by its name alone."""
+    text = "\n\n".join([f"🔐 {_named(tool)}", *_shown(tool, dict(tool_input))])
+    if len(text) <= MOST_SHOWN_AGAIN:
+        return text
+    return f"🔐 {_named(tool)}\n\n{AS_ASKED_ABOVE}"
+
+
+def _named(tool: str) -> str:
+    return code_span(_flat(tool or "?"))
 
 
 def _shown(tool: str, left: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.errors import AgentDied, AppError
 from aiagentchat.core.ids import RoomId, SessionId, UserId
-from aiagentchat.render.fences import code_span
+from aiagentchat.render.fences import close_open, code_span
 from aiagentchat.render.hygiene import one_line, visible
 
 _NAME_LIMIT = 80
@@ -80,7 +80,8 @@ def footer(*, duration_ms: int, cost_micro_usd: int, input_tokens: int, output_t
     return f"— {' · '.join([*parts, f'session {short(session)}'])}"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name that somebody chose, so that it cannot look like anything else."""
     return code_span(one_line(visible(name), _NAME_LIMIT) or "?")
 
 
@@ -118,6 +119,12 @@ _FAILURES: Mapping[Failure, str] = {
 }
 
 
+def output_cut(limit: int, file: str | None) -> str:
+    """The turn has said more than it may (MiB); `file` keeps what follows, if it could be made."""
+    rest = f"What follows is in {code_span(file)} in the workspace." if file else "What follows could not be kept."
+    return f"✂️ This answer is longer than {limit} MiB, so the room gets no more of it. {rest}"
+
+
 def failed(failure: Failure | None) -> str:
     """Why there is no (whole) answer."""
     return _FAILURES[failure or Failure.UNKNOWN]
@@ -134,15 +141,15 @@ def timed_out(seconds: int) -> str:
 def stopped(by: UserId) -> str:
     """Somebody ended the turn."""
     return (
-        f"Stopped by {_quoted(by)}. What was done until then is done; the conversation goes on with your next message."
+        f"Stopped by {quoted(by)}. What was done until then is done; the conversation goes on with your next message."
     )
 
 
-def interrupted_by_restart(seconds: int) -> str:
+def interrupted_by_restart(milliseconds: int) -> str:
     """A crash or restart cut the turn short."""
     return (
-        f"I was restarted while this ran (for {period(seconds)} by then). I do not know how far it got, "
-        "and did not run it again. Look at what is there, then send the message again if it is still needed."
+        f"Interrupted by a restart after {duration(milliseconds)}; what it did is unknown, and it was not run again. "
+        "Look at what is there; `/retry` runs it again."
     )
 
 
@@ -169,6 +176,12 @@ def queue_full(limit: int) -> str:
     return f"This room's queue is full ({count(limit, 'message')}), so I did not take this one. Send it again later."
 
 
+def queues_full(limit: int) -> str:
+    """The command was not taken: all rooms together have too much to do."""
+    waiting = count(limit, "message")
+    return f"All my rooms together have {waiting} waiting, so I did not take this one. Send it again later."
+
+
 # ── who may ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 VIEWER_MAY_NOT_RUN = "You may read and ask for `/status` here, but not run anything, so nothing was done."
@@ -177,8 +190,8 @@ VIEWER_MAY_NOT_RUN = "You may read and ask for `/status` here, but not run anyth
 def refused(user: UserId, room: str) -> str:
     """The sender is not listed."""
     return (
-        f"I only work for the people listed for {_quoted(room)}, so nothing was done. "
-        f"Ask the operator to add {_quoted(user)} to `users` of this room in config.yaml."
+        f"I only work for the people listed for {quoted(room)}, so nothing was done. "
+        f"Ask the operator to add {quoted(user)} to `users` of this room in config.yaml."
     )
 
 
@@ -190,9 +203,9 @@ ONLY_TEXT_FOR_NOW = "I cannot read files yet, so nothing was run. Paste the text
 
 def unknown_command(name: str, nearest: str | None) -> str:
     """There is no such bot command. Both names are without their slash."""
-    hint = f"Did you mean {_quoted('/' + nearest)}? " if nearest else ""
+    hint = f"Did you mean {quoted('/' + nearest)}? " if nearest else ""
     return (
-        f"I do not know {_quoted('/' + name)}, so nothing was run. {hint}"
+        f"I do not know {quoted('/' + name)}, so nothing was run. {hint}"
         "`/help` lists what I know; a message that starts with `//` goes to the agent as it is."
     )
 
@@ -238,21 +251,51 @@ class Status:
     version: str
     uptime_ms: int
     isolated: bool
+    heard_ms: int | None = None
+    """How long ago the homeserver was heard last; None before the first time."""
+    failures: int = 0
+    """Syncs that failed in a row."""
+    restarts: int = 0
+    """How often hearing was lost and came back."""
+    unsent: int = 0
+    limited: bool = False
+    stalled: str | None = None
+    """Why nothing can be written down now."""
+    stalls: int = 0
+    draining: bool = False
 
 
 def status_text(status: Status) -> str:
     """The answer to /status."""
     now = "nothing" if status.running_ms is None else f"a turn, for {duration(status.running_ms)}"
-    model = f", model {_quoted(status.model)}" if status.model else ""
+    model = f", model {quoted(status.model)}" if status.model else ""
     lines = [
-        f"- Room: {_quoted(status.room)}, workspace {_quoted(status.workspace)}",
-        f"- Agent: {_quoted(status.agent)}{model}",
+        f"- Room: {quoted(status.room)}, workspace {quoted(status.workspace)}",
+        f"- Agent: {quoted(status.agent)}{model}",
         f"- Session: {short(status.session) if status.session else 'none yet'}",
         f"- Running: {now}; {count(status.queued, 'message')} queued",
         f"- Agent's process: {'warm' if status.warm else 'starts with the next message'}",
+        f"- Homeserver: {_hearing(status)}; {_speaking(status)}",
         f"- aiagentchat {status.version}, up for {duration(status.uptime_ms)}",
     ]
+    if status.stalled is not None or status.stalls:
+        lines.insert(-1, f"- Database: {status.stalled or 'works'}; had to wait {count(status.stalls, 'time')}")
+    if status.draining:
+        lines.append("- About to be restarted: what is queued runs afterwards")
     return "\n".join(lines if status.isolated else [*lines, "", NO_ISOLATION])
+
+
+def _hearing(status: Status) -> str:
+    if status.heard_ms is None:
+        return "not heard yet"
+    lost = f", lost and found {count(status.restarts, 'time')}" if status.restarts else ""
+    now = f", {count(status.failures, 'sync')} failed since" if status.failures else ""
+    return f"heard {duration(status.heard_ms)} ago{now}{lost}"
+
+
+def _speaking(status: Status) -> str:
+    limit = ", held back by its rate limit" if status.limited else ""
+    return f"{count(status.unsent, 'message')} to send{limit}"
 
 
 NO_ISOLATION = (
@@ -287,13 +330,13 @@ def approval_answers(minutes: int) -> str:
 
 def approval_allowed(by: UserId) -> str:
     """Somebody said yes."""
-    return f"✅ Allowed once by {_quoted(by)}."
+    return f"✅ Allowed once by {quoted(by)}."
 
 
 def approval_denied(by: UserId, reason: str) -> str:
     """Somebody said no."""
-    because = f": {_quoted(reason)}" if reason.strip() else ""
-    return f"❌ Denied by {_quoted(by)}{because}. It was not run, and the agent was told."
+    because = f": {quoted(reason)}" if reason.strip() else ""
+    return f"❌ Denied by {quoted(by)}{because}. It was not run, and the agent was told."
 
 
 def approval_expired(minutes: int) -> str:
@@ -303,7 +346,7 @@ def approval_expired(minutes: int) -> str:
 
 def approval_already_answered(by: UserId | None) -> str:
     """Somebody was faster."""
-    who = f" by {_quoted(by)}" if by else ""
+    who = f" by {quoted(by)}" if by else ""
     return f"This approval is already closed{who}, so your answer changed nothing."
 
 
@@ -334,3 +377,16 @@ def denied_for_agent(by: UserId | None, reason: str) -> str:
     """What the agent reads when somebody said no."""
     who = f"{by} in the room" if by else "The room"
     return f"{who} denied this: {reason}" if reason.strip() else f"{who} denied this, without giving a reason."
+
+
+# ── what could not be sent as it was written ──────────────────────────────────────────────────────────────────────
+
+AS_A_FILE = "The homeserver did not take this message as text, so here is all of it as a file."
+
+
+def beginning_only(text: str) -> str:
+    """A message that arrives in no other way; `text` is how it begins."""
+    return (
+        f"{close_open(text + ' …')}\n\n⚠️ The rest of this message could not be delivered: the homeserver took it "
+        "neither as text nor as a file. What the agent did is done. The operator finds the reason in the log."
+    )

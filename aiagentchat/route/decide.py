@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiagentchat.config.settings import RoomSettings
-from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.route.access import Role, role_of
 
@@ -18,6 +18,7 @@ STOP = frozenset({"🛑"})
 
 _ID_ENDS = r"(?![\w=/+\-]|[.:][\w\[])"
 """Neither `@bob` in `@bobby:hs` nor `@bob:hs` in `@bob:hs.example` is Bob; a full stop may follow."""
+_MOMENTS = re.compile(r"([0-9]{1,15})–([0-9]{1,15})")
 _CLOSE_ENOUGH = 0.6
 _VARIATION_SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))
 _SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
@@ -83,8 +84,71 @@ class StopTarget:
     target: EventId
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeQueued:
+    """An edit. What waits is changed; what has started stays as it was."""
+
+    target: EventId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """A redaction. What waits is not run; what runs is ended, if the sender may do that."""
+
+    target: EventId
+    may_stop: bool
+    """Whether the sender may end what others have asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Meant as a message for us, but of no shape that we can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomReplaced:
+    """The room was upgraded: people go on in another one."""
+
+    new: RoomId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """We are no longer in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameIn:
+    """We are in the room (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHeard:
+    """What was said meanwhile could not be read, and never will be."""
+
+    first: int
+    """Milliseconds since the epoch, as is `last`."""
+    last: int
+
+
 Decision: TypeAlias = (
-    Ignore | Refuse | RefuseToRun | Ask | RunBotCommand | UnknownBotCommand | OnlyText | AnswerApproval | StopTarget
+    Ignore
+    | Refuse
+    | RefuseToRun
+    | Ask
+    | RunBotCommand
+    | UnknownBotCommand
+    | OnlyText
+    | AnswerApproval
+    | StopTarget
+    | ChangeQueued
+    | TakeBack
+    | Unreadable
+    | RoomReplaced
+    | Removed
+    | CameIn
+    | NotHeard
 )
 
 
@@ -98,6 +162,15 @@ def decide(event: Incoming, room: RoomSettings, *, me: UserId, known: Collection
             return _reaction(event.body, event.target, role)
         case Kind.FILE if role is not None and not room.mention_only:
             return OnlyText()
+        case Kind.MALFORMED if role is not None and (me in event.mentions or not room.mention_only):
+            return Unreadable()
+        case Kind.EDIT if event.target is not None and role is not None and role >= Role.USER:
+            return ChangeQueued(event.target, event.body)
+        case Kind.REDACTION if event.target is not None:
+            # Whoever the homeserver lets redact (the sender, a moderator) has taken the text out of the room.
+            return TakeBack(event.target, may_stop=role is not None and role >= Role.USER)
+        case Kind.TOMBSTONE | Kind.LEFT | Kind.JOINED | Kind.GAP_LOST:
+            return _about_the_room(event)
         case _:
             return Ignore(f"{event.kind} events start nothing")
 
@@ -135,6 +208,19 @@ def _bot_command(body: str, known: Collection[str]) -> RunBotCommand | UnknownBo
     nearest = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE_ENOUGH)), None)
     # "!important" is how people write. Only what looks like a slip of a known name is taken for one.
     return None if sign == "!" and nearest is None else UnknownBotCommand(name, nearest)
+
+
+def _about_the_room(event: Incoming) -> Decision:
+    match event.kind:
+        case Kind.LEFT:
+            return Removed()
+        case Kind.JOINED:
+            return CameIn()
+        case Kind.GAP_LOST:
+            moments = _MOMENTS.fullmatch(event.body)
+            return NotHeard(int(moments[1]), int(moments[2])) if moments else Ignore("a gap without its moments")
+        case _:
+            return RoomReplaced(RoomId(event.body) if event.body else None)
 
 
 def _reaction(key: str, target: EventId, role: Role | None) -> Decision:

@@ -5,41 +5,66 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
 
+import structlog
+
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.effects import AcceptCommand, CountRefusal, DecideApproval, Effect, PutParcel, RequestStop
-from aiagentchat.core.ids import EventId, new_session_id, txn_id
+from aiagentchat.core.effects import (
+    AcceptCommand,
+    CountRefusal,
+    EditCommand,
+    Effect,
+    EnterRoom,
+    EraseText,
+    LeaveRoom,
+    PutParcel,
+    RequestStop,
+)
+from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.parcels import REACTION, Parcel
+from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports import Signals
-from aiagentchat.render import words
+from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
+from aiagentchat.route import catch_up, questions
 from aiagentchat.route.access import role_of
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, reply_in_room
 from aiagentchat.route.decide import (
     AnswerApproval,
     Ask,
+    CameIn,
+    ChangeQueued,
     Decision,
     Ignore,
+    NotHeard,
     OnlyText,
     Refuse,
     RefuseToRun,
+    Removed,
+    RoomReplaced,
     RunBotCommand,
     StopTarget,
+    TakeBack,
     UnknownBotCommand,
+    Unreadable,
+    decide,
 )
 
 REFUSALS_A_DAY = 5
 """How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
 ACCEPTED = "👀"
+CHANGED = "✏️"
+
+log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
     """Knows what follows from what."""
 
-    def __init__(self, desk: Desk, bot_commands: Mapping[str, BotCommand], signals: Signals) -> None:
+    def __init__(self, desk: Desk, bot_commands: Mapping[str, BotCommand], signals: Signals, me: UserId) -> None:
         self._desk = desk
+        self._me = me
         self._bot_commands = bot_commands
         self._signals = signals
 
@@ -49,7 +74,7 @@ class Dispatcher:
             case Ignore():
                 return []
             case Ask(text):
-                return await self._ask(event, text)
+                return await self._ask(event, text, room)
             case RunBotCommand(name, arguments):
                 return await self._run(self._bot_commands[name], Asked(event=event, room=room, arguments=arguments))
             case UnknownBotCommand(name, nearest):
@@ -64,11 +89,32 @@ class Dispatcher:
                 return await self._answer(event, target, allow=allow)
             case StopTarget(target):
                 return await self._stop(event, target)
+            case ChangeQueued() | TakeBack() | Unreadable():
+                return await self._about_the_message(decision, event)
+            case _:
+                return self._about_the_room(decision, event)
+
+    async def _about_the_message(
+        self, decision: ChangeQueued | TakeBack | Unreadable, event: Incoming
+    ) -> Sequence[Effect]:
+        match decision:
+            case ChangeQueued(target, text):
+                return await self._change(event, target, text)
+            case TakeBack(target, may_stop):
+                return await self._take_back(event, target, may_stop=may_stop)
+            case Unreadable():
+                return reply(event, away.UNREADABLE)
             case _:
                 assert_never(decision)
 
-    async def _ask(self, event: Incoming, text: str) -> Sequence[Effect]:
+    async def _ask(self, event: Incoming, text: str, room: RoomSettings) -> Sequence[Effect]:
         desk = self._desk
+        before: Sequence[Effect] = []
+        if event.late_ms:
+            planned = await catch_up.plan(desk, event, lambda said: self._is_for_agent(said, room))
+            if not planned.run:
+                return planned.effects
+            before = planned.effects
         self._signals.read(event.room, event.event)
         queue = await desk.commands.queue(event.room)
         command = Command(
@@ -79,19 +125,41 @@ class Dispatcher:
             session=await desk.sessions.current(event.room) or new_session_id(),
             queued_at=desk.clock.now_ms(),
         )
-        limit = desk.settings().max_queue
-        if len(queue) >= limit:
-            rejected = replace(command, state=CommandState.REJECTED)
-            return [AcceptCommand(rejected), *reply(event, words.queue_full(limit))]
-        seen = Parcel(
-            txn=txn_id(event.event, "accepted"),
-            room=event.room,
-            type=REACTION,
-            content=reaction(event.event, ACCEPTED),
-            command=event.event,
+        if (full := await self._full(len(queue))) is not None:
+            return [AcceptCommand(replace(command, state=CommandState.REJECTED)), *reply(event, full)]
+        seen = self._reaction(event, ACCEPTED, "accepted")
+        return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
+
+    def _is_for_agent(self, said: Incoming, room: RoomSettings) -> bool:
+        return isinstance(decide(said, room, me=self._me, known=self._bot_commands), Ask)
+
+    async def _full(self, in_room: int) -> str | None:
+        """Why there is no place for another command; None if there is one."""
+        settings = self._desk.settings()
+        if in_room >= settings.max_queue:
+            return words.queue_full(settings.max_queue)
+        if await self._desk.commands.open() >= settings.max_queue_total:
+            return words.queues_full(settings.max_queue_total)
+        return None
+
+    def _wait_words(self, event: Incoming, before: int) -> list[Effect]:
+        if self._desk.is_draining():
+            return reply(event, away.WAITS_FOR_RESTART, key="place")
+        if not before or event.late_ms:  # late ones were announced together
+            return []
+        return reply(event, words.queue_place(before), key="place", urgency=Urgency.SPARE)
+
+    def _reaction(self, event: Incoming, key: str, what: str, target: EventId | None = None) -> PutParcel:
+        return PutParcel(
+            Parcel(
+                txn=txn_id(event.event, what),
+                room=event.room,
+                type=REACTION,
+                content=reaction(target or event.event, key),
+                command=target or event.event,
+                urgency=Urgency.SPARE,
+            )
         )
-        place = reply(event, words.queue_place(len(queue)), key="place") if queue else []
-        return [AcceptCommand(command), PutParcel(seen), *place]
 
     async def _run(self, command: BotCommand, asked: Asked) -> Sequence[Effect]:
         self._signals.read(asked.event.room, asked.event.event)
@@ -113,8 +181,7 @@ class Dispatcher:
         asked = await self._desk.approvals.get(parcel.approval)
         if asked is None or asked.state is not ApprovalState.OPEN:
             return reply(event, words.approval_already_answered(None if asked is None else asked.decided_by))
-        state = ApprovalState.ALLOWED if allow else ApprovalState.DENIED
-        return [DecideApproval(approval=parcel.approval, state=state, by=event.sender)]
+        return await questions.answer(self._desk, asked, event, allow=allow)
 
     async def _stop(self, event: Incoming, target: EventId) -> Sequence[Effect]:
         parcel = await self._desk.outbox.parcel_of(target)
@@ -122,3 +189,45 @@ class Dispatcher:
         if command is None or command.room != event.room:
             return []
         return [RequestStop(command.event, event.sender)]
+
+    async def _change(self, event: Incoming, target: EventId, text: str) -> Sequence[Effect]:
+        command = await self._desk.commands.get(target)
+        if command is None:
+            return [EditCommand(target, text, event.sender)]
+        if command.room != event.room or command.sender != event.sender:
+            return []
+        match command.state:
+            case CommandState.QUEUED if text.strip():
+                return [EditCommand(target, text, event.sender), self._reaction(event, CHANGED, "changed", target)]
+            case CommandState.RUNNING:
+                return reply(event, away.EDIT_TOO_LATE)
+            case _:
+                return []
+
+    async def _take_back(self, event: Incoming, target: EventId, *, may_stop: bool) -> Sequence[Effect]:
+        command = await self._desk.commands.get(target)
+        erased = EraseText(target, event.room)
+        if command is None or command.room != event.room:
+            return [erased]
+        if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
+            log.info("command.taken_back", command=target, state=command.state, by=event.sender)
+            return [erased, RequestStop(target, event.sender)]
+        return [erased]
+
+    def _about_the_room(
+        self, decision: RoomReplaced | Removed | CameIn | NotHeard, event: Incoming
+    ) -> Sequence[Effect]:
+        match decision:
+            case Removed():
+                log.warning("room.left", how=event.body, by=event.sender)
+                return [LeaveRoom(event.room, event.sender)]
+            case CameIn():
+                log.info("room.entered")
+                return [EnterRoom(event.room)]
+            case NotHeard(first, last):
+                return reply_in_room(event, away.not_heard(first, last))
+            case RoomReplaced(new):
+                log.warning("room.replaced", new=new)
+                return reply_in_room(event, away.room_replaced(new))
+            case _:
+                assert_never(decision)

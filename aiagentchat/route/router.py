@@ -19,7 +19,8 @@ from aiagentchat.route.bot_commands.spec import BotCommand, reply
 from aiagentchat.route.decide import decide
 from aiagentchat.route.dispatch import Dispatcher
 
-BATCH = 50
+BATCH = 100
+"""Events that are routed before the inbox is looked at again."""
 LONGEST_NAP = 30.0
 JOIN_AGAIN = 5.0
 """Seconds until a join that the homeserver did not answer is tried again; longer if it says so."""
@@ -48,8 +49,8 @@ class Router:
         self._settings = settings
         self._me = me
         self._clock = clock
-        self._later: dict[EventId, int] = {}
-        """Invites that stay in the inbox, and when (milliseconds) they are looked at again."""
+        self._later: dict[EventId, float] = {}
+        """Invites that stay in the inbox, and when (monotonic seconds) they are looked at again."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -66,8 +67,8 @@ class Router:
     async def _due(self) -> list[Incoming]:
         """The oldest events that wait for nothing but us."""
         events = await self._inbox.unrouted(BATCH + len(self._later))
-        now = self._clock.now_ms()
-        return [event for event in events if self._later.get(event.event, 0) <= now]
+        now = self._clock.monotonic()
+        return [event for event in events if self._later.get(event.event, now) <= now]
 
     async def _route(self, event: Incoming) -> Sequence[Effect] | None:
         """What follows from the event; None if that is not known yet."""
@@ -103,7 +104,7 @@ class Router:
             # Nobody asks us a second time, and a homeserver lets one join only so many rooms at once.
             wait = max(JOIN_AGAIN, error.retry_after if isinstance(error, RateLimited) else 0.0)
             log.warning("invite.postponed", sender=event.sender, error=str(error), wait_s=round(wait, 1))
-            self._later[event.event] = self._clock.now_ms() + round(wait * 1000)
+            self._later[event.event] = self._clock.monotonic() + wait
             return None
         log.info("invite.accepted", sender=event.sender)
         if settings.room(event.room) is not None:

@@ -6,7 +6,7 @@ again, so the text of all pages, in order, is the whole answer, once.
 
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import txn_id
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.render.fences import close_open
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import LEAST_LIMIT, split_once
@@ -72,15 +72,18 @@ class Answer:
 
     def flush(self) -> list[Parcel]:
         """The parcels that bring the room up to date."""
-        parcels = self._full_pages()
+        return self._up_to_date(Urgency.PROGRESS)
+
+    def _up_to_date(self, urgency: Urgency) -> list[Parcel]:
+        parcels = self._full_pages(urgency)
         if self._edits >= MAX_EDITS - 1 and _shown(close_open(self._text), notice=self._page > 0) != self._put:
             # One edit is kept for the end: go on in a new message, at the best border there is.
-            parcels += self._turn_over(max(LEAST_LIMIT, len(self._text.encode("utf-8", "replace")) - 1))
-        return parcels + self._show(close_open(self._text), notice=self._page > 0)
+            parcels += self._turn_over(max(LEAST_LIMIT, len(self._text.encode("utf-8", "replace")) - 1), urgency)
+        return parcels + self._show(close_open(self._text), urgency, notice=self._page > 0)
 
     def break_off(self) -> list[Parcel]:
         """Bring the room up to date, and go on in a new message."""
-        parcels = self.flush()
+        parcels = self._up_to_date(Urgency.NEEDED)
         if self._put:
             self._next("")
         return parcels
@@ -90,22 +93,23 @@ class Answer:
         for text in filter(None, (last_words, footer)):
             self._leave(_PARAGRAPH)
             self._text += text
-        return [*self._full_pages(), *self._show(close_open(self._text), notice=False)]
+        needed = Urgency.NEEDED
+        return [*self._full_pages(needed), *self._show(close_open(self._text), needed, notice=False)]
 
     def _leave(self, between: str) -> None:
         """End what was said so far: a fence that it left open must not swallow what follows."""
         if self._text:
             self._text = close_open(self._text) + between
 
-    def _full_pages(self) -> list[Parcel]:
+    def _full_pages(self, urgency: Urgency) -> list[Parcel]:
         parcels: list[Parcel] = []
         while _is_over(self._text, PAGE_BYTES):
-            parcels += self._turn_over(PAGE_BYTES)
+            parcels += self._turn_over(PAGE_BYTES, urgency)
         return parcels
 
-    def _turn_over(self, limit: int) -> list[Parcel]:
+    def _turn_over(self, limit: int, urgency: Urgency) -> list[Parcel]:
         piece, rest = split_once(self._text, limit)
-        parcels = self._show(piece.text, notice=self._page > 0)
+        parcels = self._show(piece.text, urgency, notice=self._page > 0)
         left = len(piece.source)
         reopened = len(rest) - (len(self._text) - left)
         self._final = self._final - left + reopened if self._final > left else 0
@@ -118,19 +122,20 @@ class Answer:
         self._text, self._final = rest, min(self._final, len(rest))
         self._in_block, self._after_tool = self._in_block and bool(rest), self._after_tool and bool(rest)
 
-    def _show(self, text: str, *, notice: bool) -> list[Parcel]:
+    def _show(self, text: str, urgency: Urgency, *, notice: bool) -> list[Parcel]:
         shown = _shown(text, notice=notice)
         if not text.strip() or shown == self._put:
             return []
         first = txn_id(self._command.event, "page", str(self._page))
         self._edits += bool(self._put)
-        content = message(text, notice=notice, reply_to=self._command.event if self._page == 0 else None)
+        content = message(text, notice=notice, reply_to=self._command.shown_at if self._page == 0 else None)
         parcel = Parcel(
             txn=txn_id(first, "edit", str(self._edits)) if self._put else first,
             room=self._command.room,
             content=content,
             edits=first if self._put else None,
             command=self._command.event,
+            urgency=urgency,
         )
         self._put = shown
         return [parcel]

@@ -1,91 +1,198 @@
 """From the outbox into the rooms: in order within a room, rooms side by side, at the homeserver's pace.
 
 A parcel is claimed, sent and marked as sent. A crash between the last two sends it again with the same transaction id,
-which the homeserver answers with the first event.
+which the homeserver answers with the first event; where it may have forgotten the id, the room is searched first.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import assert_never
 
 import structlog
 
-from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
-from aiagentchat.core.parcels import Content, Parcel
-from aiagentchat.core.ports import Clock, Outbound, Outbox, Random
-from aiagentchat.render.message import edit
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.parcels import Attempt
+from aiagentchat.core.ports import Clock, Outbound, Outbox, Random, SendHealth
+from aiagentchat.send.line import Line, Trip
+from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
+from aiagentchat.send.places import Place, Places
+from aiagentchat.send.search import searched_from
+from aiagentchat.send.variants import FILE, FILE_NAME, FILE_TYPE, content_of, is_edit, words_of
+from aiagentchat.send.verdict import AskLater, GiveUp, NothingToDo, TryAgain, judge
 
-MAX_IN_FLIGHT = 4
-"""Rooms that are written to at the same time; a homeserver works through one account's events one by one anyway."""
 LONGEST_NAP = 30.0
+NEXT_PROBE_SECONDS = 0.05
+"""How much longer a parcel waits that found nobody at home: another room asks first."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A parcel on its way."""
+
+    attempt: Attempt
+    ticket: Ticket
+    trip: Trip
+    place: Place
 
 
 class Postman:
     """Delivers parcels."""
 
-    def __init__(self, *, outbox: Outbox, outbound: Outbound, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        outbound: Outbound,
+        owing: Callable[[], Awaitable[int]],
+        user: UserId,
+        device: str,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        """`owing` says how many answers are still to be written; `device` is what transaction ids are good for."""
         self._outbox = outbox
         self._outbound = outbound
+        self._owing = owing
+        self._device = device
         self._clock = clock
         self._random = random
-        self._failures = 0
-        self._closed_until = 0
-        """Milliseconds: the limit is the account's, not a room's, so nothing is sent before."""
-        self._places = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._pacer = Pacer(clock.monotonic())
+        self._line = Line(random)
+        self._places = Places(clock)
+        self._fix = (
+            f"as an admin of the homeserver: POST /_synapse/admin/v1/users/{user}/override_ratelimit with "
+            '{"messages_per_second": 0, "burst_count": 0}; docs/how-to/rate-limits.md'
+        )
+
+    def health(self) -> SendHealth:
+        """Whether the homeserver's limit holds parcels back; how many wait, the outbox knows."""
+        return SendHealth(limited=self._pacer.is_limited)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises LoginFailed, in a group, when the homeserver does not know us any more."""
         await self._outbox.release_claims()
+        used = await self._outbox.sent_since(self._clock.now_ms() - round(REFILL_SECONDS * 1000))
+        self._pacer = Pacer(self._clock.monotonic(), used=used)
         async with asyncio.TaskGroup() as group:
             while True:
-                await self._places.acquire()
-                parcel = await self._next()
-                group.create_task(self._deliver(parcel), name=f"deliver {parcel.txn}")
+                await self._places.take()
+                attempt = await self._next()
+                now = self._clock.monotonic()
+                delivery = _Delivery(attempt, self._pacer.begin(now), self._line.begin(now), Place())
+                name = f"deliver {attempt.parcel.txn}"
+                lending = group.create_task(self._lend(delivery.place), name=f"{name}: place")
+                group.create_task(self._deliver(delivery, lending), name=name)
 
-    async def _next(self) -> Parcel:
+    async def _lend(self, place: Place) -> None:
+        await self._places.lend(place)
+        self._outbox.bell.ring()  # whoever waits for the line looks again
+
+    async def _next(self) -> Attempt:
         """The next parcel that may go."""
         while True:
-            now = self._clock.now_ms()
-            if now >= self._closed_until and (parcel := await self._outbox.claim(now)) is not None:
-                return parcel
-            await self._outbox.bell.wait(await self._nap(now))
+            nap = self._line.closed_for(self._clock.monotonic())
+            if not nap:
+                owed = 0 if self._pacer.is_proven else await self._owed()
+                permit = self._pacer.permit(self._clock.monotonic(), owed)
+                nap = permit.seconds
+                if permit.least is not None:
+                    attempt = await self._outbox.claim(self._clock.now_ms(), device=self._device, least=permit.least)
+                    if attempt is not None:
+                        return attempt
+                    nap = min(nap, await self._until_due())
+            await self._outbox.bell.wait(min(nap, LONGEST_NAP))
 
-    async def _nap(self, now: int) -> float:
-        due = await self._outbox.next_due()
-        moments = [moment for moment in (due, self._closed_until) if moment is not None and moment > now]
-        return min([LONGEST_NAP, *((moment - now) / 1000 for moment in moments)])
+    async def _owed(self) -> int:
+        return await self._owing() + await self._outbox.owed()
 
-    async def _deliver(self, parcel: Parcel) -> None:
+    async def _until_due(self) -> float:
+        """Seconds until a parcel that was postponed is due."""
+        due, now = await self._outbox.next_due(), self._clock.now_ms()
+        return (due - now) / 1000 if due is not None and due > now else LONGEST_NAP
+
+    async def _deliver(self, delivery: _Delivery, lending: "asyncio.Task[None]") -> None:
+        attempt, txn = delivery.attempt, delivery.attempt.parcel.txn
         try:
-            event = await self._outbound.send(parcel.room, parcel.type, await self._content(parcel), parcel.txn)
+            event = await self._find(attempt)
+            if event is None:
+                event = await self._send(attempt)
+                if self._pacer.passed(self._clock.monotonic(), delivery.ticket):
+                    log.info("outbox.rate_proven")
         except RateLimited as error:
-            log.info("outbox.rate_limited", retry_after=error.retry_after)
-            await self._later(parcel, error.retry_after)
-        except Unreachable as error:
-            self._failures += 1
-            wait = delay(self._failures, self._random)
-            log.warning("outbox.unreachable", error=str(error), room=parcel.room, wait_s=round(wait, 1))
-            await self._later(parcel, wait)
-        except Refused as error:
-            log.error(  # noqa: TRY400 - the cause is in the message; a traceback of ours says nothing more
-                "outbox.refused", error=str(error), room=parcel.room, txn=parcel.txn, command=parcel.command
-            )
-            await self._outbox.give_up(parcel.txn, str(error), self._clock.now_ms())
+            self._line.answered()
+            if self._pacer.refused(self._clock.monotonic(), delivery.ticket, error.retry_after):
+                log.warning("outbox.rate_limited", retry_after=error.retry_after, fix=self._fix)
+            await self._outbox.postpone(txn, 0, untaken=True)
+        except (Unreachable, Refused) as error:
+            if isinstance(error, Refused):
+                self._line.answered()
+            await self._failed(attempt, error, others_passed=self._line.failed(txn, delivery.trip))
         else:
-            self._failures = 0
-            await self._outbox.sent(parcel.txn, event, self._clock.now_ms())
+            self._line.passed(txn)
+            await self._outbox.sent(txn, event, self._clock.now_ms())
         finally:
-            self._places.release()
+            self._pacer.end()
+            self._line.end(delivery.trip)
+            lending.cancel()
+            self._places.give_back(delivery.place)
 
-    async def _content(self, parcel: Parcel) -> Content:
-        """What is sent: an edit names the event it replaces; if that one never arrived, its text stands for itself."""
-        if parcel.edits is None:
-            return parcel.content
-        first = await self._outbox.event_of(parcel.edits)
-        return parcel.content if first is None else edit(parcel.content, first)
+    async def _find(self, attempt: Attempt) -> EventId | None:
+        """The event that an earlier attempt has become, where sending again would not tell."""
+        since = searched_from(attempt, self._device, self._clock.now_ms())
+        if since is None:
+            return None
+        try:
+            found = await self._outbound.find(attempt.parcel.room, attempt.parcel.txn, since=since)
+        except Refused:
+            return None  # we may not look; whether we may speak is for the room to say
+        log.info("outbox.searched", room=attempt.parcel.room, txn=attempt.parcel.txn, found=found is not None)
+        return found
 
-    async def _later(self, parcel: Parcel, seconds: float) -> None:
-        until = self._clock.now_ms() + round(seconds * 1000)
-        self._closed_until = max(self._closed_until, until)
-        await self._outbox.postpone(parcel.txn, until)
+    async def _send(self, attempt: Attempt) -> EventId:
+        parcel, variant = attempt.parcel, attempt.variant
+        first = None
+        if parcel.edits is not None and is_edit(parcel, variant):
+            # None: that one never arrived, and the text of its edit stands for itself.
+            first = await self._outbox.event_of(parcel.edits)
+        address = await self._upload(words_of(parcel)) if variant == FILE else ""
+        content = content_of(parcel, variant, first=first, address=address)
+        return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
+
+    async def _upload(self, text: str) -> str:
+        try:
+            return await self._outbound.upload(text.encode(), name=FILE_NAME, mime=FILE_TYPE)
+        except Refused as error:
+            # Without its code: that we may not upload does not mean that we may not speak.
+            raise Refused(str(error), status=error.status) from error
+
+    async def _failed(self, attempt: Attempt, error: Unreachable | Refused, *, others_passed: bool) -> None:
+        parcel, now, why = attempt.parcel, self._clock.now_ms(), str(error)
+        verdict = judge(error, attempt, others_passed=others_passed, random=self._random)
+        match verdict:
+            case AskLater():
+                wait = self._line.close(self._clock.monotonic())
+                log.warning("outbox.unreachable", error=why, room=parcel.room, wait_s=round(wait, 1))
+                await self._outbox.postpone(parcel.txn, now + round((wait + NEXT_PROBE_SECONDS) * 1000))
+            case TryAgain(seconds=seconds, faults=faults, variant=variant):
+                log.warning(
+                    "outbox.failed",
+                    error=why,
+                    room=parcel.room,
+                    txn=parcel.txn,
+                    faults=faults,
+                    variant=variant,
+                    wait_s=round(seconds, 1),
+                )
+                until = now + round(seconds * 1000)
+                await self._outbox.postpone(parcel.txn, until, faults=faults, variant=variant)
+            case GiveUp():
+                log.error("outbox.refused", error=why, room=parcel.room, txn=parcel.txn, command=parcel.command)
+                await self._outbox.give_up(parcel.txn, why, now)
+            case NothingToDo():
+                await self._outbox.give_up(parcel.txn, why, now)
+            case _:
+                assert_never(verdict)

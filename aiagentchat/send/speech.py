@@ -1,7 +1,8 @@
 """A turn's words, window by window: the first at once, then every two seconds, so that a room is not flooded.
 
-Implements the Sink port. What was taken out of the answer is kept until the outbox has it, so that a turn that ends in
-the middle of a write loses nothing: the outbox knows a parcel that it has already by its transaction id.
+Implements the Sink port. What was taken out of the answer is kept until we have seen that the outbox has it, so that a
+turn that ends in the middle of a write, or while the ledger waits for its disk, loses nothing: the outbox knows a
+parcel that it has already by its transaction id.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ class Speech:
         self._clock = clock
         self._news = asyncio.Event()
         self._on_the_way: list[Parcel] = []
+        """Taken out of the answer, and not known to be written."""
         self._last: float | None = None
 
     @property
@@ -48,8 +50,10 @@ class Speech:
             self._on_the_way += self._answer.flush()
             if self._on_the_way:
                 self._last = self._clock.monotonic()
-                await self._outbox.put(self._on_the_way, self._clock.now_ms())
-                self._on_the_way = []
+                written = tuple(self._on_the_way)
+                await self._outbox.put(written, self._clock.now_ms())
+                # Not all of them: a break may have added some meanwhile.
+                del self._on_the_way[: len(written)]
 
     def add(self, text: str) -> None:
         """Some more text."""
@@ -71,8 +75,13 @@ class Speech:
         self._news.set()
 
     def break_off(self) -> list[Parcel]:
-        """What is still unsaid; what is added later goes into a new message."""
-        return [*self._on_the_way, *self._answer.break_off()]
+        """What is still unsaid; what is added later goes into a new message.
+
+        It is kept as well: whoever was to write it may be cancelled before.
+        """
+        self._on_the_way += self._answer.break_off()
+        self._news.set()
+        return [*self._on_the_way]
 
     def close(self, last_words: str, footer: str) -> list[Parcel]:
         """What is still unsaid, the last words and the footer."""

@@ -1,12 +1,13 @@
 """Questions to people. They are answered by the effect `DecideApproval`."""
 
+import json
 from collections.abc import Sequence
 
-from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.store.bell import Bells, ringing
-from aiagentchat.store.database import Database, Row
+from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
@@ -22,20 +23,13 @@ class SqliteApprovals:
 
     async def ask(self, approval: Approval, parcels: Sequence[Parcel], now: int) -> None:
         """Write the question and the messages that show it, together."""
+
+        async def write(transaction: Transaction) -> None:
+            await put_approval(transaction, approval)
+            await put_parcels(transaction, parcels, now)
+
         with ringing(self._bells.outbox):
-            async with self._database.transaction() as transaction:
-                await transaction.run(
-                    _APPROVALS["ask"],
-                    id=approval.id,
-                    room=approval.room,
-                    command=approval.command,
-                    tool=approval.tool,
-                    expires_at=approval.expires_at,
-                    state=approval.state.value,
-                    decided_by=approval.decided_by,
-                    reason=approval.reason,
-                )
-                await put_parcels(transaction, parcels, now)
+            await self._database.transact(write)
 
     async def get(self, approval: ApprovalId) -> Approval | None:
         """The question with its present state."""
@@ -46,9 +40,32 @@ class SqliteApprovals:
         """The open questions of a room, oldest first."""
         return [_approval(row) for row in await self._database.run(_APPROVALS["open_in"], room=room)]
 
+    async def open_of(self, command: EventId) -> list[Approval]:
+        """The open questions of a command's turn, oldest first."""
+        return [_approval(row) for row in await self._database.run(_APPROVALS["open_of"], command=command)]
+
     async def close(self, approval: ApprovalId, state: ApprovalState) -> bool:
         """open → EXPIRED or WITHDRAWN. False, and no change, for any other move."""
         return bool(await self._database.run(_APPROVALS["close"], id=approval, state=state.value))
+
+
+async def put_approval(transaction: Transaction, approval: Approval) -> None:
+    """Write a question down. One that is known changes nothing, answered or not."""
+    await transaction.run(
+        _APPROVALS["ask"],
+        id=approval.id,
+        room=approval.room,
+        command=approval.command,
+        tool=approval.tool,
+        expires_at=approval.expires_at,
+        state=approval.state.value,
+        decided_by=approval.decided_by,
+        reason=approval.reason,
+        kind=approval.kind.value,
+        digest=approval.digest,
+        shown=approval.shown,
+        events=json.dumps(approval.events),
+    )
 
 
 def _approval(row: Row) -> Approval:
@@ -61,4 +78,8 @@ def _approval(row: Row) -> Approval:
         state=ApprovalState(row["state"]),
         decided_by=None if row["decided_by"] is None else UserId(row["decided_by"]),
         reason=row["reason"],
+        kind=ApprovalKind(row["kind"]),
+        digest=row["digest"],
+        shown=row["shown"],
+        events=tuple(map(EventId, json.loads(row["events"]))),
     )

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 
+from aiagentchat.core.approvals import Approval
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell, ringing
-from aiagentchat.store.database import Database, Row
+from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
+_OUTBOX = statements("outbox")
 
 
 class SqliteCommands:
@@ -40,6 +43,16 @@ class SqliteCommands:
         rows = await self._database.run(_COMMANDS["next_queued"], room=room)
         return _command(rows[0]) if rows else None
 
+    async def retryable(self, room: RoomId) -> Command | None:
+        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+        rows = await self._database.run(_COMMANDS["retryable"], room=room)
+        return _command(rows[0]) if rows else None
+
+    async def open(self) -> int:
+        """How many commands are queued or running, in all rooms."""
+        [row] = await self._database.run(_COMMANDS["open"])
+        return int(row["count"])
+
     async def queue(self, room: RoomId) -> list[Command]:
         """The running command of the room, if any, then the queued ones in order."""
         return [_command(row) for row in await self._database.run(_COMMANDS["queue"], room=room)]
@@ -61,23 +74,45 @@ class SqliteCommands:
         self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
     ) -> bool:
         """running → an end, with its parcels. False, and no change, if it is not running (any more)."""
+        return await self._end(event, state, record, None, parcels, now)
+
+    async def interrupt(
+        self, event: EventId, approval: Approval | None, record: TurnRecord, parcels: Sequence[Parcel], now: int
+    ) -> bool:
+        """running → interrupted, with its parcels and the question whether to go on."""
+        return await self._end(event, CommandState.INTERRUPTED, record, approval, parcels, now)
+
+    async def _end(
+        self,
+        event: EventId,
+        state: CommandState,
+        record: TurnRecord,
+        approval: Approval | None,
+        parcels: Sequence[Parcel],
+        now: int,
+    ) -> bool:
+        async def write(transaction: Transaction) -> bool:
+            finished = await transaction.run(
+                _COMMANDS["finish"],
+                event=event,
+                state=state.value,
+                now=now,
+                duration_ms=record.duration_ms,
+                cost_micro_usd=record.cost_micro_usd,
+                input_tokens=record.input_tokens,
+                output_tokens=record.output_tokens,
+            )
+            if not finished:
+                return False
+            await transaction.run(_APPROVALS["withdraw_of"], command=event)
+            await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
+            if approval is not None:
+                await put_approval(transaction, approval)
+            await put_parcels(transaction, parcels, now)
+            return True
+
         with ringing(self._bells.commands, self._bells.outbox):
-            async with self._database.transaction() as transaction:
-                finished = await transaction.run(
-                    _COMMANDS["finish"],
-                    event=event,
-                    state=state.value,
-                    now=now,
-                    duration_ms=record.duration_ms,
-                    cost_micro_usd=record.cost_micro_usd,
-                    input_tokens=record.input_tokens,
-                    output_tokens=record.output_tokens,
-                )
-                if not finished:
-                    return False
-                await transaction.run(_APPROVALS["withdraw_of"], command=event)
-                await put_parcels(transaction, parcels, now)
-                return True
+            return await self._database.transact(write)
 
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked first to end this command, if anybody did."""
@@ -105,4 +140,7 @@ def _command(row: Row) -> Command:
         state=CommandState(row["state"]),
         queued_at=row["queued_at"],
         started_at=row["started_at"],
+        origin=None if row["origin"] is None else EventId(row["origin"]),
+        reply_to=None if row["reply_to"] is None else EventId(row["reply_to"]),
+        granted=row["granted"],
     )

@@ -8,18 +8,27 @@ from aiagentchat.core.effects import (
     AcceptCommand,
     CountRefusal,
     DecideApproval,
+    EditCommand,
     Effect,
+    EnterRoom,
+    EraseText,
+    LeaveRoom,
     NewSession,
+    OpenApproval,
     PutParcel,
     RequestStop,
 )
+from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Transaction
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
+_FOR_EXECUTOR = AcceptCommand | RequestStop | DecideApproval | LeaveRoom | EnterRoom
+
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
+_INBOX = statements("inbox")
 _REFUSALS = statements("refusals")
 _ROOMS = statements("rooms")
 
@@ -33,6 +42,18 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await put_parcels(transaction, [parcel], now)
         case RequestStop(command=event, by=by):
             await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+        case EditCommand(command=event, text=text, by=by):
+            await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
+            await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
+        case EraseText(event=event, room=room):
+            await transaction.run(_INBOX["erase"], event=event, room=room)
+        case OpenApproval(approval):
+            await put_approval(transaction, approval)
+        case LeaveRoom(room=room, by=by):
+            await transaction.run(_ROOMS["leave"], room=room, now=now)
+            await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
+        case EnterRoom(room=room):
+            await transaction.run(_ROOMS["enter"], room=room)
         case NewSession(room=room, session=session):
             await transaction.run(_ROOMS["set_session"], room=room, session=session)
         case DecideApproval(approval=approval, state=state, by=by, reason=reason):
@@ -53,6 +74,9 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> None:
         session=command.session,
         state=command.state.value,
         queued_at=command.queued_at,
+        origin=command.origin,
+        reply_to=command.reply_to,
+        granted=command.granted,
         now=now,
     )
     if accepted:
@@ -62,8 +86,8 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> None:
 def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
     """The bells of those who wait for what the effects bring."""
     rung = []
-    if any(isinstance(effect, AcceptCommand | RequestStop | DecideApproval) for effect in effects):
+    if any(isinstance(effect, _FOR_EXECUTOR) for effect in effects):
         rung.append(bells.commands)
-    if any(isinstance(effect, PutParcel) for effect in effects):
+    if any(isinstance(effect, PutParcel | EnterRoom) for effect in effects):
         rung.append(bells.outbox)
     return rung

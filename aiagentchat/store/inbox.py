@@ -8,8 +8,13 @@ from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.store import effects as ledger_effects
 from aiagentchat.store.bell import Bells, EventBell, ringing
-from aiagentchat.store.database import Database, Row, Values
+from aiagentchat.store.database import Database, Row, Transaction, Values
 from aiagentchat.store.queries import statements
+
+ROOMS = 20
+"""Rooms with a backlog that share what is offered at once …"""
+LEAST_OF_A_ROOM = 5
+"""… as long as each can have this much of it."""
 
 _INBOX = statements("inbox")
 _SYNC_TOKEN = statements("sync_token")
@@ -32,30 +37,53 @@ class SqliteInbox:
         rows = await self._database.run(_SYNC_TOKEN["read"])
         return str(rows[0]["token"]) if rows else None
 
-    async def take_in(self, token: str, events: Sequence[Incoming], now: int) -> int:
+    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
         """Commit `events` and the token together; how many were new."""
         if not events:
-            await self._database.run(_SYNC_TOKEN["keep"], token=token)
+            if token is not None:
+                await self._database.run(_SYNC_TOKEN["keep"], token=token)
             return 0
-        with ringing(self.bell):
-            async with self._database.transaction() as transaction:
-                new = await transaction.run_many(_INBOX["take_in"], [_values(event, now) for event in events])
+
+        async def write(transaction: Transaction) -> int:
+            new = await transaction.run_many(_INBOX["take_in"], [_values(event, now) for event in events])
+            if token is not None:
                 await transaction.run(_SYNC_TOKEN["keep"], token=token)
-                return new
+            return new
+
+        with ringing(self.bell):
+            return await self._database.transact(write)
+
+    async def get(self, event: EventId) -> Incoming | None:
+        """The event, settled or not."""
+        rows = await self._database.run(_INBOX["get"], event=event)
+        return _incoming(rows[0]) if rows else None
+
+    async def late(self, room: RoomId, taken_at: int) -> list[Incoming]:
+        """The late events of the room that came in at that moment and are not settled, in order."""
+        return [_incoming(row) for row in await self._database.run(_INBOX["late"], room=room, taken_at=taken_at)]
+
+    async def taken_at(self, event: EventId) -> int | None:
+        """When the event was taken in."""
+        rows = await self._database.run(_INBOX["get"], event=event)
+        return int(rows[0]["taken_at"]) if rows else None
 
     async def unrouted(self, limit: int) -> list[Incoming]:
-        """The oldest events that nobody has settled."""
-        return [_incoming(row) for row in await self._database.run(_INBOX["unrouted"], limit=limit)]
+        """The oldest events of each room that nobody has settled."""
+        rows = await self._database.run(_INBOX["unrouted"], limit=limit, each=max(LEAST_OF_A_ROOM, limit // ROOMS))
+        return [_incoming(row) for row in rows]
 
     async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
         """Apply `effects` and mark the event as routed, together."""
+
+        async def write(transaction: Transaction) -> bool:
+            if not await transaction.run(_INBOX["mark_routed"], event=event, now=now):
+                return False
+            for effect in effects:
+                await ledger_effects.apply(transaction, effect, now)
+            return True
+
         with ringing(*ledger_effects.bells_for(effects, self._bells)):
-            async with self._database.transaction() as transaction:
-                if not await transaction.run(_INBOX["mark_routed"], event=event, now=now):
-                    return False
-                for effect in effects:
-                    await ledger_effects.apply(transaction, effect, now)
-                return True
+            return await self._database.transact(write)
 
 
 def _values(event: Incoming, now: int) -> Values:
@@ -68,6 +96,8 @@ def _values(event: Incoming, now: int) -> Values:
         "body": event.body,
         "target": event.target,
         "mentions": json.dumps(sorted(event.mentions)),
+        "late_ms": event.late_ms,
+        "raw": event.raw,
         "now": now,
     }
 
@@ -82,4 +112,6 @@ def _incoming(row: Row) -> Incoming:
         body=row["body"],
         target=None if row["target"] is None else EventId(row["target"]),
         mentions=frozenset(map(UserId, json.loads(row["mentions"]))),
+        late_ms=row["late_ms"],
+        raw=row["raw"],
     )

@@ -1,17 +1,30 @@
-"""The seven ports on one database. Another database would get another `open_ledger`."""
+"""The eight ports on one database. Another database would get another `open_ledger`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiagentchat.core.ports import Accounts, Approvals, Commands, Inbox, Outbox, Rooms, Sessions
+from aiagentchat.core.ports import (
+    Accounts,
+    Approvals,
+    Clock,
+    Commands,
+    Inbox,
+    Lives,
+    Outbox,
+    Rooms,
+    Sessions,
+    StoreHealth,
+)
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.bell import Bells
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
+from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.inbox import SqliteInbox
+from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.sessions import SqliteSessions
@@ -28,12 +41,19 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     accounts: Accounts
+    lives: Lives
+    housekeeping: Housekeeping
+    health: Callable[[], StoreHealth]
+    """Whether writing works, as far as anybody has tried."""
 
 
 @asynccontextmanager
-async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
-    """Open the ledger in the file `path`, which is created where it is missing. Raises as `open_database` does."""
-    async with open_database(path) as database:
+async def open_ledger(path: Path, *, clock: Clock | None = None) -> AsyncIterator[Ledger]:
+    """Open the ledger in the file `path`, which is created where it is missing. Raises as `open_database` does.
+
+    Where it cannot be written for a reason that may pass, its methods wait (without a `clock`, for real) and try again.
+    """
+    async with open_database(path, clock=clock) as database:
         bells = Bells()
         yield Ledger(
             inbox=SqliteInbox(database, bells),
@@ -43,4 +63,7 @@ async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database),
             accounts=SqliteAccounts(database),
+            lives=SqliteLives(database),
+            housekeeping=Housekeeping(database),
+            health=lambda: database.health,
         )

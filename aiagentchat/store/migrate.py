@@ -9,17 +9,19 @@ import aiosqlite
 
 from aiagentchat.core.errors import StoreFromFuture
 from aiagentchat.store.queries import statements
+from aiagentchat.store.soundness import require_sound
 
 _FOLDER = Path(__file__).parent / "migrations"
 _DATABASE = statements("database")
 
 
 async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
-    """Configure the connection and apply what is missing.
+    """Look at the file, configure the connection and apply what is missing.
 
-    Raises `StoreFromFuture`, before anything was written, and what sqlite3 raises.
+    Raises `StoreFromFuture` and `StoreCorrupt`, before anything was written, and what sqlite3 raises.
     """
     migrations = _migrations()
+    await connection.executescript(_DATABASE["distrust"])
     [row] = await connection.execute_fetchall(_DATABASE["version"])
     version = row[0]
     if version > max(migrations):
@@ -27,6 +29,7 @@ async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
             f"The database {path} is of version {version}, and this program knows {max(migrations)}: run the newer "
             "program, or restore the backup that was made before the upgrade. Nothing was changed."
         )
+    await require_sound(connection, path)
     await connection.executescript(_DATABASE["configure"])
     for number, script in migrations.items():
         if number > version:
@@ -34,6 +37,11 @@ async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
             await connection.executescript(
                 f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;",
             )
+
+
+def newest() -> int:
+    """The version that this program works with."""
+    return max(_migrations())
 
 
 def _migrations() -> dict[int, str]:

@@ -12,10 +12,13 @@ import json
 from collections.abc import Sequence
 
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.parcels import Attempt, Parcel, Urgency
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.queries import statements
+
+LONGEST_MS = 60_000
+"""Nothing is postponed for longer; a time beyond that comes from a clock that was turned back since."""
 
 _OUTBOX = statements("outbox")
 
@@ -34,14 +37,22 @@ class SqliteOutbox:
 
     async def put(self, parcels: Sequence[Parcel], now: int) -> None:
         """Write parcels down, all of them or none. A known txn changes nothing."""
-        with ringing(self.bell):
-            async with self._database.transaction() as transaction:
-                await put_parcels(transaction, parcels, now)
 
-    async def claim(self, now: int) -> Parcel | None:
+        async def write(transaction: Transaction) -> None:
+            await put_parcels(transaction, parcels, now)
+
+        with ringing(self.bell):
+            await self._database.transact(write)
+
+    async def claim(self, now: int, *, device: str, least: Urgency = Urgency.SPARE) -> Attempt | None:
         """The next parcel that may be sent now, if there is one."""
-        rows = await self._database.run(_OUTBOX["claim"], now=now)
-        return _parcel(rows[0]) if rows else None
+        rows = await self._database.run(_OUTBOX["claim"], now=now, device=device, least=least, longest=LONGEST_MS)
+        return _attempt(rows[0]) if rows else None
+
+    async def owed(self) -> int:
+        """How many rooms have something NEEDED that is not sent."""
+        [row] = await self._database.run(_OUTBOX["owed"], needed=Urgency.NEEDED)
+        return int(row["count"])
 
     async def next_due(self) -> int | None:
         """When the earliest postponed parcel may be sent; one that is behind another does not count."""
@@ -53,13 +64,26 @@ class SqliteOutbox:
         with ringing(self.bell):
             await self._database.run(_OUTBOX["sent"], txn=txn, event=event, now=now)
 
-    async def postpone(self, txn: TxnId, until: int) -> None:
-        """Offer it again at `until`; a newer edit that waits takes the place of this one, not before `until`."""
+    async def postpone(
+        self, txn: TxnId, until: int, *, faults: int | None = None, variant: int | None = None, untaken: bool = False
+    ) -> None:
+        """Offer it again at `until`; a newer edit that waits takes the place of this one, not before `until`.
+
+        Longer than LONGEST_MS it does not wait, whatever `until` says.
+        """
+
+        async def write(transaction: Transaction) -> None:
+            rows = await transaction.run(
+                _OUTBOX["postpone"], txn=txn, until=until, faults=faults, variant=variant, untaken=untaken
+            )
+            if rows and rows[0]["edits"] is not None:
+                await transaction.run(_OUTBOX["merge_edits"], message=rows[0]["edits"])
+            elif untaken:
+                await transaction.run(_OUTBOX["fold_waiting"], message=txn)
+                await transaction.run(_OUTBOX["merge_edits"], message=txn)
+
         with ringing(self.bell):
-            async with self._database.transaction() as transaction:
-                rows = await transaction.run(_OUTBOX["postpone"], txn=txn, until=until)
-                if rows and rows[0]["edits"] is not None:
-                    await transaction.run(_OUTBOX["merge_edits"], message=rows[0]["edits"])
+            await self._database.transact(write)
 
     async def give_up(self, txn: TxnId, why: str, now: int) -> None:
         """It will never be sent."""
@@ -81,6 +105,11 @@ class SqliteOutbox:
         with ringing(self.bell):
             await self._database.run(_OUTBOX["release_claims"])
 
+    async def sent_since(self, moment: int) -> int:
+        """How many parcels were sent since then."""
+        [row] = await self._database.run(_OUTBOX["sent_since"], moment=moment)
+        return int(row["count"])
+
     async def unsent(self) -> int:
         """How many parcels wait or are on their way."""
         [row] = await self._database.run(_OUTBOX["unsent"])
@@ -100,10 +129,11 @@ async def put_parcels(transaction: Transaction, parcels: Sequence[Parcel], now: 
             edits=parcel.edits,
             command=parcel.command,
             approval=parcel.approval,
+            urgency=parcel.urgency,
             now=now,
         )
         if put and parcel.edits is not None:
-            await transaction.run(_OUTBOX["fold_edit"], message=parcel.edits, content=content)
+            await transaction.run(_OUTBOX["fold_edit"], message=parcel.edits, content=content, urgency=parcel.urgency)
             await transaction.run(_OUTBOX["merge_edits"], message=parcel.edits)
 
 
@@ -116,4 +146,15 @@ def _parcel(row: Row) -> Parcel:
         edits=None if row["edits"] is None else TxnId(row["edits"]),
         command=None if row["command"] is None else EventId(row["command"]),
         approval=None if row["approval"] is None else ApprovalId(row["approval"]),
+        urgency=Urgency(row["urgency"]),
+    )
+
+
+def _attempt(row: Row) -> Attempt:
+    return Attempt(
+        parcel=_parcel(row),
+        tried_at=row["tried_at"],
+        tried_as=row["tried_as"],
+        faults=row["faults"],
+        variant=row["variant"],
     )

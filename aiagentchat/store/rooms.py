@@ -3,7 +3,7 @@
 from itertools import count
 
 from aiagentchat.core.ids import RoomId
-from aiagentchat.store.database import Database
+from aiagentchat.store.database import Database, Transaction
 from aiagentchat.store.queries import statements
 
 _REFUSALS = statements("refusals")
@@ -18,7 +18,8 @@ class SqliteRooms:
 
     async def slug(self, room: RoomId, wanted: str) -> str:
         """The folder name of the room, fixed at the first call: `wanted`, or `wanted`-2, -3 … if others have it."""
-        async with self._database.transaction() as transaction:
+
+        async def write(transaction: Transaction) -> str:
             taken = {row["slug"]: row["room_id"] for row in await transaction.run(_ROOMS["slugs"])}
             for slug, owner in taken.items():
                 if owner == room:
@@ -27,6 +28,8 @@ class SqliteRooms:
             slug = wanted if wanted not in taken else next(name for name in numbered if name not in taken)
             await transaction.run(_ROOMS["fix_slug"], room=room, slug=slug)
             return slug
+
+        return await self._database.transact(write)
 
     async def refusals(self, room: RoomId, day: str) -> int:
         """How often the room was told on this day that a sender is not allowed."""

@@ -1,7 +1,7 @@
 """Which conversation a room is in. A room enters one by the effects `NewSession` and `AcceptCommand`."""
 
 from aiagentchat.core.ids import RoomId, SessionId
-from aiagentchat.store.database import Database
+from aiagentchat.store.database import Database, Transaction
 from aiagentchat.store.queries import statements
 
 _COMMANDS = statements("commands")
@@ -33,6 +33,9 @@ class SqliteSessions:
 
         The running command moves too: it is the one whose turn found that the agent had lost `old`.
         """
-        async with self._database.transaction() as transaction:
+
+        async def write(transaction: Transaction) -> None:
             await transaction.run(_ROOMS["replace_session"], room=room, old=old, new=new)
             await transaction.run(_COMMANDS["move_to_session"], room=room, old=old, new=new)
+
+        await self._database.transact(write)

@@ -27,6 +27,7 @@ ANNA = UserId("@anna:example.org")
 BERT = UserId("@bert:example.org")
 SESSION = SessionId("5e551011-0000-4000-8000-000000000001")
 OTHER_SESSION = SessionId("5e551011-0000-4000-8000-000000000002")
+DEVICE = "DEVICE"
 
 
 @pytest.fixture(params=sorted(BACKENDS))
@@ -98,7 +99,7 @@ async def state_of(ledger: Ledger, event: EventId) -> CommandState:
 async def waiting_texts(ledger: Ledger) -> list[str]:
     """Send everything that may be sent now; what the rooms read, in order."""
     texts = []
-    while (claimed := await ledger.outbox.claim(NOW)) is not None:
-        await ledger.outbox.sent(claimed.txn, EventId(f"$sent-{claimed.txn}"), NOW)
-        texts.append(claimed.content["body"])
+    while (claimed := await ledger.outbox.claim(NOW, device=DEVICE)) is not None:
+        await ledger.outbox.sent(claimed.parcel.txn, EventId(f"$sent-{claimed.parcel.txn}"), NOW)
+        texts.append(claimed.parcel.content["body"])
     return texts

@@ -11,7 +11,7 @@ import pytest
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Homeserver, SyncBatch
+from aiagentchat.core.ports import Gap, Homeserver, Missed, SyncBatch
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
 from rig import homeserver as rig
@@ -73,8 +73,20 @@ class World(Protocol):
         """We accept."""
         ...
 
-    async def put_out(self, room: RoomId) -> None:
-        """Anna puts us out."""
+    async def put_out(self, room: RoomId, how: str = "kick") -> None:
+        """Anna puts us out (a kick, a ban), or we leave."""
+        ...
+
+    async def replace_room(self, room: RoomId) -> RoomId:
+        """Anna puts another room in the place of this one."""
+        ...
+
+    async def own(self, installation: str) -> None:
+        """The account data names its owner."""
+        ...
+
+    def again(self) -> Homeserver:
+        """The way out in a later life of ours."""
         ...
 
     async def break_(self, error: type[MatrixError]) -> Homeserver:
@@ -89,7 +101,8 @@ class FakeWorld:
     _me = UserId("@claude:fake")
 
     def __init__(self) -> None:
-        self.homeserver = FakeHomeserver()
+        self.homeserver = FakeHomeserver(self._me)
+        self.homeserver.now = 1
         self._count = 0
 
     async def room(self, *, joined: bool = True) -> RoomId:
@@ -122,8 +135,18 @@ class FakeWorld:
     async def accept(self, room: RoomId) -> None:
         self.homeserver.accept(room)
 
-    async def put_out(self, room: RoomId) -> None:
-        self.homeserver.leave(room)
+    async def put_out(self, room: RoomId, how: str = "kick") -> None:
+        self.homeserver.leave(room, how, self.anna)
+
+    async def replace_room(self, room: RoomId) -> RoomId:
+        self._happen(room, Kind.TOMBSTONE, "!new:fake")
+        return RoomId("!new:fake")
+
+    async def own(self, installation: str) -> None:
+        self.homeserver.owner = installation
+
+    def again(self) -> Homeserver:
+        return self.homeserver
 
     async def break_(self, error: type[MatrixError]) -> Homeserver:
         self.homeserver.fail(error("trouble"))
@@ -203,17 +226,34 @@ class RealWorld:
         await self._person.invite(room, self._account.user_id)
 
     async def accept(self, room: RoomId) -> None:
-        path, token = f"/_matrix/client/v3/join/{room}", self._account.access_token
-        await asyncio.to_thread(self._present.homeserver.request, "POST", path, {}, token=token)
+        await self._act("POST", f"/join/{room}", {})
 
-    async def put_out(self, room: RoomId) -> None:
-        await self._person.request("POST", f"/rooms/{room}/kick", {"user_id": self._account.user_id})
+    async def put_out(self, room: RoomId, how: str = "kick") -> None:
+        if how == "leave":
+            await self._act("POST", f"/rooms/{room}/leave", {})
+        else:
+            await self._person.request("POST", f"/rooms/{room}/{how}", {"user_id": self._account.user_id})
+
+    async def replace_room(self, room: RoomId) -> RoomId:
+        answer = await self._person.request("POST", f"/rooms/{room}/upgrade", {"new_version": "11"})
+        return RoomId(answer["replacement_room"])
+
+    async def own(self, installation: str) -> None:
+        path = f"/user/{self._account.user_id}/account_data/com.aiagentchat.owner"
+        await self._act("PUT", path, {"installation": installation})
+
+    def again(self) -> Homeserver:
+        return MatrixHomeserver(self._client, UserId(self._account.user_id))
 
     async def break_(self, error: type[MatrixError]) -> Homeserver:
         url = {LoginFailed: self._present.homeserver.url, Unreachable: self._down.url}[error]
         self._client.nio.homeserver = url
         self._client.nio.access_token = "revoked"
         return self.homeserver
+
+    async def _act(self, method: str, path: str, body: dict[str, object]) -> None:
+        path, token = f"/_matrix/client/v3{path}", self._account.access_token
+        await asyncio.to_thread(self._present.homeserver.request, method, path, body, token=token)
 
     def close(self) -> None:
         self._down.close()
@@ -270,8 +310,19 @@ async def news(world: World, since: str) -> SyncBatch:
         return await world.homeserver.sync(since, timeout=LONG)
 
 
-def short(batch: SyncBatch) -> list[tuple[Kind, str]]:
+def short(batch: SyncBatch | Missed) -> list[tuple[Kind, str]]:
     return [(event.kind, event.body) for event in batch.events]
+
+
+def texts(batch: SyncBatch | Missed, room: RoomId) -> list[str]:
+    return [event.body for event in batch.events if event.room == room and event.kind is Kind.TEXT]
+
+
+async def say_all(world: World, room: RoomId, count: int) -> list[str]:
+    """Anna says so many things; which."""
+    for number in range(count):
+        await world.say(room, str(number))
+    return [str(number) for number in range(count)]
 
 
 async def test_the_first_sync_tells_where_we_are_and_what_was_said(world: World) -> None:
@@ -282,7 +333,7 @@ async def test_the_first_sync_tells_where_we_are_and_what_was_said(world: World)
 
     assert room in batch.joined
     assert other not in batch.joined
-    assert short(batch) == [(Kind.TEXT, "hello")]
+    assert short(batch) == [(Kind.JOINED, ""), (Kind.TEXT, "hello")]
 
 
 async def test_a_message_comes_with_all_that_we_ask_for(world: World) -> None:
@@ -391,7 +442,7 @@ async def test_what_was_said_before_we_were_invited_was_not_said_to_us(world: Wo
 
     batch = await news(world, since)
 
-    assert [event.body for event in batch.events if event.kind is Kind.TEXT] == ["welcome", "sit down"]
+    assert short(batch) == [(Kind.TEXT, "welcome"), (Kind.JOINED, ""), (Kind.TEXT, "sit down")]
 
 
 async def test_a_token_that_is_used_again_tells_the_same_again(world: World) -> None:
@@ -434,32 +485,221 @@ async def test_a_long_poll_ends_when_nothing_happens(world: World) -> None:
     async with asyncio.timeout(LONG):
         batch = await world.homeserver.sync(since, timeout=QUICK)
     assert batch.events == ()
-    assert batch.gaps == frozenset()
+    assert batch.gaps == ()
 
 
-async def test_a_room_with_too_much_news_is_reported_as_a_gap(world: World) -> None:
+# ── gaps ──
+
+
+async def gap_of(world: World, room: RoomId, since: str) -> tuple[Gap, SyncBatch]:
+    """The only gap that there is."""
+    batch = await news(world, since)
+    [gap] = batch.gaps
+    assert gap.room == room
+    return gap, batch
+
+
+@pytest.mark.parametrize("missing", [1, 57, 257])
+async def test_a_gap_holds_what_the_batch_does_not_in_order(world: World, missing: int) -> None:
     room, quiet = await world.room(), await world.room()
     since = await now(world)
     await world.say(quiet, "psst")
-    for number in range(TIMELINE_LIMIT + 1):
-        await world.say(room, str(number))
+    said = await say_all(world, room, missing + TIMELINE_LIMIT)
+
+    gap, batch = await gap_of(world, room, since)
+    missed = await world.homeserver.missed(gap, since=since, oldest=0, most=1000)
+
+    assert texts(missed, room) == said[:missing]
+    assert texts(batch, room) == said[missing:]
+    assert texts(batch, quiet) == ["psst"]
+    assert (missed.whole, missed.aged) == (True, False)
+
+
+async def test_of_a_gap_that_is_too_large_the_newest_are_told(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    said = await say_all(world, room, 7 + TIMELINE_LIMIT)
+    gap, _ = await gap_of(world, room, since)
+
+    for most, whole in ((7, True), (6, False), (1, False)):
+        missed = await world.homeserver.missed(gap, since=since, oldest=0, most=most)
+        assert (texts(missed, room), missed.whole) == (said[7 - most : 7], whole)
+
+
+async def test_of_a_gap_what_is_too_old_is_not_told(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await say_all(world, room, 7 + TIMELINE_LIMIT)
+    gap, _ = await gap_of(world, room, since)
+    whole = await world.homeserver.missed(gap, since=since, oldest=0, most=100)
+
+    young = await world.homeserver.missed(gap, since=since, oldest=whole.events[4].sent_at, most=100)
+    none = await world.homeserver.missed(gap, since=since, oldest=whole.events[-1].sent_at + 1, most=100)
+
+    assert (texts(young, room), young.whole, young.aged) == (["4", "5", "6"], True, True)
+    assert (none.events, none.whole, none.aged) == ((), True, True)
+
+
+async def test_a_gap_that_was_read_up_to_later_than_it_begins_is_empty(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await say_all(world, room, 7 + TIMELINE_LIMIT)
+    gap, batch = await gap_of(world, room, since)
+
+    missed = await world.homeserver.missed(gap, since=batch.token, oldest=0, most=100)
+
+    assert missed == Missed(events=(), whole=True)
+
+
+async def test_without_a_token_a_gap_goes_back_as_far_as_it_may(world: World) -> None:
+    room = await world.room()
+    await say_all(world, room, 3)
+    since = await now(world)
+    await say_all(world, room, 2 + TIMELINE_LIMIT)
+    gap, _ = await gap_of(world, room, since)
+
+    missed = await world.homeserver.missed(gap, since=None, oldest=0, most=100)
+
+    assert texts(missed, room) == ["0", "1", "2", "0", "1"]
+    assert missed.whole
+
+
+async def test_what_was_said_in_a_gap_before_we_came_was_not_said_to_us(world: World) -> None:
+    room = await world.room(joined=False)
+    since = await now(world)
+    await world.say(room, "behind our back")
+    await world.invite(room)
+    await world.say(room, "welcome")
+    await world.accept(room)
+    said = await say_all(world, room, TIMELINE_LIMIT)
+
+    gap, batch = await gap_of(world, room, since)
+    missed = await world.homeserver.missed(gap, since=since, oldest=0, most=100)
+
+    assert short(missed) == [(Kind.TEXT, "welcome"), (Kind.JOINED, "")]
+    assert texts(batch, room) == said
+    assert missed.whole
+
+
+async def test_a_room_that_we_have_just_come_into_has_no_gap(world: World) -> None:
+    room = await world.room(joined=False)
+    await say_all(world, room, TIMELINE_LIMIT)
+    since = await now(world)
+    await world.invite(room)
+    await world.accept(room)
+    await world.say(room, "sit down")
 
     batch = await news(world, since)
 
-    assert batch.gaps == {room}
-    assert [event.body for event in batch.events if event.room == room] == [str(n + 1) for n in range(TIMELINE_LIMIT)]
-    assert [event.body for event in batch.events if event.room == quiet] == ["psst"]
+    assert (batch.gaps, short(batch)) == ((), [(Kind.JOINED, ""), (Kind.TEXT, "sit down")])
 
 
-async def test_a_room_that_we_were_put_out_of_is_left(world: World) -> None:
+# ── coming and going ──
+
+
+@pytest.mark.parametrize("how", ["kick", "ban", "leave"])
+async def test_a_room_that_we_are_out_of_is_left(world: World, how: str) -> None:
+    room = await world.room()
+    since = await now(world)
+    await world.say(room, "one more thing")
+    await world.put_out(room, how)
+
+    batch = await news(world, since)
+
+    assert short(batch) == [(Kind.TEXT, "one more thing"), (Kind.LEFT, how)]
+    assert {event.room for event in batch.events} == {room}
+    assert (batch.events[1].sender == world.anna) == (how != "leave")
+    assert batch.events[1].event.startswith("$")
+    assert room not in batch.joined
+
+
+async def test_a_room_that_we_left_is_told_once(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await world.put_out(room)
+    batch = await news(world, since)
+
+    later = await world.homeserver.sync(batch.token, timeout=QUICK)
+
+    assert later.events == ()
+
+
+async def test_a_later_life_hears_what_happened_before_it(world: World) -> None:
+    quiet, loud, gone = await world.room(), await world.room(), await world.room()
+    since = await now(world)
+    said = await say_all(world, loud, 1 + TIMELINE_LIMIT)
+    await world.put_out(gone)
+    await world.say(quiet, "psst")
+
+    batch = await world.again().sync(since, timeout=LONG)
+
+    assert texts(batch, loud) == said[1:]
+    assert [gap.room for gap in batch.gaps] == [loud]
+    assert [(event.room, event.body) for event in batch.events if event.kind is Kind.LEFT] == [(gone, "kick")]
+    assert {quiet, loud} <= batch.joined
+
+
+async def test_who_was_put_out_and_came_back_hears_both_and_not_what_was_said_between(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    await world.say(room, "before")
+    await world.put_out(room)
+    await world.say(room, "behind our back")
+    await world.invite(room)
+    await world.say(room, "welcome")
+    await world.accept(room)
+    await world.say(room, "after")
+
+    batch = await news(world, since)
+
+    assert short(batch)[-5:] == [
+        (Kind.TEXT, "before"),
+        (Kind.LEFT, "kick"),
+        (Kind.TEXT, "welcome"),
+        (Kind.JOINED, ""),
+        (Kind.TEXT, "after"),
+    ]
+    assert room in batch.joined
+
+
+async def test_an_event_about_us_has_the_same_id_whenever_it_is_told(world: World) -> None:
     room = await world.room()
     since = await now(world)
     await world.put_out(room)
 
+    first, again = await news(world, since), await news(world, since)
+
+    assert [event.event for event in first.events] == [event.event for event in again.events]
+
+
+async def test_a_room_that_was_replaced_tells_by_which(world: World) -> None:
+    room = await world.room()
+    since = await now(world)
+    new = await world.replace_room(room)
+
     batch = await news(world, since)
 
-    assert batch.left == {room}
-    assert room not in batch.joined
+    assert [(event.body, event.sender) for event in batch.events if event.kind is Kind.TOMBSTONE] == [(new, world.anna)]
+
+
+# ── the account ──
+
+
+async def test_a_sync_tells_what_time_it_is(world: World) -> None:
+    batch = await world.homeserver.sync(None, timeout=QUICK)
+
+    assert batch.now is not None
+
+
+async def test_a_sync_tells_who_owns_the_account_when_that_changes(world: World) -> None:
+    room = await world.room()
+    before = await world.homeserver.sync(None, timeout=QUICK)
+    await world.own("first")
+    await world.say(room, "hello")
+
+    batch = await news(world, before.token)
+
+    assert (before.owner, batch.owner) == (None, "first")
 
 
 @pytest.mark.parametrize("error", [LoginFailed, Unreachable])

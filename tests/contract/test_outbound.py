@@ -1,194 +1,31 @@
 """The way into a room: the same promises from a real homeserver and from the one in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
+from aiagentchat.app.clock import SystemClock
 from aiagentchat.core.errors import LoginFailed, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
-from aiagentchat.core.parcels import MESSAGE, REACTION
+from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Parcel
 from aiagentchat.core.ports import Outbound
-from aiagentchat.matrix.client import Account, Client
-from aiagentchat.matrix.outbound import MatrixOutbound
-from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.matrix import outbound as outbound_module
+from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction
-from rig import homeserver as rig
-from rig.matrix_client import MatrixUser
-from rig.people import People, people
-from tests.fakes.outbound import FakeOutbound
+from aiagentchat.send.postman import Postman
+from aiagentchat.store.ledger import open_ledger
+from tests.contract.outbound_worlds import REAL, RealWorld, World, fake_world
 
 HELLO = message("hello", notice=False)
 TXN = TxnId("t1")
 OTHER_TXN = TxnId("t2")
 
 
-class World(Protocol):
-    """Rooms, the way into them, and what one sees there."""
-
-    @property
-    def outbound(self) -> Outbound:
-        """The way in."""
-        ...
-
-    async def room(self, *, joined: bool = True, invited: bool = False, encrypted: bool = False) -> RoomId:
-        """A fresh room."""
-        ...
-
-    async def seen(self, room: RoomId) -> list[tuple[str, Mapping[str, Any]]]:
-        """Type and content of everything of ours in the room."""
-        ...
-
-    async def typing(self, room: RoomId, on: bool) -> None:
-        """Wait until the room shows that we type, or do not."""
-        ...
-
-    async def read(self, room: RoomId) -> tuple[EventId, Callable[[], object]]:
-        """Somebody says something; the event, and where one sees up to which event we have read."""
-        ...
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for what one sees."""
-        ...
-
-    def without_login(self) -> AbstractAsyncContextManager[Outbound]:
-        """The way in of somebody whom the homeserver does not know (any more)."""
-        ...
-
-    def without_homeserver(self) -> AbstractAsyncContextManager[Outbound]:
-        """The way in while the homeserver is down."""
-        ...
-
-
-class FakeWorld:
-    """In memory."""
-
-    def __init__(self) -> None:
-        self.outbound = FakeOutbound()
-
-    async def room(self, *, joined: bool = True, invited: bool = False, encrypted: bool = False) -> RoomId:
-        name = RoomId(f"!room{len(self.outbound.rooms)}")
-        return self.outbound.room(name, joined=joined, invited=invited, encrypted=encrypted)
-
-    async def seen(self, room: RoomId) -> list[tuple[str, Mapping[str, Any]]]:
-        return [(said.type, said.content) for said in self.outbound.said if said.room == room]
-
-    async def typing(self, room: RoomId, on: bool) -> None:
-        assert self.outbound.rooms[room].typing is on
-
-    async def read(self, room: RoomId) -> tuple[EventId, Callable[[], object]]:
-        return EventId("$theirs"), lambda: self.outbound.rooms[room].read
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        await self.outbound.until(condition)
-
-    @asynccontextmanager
-    async def without_login(self) -> AsyncIterator[Outbound]:
-        self.outbound.fail(LoginFailed("who?"))
-        yield self.outbound
-
-    @asynccontextmanager
-    async def without_homeserver(self) -> AsyncIterator[Outbound]:
-        self.outbound.fail(Unreachable("nobody answers"))
-        yield self.outbound
-
-
-class RealWorld:
-    """A real homeserver, with one person."""
-
-    def __init__(self, present: People, anna: MatrixUser, account: rig.Account, client: Client, folder: Path) -> None:
-        self.outbound = MatrixOutbound(client)
-        self._present = present
-        self._anna = anna
-        self._account = account
-        self._client = client
-        self._folder = folder
-
-    async def room(self, *, joined: bool = True, invited: bool = False, encrypted: bool = False) -> RoomId:
-        state = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
-        guests = [self._account.user_id] * (joined or invited)
-        room = RoomId(await self._anna.create_room(*guests, initial_state=[state] * encrypted))
-        path = f"/_matrix/client/v3/join/{room}"
-        if joined:
-            server, token = self._present.homeserver, self._account.access_token
-            await asyncio.to_thread(server.request, "POST", path, {}, token=token)
-        return room
-
-    async def seen(self, room: RoomId) -> list[tuple[str, Mapping[str, Any]]]:
-        ours = [event for event in await self._anna.history(room) if event["sender"] == self._account.user_id]
-        return [(event["type"], event["content"]) for event in ours if event["type"] != "m.room.member"]
-
-    async def typing(self, room: RoomId, on: bool) -> None:
-        await self._anna.until(lambda: (self._account.user_id in self._anna.typing(room)) is on)
-
-    async def read(self, room: RoomId) -> tuple[EventId, Callable[[], object]]:
-        event = EventId(await self._anna.send(room, "read me"))
-        return event, lambda: self._anna.read_up_to(room, self._account.user_id)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        await self._anna.until(condition)
-
-    async def sync(self) -> None:
-        """Tell our client which rooms there are."""
-        await MatrixHomeserver(self._client, UserId(self._account.user_id)).sync(None, timeout=1)
-
-    @asynccontextmanager
-    async def without_login(self) -> AsyncIterator[Outbound]:
-        stranger = replace(self._account, access_token="revoked")
-        async with _client(self._present.homeserver.url, stranger) as client:
-            yield MatrixOutbound(client)
-
-    @asynccontextmanager
-    async def without_homeserver(self) -> AsyncIterator[Outbound]:
-        down = rig.Homeserver(self._folder / "never started")
-        async with _client(down.url, self._account) as client:
-            yield MatrixOutbound(client)
-        down.close()
-
-
-@asynccontextmanager
-async def _client(url: str, account: rig.Account) -> AsyncIterator[Client]:
-    """A client that believes in the account's login."""
-    client = Client(Account(homeserver=url, user=UserId(account.user_id), device_name="test"), _NoAccounts())
-    client.nio.restore_login(account.user_id, account.device_id, account.access_token)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-class _NoAccounts:
-    """Nothing is logged in here."""
-
-    async def login(self, user: UserId) -> None:
-        raise AssertionError(user)
-
-    async def save_login(self, login: object) -> None:
-        raise AssertionError(login)
-
-
-@asynccontextmanager
-async def _fake_world(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[World]:  # noqa: ARG001
-    yield FakeWorld()
-
-
-@asynccontextmanager
-async def _real_world(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[RealWorld]:
-    async with people(request.getfixturevalue("homeserver")) as present:
-        account = present.account()
-        anna = await present.person()
-        async with _client(present.homeserver.url, account) as client:
-            yield RealWorld(present, anna, account, client, folder)
-
-
-REAL = pytest.param(_real_world, id="real", marks=pytest.mark.real)
-
-
-@pytest.fixture(params=[pytest.param(_fake_world, id="fake"), REAL])
+@pytest.fixture(params=[pytest.param(fake_world, id="fake"), REAL])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with request.param(request, tmp_path) as made:
         yield made
@@ -251,8 +88,9 @@ async def test_the_same_reaction_twice_is_refused(world: World) -> None:
     first = await world.outbound.send(room, MESSAGE, HELLO, TXN)
     await world.outbound.send(room, REACTION, reaction(first, "✅"), OTHER_TXN)
 
-    with pytest.raises(Refused):
-        await world.outbound.send(room, REACTION, reaction(first, "✅"), TxnId("t3"))
+    with pytest.raises(Refused) as refused:
+        await world.outbound.send(room, REACTION, {**reaction(first, "✅"), TXN_KEY: "t3"}, TxnId("t3"))
+    assert refused.value.errcode == "M_DUPLICATE_ANNOTATION"
 
 
 @pytest.mark.parametrize(
@@ -269,6 +107,31 @@ async def test_what_no_room_can_hold_is_refused(world: World, content: dict[str,
     with pytest.raises(Refused):
         await world.outbound.send(room, MESSAGE, content, TXN)
     assert await world.seen(room) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "errcode"),
+    [
+        pytest.param({**HELLO, "body": "x" * 65_600}, 413, "M_TOO_LARGE", id="too large"),
+        pytest.param({**HELLO, "cost": 0.5}, 400, "M_BAD_JSON", id="a float"),
+    ],
+)
+async def test_a_refusal_says_what_it_is(world: World, content: dict[str, Any], status: int, errcode: str) -> None:
+    room = await world.room()
+
+    with pytest.raises(Refused) as refused:
+        await world.outbound.send(room, MESSAGE, content, TXN)
+    assert (refused.value.status, refused.value.errcode, refused.value.ours) == (status, errcode, False)
+
+
+async def test_a_homeserver_stumbles_over_half_a_character(world: World) -> None:
+    room = await world.room()
+
+    with pytest.raises(Unreachable) as stumbled:
+        await world.outbound.send(room, MESSAGE, {**HELLO, "body": "half \ud83d of it"}, TXN)
+    assert (stumbled.value.status, stumbled.value.errcode) == (500, "M_UNKNOWN")
+    assert await world.seen(room) == []
+    assert await world.outbound.send(room, MESSAGE, HELLO, TXN)
 
 
 async def test_a_refused_transaction_can_be_used_again(world: World) -> None:
@@ -290,15 +153,17 @@ async def test_a_room_that_nobody_knows_is_refused(world: World) -> None:
 async def test_a_room_that_we_are_not_in_is_refused(world: World, invited: bool) -> None:
     room = await world.room(joined=False, invited=invited)
 
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refused:
         await world.outbound.send(room, MESSAGE, HELLO, TXN)
+    assert (refused.value.status, refused.value.errcode) == (403, "M_FORBIDDEN")
 
 
 async def test_nothing_is_said_in_an_encrypted_room(world: World) -> None:
     room = await world.room(encrypted=True)
 
-    with pytest.raises(Refused, match="encrypted"):
+    with pytest.raises(Refused, match="encrypted") as refused:
         await world.outbound.send(room, MESSAGE, HELLO, TXN)
+    assert refused.value.ours
     assert await world.seen(room) == []
 
 
@@ -345,11 +210,61 @@ async def test_what_we_read_shows_as_read(world: World) -> None:
     await world.until(lambda: read_up_to() == event)
 
 
+# What was sent is found again where its transaction id is of no use any more.
+
+
+@pytest.mark.parametrize("variant", ["message", "edit", "reaction"])
+async def test_what_was_sent_is_found_by_its_mark(world: World, variant: str) -> None:
+    room = await world.room()
+    first = await world.outbound.send(room, MESSAGE, HELLO, TXN)
+    content = {"message": HELLO, "edit": edit(HELLO, first), "reaction": reaction(first, "✅")}[variant]
+    type_ = REACTION if variant == "reaction" else MESSAGE
+    # Under another transaction id than the mark says: the homeserver has forgotten the one that it was sent with.
+    event = await world.outbound.send(room, type_, {**content, TXN_KEY: "wanted"}, OTHER_TXN)
+
+    assert await world.outbound.find(room, TxnId("wanted"), since=0) == event
+
+
+async def test_what_was_not_sent_is_not_found(world: World) -> None:
+    room, other = await world.room(), await world.room()
+    await world.outbound.send(other, MESSAGE, {**HELLO, TXN_KEY: "wanted"}, TXN)
+    assert await world.outbound.find(room, TxnId("wanted"), since=0) is None
+
+    await world.outbound.send(room, MESSAGE, {**HELLO, TXN_KEY: "another"}, OTHER_TXN)
+    assert await world.outbound.find(room, TxnId("wanted"), since=0) is None
+
+
+async def test_the_search_ends_where_it_is_told_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_module, "FIND_PAGE", 1)
+    room = await world.room()
+    for txn in ("wanted", "newer"):
+        await world.outbound.send(room, MESSAGE, {**HELLO, TXN_KEY: txn}, TxnId(txn))
+    tomorrow = time.time_ns() // 1_000_000 + 86_400_000
+
+    assert await world.outbound.find(room, TxnId("wanted"), since=tomorrow) is None
+
+
+async def test_a_room_that_we_are_not_in_cannot_be_searched(world: World) -> None:
+    room = await world.room(joined=False)
+
+    with pytest.raises(Refused):
+        await world.outbound.find(room, TXN, since=0)
+
+
+async def test_a_file_is_kept(world: World) -> None:
+    address = await world.outbound.upload("é\n".encode() * 10_000, name="a b.txt", mime="text/plain")
+
+    assert address.startswith("mxc://")
+    assert await world.file(address) == "é\n".encode() * 10_000
+
+
 ASK: dict[str, Callable[[Outbound, RoomId], Any]] = {
     "send": lambda outbound, room: outbound.send(room, MESSAGE, HELLO, TXN),
     "typing": lambda outbound, room: outbound.typing(room, True),
     "read_receipt": lambda outbound, room: outbound.read_receipt(room, EventId("$event")),
     "join": lambda outbound, room: outbound.join(room),
+    "find": lambda outbound, room: outbound.find(room, TXN, since=0),
+    "upload": lambda outbound, _: outbound.upload(b"hello", name="a.txt", mime="text/plain"),
 }
 
 
@@ -399,3 +314,65 @@ async def test_a_message_arrives_once_the_sync_has_told_of_its_room(real_world: 
     await real_world.outbound.send(room, MESSAGE, HELLO, TXN)
 
     assert await real_world.seen(room) == [(MESSAGE, HELLO)]
+
+
+# What only a real timeline holds: what others say, pages, and what the homeserver itself remembers.
+
+
+async def test_what_somebody_else_marks_is_not_ours(real_world: RealWorld) -> None:
+    room = await real_world.room()
+    await real_world.anna.send(room, {**HELLO, TXN_KEY: TXN})
+
+    assert await real_world.outbound.find(room, TXN, since=0) is None
+
+
+async def test_a_mark_is_found_behind_many_events(real_world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_module, "FIND_PAGE", 2)
+    room = await real_world.room()
+    event = await real_world.outbound.send(room, MESSAGE, {**HELLO, TXN_KEY: "wanted"}, TXN)
+    for number in range(5):
+        await real_world.outbound.send(room, MESSAGE, HELLO, TxnId(f"later {number}"))
+        await real_world.anna.send(room, "between")
+
+    assert await real_world.outbound.find(room, TxnId("wanted"), since=0) == event
+    monkeypatch.setattr(outbound_module, "FIND_PAGES", 2)
+    assert await real_world.outbound.find(room, TxnId("wanted"), since=0) is None
+
+
+async def test_what_was_sent_before_there_were_marks_is_found_by_its_transaction(real_world: RealWorld) -> None:
+    room = await real_world.room()
+    event = await real_world.outbound.send(room, MESSAGE, HELLO, TXN)
+
+    assert await real_world.outbound.find(room, TXN, since=0) == event
+
+
+async def test_parcels_that_the_homeserver_does_not_take_arrive_in_another_form_and_hold_nobody_up(
+    real_world: RealWorld, tmp_path: Path
+) -> None:
+    room = await real_world.room()
+    contents: list[dict[str, Any]] = [
+        {**HELLO, "body": "half \ud83d of it"},
+        {**HELLO, "body": "long " * 20_000},
+        {**HELLO, "body": "expensive", "cost": 0.5},
+        {**HELLO, "body": "last"},
+    ]
+    async with open_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+        await ledger.outbox.put(
+            [Parcel(txn=TxnId(f"p{number}"), room=room, content=content) for number, content in enumerate(contents)], 0
+        )
+        postman = Postman(
+            outbox=ledger.outbox,
+            outbound=real_world.outbound,
+            owing=ledger.commands.open,
+            user=UserId("@claude:localhost"),
+            device="HERE",
+            clock=SystemClock(),
+            random=lambda: 0.0,
+        )
+        work = group.create_task(postman.run())
+        await real_world.anna.until_message(room, "last")
+        work.cancel()
+
+    messages = [message for message in real_world.anna.view(room) if message.sender != real_world.anna.id]
+    assert [message.body for message in messages] == ["half \ufffd of it", words.AS_A_FILE, "expensive", "last"]
+    assert await real_world.file(messages[1].content["url"]) == b"long " * 20_000

@@ -1,9 +1,11 @@
 """Approvals: the first answer stands, and an end is an end."""
 
+from dataclasses import replace
+
 import pytest
 
-from aiagentchat.core.approvals import Approval, ApprovalState
-from aiagentchat.core.effects import DecideApproval
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, request_digest
+from aiagentchat.core.effects import DecideApproval, OpenApproval
 from aiagentchat.core.ids import ApprovalId, EventId
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, BERT, NOW, OTHER_ROOM, ROOM, parcel, settle, waiting_texts
@@ -98,6 +100,43 @@ async def test_the_open_questions_of_a_room_come_oldest_first(ledger: Ledger) ->
         await ledger.approvals.ask(question, [], NOW)
 
     assert await ledger.approvals.open_in(ROOM) == [ASKED, second]
+
+
+async def test_the_open_questions_of_a_command_come_oldest_first(ledger: Ledger) -> None:
+    second = replace(ASKED, id=ApprovalId("a0"), tool="Edit")
+    other = replace(ASKED, id=ApprovalId("a2"), command=EventId("$d"))
+    closed = replace(ASKED, id=ApprovalId("a3"))
+    for question in (ASKED, second, other, closed):
+        await ledger.approvals.ask(question, [], NOW)
+    await ledger.approvals.close(closed.id, ApprovalState.WITHDRAWN)
+
+    assert await ledger.approvals.open_of(ASKED.command) == [ASKED, second]
+
+
+@pytest.mark.parametrize("kind", ApprovalKind)
+async def test_a_question_keeps_what_it_is_bound_to(ledger: Ledger, kind: ApprovalKind) -> None:
+    asked = replace(
+        ASKED,
+        kind=kind,
+        digest=request_digest("Bash", {"command": "ls"}),
+        shown="`ls` it's",
+        events=(EventId("$b"), EventId("$a")),
+    )
+    await ledger.approvals.ask(asked, [], NOW)
+
+    assert await ledger.approvals.get(ASKED.id) == asked
+
+
+async def test_a_question_of_our_own_is_opened_by_routing_and_once(ledger: Ledger) -> None:
+    offer = replace(ASKED, kind=ApprovalKind.OFFER, tool="", events=(EventId("$a"),))
+    await settle(ledger, OpenApproval(offer), event="$first")
+    await _decide(ledger, ApprovalState.DENIED)
+    await settle(ledger, OpenApproval(offer), event="$second")
+
+    assert await ledger.approvals.open_in(ROOM) == []
+    assert await ledger.approvals.get(offer.id) == replace(
+        offer, state=ApprovalState.DENIED, decided_by=ANNA, reason="because"
+    )
 
 
 async def _decide(ledger: Ledger, state: ApprovalState) -> None:

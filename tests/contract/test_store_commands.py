@@ -1,11 +1,13 @@
 """Commands: only the moves of core/commands.py, rooms are serial, ends are told together with what the room reads."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
+from aiagentchat.core.effects import EditCommand
 from aiagentchat.core.ids import ApprovalId, EventId
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -20,6 +22,7 @@ from tests.contract.store_fixtures import (
     command,
     command_in,
     parcel,
+    settle,
     state_of,
     stop,
     waiting_texts,
@@ -188,3 +191,104 @@ async def test_an_end_rings_for_the_next_command_and_for_its_parcels(ledger: Led
 
     assert await ledger.commands.bell.wait(0)
     assert await ledger.outbox.bell.wait(0)
+
+
+async def test_a_command_remembers_what_it_takes_up_again_and_whom_it_answers(ledger: Ledger) -> None:
+    again = replace(command(B), origin=A, reply_to=C, granted="digest")
+    await accept(ledger, again)
+
+    found = await ledger.commands.get(B)
+    assert found == again
+    assert found.shown_at == C
+
+
+async def test_a_command_of_its_own_is_shown_at_itself(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+
+    found = await ledger.commands.next_queued(ROOM)
+    assert found is not None
+    assert (found.shown_at, found.origin, found.granted) == (A, None, "")
+
+
+async def test_what_is_open_is_queued_or_running_in_any_room(ledger: Ledger) -> None:
+    assert await ledger.commands.open() == 0
+    for state in sorted(CommandState, key=lambda state: state is CommandState.RUNNING):
+        await command_in(ledger, state)
+    await accept(ledger, command(A, OTHER_ROOM))
+
+    assert await ledger.commands.open() == 3
+
+
+@pytest.mark.parametrize("state", CommandState)
+async def test_only_what_came_to_a_bad_end_can_be_tried_again(ledger: Ledger, state: CommandState) -> None:
+    event = await command_in(ledger, state)
+
+    found = await ledger.commands.retryable(ROOM)
+    bad = {CommandState.FAILED, CommandState.TIMED_OUT, CommandState.INTERRUPTED}
+    assert (found and found.event) == (event if state in bad else None)
+    assert await ledger.commands.retryable(OTHER_ROOM) is None
+
+
+async def test_the_last_bad_end_is_tried_again_and_only_once(ledger: Ledger) -> None:
+    for state in (CommandState.INTERRUPTED, CommandState.FAILED, CommandState.DONE):
+        await command_in(ledger, state)
+    before = await ledger.commands.retryable(ROOM)
+    assert before is not None
+    assert before.state is CommandState.FAILED
+    await accept(ledger, replace(command(A), origin=before.event))
+
+    found = await ledger.commands.retryable(ROOM)
+    assert found is not None
+    assert found.state is CommandState.INTERRUPTED
+
+
+@pytest.mark.parametrize("before", CommandState)
+async def test_only_a_queued_command_takes_another_text(ledger: Ledger, before: CommandState) -> None:
+    event = await command_in(ledger, before)
+    await settle(ledger, EditCommand(event, "make coffee", ANNA))
+
+    found = await ledger.commands.get(event)
+    assert found is not None
+    assert found.text == ("make coffee" if before is CommandState.QUEUED else "make tea")
+    assert found.state is before
+
+
+async def test_only_who_wrote_a_command_changes_its_text(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+    await settle(ledger, EditCommand(A, "drop everything", BERT), EditCommand(B, "nothing is there", ANNA))
+
+    assert await ledger.commands.queue(ROOM) == [command(A)]
+
+
+@pytest.mark.parametrize("before", CommandState)
+async def test_only_a_running_command_is_interrupted(ledger: Ledger, before: CommandState) -> None:
+    event = await command_in(ledger, before)
+    question = Approval(
+        id=ApprovalId("go on?"), room=ROOM, command=event, tool="Bash", expires_at=NOW, kind=ApprovalKind.RESUME
+    )
+    allowed = before is CommandState.RUNNING
+
+    assert await ledger.commands.interrupt(event, question, USED, [parcel("p", "cut short")], NOW) is allowed
+    assert await state_of(ledger, event) is (CommandState.INTERRUPTED if allowed else before)
+    assert await ledger.approvals.open_of(event) == ([question] if allowed else [])
+    assert await waiting_texts(ledger) == (["cut short"] if allowed else [])
+
+
+async def test_an_interrupted_turn_asks_no_more_and_its_new_question_stays(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    asked = Approval(id=ApprovalId("may I?"), room=ROOM, command=event, tool="Bash", expires_at=NOW)
+    resume = replace(asked, id=ApprovalId("go on?"), kind=ApprovalKind.RESUME)
+    await ledger.approvals.ask(asked, [], NOW)
+    await ledger.commands.interrupt(event, resume, USED, [], NOW)
+
+    assert await ledger.approvals.open_in(ROOM) == [resume]
+    assert await ledger.approvals.get(asked.id) == replace(asked, state=ApprovalState.WITHDRAWN)
+    assert await ledger.commands.totals(SESSION) == USED
+
+
+async def test_a_turn_may_be_interrupted_without_a_question(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+
+    assert await ledger.commands.interrupt(event, None, USED, [], NOW)
+    assert await ledger.approvals.open_in(ROOM) == []
+    assert await ledger.commands.running() == []

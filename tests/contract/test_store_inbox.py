@@ -204,3 +204,25 @@ async def test_a_parcel_from_routing_rings_the_outbox(ledger: Ledger) -> None:
 
     assert await ledger.outbox.bell.wait(0)
     assert not await ledger.commands.bell.wait(0)
+
+
+async def test_a_room_with_a_backlog_does_not_hold_up_the_others(ledger: Ledger) -> None:
+    backlog = [incoming(f"$busy{number}") for number in range(20)]
+    await ledger.inbox.take_in("t1", [*backlog, replace(incoming("$quiet"), room=OTHER_ROOM)], NOW)
+
+    offered = [event.event for event in await ledger.inbox.unrouted(3)]
+
+    assert offered == ["$busy0", "$quiet", "$busy1"]
+
+
+async def test_a_room_alone_is_offered_in_its_order(ledger: Ledger) -> None:
+    backlog = [incoming(f"$busy{number}") for number in range(20)]
+    await ledger.inbox.take_in("t1", backlog, NOW)
+    routed = []
+
+    while events := await ledger.inbox.unrouted(100):
+        for event in events:
+            routed.append(event.event)
+            await ledger.inbox.settle(event.event, [], NOW)
+
+    assert routed == [event.event for event in backlog]

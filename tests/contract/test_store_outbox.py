@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from aiagentchat.core.ids import ApprovalId, EventId, TxnId
-from aiagentchat.core.parcels import REACTION, Parcel
+from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.store.ledger import Ledger
-from tests.contract.store_fixtures import NOW, OTHER_ROOM, ROOM, OpenLedger, parcel, waiting_texts
+from tests.contract.store_fixtures import DEVICE, NOW, OTHER_ROOM, ROOM, OpenLedger, parcel, waiting_texts
 
 P1, P2, E1 = TxnId("p1"), TxnId("p2"), TxnId("e1")
 SENT = EventId("$sent")
@@ -18,17 +18,24 @@ FULL = Parcel(
     edits=TxnId("unknown"),
     command=EventId("$c"),
     approval=ApprovalId("a"),
+    urgency=Urgency.PROGRESS,
 )
+
+
+async def offered(ledger: Ledger, now: int = NOW, least: Urgency = Urgency.SPARE) -> Parcel | None:
+    """What the outbox offers next, which is claimed with that."""
+    attempt = await ledger.outbox.claim(now, device=DEVICE, least=least)
+    return None if attempt is None else attempt.parcel
 
 
 async def test_a_parcel_comes_out_as_it_was_put(ledger: Ledger) -> None:
     await ledger.outbox.put([FULL], NOW)
 
-    assert await ledger.outbox.claim(NOW) == FULL
+    assert await offered(ledger) == FULL
 
 
 async def test_an_empty_outbox_offers_nothing(ledger: Ledger) -> None:
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) is None
     assert await ledger.outbox.next_due() is None
     assert await ledger.outbox.unsent() == 0
 
@@ -51,38 +58,38 @@ async def test_a_known_txn_changes_nothing_in_any_state(ledger: Ledger) -> None:
 
 async def test_a_room_is_offered_nothing_while_one_is_on_its_way(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1"), parcel("p2")], NOW)
-    assert await ledger.outbox.claim(NOW) == parcel("p1")
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) == parcel("p1")
+    assert await offered(ledger) is None
 
     await ledger.outbox.sent(P1, SENT, NOW)
-    assert await ledger.outbox.claim(NOW) == parcel("p2")
+    assert await offered(ledger) == parcel("p2")
 
 
 async def test_rooms_take_turns_by_the_age_of_their_oldest_parcel(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1"), parcel("p2"), parcel("q1", room=OTHER_ROOM)], NOW)
 
-    assert await ledger.outbox.claim(NOW) == parcel("p1")
-    assert await ledger.outbox.claim(NOW) == parcel("q1", room=OTHER_ROOM)
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) == parcel("p1")
+    assert await offered(ledger) == parcel("q1", room=OTHER_ROOM)
+    assert await offered(ledger) is None
 
 
 async def test_a_postponed_parcel_is_offered_again_in_its_time_and_before_the_next(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1"), parcel("p2")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.postpone(P1, LATER)
 
-    assert await ledger.outbox.claim(LATER - 1) is None
+    assert await offered(ledger, LATER - 1) is None
     assert await ledger.outbox.next_due() == LATER
-    assert await ledger.outbox.claim(LATER) == parcel("p1")
+    assert await offered(ledger, LATER) == parcel("p1")
     assert await ledger.outbox.next_due() is None
 
 
 async def test_a_postponed_room_does_not_hold_up_another(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1"), parcel("q1", room=OTHER_ROOM)], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.postpone(P1, LATER)
 
-    assert await ledger.outbox.claim(NOW) == parcel("q1", room=OTHER_ROOM)
+    assert await offered(ledger) == parcel("q1", room=OTHER_ROOM)
 
 
 async def test_what_was_sent_is_not_offered_again(ledger: Ledger) -> None:
@@ -90,7 +97,7 @@ async def test_what_was_sent_is_not_offered_again(ledger: Ledger) -> None:
     await ledger.outbox.postpone(P1, NOW)
     await ledger.outbox.release_claims()
 
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) is None
 
 
 async def test_what_was_given_up_stays_given_up(ledger: Ledger) -> None:
@@ -99,7 +106,7 @@ async def test_what_was_given_up_stays_given_up(ledger: Ledger) -> None:
     await ledger.outbox.sent(P1, SENT, NOW)
     await ledger.outbox.postpone(P1, NOW)
 
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) is None
     assert await ledger.outbox.event_of(P1) is None
 
 
@@ -111,10 +118,10 @@ async def test_what_waits_and_was_not_postponed_is_not_due_later(ledger: Ledger)
 
 async def test_a_parcel_that_is_given_up_makes_way(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1"), parcel("p2")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.give_up(P1, "too large", NOW)
 
-    assert await ledger.outbox.claim(NOW) == parcel("p2")
+    assert await offered(ledger) == parcel("p2")
     assert await ledger.outbox.event_of(P1) is None
 
 
@@ -131,7 +138,7 @@ async def test_the_event_and_its_parcel_find_each_other(ledger: Ledger) -> None:
 
 async def test_parcels_on_their_way_count_as_unsent(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1"), parcel("p2"), parcel("q1", room=OTHER_ROOM)], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.give_up(TxnId("q1"), "no", NOW)
 
     assert await ledger.outbox.unsent() == 2
@@ -140,12 +147,12 @@ async def test_parcels_on_their_way_count_as_unsent(ledger: Ledger) -> None:
 async def test_what_an_earlier_life_claimed_is_offered_again(backend: OpenLedger, tmp_path: Path) -> None:
     async with backend(tmp_path / "ledger.db") as first:
         await first.outbox.put([parcel("p1"), parcel("p2")], NOW)
-        await first.outbox.claim(NOW)
+        await offered(first)
 
     async with backend(tmp_path / "ledger.db") as second:
-        assert await second.outbox.claim(NOW) is None
+        assert await offered(second) is None
         await second.outbox.release_claims()
-        assert await second.outbox.claim(NOW) == parcel("p1")
+        assert await offered(second) == parcel("p1")
 
 
 async def test_an_edit_of_a_message_that_nobody_has_tried_to_send_goes_into_the_message(ledger: Ledger) -> None:
@@ -153,7 +160,7 @@ async def test_an_edit_of_a_message_that_nobody_has_tried_to_send_goes_into_the_
     await ledger.outbox.put([parcel("e1", "one, better", edits="p1")], NOW)
     await ledger.outbox.put([parcel("e2", "one, best", edits="p1")], NOW)
 
-    assert await ledger.outbox.claim(NOW) == parcel("p1", "one, best")
+    assert await offered(ledger) == parcel("p1", "one, best")
     await ledger.outbox.sent(P1, SENT, NOW)
     assert await waiting_texts(ledger) == ["two"]
 
@@ -169,7 +176,7 @@ async def test_an_edit_that_went_into_its_message_is_known_when_it_comes_again(l
 async def test_an_edit_of_a_message_that_may_be_in_the_room_already_stays_an_edit(ledger: Ledger) -> None:
     # The homeserver answers the message's txn with what it took first: a changed content would never be seen.
     await ledger.outbox.put([parcel("p1", "one")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.postpone(P1, NOW)
     await ledger.outbox.put([parcel("e1", "better", edits="p1")], NOW)
 
@@ -178,10 +185,10 @@ async def test_an_edit_of_a_message_that_may_be_in_the_room_already_stays_an_edi
 
 async def test_an_edit_waits_behind_its_message_while_that_is_on_its_way(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1", "one")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.put([parcel("e1", "better", edits="p1")], NOW)
 
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) is None
     await ledger.outbox.sent(P1, SENT, NOW)
     assert await waiting_texts(ledger) == ["better"]
 
@@ -205,7 +212,7 @@ async def test_a_superseded_edit_is_known_when_it_comes_again(ledger: Ledger) ->
 async def test_an_edit_on_its_way_is_not_taken_back(ledger: Ledger) -> None:
     await _send(ledger, "p1")
     await ledger.outbox.put([parcel("e1", "first", edits="p1")], NOW)
-    assert await ledger.outbox.claim(NOW) == parcel("e1", "first", edits="p1")
+    assert await offered(ledger) == parcel("e1", "first", edits="p1")
     await ledger.outbox.put([parcel("e2", "second", edits="p1")], NOW)
     await ledger.outbox.sent(E1, SENT, NOW)
 
@@ -216,32 +223,32 @@ async def test_an_edit_on_its_way_is_not_taken_back(ledger: Ledger) -> None:
 async def test_a_newer_edit_waits_as_long_as_the_postponed_one_whose_place_it_takes(ledger: Ledger) -> None:
     await _send(ledger, "p1")
     await ledger.outbox.put([parcel("e1", "first", edits="p1")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.postpone(E1, LATER)
     await ledger.outbox.put([parcel("e2", "second", edits="p1")], NOW)
 
-    assert await ledger.outbox.claim(NOW) is None
+    assert await offered(ledger) is None
     assert await ledger.outbox.next_due() == LATER
-    assert await ledger.outbox.claim(LATER) == parcel("e2", "second", edits="p1")
+    assert await offered(ledger, LATER) == parcel("e2", "second", edits="p1")
     assert await ledger.outbox.unsent() == 1
 
 
 async def test_an_edit_that_was_overtaken_on_its_way_is_not_offered_again(ledger: Ledger) -> None:
     await _send(ledger, "p1")
     await ledger.outbox.put([parcel("e1", "first", edits="p1")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.put([parcel("e2", "second", edits="p1")], NOW)
     await ledger.outbox.postpone(E1, LATER)
 
-    assert await ledger.outbox.claim(NOW) is None
-    assert await ledger.outbox.claim(LATER) == parcel("e2", "second", edits="p1")
+    assert await offered(ledger) is None
+    assert await offered(ledger, LATER) == parcel("e2", "second", edits="p1")
     assert await ledger.outbox.unsent() == 1
 
 
 async def test_an_edit_that_was_overtaken_is_not_released_into_the_next_life(ledger: Ledger) -> None:
     await _send(ledger, "p1")
     await ledger.outbox.put([parcel("e1", "first", edits="p1")], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.put([parcel("e2", "second", edits="p1")], NOW)
     await ledger.outbox.release_claims()
 
@@ -253,7 +260,7 @@ async def test_the_edit_of_a_message_that_was_given_up_is_offered_all_the_same(l
     await ledger.outbox.give_up(P1, "refused", NOW)
     await ledger.outbox.put([parcel("e1", "better", edits="p1")], NOW)
 
-    assert await ledger.outbox.claim(NOW) == parcel("e1", "better", edits="p1")
+    assert await offered(ledger) == parcel("e1", "better", edits="p1")
     assert await ledger.outbox.event_of(P1) is None
 
 
@@ -261,7 +268,7 @@ async def test_whatever_may_free_a_parcel_rings(ledger: Ledger) -> None:
     bell = ledger.outbox.bell
     await ledger.outbox.put([parcel("p1"), parcel("p2")], NOW)
     assert await bell.wait(0)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     assert not await bell.wait(0)
 
     await ledger.outbox.postpone(P1, LATER)
@@ -276,5 +283,5 @@ async def test_whatever_may_free_a_parcel_rings(ledger: Ledger) -> None:
 
 async def _send(ledger: Ledger, txn: str) -> None:
     await ledger.outbox.put([parcel(txn)], NOW)
-    await ledger.outbox.claim(NOW)
+    await offered(ledger)
     await ledger.outbox.sent(TxnId(txn), EventId(f"$of-{txn}"), NOW)

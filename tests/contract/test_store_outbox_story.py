@@ -8,7 +8,7 @@ import pytest
 from aiagentchat.core.ids import EventId, TxnId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.store.ledger import Ledger
-from tests.contract.store_fixtures import NOW, parcel
+from tests.contract.store_fixtures import DEVICE, NOW, parcel
 
 STEPS = 60
 MESSAGES = 4
@@ -38,8 +38,8 @@ class Story:
 
     async def claim(self) -> None:
         """Take what is offered to the way."""
-        offered = await self.ledger.outbox.claim(NOW)
-        self.claimed += [offered] if offered is not None else []
+        offered = await self.ledger.outbox.claim(NOW, device=DEVICE)
+        self.claimed += [offered.parcel] if offered is not None else []
         assert len(self.claimed) <= 1
 
     async def arrive(self) -> None:
@@ -55,10 +55,14 @@ class Story:
             self.room.setdefault(each.txn, each)
         await self.refuse()
 
-    async def refuse(self) -> None:
+    async def be_limited(self) -> None:
+        """The room wants it later, and has taken nothing of it now."""
+        await self.refuse(untaken=True)
+
+    async def refuse(self, *, untaken: bool = False) -> None:
         """The room wants it later."""
         for each in self.claimed:
-            await self.ledger.outbox.postpone(each.txn, NOW)
+            await self.ledger.outbox.postpone(each.txn, NOW, untaken=untaken)
         self.claimed.clear()
 
     async def die(self) -> None:
@@ -76,8 +80,8 @@ async def test_whatever_happens_every_message_comes_to_say_its_newest_text(ledge
     random = Random(seed)
     story = Story(ledger, random)
     for _ in range(STEPS):
-        steps = [story.write, story.claim, story.claim, story.arrive, story.lose_the_answer, story.refuse, story.die]
-        await random.choice(steps)()
+        outcomes = [story.arrive, story.lose_the_answer, story.refuse, story.be_limited, story.die]
+        await random.choice([story.write, story.claim, story.claim, *outcomes])()
 
     await story.die()
     while await ledger.outbox.unsent():

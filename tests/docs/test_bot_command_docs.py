@@ -8,7 +8,7 @@ import pytest
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.config.load import load
 from aiagentchat.route.bot_commands.catalog import catalog
-from aiagentchat.route.bot_commands.spec import BotCommand, Desk
+from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.decide import NO, STOP, YES
 from aiagentchat.store.ledger import open_ledger
 
@@ -21,7 +21,12 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
     """The real ones, on a real and empty ledger."""
     settings = load(ROOT / "config.yaml", {})
     async with open_ledger(tmp_path / "ledger.db") as ledger:
+
+        async def health() -> Health:
+            return Health()
+
         desk = Desk(
+            inbox=ledger.inbox,
             commands=ledger.commands,
             approvals=ledger.approvals,
             sessions=ledger.sessions,
@@ -29,6 +34,8 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             rooms=ledger.rooms,
             settings=lambda: settings,
             is_warm=lambda _: False,
+            is_draining=lambda: False,
+            health=health,
             clock=SystemClock(),
             started_at=0,
             version="0",

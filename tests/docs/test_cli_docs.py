@@ -18,15 +18,26 @@ PAGE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
+def commands(group: typer.core.TyperGroup, name: str) -> Iterator[tuple[str, typer.core.TyperCommand]]:
+    """What can be typed, whole, and what stands behind it; of a group the commands in it."""
+    for command in group.commands.values():
+        typed = f"{name} {command.name}"
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, typed)
+        else:
+            assert isinstance(command, typer.core.TyperCommand)
+            yield typed, command
+
+
 def options() -> dict[str, set[tuple[str, str]]]:
     """For each command its options, by long name, and the variables that stand for them."""
     found = {}
     for name, app in (("aiagentchat", aiagentchat), ("cchat", cchat)):
         group = typer.main.get_command(app)
         assert isinstance(group, typer.core.TyperGroup)
-        for command in group.commands.values():
+        for typed, command in commands(group, name):
             given = (option for option in command.params if isinstance(option, TyperOption))
-            found[f"{name} {command.name}"] = {
+            found[typed] = {
                 (max(option.opts, key=len), str(option.envvar or "")) for option in given if option.name != "help"
             }
     return found

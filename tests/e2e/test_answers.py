@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, numbered, script
@@ -53,18 +51,17 @@ async def test_words_are_shown_while_they_are_spoken(people: People, model: Mode
         assert 1 <= final.edits <= 6
 
 
-@pytest.mark.parametrize(
-    "text", ["@/etc/passwd", "@bob:hs hello", "/usr/bin is full", "!important", "//help", "/cost?", "--version"]
-)
-async def test_what_is_no_bot_command_reaches_the_agent_as_text(
-    people: People, model: Model, workplace: Path, text: str
-) -> None:
-    async with move_in(people, model, workplace) as house:
-        command = await house.ask(text)
+TYPED = ("@/etc/passwd", "@bob:hs hello", "/usr/bin is full", "!important", "//help", "/cost?", "--version")
 
-        assert await house.ended(command) == "✅"
-        assert house.prompts(text)
-        assert not house.prompts("root:x:0:0")
+
+async def test_what_is_no_bot_command_reaches_the_agent_as_text(people: People, model: Model, workplace: Path) -> None:
+    async with move_in(people, model, workplace) as house:
+        for text in TYPED:
+            command = await house.ask(text)
+
+            assert await house.ended(command) == "✅", text
+            assert house.prompts(text)
+            assert not house.prompts("root:x:0:0")
 
 
 async def test_the_room_and_the_projects_instructions_reach_the_system_prompt(

@@ -1,7 +1,9 @@
 """`make demo` without and with a terminal: it works, it goes on where it stopped, and nothing of it is left running."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import psutil
 import pytest
 
 from rig.setup import OVERRIDE, ROOT, synapse_python
-from rig.unprivileged import as_unprivileged
+from rig.unprivileged import as_unprivileged, own
 from tests.e2e.terminal import Terminal, in_terminal
 
 WITHIN = 100.0
@@ -68,8 +70,16 @@ class Place:
 
 
 @pytest.fixture
-def place(workplace: Path) -> Place:
-    return Place(workplace)
+def place(workplace: Path) -> Iterator[Place]:
+    """With a port of last time that nobody else is given: tests that run side by side would meet on the first one."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        made = Place(workplace)
+        made.state.mkdir(mode=0o700)
+        (made.state / "state.json").write_text(json.dumps({"port": reserved.getsockname()[1]}), "utf-8")
+        own(workplace)
+        yield made
 
 
 def test_without_a_terminal_it_shows_a_conversation_and_a_second_run_goes_on(place: Place) -> None:
@@ -100,7 +110,8 @@ def _session(printed: str) -> str:
     return printed.rpartition("session ")[2].split()[0]
 
 
-def test_an_ordinary_user_can_run_it(place: Place) -> None:
+def test_an_ordinary_user_can_run_it(workplace: Path) -> None:
+    place = Place(workplace)  # the one with the first port
     with place.in_no_way_left():
         ended = place.run(*as_unprivileged())
 
@@ -160,9 +171,7 @@ _LONG_LIVED = {"synapse.app.homeserver", "aiagentchat"}
 
 
 def test_a_failure_is_a_sentence_that_names_the_log(place: Place) -> None:
-    place.run()
-    (place.rooms / "demo" / "hello.txt").unlink()
-    (place.rooms / "demo").rmdir()
+    place.rooms.mkdir()
     (place.rooms / "demo").symlink_to("/")
     with place.in_no_way_left():
         ended = place.run()

@@ -61,7 +61,7 @@ async def test_sigterm_ends_everything_and_the_next_life_reports(people: People,
         await house.daemon.start(until="service.started")
         assert await house.ended(command) == "⚠️"
         assert await house.ended(waiting) == "✅"
-        told = await house.anna.until_message(house.room, "I was restarted", sender=house.account.user_id)
+        told = await house.anna.until_message(house.room, "Interrupted by a restart", sender=house.account.user_id)
         assert told.reply_to == command
 
 

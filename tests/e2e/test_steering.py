@@ -20,7 +20,7 @@ async def test_five_rooms_work_side_by_side_and_each_in_order(people: People, mo
         mark = f"side by side with {house.account.user_id}"
         commands: dict[str, list[str]] = {room: [] for room in house.rooms}
         for number in range(3):
-            step = Step(text=f"answer {number}.", before=5 if number == 0 else 0)
+            step = Step(text=f"answer {number}.", before=10 if number == 0 else 0)
             for room in house.rooms:
                 commands[room].append(await house.ask(script(f"number {number} {mark}", step), room=room))
 

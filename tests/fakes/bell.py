@@ -4,6 +4,8 @@ from aiagentchat.core.ports import Bell
 from aiagentchat.store.bell import EventBell
 from tests.fakes.changes import Changes
 
+NEARLY = 0.01
+
 
 class WatchedBell:
     """Watches a real bell."""
@@ -21,6 +23,10 @@ class WatchedBell:
     async def until_quiet(self) -> None:
         """Wait until somebody waits for the bell, and it has not rung."""
         await self._changes.until(lambda: self._is_waiting and not self._bell._rung.is_set())
+
+    async def until_nap(self, seconds: float) -> None:
+        """Wait until somebody is ready to wait for so long (nearly)."""
+        await self._changes.until(lambda: self._is_waiting and abs(self.naps[-1] - seconds) < NEARLY)
 
     async def _watched(self, timeout: float) -> bool:
         self.naps.append(timeout)

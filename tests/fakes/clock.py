@@ -35,6 +35,10 @@ class FakeClock:
         finally:
             self._sleepers.pop(waker, None)
 
+    def turn(self, seconds: float) -> None:
+        """Somebody sets the wall clock, by so much forwards or (negative) backwards; no time passes."""
+        self._start_ms += round(seconds * 1000)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, and wake whose moment has come."""
         self._seconds += seconds

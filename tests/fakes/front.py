@@ -15,7 +15,7 @@ from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
-from aiagentchat.route.bot_commands.spec import BotCommand, Desk
+from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.router import Router
 from aiagentchat.store.ledger import Ledger, open_ledger
@@ -50,7 +50,10 @@ class Front:
         self.signals = FakeSignals()
         self.settings: Settings = settings()
         self.warm: set[RoomId] = set()
+        self.draining = False
+        self.health = Health()
         self.desk = Desk(
+            inbox=ledger.inbox,
             commands=ledger.commands,
             approvals=ledger.approvals,
             sessions=ledger.sessions,
@@ -58,6 +61,8 @@ class Front:
             rooms=ledger.rooms,
             settings=lambda: self.settings,
             is_warm=lambda room: room in self.warm,
+            is_draining=lambda: self.draining,
+            health=self._health,
             clock=self.clock,
             started_at=self.clock.now_ms() - STARTED_AGO,
             version="1.2.3",
@@ -66,9 +71,12 @@ class Front:
         for room in (ROOM, OTHER):
             self.outbound.room(room)
 
+    async def _health(self) -> Health:
+        return self.health
+
     def use(self, bot_commands: Mapping[str, BotCommand]) -> None:
         """Have these bot commands."""
-        self.dispatcher = Dispatcher(self.desk, bot_commands, self.signals)
+        self.dispatcher = Dispatcher(self.desk, bot_commands, self.signals, ME)
         self.router = Router(
             inbox=self.ledger.inbox,
             dispatcher=self.dispatcher,
@@ -97,7 +105,8 @@ class Front:
     async def deliver(self) -> list[Parcel]:
         """Send what waits in the outbox; what was sent."""
         parcels = []
-        while (parcel := await self.ledger.outbox.claim(self.clock.now_ms())) is not None:
+        while (attempt := await self.ledger.outbox.claim(self.clock.now_ms(), device="D")) is not None:
+            parcel = attempt.parcel
             await self.ledger.outbox.sent(parcel.txn, event_of(parcel.txn), self.clock.now_ms())
             parcels.append(parcel)
         return parcels

@@ -1,63 +1,91 @@
 """A homeserver's memory of what happened; tests/contract/test_homeserver_port.py holds it to a real one."""
 
+import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import MatrixError, Refused
-from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import SyncBatch
+from aiagentchat.core.ports import Gap, Missed, SyncBatch
 from tests.fakes.changes import Changes
 
-TIMELINE_LIMIT = 100
+TIMELINE_LIMIT = 20
+ME = UserId("@claude:hs")
+ANNA = UserId("@anna:hs")
+_MOVES = (Kind.INVITE, Kind.JOINED, Kind.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
-class _Moved:
-    """Our own membership of a room changed."""
+class _Entry:
+    """Something happened."""
 
-    room: RoomId
-    here: bool
-    cuts: bool = True
-    """Whether what was said before was not said to us."""
+    place: int
+    event: Incoming
+    cuts: bool
+    """Whether we came in, so that what was said before was not said to us."""
 
 
 class FakeHomeserver:
     """The Homeserver port. A token is a place in the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, me: UserId = ME) -> None:
         self.asked: list[str | None] = []
         """The tokens that sync was called with."""
-        self._log: list[Incoming | _Moved] = []
+        self.asked_gaps: list[tuple[RoomId, str | None]] = []
+        """The rooms, and since when, that `missed` was called with."""
+        self.now: int | None = None
+        """What the homeserver's clock shows (milliseconds)."""
+        self.owner: str | None = None
+        """What the account data says."""
+        self._me = me
+        self._life = "s"
+        self._log: list[_Entry] = []
         self._troubles: list[MatrixError] = []
+        self._gap_troubles: dict[RoomId, list[MatrixError]] = {}
+        self._gaps_are_told = asyncio.Event()
+        self._gaps_are_told.set()
         self._changes = Changes()
 
     # --- what a test arranges
 
     def happen(self, *events: Incoming) -> None:
         """These events happen, in this order."""
-        self._log += events
-        self._changes.tell()
+        for event in events:
+            self._add(event, cuts=event.kind is Kind.INVITE)
 
     def enter(self, room: RoomId) -> None:
         """We join, uninvited: what was said in the room before was not said to us."""
-        self._log.append(_Moved(room, here=True))
-        self._changes.tell()
+        self._move(room, Kind.JOINED, self._me, cuts=True)
 
     def accept(self, room: RoomId) -> None:
         """We join, invited: what was said since the invite was said to us."""
-        self._log.append(_Moved(room, here=True, cuts=False))
-        self._changes.tell()
+        self._move(room, Kind.JOINED, self._me)
 
-    def leave(self, room: RoomId) -> None:
-        """We are put out."""
-        self._log.append(_Moved(room, here=False))
-        self._changes.tell()
+    def leave(self, room: RoomId, how: str = "kick", by: UserId = ANNA) -> None:
+        """We leave, or are put out."""
+        self._move(room, Kind.LEFT, self._me if how == "leave" else by, how)
 
     def fail(self, error: MatrixError, times: int = 1) -> None:
         """Answer the next syncs with `error`."""
         self._troubles += [error] * times
+
+    def fail_gaps(self, room: RoomId, error: MatrixError, times: int = 1) -> None:
+        """Answer the next questions for what was missed in `room` with `error`."""
+        self._gap_troubles.setdefault(room, []).extend([error] * times)
+
+    def hold_gaps(self) -> None:
+        """Be slow with what was missed, until `tell_gaps`."""
+        self._gaps_are_told.clear()
+
+    def tell_gaps(self) -> None:
+        """Answer what waits."""
+        self._gaps_are_told.set()
+
+    def forget_tokens(self) -> None:
+        """Refuse every token that was given until now."""
+        self._life += "s"
 
     # --- what a test sees
 
@@ -76,38 +104,94 @@ class FakeHomeserver:
         start = 0 if since is None else self._place_of(since)
         with contextlib.suppress(TimeoutError):
             await self._changes.until(lambda: since is None or len(self._log) > start, patience=timeout)
-        return self._batch(start)
+        return self._batch(start, is_first=since is None)
 
-    def _place_of(self, token: str) -> int:
-        if not token.startswith("s") or not token[1:].isdigit():
-            raise Refused(f"no token: {token}")
-        return int(token[1:])
-
-    def _batch(self, start: int) -> SyncBatch:
-        token = f"s{len(self._log)}"
-        timelines: dict[RoomId, list[Incoming]] = {}
-        invites: dict[RoomId, Incoming] = {}
-        here = self._here()
-        for one in self._log[start:]:
-            said = timelines.setdefault(one.room, [])
-            if isinstance(one, _Moved):
-                invites.pop(one.room, None)
-                said[:] = [] if one.cuts else said
-            elif one.kind is Kind.INVITE:
-                invites[one.room] = replace(one, event=EventId(f"invite {one.room} {token}"))
-                said.clear()
-            else:
-                said.append(one)
-        ours = {room: said for room, said in timelines.items() if here.get(room)}
-        events = [event for said in ours.values() for event in said[-TIMELINE_LIMIT:]]
-        return SyncBatch(
-            token=token,
-            events=(*events, *invites.values()),
-            joined=frozenset(ours),
-            left=frozenset(room for room in timelines if here.get(room) is False),
-            gaps=frozenset(room for room, said in ours.items() if len(said) > TIMELINE_LIMIT),
+    async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
+        """What was said in the gap."""
+        self.asked_gaps.append((gap.room, since))
+        self._changes.tell()
+        await self._gaps_are_told.wait()
+        if troubles := self._gap_troubles.get(gap.room):
+            raise troubles.pop(0)
+        places = range(0 if since is None else self._place_of(since), self._place_of(gap.before))
+        entries = [entry for entry in self._log if entry.event.room == gap.room and entry.place in places]
+        young = [entry for entry in entries if entry.event.sent_at >= oldest]
+        got = young[max(0, len(young) - most) :]
+        came = any(entry.cuts for entry in got)
+        return Missed(
+            events=_said(got),
+            whole=len(got) == len(young) or came,
+            aged=len(young) < len(entries) and not came,
         )
 
-    def _here(self) -> dict[RoomId, bool]:
-        """Where we are, and where we have been."""
-        return {one.room: one.here for one in self._log if isinstance(one, _Moved)}
+    # --- how it remembers
+
+    def _move(self, room: RoomId, kind: Kind, by: UserId, body: str = "", *, cuts: bool = False) -> None:
+        event = EventId(f"$moved{len(self._log)}")
+        sent_at = self._log[-1].event.sent_at if self._log else self.now or 1
+        self._add(Incoming(event=event, room=room, sender=by, sent_at=sent_at, kind=kind, body=body), cuts=cuts)
+
+    def _add(self, event: Incoming, *, cuts: bool) -> None:
+        self._log.append(_Entry(len(self._log), event, cuts))
+        self._changes.tell()
+
+    def _token(self, place: int) -> str:
+        return f"{self._life}{place}"
+
+    def _place_of(self, token: str) -> int:
+        place = token.removeprefix(self._life)
+        if place == token or not place.isdigit():
+            raise Refused(f"no token: {token}")
+        return int(place)
+
+    def _batch(self, start: int, *, is_first: bool) -> SyncBatch:
+        token = self._token(len(self._log))
+        rooms = list(dict.fromkeys(entry.event.room for entry in self._log[start:]))
+        where = {
+            entry.event.room: entry.event.kind for entry in self._log if entry.event.kind in _MOVES
+        }  # the last one counts
+        events: list[Incoming] = []
+        gaps: list[Gap] = []
+        for room in rooms:
+            entries = [entry for entry in self._log if entry.event.room == room]
+            news = [entry for entry in entries if entry.place >= start]
+            if where.get(room) is Kind.INVITE:
+                invites = [entry.event for entry in news if entry.event.kind is Kind.INVITE]
+                events += [replace(invite, event=EventId(f"invite {room} {token}")) for invite in invites[-1:]]
+            elif where.get(room) is Kind.JOINED or (where.get(room) is Kind.LEFT and not is_first):
+                # A room that we came into is told from anew.
+                is_new = where[room] is Kind.JOINED and any(entry.event.kind is Kind.JOINED for entry in news)
+                told = entries if is_new else news
+                shown = told[-TIMELINE_LIMIT:]
+                events += _said(shown)
+                if len(told) > len(shown) and not _came_in(shown):
+                    gaps.append(Gap(room=room, before=self._token(shown[0].place)))
+        return SyncBatch(
+            token=token,
+            events=tuple(events),
+            joined=frozenset(room for room in rooms if where.get(room) is Kind.JOINED),
+            gaps=tuple(gaps),
+            now=self.now,
+            owner=self.owner,
+        )
+
+
+def _said(entries: Sequence[_Entry]) -> tuple[Incoming, ...]:
+    """What was said to us."""
+    told: list[Incoming] = []
+    ours = 0
+    for entry in entries:
+        if entry.cuts:
+            del told[ours:]
+        if entry.event.kind is not Kind.INVITE:
+            told.append(entry.event)
+        if entry.event.kind is Kind.LEFT:
+            ours = len(told)
+    return tuple(told)
+
+
+def _came_in(entries: Sequence[_Entry]) -> bool:
+    for entry in entries:
+        if entry.cuts or entry.event.kind is Kind.LEFT:
+            return entry.cuts
+    return False

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiagentchat.core.errors import MatrixError, Refused
+from aiagentchat.core.errors import MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
-from aiagentchat.core.parcels import REACTION, Content
+from aiagentchat.core.parcels import REACTION, TXN_KEY, Content
 from tests.fakes.changes import Changes
 
 MAX_EVENT_BYTES = 65_536
+NOWHERE = RoomId("")
+"""Where an upload goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,8 @@ class Said:
     room: RoomId
     type: str
     content: Mapping[str, Any]
+    at: int
+    """Milliseconds, by the homeserver's clock."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,10 @@ class FakeOutbound:
         """Everything that arrived, in the order of arrival."""
         self.asked: list[tuple[str, RoomId]] = []
         """Every request, answered or not, in the order of asking: ("send", room)."""
+        self.files: dict[str, bytes] = {}
+        """What was uploaded, by its address."""
+        self.now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+        """The homeserver's clock."""
         self._troubles: list[tuple[RoomId | None, MatrixError]] = []
         self._held: dict[RoomId, asyncio.Event] = {}
         self._changes = Changes()
@@ -64,6 +73,11 @@ class FakeOutbound:
     def forgive(self) -> None:
         """No more errors."""
         self._troubles.clear()
+
+    def forget(self) -> None:
+        """As after half an hour, or to another device: no transaction is known any more."""
+        for place in self.rooms.values():
+            place.known.clear()
 
     def hold(self, room: RoomId) -> Callable[[], None]:
         """Do not answer what is sent into `room` until the returned function is called."""
@@ -91,11 +105,12 @@ class FakeOutbound:
         async with self._request("send", room):
             place = self._place(room)
             if place.encrypted:
-                raise Refused(f"room {room} is encrypted")
+                raise Refused(f"room {room} is encrypted", ours=True)
             if txn not in place.known:
                 self._check(room, type_, content)
                 event = EventId(f"$said{len(self.said)}")
-                self.said.append(Said(event=event, room=room, type=type_, content=json.loads(json.dumps(content))))
+                taken = json.loads(json.dumps(content))
+                self.said.append(Said(event=event, room=room, type=type_, content=taken, at=self.now_ms()))
                 place.known[txn] = event
             return place.known[txn]
 
@@ -117,6 +132,20 @@ class FakeOutbound:
                 raise Refused(f"no invite into {room}")
             place.joined = True
 
+    async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
+        """The event of ours that was sent with this txn, if it is in the room's timeline since then."""
+        async with self._request("find", room):
+            self._place(room)
+            found = [said for said in self.said if said.room == room and said.at >= since]
+            return next((said.event for said in found if said.content.get(TXN_KEY) == txn), None)
+
+    async def upload(self, data: bytes, *, name: str, mime: str) -> str:  # noqa: ARG002 - a file is its bytes
+        """Keep a file on the homeserver."""
+        async with self._request("upload", NOWHERE):
+            address = f"mxc://hs/{len(self.files)}"
+            self.files[address] = data
+            return address
+
     @asynccontextmanager
     async def _request(self, what: str, room: RoomId) -> AsyncIterator[None]:
         self.asked.append((what, room))
@@ -133,17 +162,29 @@ class FakeOutbound:
     def _place(self, room: RoomId) -> FakeRoom:
         place = self.rooms.get(room)
         if place is None or not place.joined:
-            raise Refused(f"not in room {room}")
+            raise Refused(f"not in room {room}", status=403, errcode="M_FORBIDDEN")
         return place
 
     def _check(self, room: RoomId, type_: str, content: Content) -> None:
+        if _has_half_a_pair(json.dumps(content, ensure_ascii=False)):
+            raise Unreachable("500", status=500, errcode="M_UNKNOWN")
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         if len(text.encode("utf-8", "surrogatepass")) > MAX_EVENT_BYTES - 500:
-            raise Refused("event too large")
+            raise Refused("event too large", status=413, errcode="M_TOO_LARGE")
         if _has_float(content):
-            raise Refused("a float")
-        if type_ == REACTION and any(said.room == room and said.content == content for said in self.said):
-            raise Refused("the same reaction twice")
+            raise Refused("a float", status=400, errcode="M_BAD_JSON")
+        if type_ == REACTION and any(
+            said.room == room and _relation(said.content) == _relation(content) for said in self.said
+        ):
+            raise Refused("the same reaction twice", status=400, errcode="M_DUPLICATE_ANNOTATION")
+
+
+def _relation(content: Content) -> object:
+    return content.get("m.relates_to", {})
+
+
+def _has_half_a_pair(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _has_float(value: object) -> bool:

@@ -46,7 +46,10 @@ def settings(*rooms: RoomSettings, **more: Any) -> Settings:
         "warm_ttl": 300,
         "approval_timeout": 3600,
         "max_queue": 3,
+        "max_queue_total": 500,
+        "max_output": 20,
         "sync_timeout": 30,
+        "catch_up_max_age": 86_400,
         **more,
     }
     return Settings(**decided)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,31 +16,32 @@ def _requirements(folder: Path, text: str) -> Path:
     return file
 
 
-def test_a_venv_is_made_once_and_again_when_the_requirements_change(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("closed_umask")
+def test_a_venv_is_made_once_for_everybody_and_again_when_the_requirements_change(tmp_path: Path) -> None:
     said: list[str] = []
     requirements = _requirements(tmp_path, "# nothing\n")
+    folder = tmp_path / "inner" / "venv"
 
-    first = ensure_venv(tmp_path / "venv", requirements, say=said.append)
+    first = ensure_venv(folder, requirements, say=said.append)
     announced = len(said)
-    second = ensure_venv(tmp_path / "venv", requirements, say=said.append)
+    modes = [path.stat().st_mode for path in folder.rglob("*") if path.name != "installed"]
+    second = ensure_venv(folder, requirements, say=said.append)
     silent = len(said) == announced
-    third = ensure_venv(tmp_path / "venv", _requirements(tmp_path, "# other\n"), say=said.append)
+    third = ensure_venv(folder, _requirements(tmp_path, "# other\n"), say=said.append)
 
     assert first == second == third
     assert silent
     assert len(said) == 2 * announced
-
-
-def test_everybody_may_use_a_venv_that_a_careful_root_made(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        ensure_venv(tmp_path / "inner" / "venv", _requirements(tmp_path, ""), say=lambda _: None)
-    finally:
-        os.umask(before)
-    modes = [path.stat().st_mode for path in (tmp_path / "inner" / "venv").rglob("*") if path.name != "installed"]
-
     assert len(modes) > 100
     assert all(mode & stat.S_IROTH for mode in modes)
+
+
+@pytest.fixture
+def closed_umask() -> Iterator[None]:
+    """That of a careful root."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 def test_an_installation_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:

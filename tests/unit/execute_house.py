@@ -15,6 +15,7 @@ from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports import RunSpec
+from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.room import RoomExecutor, Workshop
 from aiagentchat.execute.runs import Runs
@@ -48,7 +49,10 @@ def make_settings(folder: Path, *rooms: RoomId) -> Settings:
         warm_ttl=300,
         approval_timeout=APPROVAL_SECONDS,
         max_queue=20,
+        max_queue_total=500,
+        max_output=20,
         sync_timeout=30,
+        catch_up_max_age=86_400,
     )
 
 
@@ -69,9 +73,9 @@ class House:
     shop: Workshop
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def turn(self, text: str = "make tea") -> tuple[Turn, ScriptedRun]:
+    async def turn(self, text: str = "make tea", granted: str = "") -> tuple[Turn, ScriptedRun]:
         """A turn of a command that is running, and its run, which is served."""
-        asked = replace(command("$1"), text=text)
+        asked = replace(command("$1"), text=text, granted=granted)
         await accept(self.ledger, asked)
         assert await self.ledger.commands.start(asked.event, NOW)
         run = await self.runs.take(self.agent, make_spec())
@@ -79,7 +83,7 @@ class House:
         made = Turn(
             asked,
             run,
-            self.shop.voice.open(asked),
+            Output(self.shop.voice.open(asked), Path("/w"), "rest.md", 1),
             ledgers=self.shop.ledgers,
             clock=self.clock,
             limits=Limits(turn=TURN_SECONDS, approval=APPROVAL_SECONDS),
@@ -118,14 +122,16 @@ class House:
     async def read(self, room: RoomId = ROOM) -> list[str]:
         """What the room shows in the end: its messages as they were last edited, and the reactions."""
         shown: dict[str, str] = {}
-        for parcel in await self._send_all():
+        for parcel in await self.send_all():
             if parcel.room == room:
                 shown[parcel.edits or parcel.txn] = _text(parcel)
         return list(shown.values())
 
-    async def _send_all(self) -> list[Parcel]:
+    async def send_all(self) -> list[Parcel]:
+        """Send everything that waits; what was sent."""
         sent = []
-        while (claimed := await self.ledger.outbox.claim(NOW)) is not None:
+        while (attempt := await self.ledger.outbox.claim(NOW, device="D")) is not None:
+            claimed = attempt.parcel
             await self.ledger.outbox.sent(claimed.txn, EventId(f"$sent-{claimed.txn}"), NOW)
             sent.append(claimed)
         return sent

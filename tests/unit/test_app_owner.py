@@ -1,11 +1,12 @@
 """One daemon per data_dir."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from aiagentchat.app.owner import own, owner_pid
+from aiagentchat.app.owner import own, owner_pid, this_machine
 from aiagentchat.core.errors import AlreadyRunning, ConfigError
 
 
@@ -39,3 +40,14 @@ def test_a_folder_that_cannot_be_made_is_a_problem_of_the_settings(tmp_path: Pat
 
     with pytest.raises(ConfigError, match="data_dir"), own(tmp_path / "file" / "data"):
         raise AssertionError("made a folder in a file")
+
+
+def test_this_machine_has_a_name_and_knows_which_start_this_is(tmp_path: Path) -> None:
+    (tmp_path / "boot_id").write_text("0b8b6d0e\n")
+
+    assert this_machine(tmp_path / "boot_id") == (socket.gethostname(), "0b8b6d0e")
+    assert this_machine() == this_machine()
+
+
+def test_a_kernel_that_does_not_say_which_start_this_is_leaves_the_name(tmp_path: Path) -> None:
+    assert this_machine(tmp_path / "none") == (socket.gethostname(), "")

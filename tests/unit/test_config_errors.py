@@ -199,7 +199,8 @@ KEYS = [
         "a key that pydantic uses for its own",
         '"[key]": 1',
         "config.yaml:2: [key]: this key is not known; write one of: matrix, data_dir, workspaces, defaults, rooms, "
-        "agents, max_parallel_turns, max_warm, warm_ttl, approval_timeout, max_queue, sync_timeout",
+        "agents, max_parallel_turns, max_warm, warm_ttl, approval_timeout, max_queue, max_queue_total, max_output, "
+        "sync_timeout, retention, body_retention, catch_up_max_age",
     ),
     row(
         "merge keys",
@@ -262,6 +263,12 @@ TOGETHER = [
         "defaults: {permission_mode: bypassPermissions}\nrooms: [{id: '!a:x'}, {id: '!b:x'}]",
         'config.yaml:2: defaults.permission_mode: "bypassPermissions" lets the agent do anything unasked; '
         "write another mode, or add i_know_bypass_is_dangerous: true to agents.claude",
+    ),
+    row(
+        "texts that are kept longer than what they belong to",
+        "retention: 5\nbody_retention: 6",
+        "config.yaml:3: body_retention: 6 days are more than retention keeps (5); write at most that, "
+        "or 0 to keep texts as long as everything else",
     ),
     row(
         "everything at once, in the order of the file",

@@ -6,17 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import DecideApproval, RequestStop
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.ports import Prompt
-from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.scheduler import Scheduler
-from aiagentchat.render import words
-from tests.contract.store_fixtures import ANNA, NOW, ROOM, accept, command, settle
+from tests.contract.store_fixtures import ANNA, ROOM, accept, command, settle
 from tests.fakes.agent import Hang, Say, ScriptedAgent, Step, Use, Wait, plays
 from tests.fakes.changes import Changes
 from tests.unit.execute_house import PATIENCE, House, house_for_a_scheduler
@@ -54,7 +50,7 @@ def asked(room: int, number: int = 0) -> Command:
 @asynccontextmanager
 async def running(house: House, *, max_parallel: int = 5) -> AsyncIterator[Scheduler]:
     """The scheduler at work."""
-    scheduler = Scheduler(house.shop, max_parallel=max_parallel)
+    scheduler = Scheduler(house.shop, max_parallel=max_parallel, alive_at=house.ledger.lives.alive_at)
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         serving = group.create_task(scheduler.run())
         yield scheduler
@@ -186,35 +182,3 @@ async def test_when_it_ends_nothing_of_the_agent_is_left(tmp_path: Path) -> None
 
         assert not any(run.alive for run in house.agent.runs)
         assert await house.state("$0.0") is CommandState.RUNNING
-
-
-# ── after a crash ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-async def crashed(tmp_path: Path) -> AsyncIterator[House]:
-    """A house in which a command was running when the last life ended, 90 seconds ago."""
-    async with house_for_a_scheduler(tmp_path, plays(Say("So.")), ROOM) as house:
-        await accept(house.ledger, command("$1"), command("$2"))
-        await house.ledger.commands.start(EventId("$1"), NOW)
-        house.clock.advance(90)
-        yield house
-
-
-async def test_what_a_crash_cut_short_is_reported_once_and_never_run_again(crashed: House) -> None:
-    reported = [await report_interrupted(crashed.ledger.commands, crashed.clock) for _ in range(2)]
-
-    assert reported == [1, 0]
-    assert await crashed.read() == [words.interrupted_by_restart(90), "⚠️"]
-    assert await crashed.state("$1") is CommandState.INTERRUPTED
-    assert crashed.agent.runs == []
-
-
-async def test_what_had_not_started_runs_after_the_report(crashed: House) -> None:
-    async with running(crashed):
-        await ended(crashed, "$2")
-        shown = await crashed.read()
-
-    assert shown[:2] == [words.interrupted_by_restart(90), "⚠️"]
-    assert shown[2].startswith("So.")
-    assert [prompt.text for run in crashed.agent.runs for prompt in run.prompts] == ["make tea"]

@@ -344,10 +344,11 @@ async def test_an_answer_in_the_last_moment_counts(tmp_path: Path) -> None:
 
 async def test_a_question_that_the_agent_takes_back_is_withdrawn_and_the_clock_goes_on(tmp_path: Path) -> None:
     asked = (ApprovalAsked("r1", "Bash", {}), ApprovalWithdrawn("r1"), ApprovalWithdrawn("unknown"))
-    async with open_house(tmp_path, plays(Emit(asked), Say("So."), Hang())) as house:
+    taken_back = asyncio.Event()
+    async with open_house(tmp_path, plays(Emit(asked), Reach(taken_back), Hang())) as house:
         async with asyncio.TaskGroup() as group:
             going = group.create_task(_go(house))
-            await house.clock.until_asleep()
+            await taken_back.wait()
             house.clock.advance(TURN_SECONDS)
             house.nudge.set()
         questions = await house.ledger.approvals.open_in(ROOM)
@@ -364,15 +365,29 @@ async def test_an_answer_to_a_question_that_was_just_withdrawn_is_dropped(tmp_pa
     assert run.answers == []
 
 
+@pytest.mark.parametrize("seconds", [APPROVAL_SECONDS * 2, -APPROVAL_SECONDS * 2])
+async def test_a_clock_that_is_set_neither_hurries_nor_delays_an_answer(tmp_path: Path, seconds: int) -> None:
+    async with open_house(tmp_path, plays(*ALL_OF_IT)) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        question = await house.question()
+        house.clock.turn(seconds)
+        house.nudge.set()
+        await house.decide(question.id, ApprovalState.DENIED, "no")
+        outcome, run = await going
+
+    assert [reason for _, reason in run.answers] == [words.denied_for_agent(ANNA, "no")]
+    assert outcome.record.duration_ms == 0
+
+
 async def test_while_two_questions_are_open_the_clock_stands_until_both_are_answered(tmp_path: Path) -> None:
     async with open_house(tmp_path, plays(Hang())) as house:
         turn, _ = await house.turn()
         left = []
         for request in ("r1", "r2"):
             await turn._take(ApprovalAsked(request, "Bash", {}))
-        for request, approval in list(turn._waiting.items()):
-            await house.decide(approval.id, ApprovalState.ALLOWED)
-            await turn._look_at(request, approval)
+        for request, waiting in list(turn._waiting.items()):
+            await house.decide(waiting.approval.id, ApprovalState.ALLOWED)
+            await turn._look_at(request, waiting)
             house.clock.advance(10)
             left.append(turn._turn_clock.left(house.clock.monotonic()))
 
@@ -384,7 +399,7 @@ async def test_a_long_question_can_be_answered_on_its_last_message(tmp_path: Pat
     async with open_house(tmp_path, plays(*steps)) as house, asyncio.TaskGroup() as group:
         group.create_task(_go(house))
         question = await house.question()
-        sent = await house._send_all()
+        sent = await house.send_all()
         await house.decide(question.id, ApprovalState.DENIED)
 
     assert len(sent) > 2

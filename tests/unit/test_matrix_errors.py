@@ -69,6 +69,19 @@ def test_a_limit_says_how_long(wait: Any, seconds: float) -> None:
     assert told.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("M_UNKNOWN_TOKEN", "MATRIX_ACCESS_TOKEN"),
+        ("M_MISSING_TOKEN", "MATRIX_PASSWORD"),
+        ("M_USER_DEACTIVATED", "use another one"),
+        ("M_USER_LOCKED", "unlock"),
+    ],
+)
+def test_the_operator_reads_what_to_do_about_a_login(code: str, advice: str) -> None:
+    assert advice in str(error("sync", answer(401, code)))
+
+
 def test_the_operator_reads_what_was_asked_and_what_was_answered() -> None:
     assert str(error("send", answer(403, "M_FORBIDDEN"))) == "send: 403 M_FORBIDDEN Sensitive words"
 

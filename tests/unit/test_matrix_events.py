@@ -1,5 +1,6 @@
 """Raw events become ours, and no JSON whatsoever breaks that."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.matrix.events import incoming, invite, timeline
+from aiagentchat.matrix.events import MAX_RAW, Step, came_in, invite, left, read, said_to_us, sent_at
 
 ROOM = RoomId("!kitchen:hs")
 ME = UserId("@claude:hs")
@@ -37,8 +38,12 @@ def member(membership: str, *, before: str = "", who: UserId = ME) -> dict[str, 
     return raw("m.room.member", {"membership": membership}, state_key=who, unsigned=unsigned)
 
 
-def only(source: dict[str, Any]) -> Incoming:
-    found = incoming(ROOM, source)
+def incoming(source: object) -> Incoming | None:
+    return read(ROOM, source, ME).told
+
+
+def only(source: object) -> Incoming:
+    found = incoming(source)
     assert found is not None
     return found
 
@@ -47,7 +52,7 @@ REPLY = {"m.relates_to": {"m.in_reply_to": {"event_id": TARGET}}}
 
 
 def test_a_message_keeps_all_that_it_says() -> None:
-    assert incoming(ROOM, said("hello", **{"m.mentions": {"user_ids": [ME]}}, **REPLY)) == Incoming(
+    assert incoming(said("hello", **{"m.mentions": {"user_ids": [ME]}}, **REPLY)) == Incoming(
         event=EventId("$event"),
         room=ROOM,
         sender=ANNA,
@@ -177,77 +182,245 @@ def test_mentions_are_ids(mentions: object, kept: set[str]) -> None:
     ],
 )
 def test_a_time_is_one_that_the_ledger_can_keep(value: object, kept: int) -> None:
-    assert only({**said("hello"), "origin_server_ts": value}).sent_at == kept
+    source = {**said("hello"), "origin_server_ts": value}
+
+    assert (sent_at(source), only(source).sent_at) == (kept, kept)
 
 
 @pytest.mark.parametrize(
     "source",
     [
         pytest.param({}, id="nothing"),
+        pytest.param("x", id="no object"),
         pytest.param({**said("x"), "event_id": None}, id="no id"),
         pytest.param({**said("x"), "sender": 5}, id="no sender"),
-        pytest.param({**said("x"), "content": "x"}, id="no content"),
+        pytest.param({**raw("m.reaction", {}), "content": "x"}, id="no content"),
         pytest.param(raw("m.room.message", {}), id="a redacted message"),
-        pytest.param(raw("m.room.message", {"msgtype": "m.text"}), id="no body"),
-        pytest.param(raw("m.room.message", {"msgtype": "m.text", "body": 5}), id="a body that is no text"),
         pytest.param(raw("m.room.message", {"msgtype": "m.location", "body": "here"}), id="a strange message"),
         pytest.param(raw("m.reaction", {}), id="a redacted reaction"),
         pytest.param(raw("m.reaction", {"m.relates_to": {"key": "✅"}}), id="a reaction to nothing"),
         pytest.param(raw("m.room.redaction", {"redacts": 5}), id="a redaction of nothing"),
+        pytest.param(raw("m.room.redaction", "x", redacts=TARGET), id="a redaction that is no object"),
         pytest.param(raw("m.room.encrypted", {"ciphertext": "…"}), id="what we cannot read"),
         pytest.param(raw("m.room.topic", {"topic": "x"}, state_key=""), id="state"),
+        pytest.param(raw("m.room.tombstone", {"replacement_room": "!new:hs"}), id="a tombstone that is no state"),
+        pytest.param(raw("m.room.tombstone", {}, state_key="x"), id="a tombstone of something else"),
     ],
 )
-def test_what_has_not_the_right_shape_is_nothing(source: dict[str, Any]) -> None:
-    assert incoming(ROOM, source) is None
+def test_what_is_nothing_that_we_act_upon_is_nothing(source: object) -> None:
+    assert read(ROOM, source, ME) == Step(None)
+
+
+# ── messages that are none ──
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(raw("m.room.message", {"msgtype": "m.text"}), id="no body"),
+        pytest.param(raw("m.room.message", {"msgtype": "m.text", "body": 5}), id="a body that is no text"),
+        pytest.param(raw("m.room.message", {"body": "hello"}), id="no type"),
+        pytest.param(raw("m.room.message", {"body": "hello", "msgtype": []}), id="a type that is no text"),
+        pytest.param(raw("m.room.message", "hello"), id="no object"),
+        pytest.param(raw("m.room.message", None), id="nothing"),
+        pytest.param(
+            said("* new", **{"m.relates_to": {"rel_type": "m.replace", "event_id": TARGET}}), id="half an edit"
+        ),
+        pytest.param(
+            said("* new", **{"m.new_content": {"body": "new"}, "m.relates_to": {"rel_type": "m.replace"}}),
+            id="an edit of nothing",
+        ),
+    ],
+)
+def test_a_message_without_the_shape_of_one_is_kept_as_it_came(source: dict[str, Any]) -> None:
+    found = only(source)
+
+    assert (found.event, found.sender, found.kind, found.body) == ("$event", ANNA, Kind.MALFORMED, "")
+    assert found.raw is not None
+    assert json.loads(found.raw) == source
+
+
+def test_whom_it_was_for_is_known_all_the_same() -> None:
+    assert only(raw("m.room.message", {"body": 5, "m.mentions": {"user_ids": [ME]}})).mentions == {ME}
+
+
+@pytest.mark.parametrize("text", ["x" * MAX_RAW, "ä" * MAX_RAW, "\ud83d" * MAX_RAW])
+def test_what_is_kept_of_it_has_a_limit(text: str) -> None:
+    kept = only(raw("m.room.message", {"body": [text]})).raw
+
+    assert kept is not None
+    assert MAX_RAW - 4 < len(kept.encode("utf-8")) <= MAX_RAW
+
+
+def test_what_cannot_be_written_is_kept_without_it() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    found = only(raw("m.room.message", {"body": deep}))
+
+    assert (found.kind, found.raw) == (Kind.MALFORMED, None)
+
+
+def test_a_message_is_not_kept_twice() -> None:
+    assert only(said("hello")).raw is None
+
+
+# ── the end of a room ──
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        ({"body": "moved", "replacement_room": "!new:hs"}, "!new:hs"),
+        ({"body": "moved"}, ""),
+        ({"replacement_room": 5}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_tombstone_tells_by_which_room_it_was_replaced(content: dict[str, Any], body: str) -> None:
+    found = only(raw("m.room.tombstone", content, state_key=""))
+
+    assert (found.kind, found.body, found.sender) == (Kind.TOMBSTONE, body, ANNA)
 
 
 # ── timelines ──
 
 
-def bodies(*sources: dict[str, Any]) -> list[str]:
-    return [event.body for event in timeline(ROOM, sources, ME)]
+def steps(*sources: dict[str, Any]) -> list[Step]:
+    return [read(ROOM, source, ME) for source in sources]
+
+
+def told(*sources: dict[str, Any]) -> list[str]:
+    """What was said, and what became of us."""
+    return [
+        event.body if event.kind is Kind.TEXT else f"{event.kind}:{event.body}" for event in said_to_us(steps(*sources))
+    ]
 
 
 def test_a_timeline_is_told_in_order_and_without_what_is_nothing() -> None:
-    assert bodies(said("one"), raw("m.room.topic", {}), said("two"), member("join", who=ANNA)) == ["one", "two"]
+    assert told(said("one"), raw("m.room.topic", {}), said("two"), member("join", who=ANNA)) == ["one", "two"]
 
 
-@pytest.mark.parametrize(
-    "entrance",
-    [
-        pytest.param(member("invite"), id="an invite"),
-        pytest.param(member("join"), id="a join out of nowhere"),
-        pytest.param(member("join", before="leave"), id="a return"),
-        pytest.param(member("join", before="ban"), id="a return after a ban"),
-        pytest.param({**member("join"), "unsigned": None}, id="a join that says nothing of before"),
-        pytest.param({**member("join"), "unsigned": {"prev_content": "x"}}, id="a join that says nonsense of before"),
-    ],
-)
-def test_what_was_said_before_we_came_was_not_said_to_us(entrance: dict[str, Any]) -> None:
-    assert bodies(said("behind our back"), entrance, said("hello")) == ["hello"]
+ENTRANCES = [
+    pytest.param(member("invite"), [], id="an invite"),
+    pytest.param(member("invite", before="leave"), [], id="another invite"),
+    pytest.param(member("join"), ["joined:"], id="a join out of nowhere"),
+    pytest.param(member("join", before="leave"), ["joined:"], id="a return"),
+    pytest.param(member("join", before="ban"), ["joined:"], id="a return after a ban"),
+    pytest.param({**member("join"), "unsigned": None}, ["joined:"], id="a join that says nothing of before"),
+    pytest.param(
+        {**member("join"), "unsigned": {"prev_content": "x"}}, ["joined:"], id="a join that says nonsense of before"
+    ),
+]
+
+
+@pytest.mark.parametrize(("entrance", "about_us"), ENTRANCES)
+def test_what_was_said_before_we_came_was_not_said_to_us(entrance: dict[str, Any], about_us: list[str]) -> None:
+    assert told(said("behind our back"), entrance, said("hello")) == [*about_us, "hello"]
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        pytest.param(member("join", before="invite"), id="a join after an invite"),
         pytest.param(member("join", before="join"), id="a new name of ours"),
-        pytest.param(member("leave", before="join"), id="our leaving"),
+        pytest.param(member("leave", before="invite"), id="an invite that was taken back"),
+        pytest.param(member("leave", before="ban"), id="a ban that was lifted"),
+        pytest.param(member("ban", before="leave"), id="a ban of who is out already"),
+        pytest.param(member("knock"), id="our knocking"),
         pytest.param(member("join", who=ANNA), id="the join of somebody else"),
+        pytest.param(member("leave", before="join", who=ANNA), id="the leaving of somebody else"),
         pytest.param(member("invite", who=ANNA), id="the invite of somebody else"),
         pytest.param(raw("m.room.member", {"membership": "join"}), id="a join of nobody"),
         pytest.param(raw("m.room.member", {"membership": 5}, state_key=ME), id="nonsense about us"),
+        pytest.param(raw("m.room.member", "x", state_key=ME), id="more nonsense about us"),
     ],
 )
-def test_what_is_no_entrance_cuts_nothing(event: dict[str, Any]) -> None:
-    assert bodies(said("hello"), event, said("again")) == ["hello", "again"]
+def test_what_is_neither_entrance_nor_end_changes_nothing(event: dict[str, Any]) -> None:
+    assert told(said("hello"), event, said("again")) == ["hello", "again"]
 
 
 def test_what_was_typed_between_invite_and_join_was_typed_to_us() -> None:
-    told = bodies(said("before"), member("invite"), said("welcome"), member("join", before="invite"), said("sit down"))
+    heard = told(said("before"), member("invite"), said("welcome"), member("join", before="invite"), said("sit down"))
 
-    assert told == ["welcome", "sit down"]
+    assert heard == ["welcome", "joined:", "sit down"]
+
+
+@pytest.mark.parametrize(
+    ("event", "how"),
+    [
+        pytest.param(member("leave", before="join"), "kick", id="a kick"),
+        pytest.param(member("leave"), "kick", id="a kick that says nothing of before"),
+        pytest.param({**member("leave", before="join"), "sender": ME}, "leave", id="our leaving"),
+        pytest.param(member("ban", before="join"), "ban", id="a ban"),
+    ],
+)
+def test_who_is_put_out_learns_how_and_keeps_what_was_said_before(event: dict[str, Any], how: str) -> None:
+    [hello, end] = said_to_us(steps(said("hello"), event))
+
+    assert hello.body == "hello"
+    assert (end.kind, end.body, end.event, end.sender) == (Kind.LEFT, how, "$event", event["sender"])
+
+
+def test_what_was_said_while_we_were_out_was_not_said_to_us() -> None:
+    heard = told(
+        said("one"),
+        member("leave", before="join"),
+        said("behind our back"),
+        member("invite", before="leave"),
+        said("welcome"),
+        member("join", before="invite"),
+        said("two"),
+        member("ban", before="join"),
+        said("and again"),
+        member("join", before="leave"),
+        said("three"),
+    )
+
+    assert heard == ["one", "left:kick", "welcome", "joined:", "two", "left:ban", "joined:", "three"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "came"),
+    [
+        pytest.param([said("one")], False, id="we were there"),
+        pytest.param([], False, id="nothing happened"),
+        pytest.param([said("one"), member("invite"), said("two")], True, id="we were invited"),
+        pytest.param([member("join", before="leave")], True, id="we came back"),
+        pytest.param([member("join", before="invite")], False, id="we accepted an invite that came before"),
+        pytest.param(
+            [member("leave", before="join"), member("join", before="leave")], False, id="we left and came back"
+        ),
+    ],
+)
+def test_only_who_was_not_there_before_misses_nothing(sources: list[dict[str, Any]], came: bool) -> None:
+    assert came_in(steps(*sources)) is came
+
+
+# ── the end of our stay ──
+
+
+def test_the_end_is_told_by_the_last_event_about_us() -> None:
+    events = [member("ban", before="join"), said("hello"), {**member("leave", before="ban"), "event_id": "$unban"}]
+
+    end = left(ROOM, events, ME, "s1")
+
+    assert end == Incoming(event=EventId("$unban"), room=ROOM, sender=ANNA, sent_at=NOW, kind=Kind.LEFT, body="kick")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([said("hello"), "x"], id="nothing about us"),
+        pytest.param([member("join")], id="something else about us"),
+        pytest.param([{**member("leave"), "sender": None}], id="an end by nobody"),
+    ],
+)
+def test_an_end_without_an_event_is_named_by_room_and_token(events: list[object]) -> None:
+    end = left(ROOM, events, ME, "s1")
+
+    assert (end.event, end.sender, end.kind, end.body) == ("left !kitchen:hs s1", ME, Kind.LEFT, "leave")
 
 
 # ── invites ──
@@ -296,7 +469,7 @@ SOURCES = st.fixed_dictionaries(
     optional={
         "type": TYPES | JSON,
         "event_id": st.just("$event") | JSON,
-        "sender": st.just(ANNA) | JSON,
+        "sender": st.just(ANNA) | st.just(ME) | JSON,
         "origin_server_ts": st.integers() | JSON,
         "content": NESTED | JSON,
         "state_key": st.just(ME) | JSON,
@@ -306,14 +479,15 @@ SOURCES = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(SOURCES, max_size=4))
-def test_no_json_breaks_us(sources: list[dict[str, Any]]) -> None:
-    for event in timeline(ROOM, sources, ME):
+@given(st.lists(SOURCES | JSON, max_size=4))
+def test_no_json_breaks_us(sources: list[object]) -> None:
+    found = [read(ROOM, source, ME) for source in sources]
+    for event in (*said_to_us(found), left(ROOM, sources, ME, "s1")):
         assert (event.room, type(event.body), 0 <= event.sent_at < 2**53) == (ROOM, str, True)
 
 
-@given(st.lists(SOURCES, max_size=4), st.text())
-def test_no_invite_breaks_us(sources: list[dict[str, Any]], token: str) -> None:
+@given(st.lists(SOURCES | JSON, max_size=4), st.text())
+def test_no_invite_breaks_us(sources: list[object], token: str) -> None:
     found = invite(ROOM, sources, ME, token)
 
     assert found is None or found.kind is Kind.INVITE

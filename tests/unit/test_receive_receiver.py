@@ -2,78 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.errors import LoginFailed, MatrixError, OwnedElsewhere, RateLimited, Refused, Unreachable
+from aiagentchat.core.ids import RoomId
 from aiagentchat.core.messages import Kind
-from aiagentchat.receive import receiver as receiver_module
-from aiagentchat.receive.intake import Rules
-from aiagentchat.receive.receiver import Receiver
-from aiagentchat.store.ledger import Ledger, open_ledger
-from tests.fakes.changes import PATIENCE
-from tests.fakes.clock import FakeClock
-from tests.fakes.homeserver import TIMELINE_LIMIT, FakeHomeserver
+from aiagentchat.core.ports import SyncHealth
+from tests.fakes.clock import START_MS
+from tests.fakes.homeserver import TIMELINE_LIMIT
 from tests.fakes.log import FakeLog
 from tests.fakes.people import ME, OTHER, ROOM, event, typed
-
-POLL = 30.0
-
-
-def token(place: int) -> str:
-    """The token behind so many events; two are our own joins."""
-    return f"s{2 + place}"
-
-
-class Ear:
-    """A receiver with everything around it."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.clock = FakeClock()
-        self.homeserver = FakeHomeserver()
-        for room in (ROOM, OTHER):
-            self.homeserver.enter(room)
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        """A receiver works inside; at the end it dies where it stands."""
-        receiver = Receiver(
-            homeserver=self.homeserver,
-            inbox=self.ledger.inbox,
-            rules=Rules(ME, lambda room: room == ROOM),
-            clock=self.clock,
-            random=lambda: 1.0,
-            timeout=lambda: POLL,
-        )
-        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
-            work = group.create_task(receiver.run())
-            yield
-            work.cancel()
-
-    async def until_asked(self, *places: int | None) -> None:
-        """Wait until the homeserver was asked what follows so many events, each time; None: for the first time."""
-        await self.homeserver.until(lambda: len(self.homeserver.asked) >= len(places))
-        assert self.homeserver.asked == [None if place is None else token(place) for place in places]
-
-    async def heard(self) -> list[str]:
-        """What is in the inbox."""
-        return [event.body for event in await self.ledger.inbox.unrouted(1000)]
+from tests.unit.receive_ear import Ear, open_ear, read_log, token
 
 
 @pytest.fixture
 async def ear(tmp_path: Path) -> AsyncIterator[Ear]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
-        yield Ear(ledger)
+    async with open_ear(tmp_path / "ledger.db") as made:
+        yield made
 
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
-    made = FakeLog()
-    monkeypatch.setattr(receiver_module, "log", made)
-    return made
+    return read_log(monkeypatch)
 
 
 async def test_what_was_said_before_the_first_sync_is_ignored(ear: Ear) -> None:
@@ -90,7 +42,7 @@ async def test_an_invite_from_before_the_first_sync_counts(ear: Ear) -> None:
 
     async with ear.listening():
         await ear.until_asked(None, 2)
-    [invite] = await ear.ledger.inbox.unrouted(10)
+    [invite] = await ear.kept()
     assert (invite.kind, invite.room) == (Kind.INVITE, OTHER)
 
 
@@ -115,23 +67,14 @@ async def test_the_next_life_goes_on_where_this_one_ended(ear: Ear) -> None:
     assert await ear.heard() == ["while we were away"]
 
 
-async def test_a_death_before_the_commit_repeats_the_batch_and_nothing_else(
-    ear: Ear, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_death_before_the_commit_repeats_the_batch_and_nothing_else(ear: Ear) -> None:
     async with ear.listening():
         await ear.until_asked(None, 0)
-    reached = asyncio.Event()
+    ear.inbox.dies_at = ear.inbox.begun + 1
 
-    async def die(*_: object) -> int:
-        reached.set()
-        await asyncio.Event().wait()
-        return 0
-
-    with monkeypatch.context() as patched:
-        patched.setattr(ear.ledger.inbox, "take_in", die)
-        async with ear.listening():
-            ear.homeserver.happen(typed("one"))
-            await reached.wait()
+    async with ear.listening():
+        ear.homeserver.happen(typed("one"))
+        await ear.inbox.until(lambda: ear.inbox.dies_at is None)
     assert await ear.heard() == []
     assert await ear.ledger.inbox.token() == token(0)
 
@@ -212,32 +155,79 @@ async def test_a_login_that_is_gone_ends_the_service(ear: Ear) -> None:
 # ── what the operator reads ──
 
 
-async def test_a_gap_is_told(ear: Ear, log: FakeLog) -> None:
+async def test_a_batch_is_told(ear: Ear, log: FakeLog) -> None:
     async with ear.listening():
         await ear.until_asked(None, 0)
-        ear.homeserver.happen(*(typed(str(number)) for number in range(TIMELINE_LIMIT + 1)))
-        await ear.until_asked(None, 0, TIMELINE_LIMIT + 1)
+        ear.homeserver.happen(typed("one"), typed("elsewhere", room=OTHER))
+        await ear.until_asked(None, 0, 2)
 
-    assert log.of("sync.gap") == [{"room": ROOM}]
-    assert log.of("sync.batch") == [{"events": TIMELINE_LIMIT, "new": TIMELINE_LIMIT}]
+    assert log.of("sync.first") == [{"rooms": 2, "ignored": 2}]
+    assert log.of("sync.batch") == [{"events": 2, "new": 1, "behind": 0}]
+    assert log.of("sync.resumed") == []
 
 
-async def test_the_history_that_the_first_sync_leaves_out_is_no_gap(ear: Ear, log: FakeLog) -> None:
+async def test_a_quiet_batch_is_not_told(ear: Ear, log: FakeLog) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("somewhere else", room=RoomId("!elsewhere:hs")))
+        await ear.until_asked(None, 0, 1)
+
+    assert log.of("sync.batch") == []
+
+
+async def test_a_later_life_tells_that_it_hears_again(ear: Ear, log: FakeLog) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+    ear.homeserver.happen(typed("one"))
+
+    async with ear.listening():
+        await ear.until_asked(None, 0, 0, 1)
+    assert log.of("sync.resumed") == [{"rooms": 1, "events": 1}]
+
+
+async def test_the_history_that_the_first_sync_leaves_out_is_no_gap(ear: Ear) -> None:
     ear.homeserver.happen(*(typed(str(number)) for number in range(TIMELINE_LIMIT + 1)))
 
     async with ear.listening():
         await ear.until_asked(None, TIMELINE_LIMIT + 1)
-    assert log.of("sync.gap") == []
-    assert log.of("sync.first") == [{"rooms": 2, "ignored": TIMELINE_LIMIT}]
+    assert ear.homeserver.asked_gaps == []
+    assert await ear.heard() == []
 
 
-async def test_a_room_that_put_us_out_is_told(ear: Ear, log: FakeLog) -> None:
+@pytest.mark.parametrize("how", ["kick", "ban", "leave"])
+async def test_a_room_that_we_are_out_of_is_told(ear: Ear, log: FakeLog, how: str) -> None:
     async with ear.listening():
         await ear.until_asked(None, 0)
-        ear.homeserver.leave(ROOM)
-        await ear.until_asked(None, 0, 1)
+        ear.homeserver.leave(ROOM, how)
+        ear.homeserver.leave(OTHER, how)
+        await ear.homeserver.until(lambda: ear.homeserver.asked[-1] == token(2))
 
-    assert log.of("sync.left") == [{"room": ROOM}]
+    assert log.of("sync.left") == [{"room": ROOM, "how": how}]
+    assert [(each.kind, each.body) for each in await ear.kept()] == [(Kind.LEFT, how)]
+
+
+async def test_a_room_that_we_come_into_is_told(ear: Ear, log: FakeLog) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("here you are", sent_at=START_MS + 1))
+        ear.homeserver.leave(ROOM)
+        ear.homeserver.enter(ROOM)
+        await ear.homeserver.until(lambda: ear.homeserver.asked[-1] == token(3))
+
+    assert log.of("sync.joined") == [{"room": ROOM}]
+    kinds = [each.kind for each in await ear.kept()]
+    assert kinds == [Kind.TEXT, Kind.LEFT, Kind.JOINED]
+
+
+async def test_coming_back_brings_nothing_back_that_was_not_for_us(ear: Ear) -> None:
+    ear.homeserver.happen(typed("before our time", sent_at=START_MS - 1))
+    async with ear.listening():
+        await ear.until_asked(None, 1)
+        ear.homeserver.leave(ROOM)
+        ear.homeserver.enter(ROOM)
+        await ear.homeserver.until(lambda: ear.homeserver.asked[-1] == token(3))
+
+    assert await ear.heard() == []
 
 
 async def test_trouble_and_its_end_are_told(ear: Ear, log: FakeLog) -> None:
@@ -248,3 +238,142 @@ async def test_trouble_and_its_end_are_told(ear: Ear, log: FakeLog) -> None:
         await ear.until_asked(None, None, 0)
     assert log.of("sync.failed") == [{"error": "nobody answers", "failures": 1, "wait_s": 0.5}]
     assert log.of("sync.recovered") == [{"after_failures": 1}]
+
+
+# ── the owner of the account ──
+
+
+async def test_the_owner_is_told_before_anything_is_taken_in(ear: Ear) -> None:
+    heard: list[tuple[str | None, int]] = []
+
+    async with ear.listening(on_owner=lambda owner: heard.append((owner, len(ear.homeserver.asked)))):
+        await ear.until_asked(None, 0)
+        ear.homeserver.owner = "another"
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+
+    assert heard == [(None, 1), ("another", 2)]
+
+
+async def test_who_does_not_own_the_account_any_more_takes_nothing_in(ear: Ear) -> None:
+    def stop(owner: str | None) -> None:
+        if owner == "another":
+            raise OwnedElsewhere(owner)
+
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+    ear.homeserver.owner = "another"
+    ear.homeserver.happen(typed("one"))
+
+    with pytest.raises(ExceptionGroup) as ended:
+        async with ear.listening(on_owner=stop):
+            await asyncio.Event().wait()
+    assert ended.group_contains(OwnedElsewhere)
+    assert await ear.heard() == []
+    assert await ear.ledger.inbox.token() == token(0)
+
+
+# ── health ──
+
+
+async def test_the_health_tells_when_the_last_sync_was(ear: Ear) -> None:
+    async with ear.listening() as receiver:
+        before = receiver.health()
+        ear.clock.advance(7)
+        await ear.until_asked(None, 0)
+
+        assert (before, receiver.health()) == (SyncHealth(), SyncHealth(heard_at=7))
+
+
+async def test_the_health_tells_of_trouble_and_its_end(ear: Ear) -> None:
+    ear.homeserver.fail(Unreachable("nobody answers"), times=2)
+    async with ear.listening() as receiver:
+        await naps(ear, 1)
+        await ear.clock.until_asleep()
+        during = receiver.health()
+        await naps(ear, 1)
+        await ear.until_asked(None, None, None, 0)
+
+        assert during == SyncHealth(failures=2)
+        assert receiver.health() == SyncHealth(heard_at=1.5, restarts=1)
+
+
+# ── a token that nobody knows ──
+
+
+async def test_a_homeserver_that_forgot_our_token_is_asked_without(ear: Ear, log: FakeLog) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+    ear.homeserver.asked.clear()
+    ear.homeserver.forget_tokens()
+    ear.homeserver.happen(typed("two"))
+
+    async with ear.listening():
+        await naps(ear, 3)
+        await ear.homeserver.until(lambda: ear.homeserver.asked[-1] == f"s{token(2)}")
+    assert ear.homeserver.asked == [token(1), token(1), token(1), None, f"s{token(2)}"]
+    assert await ear.heard() == ["one", "two"]
+    assert await ear.ledger.inbox.token() == f"s{token(2)}"
+    assert [line["refusals"] for line in log.of("sync.token_refused")] == [3]
+
+
+async def test_without_our_token_what_was_said_before_our_last_sync_is_not_new(ear: Ear) -> None:
+    ear.homeserver.happen(typed("before our time"))
+    async with ear.listening():
+        await ear.until_asked(None, 1)
+    await ear.ledger.lives.installation(START_MS)
+    await ear.ledger.lives.alive(START_MS + 1)
+    ear.homeserver.forget_tokens()
+    ear.homeserver.happen(typed("new", sent_at=START_MS + 1))
+
+    async with ear.listening():
+        await naps(ear, 3)
+        await ear.homeserver.until(lambda: ear.homeserver.asked[-1] == f"s{token(2)}")
+
+    assert await ear.heard() == ["new"]
+
+
+async def test_without_our_token_what_was_said_long_ago_is_not_new(ear: Ear) -> None:
+    long_ago = ear.clock.now_ms() - ear.max_age * 1000 - 1
+    ear.homeserver.happen(typed("before our time", sent_at=long_ago), typed("lately"))
+    async with ear.listening():
+        await ear.until_asked(None, 2)
+    ear.homeserver.forget_tokens()
+
+    async with ear.listening():
+        await naps(ear, 3)
+        await ear.homeserver.until(lambda: ear.homeserver.asked[-1] == f"s{token(2)}")
+    assert await ear.heard() == ["lately"]
+
+
+async def test_without_our_token_what_came_before_something_that_we_know_is_not_new(ear: Ear) -> None:
+    ear.homeserver.happen(typed("before our time"))
+    async with ear.listening():
+        await ear.until_asked(None, 1)
+        ear.homeserver.happen(typed("known"))
+        await ear.until_asked(None, 1, 2)
+    ear.homeserver.forget_tokens()
+    ear.homeserver.happen(*(typed(str(number)) for number in range(2 * TIMELINE_LIMIT)))
+
+    async with ear.listening():
+        await naps(ear, 3)
+        await ear.until_kept(f"s{token(2 + 2 * TIMELINE_LIMIT)}")
+    assert await ear.heard() == ["known", *(str(number) for number in range(2 * TIMELINE_LIMIT))]
+    assert ear.homeserver.asked_gaps == [(ROOM, None)]
+
+
+async def test_other_refusals_leave_us_our_token(ear: Ear) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.fail(Refused("403"), times=2)
+        ear.homeserver.happen(typed("one"))
+        await naps(ear, 2)
+        await ear.until_asked(None, 0, 1, 1, 1)
+        ear.homeserver.fail(Refused("403"), times=2)
+        ear.homeserver.happen(typed("two"))
+        await naps(ear, 2)
+        await ear.until_asked(None, 0, 1, 1, 1, 2, 2, 2)
+
+    assert await ear.heard() == ["one", "two"]

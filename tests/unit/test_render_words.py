@@ -68,7 +68,6 @@ def test_every_failure_has_a_sentence(failure: Failure | None) -> None:
     [
         pytest.param(words.timed_out(300), "longer than 5 minutes", id="timed out"),
         pytest.param(words.stopped(BOB), "Stopped by `@bob:hs`.", id="stopped"),
-        pytest.param(words.interrupted_by_restart(12), "for 12 seconds", id="interrupted"),
         pytest.param(words.stopping(0), "Stopping.", id="stopping, nothing waits"),
         pytest.param(words.stopping(1), "1 message still waits and runs next", id="stopping, one waits"),
         pytest.param(words.stopping(3), "3 messages still wait and run next", id="stopping, some wait"),
@@ -118,6 +117,8 @@ def test_status_of_a_working_room() -> None:
         version="1.2.3",
         uptime_ms=3_600_000,
         isolated=True,
+        heard_ms=1_200,
+        unsent=1,
     )
 
     assert words.status_text(status) == (
@@ -126,8 +127,64 @@ def test_status_of_a_working_room() -> None:
         "- Session: 3f2a\n"
         "- Running: a turn, for 1 min 05 s; 1 message queued\n"
         "- Agent's process: warm\n"
+        "- Homeserver: heard 1.2 s ago; 1 message to send\n"
         "- aiagentchat 1.2.3, up for 1 h 00 min"
     )
+
+
+def test_status_of_a_daemon_in_trouble() -> None:
+    status = words.Status(
+        room="x",
+        workspace="x",
+        agent="claude",
+        model=None,
+        session=None,
+        running_ms=None,
+        queued=0,
+        warm=False,
+        version="1",
+        uptime_ms=0,
+        isolated=True,
+        heard_ms=90_000,
+        failures=2,
+        restarts=1,
+        unsent=3,
+        limited=True,
+        stalled="no space",
+        stalls=2,
+        draining=True,
+    )
+
+    assert words.status_text(status).splitlines()[-4:] == [
+        (
+            "- Homeserver: heard 1 min 30 s ago, 2 syncs failed since, lost and found 1 time; "
+            "3 messages to send, held back by its rate limit"
+        ),
+        "- Database: no space; had to wait 2 times",
+        "- aiagentchat 1, up for 0.0 s",
+        "- About to be restarted: what is queued runs afterwards",
+    ]
+
+
+def test_status_after_a_trouble_that_is_over() -> None:
+    text = words.status_text(
+        words.Status(
+            room="x",
+            workspace="x",
+            agent="claude",
+            model=None,
+            session=None,
+            running_ms=None,
+            queued=0,
+            warm=False,
+            version="1",
+            uptime_ms=0,
+            isolated=True,
+            stalls=1,
+        )
+    )
+
+    assert "- Homeserver: not heard yet; 0 messages to send\n- Database: works; had to wait 1 time\n" in text
 
 
 def test_status_of_a_fresh_room_without_isolation() -> None:

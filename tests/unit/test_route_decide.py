@@ -7,19 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.route.decide import (
     AnswerApproval,
     Ask,
+    CameIn,
+    ChangeQueued,
     Decision,
     Ignore,
+    NotHeard,
     OnlyText,
     Refuse,
     RefuseToRun,
+    Removed,
+    RoomReplaced,
     RunBotCommand,
     StopTarget,
+    TakeBack,
     UnknownBotCommand,
+    Unreadable,
     decide,
     is_addressed,
 )
@@ -224,8 +231,36 @@ def test_a_reaction_needs_no_address() -> None:
     ("said", "expected"),
     [
         pytest.param(event(Kind.NOTICE, "/help"), Ignore("notice events start nothing"), id="a notice"),
-        pytest.param(event(Kind.EDIT, "/help", target=TARGET), Ignore("edit events start nothing"), id="an edit"),
-        pytest.param(event(Kind.REDACTION, target=TARGET), Ignore("redaction events start nothing"), id="a redaction"),
+        pytest.param(event(Kind.EDIT, "so", target=TARGET), ChangeQueued(TARGET, "so"), id="an edit"),
+        pytest.param(
+            event(Kind.EDIT, "so", target=TARGET, sender=VERA),
+            Ignore("edit events start nothing"),
+            id="a viewer's edit",
+        ),
+        pytest.param(
+            event(Kind.EDIT, "so", target=TARGET, sender=EVE),
+            Ignore("edit events start nothing"),
+            id="a stranger's edit",
+        ),
+        pytest.param(event(Kind.EDIT, "so"), Ignore("edit events start nothing"), id="an edit of nothing"),
+        pytest.param(event(Kind.REDACTION, target=TARGET), TakeBack(TARGET, may_stop=True), id="a redaction"),
+        pytest.param(
+            event(Kind.REDACTION, target=TARGET, sender=EVE), TakeBack(TARGET, may_stop=False), id="a moderator's"
+        ),
+        pytest.param(event(Kind.REDACTION), Ignore("redaction events start nothing"), id="a redaction of nothing"),
+        pytest.param(event(Kind.TOMBSTONE, "!new:hs"), RoomReplaced(RoomId("!new:hs")), id="an upgrade"),
+        pytest.param(event(Kind.TOMBSTONE), RoomReplaced(None), id="an upgrade to nowhere"),
+        pytest.param(event(Kind.LEFT, "kick", sender=EVE), Removed(), id="a kick"),
+        pytest.param(event(Kind.JOINED, sender=ME), CameIn(), id="a join"),
+        pytest.param(event(Kind.GAP_LOST, "1000–2000", sender=ME), NotHeard(1000, 2000), id="a gap"),
+        pytest.param(event(Kind.GAP_LOST, "1"), Ignore("a gap without its moments"), id="half a gap"),
+        pytest.param(event(Kind.MALFORMED), Unreadable(), id="a message without a text"),
+        pytest.param(event(Kind.MALFORMED, sender=VERA), Unreadable(), id="a viewer's message without a text"),
+        pytest.param(
+            event(Kind.MALFORMED, sender=EVE),
+            Ignore("malformed events start nothing"),
+            id="a stranger's without a text",
+        ),
         pytest.param(event(Kind.INVITE), Ignore("invite events start nothing"), id="an invite"),
         pytest.param(event(Kind.REACTION, "✅"), Ignore("reaction events start nothing"), id="a reaction to nothing"),
         pytest.param(event(Kind.FILE, "plan.pdf"), OnlyText(), id="a file"),
@@ -233,7 +268,7 @@ def test_a_reaction_needs_no_address() -> None:
         pytest.param(event(Kind.FILE, "x", sender=EVE), Ignore("file events start nothing"), id="a file of a stranger"),
     ],
 )
-def test_what_is_no_text_runs_nothing(said: Incoming, expected: Decision) -> None:
+def test_what_is_no_text_is_no_command(said: Incoming, expected: Decision) -> None:
     assert meaning(said) == expected
 
 
@@ -255,3 +290,10 @@ def test_the_room_of_a_decision_is_the_one_it_is_asked_for() -> None:
     elsewhere = replace(KITCHEN, users=frozenset())
 
     assert decide(typed("fix it", room=ROOM), elsewhere, me=ME, known=KNOWN) == Ignore("the sender is not allowed")
+
+
+def test_a_message_without_a_text_is_answered_when_it_was_meant_for_us() -> None:
+    to_us = event(Kind.MALFORMED, mentions=frozenset({ME}))
+
+    assert meaning(to_us, mention_only=True) == Unreadable()
+    assert meaning(event(Kind.MALFORMED), mention_only=True) == Ignore("malformed events start nothing")

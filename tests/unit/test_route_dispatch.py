@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import PutParcel
-from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION
-from aiagentchat.render import words
+from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
 from aiagentchat.route.decide import Ask
 from aiagentchat.route.dispatch import REFUSALS_A_DAY
@@ -126,6 +127,23 @@ async def test_a_rejected_message_gets_no_eyes(front: Front) -> None:
     assert [parcel.type for parcel in await front.deliver()] == ["m.room.message"]
 
 
+async def test_all_rooms_together_take_only_so_much(front: Front) -> None:
+    front.settings = settings(max_queue=2, max_queue_total=3)
+    await front.accepted(command(), command(), command(room=OTHER))
+    said = typed("four", room=OTHER)
+
+    assert await front.told(said) == [words.queues_full(3)]
+    assert await front.state(said.event) is CommandState.REJECTED
+
+
+async def test_what_comes_before_a_restart_is_taken_and_told_so(front: Front) -> None:
+    front.draining = True
+    said = typed("make tea")
+
+    assert await front.told(said) == [away.WAITS_FOR_RESTART]
+    assert await front.state(said.event) is CommandState.QUEUED
+
+
 async def test_a_queue_that_was_full_takes_again_when_something_ended(front: Front) -> None:
     front.settings = settings(max_queue=1)
     first, again = command(), typed("again")
@@ -226,6 +244,7 @@ async def test_a_file_is_answered_with_what_works_instead(front: Front) -> None:
 
 async def test_what_starts_nothing_leaves_no_trace(front: Front) -> None:
     await front.hear(event(Kind.NOTICE, "make tea"), event(Kind.EDIT, "make tea", target=EventId("$old")))
+    await front.hear(event(Kind.REDACTION, target=EventId("$old")))
 
     assert await front.deliver() == []
     assert await front.ledger.commands.queue(ROOM) == []
@@ -354,3 +373,137 @@ async def test_a_stop_on_nothing_of_ours_stops_nothing(front: Front) -> None:
     await front.hear(reacted("🛑", EventId("$nowhere")), reacted("🛑", event_of(answer.txn)))
 
     assert await front.ledger.commands.stop_requested(running.event) is None
+
+
+# ── edits and redactions ──
+
+
+def edited(text: str, target: EventId, sender: UserId = ANNA, **more: Any) -> Incoming:
+    return event(Kind.EDIT, text, target=target, sender=sender, **more)
+
+
+def redacted(target: EventId, sender: UserId = ANNA, **more: Any) -> Incoming:
+    return event(Kind.REDACTION, target=target, sender=sender, **more)
+
+
+async def text_of(front: Front, target: EventId) -> str:
+    found = await front.ledger.commands.get(target)
+    assert found is not None
+    return found.text
+
+
+async def test_an_edit_changes_what_waits_and_shows_it(front: Front) -> None:
+    queued = command("make tea")
+    await front.accepted(queued)
+
+    await front.hear(edited("make coffee", queued.event))
+
+    assert await text_of(front, queued.event) == "make coffee"
+    [pencil] = await front.deliver()
+    assert (pencil.type, pencil.content) == (REACTION, reaction(queued.event, "✏️"))
+
+
+async def test_an_edit_to_nothing_changes_nothing(front: Front) -> None:
+    queued = command("make tea")
+    await front.accepted(queued)
+
+    assert await front.told(edited(" \n", queued.event)) == []
+    assert await text_of(front, queued.event) == "make tea"
+
+
+@pytest.mark.parametrize(
+    "edit", [edited("x", EventId("$c"), ADA), edited("x", EventId("$c"), room=OTHER)], ids=["by another", "elsewhere"]
+)
+async def test_nobody_else_changes_what_waits(front: Front, edit: Incoming) -> None:
+    await front.accepted(command("make tea", event=EventId("$c")))
+
+    assert await front.told(edit) == []
+    assert await text_of(front, EventId("$c")) == "make tea"
+
+
+async def test_an_edit_comes_too_late_for_what_runs_and_the_room_is_told(front: Front) -> None:
+    running = command("make tea")
+    await front.running(running)
+
+    assert await front.told(edited("make coffee", running.event)) == [away.EDIT_TOO_LATE]
+    assert await text_of(front, running.event) == "make tea"
+
+
+async def test_an_edit_of_what_has_ended_is_nothing(front: Front) -> None:
+    ended = command("make tea")
+    await front.accepted(ended)
+    await front.hear(reacted("🛑", ended.event))
+
+    assert await front.told(edited("make coffee", ended.event)) == []
+    assert await text_of(front, ended.event) == "make tea"
+
+
+@pytest.mark.parametrize("sender", [ANNA, EVE], ids=["its sender", "a moderator"])
+async def test_what_waits_is_not_run_once_it_is_redacted(front: Front, sender: UserId) -> None:
+    queued = command()
+    await front.accepted(queued)
+
+    assert await front.told(redacted(queued.event, sender)) == []
+    assert await front.state(queued.event) is CommandState.CANCELLED
+
+
+async def test_redacting_what_runs_stops_it(front: Front) -> None:
+    running = command()
+    await front.running(running)
+
+    await front.hear(redacted(running.event))
+
+    assert await front.ledger.commands.stop_requested(running.event) == ANNA
+
+
+async def test_a_stranger_does_not_stop_a_turn_by_redacting(front: Front) -> None:
+    running = command()
+    await front.running(running)
+
+    await front.hear(redacted(running.event, EVE))
+
+    assert await front.ledger.commands.stop_requested(running.event) is None
+
+
+async def test_what_was_redacted_is_no_longer_kept_in_the_inbox(front: Front) -> None:
+    said = typed("my password is x")
+    await front.hear(said, redacted(said.event, room=OTHER))
+    elsewhere = await front.ledger.inbox.get(said.event)
+
+    await front.hear(redacted(said.event))
+
+    assert elsewhere is not None
+    assert elsewhere.body == said.body
+    found = await front.ledger.inbox.get(said.event)
+    assert found is not None
+    assert found.body == ""
+
+
+# ── the room itself ──
+
+
+async def test_a_message_that_cannot_be_read_is_answered(front: Front) -> None:
+    assert await front.told(event(Kind.MALFORMED, raw="{}")) == [away.UNREADABLE]
+
+
+async def test_an_upgrade_is_reported_and_not_followed(front: Front) -> None:
+    assert await front.told(event(Kind.TOMBSTONE, "!new:hs")) == [away.room_replaced(RoomId("!new:hs"))]
+
+
+async def test_a_part_that_could_not_be_read_is_reported(front: Front) -> None:
+    assert await front.told(event(Kind.GAP_LOST, "1000–2000")) == [away.not_heard(1000, 2000)]
+
+
+async def test_out_of_the_room_its_turn_stops_and_the_rest_waits_until_we_are_back(front: Front) -> None:
+    running, queued = command(), command()
+    await front.running(running)
+    await front.accepted(queued)
+    await front.hear(event(Kind.LEFT, "kick", sender=EVE))
+
+    assert await front.ledger.commands.stop_requested(running.event) == EVE
+    assert await front.state(queued.event) is CommandState.QUEUED
+    assert await front.ledger.commands.rooms_with_work() == []
+
+    await front.hear(event(Kind.JOINED, sender=ADA))
+
+    assert await front.ledger.commands.rooms_with_work() == [ROOM]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from aiagentchat.core.parcels import MESSAGE
+from aiagentchat.core.parcels import MESSAGE, Urgency
 from aiagentchat.render.message import PAGE_BYTES, fits
 from aiagentchat.send.answer import MAX_EDITS, Answer
 from tests.fakes.people import ROOM, command
@@ -374,3 +374,26 @@ def test_the_count_of_edits_starts_again_with_each_message(answer: Answer) -> No
 
     answer.break_off()
     assert answer.edits == 0
+
+
+# ── urgency ──
+
+
+def test_every_state_is_progress_and_the_end_is_needed(answer: Answer) -> None:
+    answer.add("page " * 2000)
+    states = answer.flush()
+    for _ in range(MAX_EDITS + 5):
+        answer.add("more. ")
+        states += answer.flush()
+    answer.add("page " * 2000)
+    end = answer.close("", FOOTER)
+
+    assert {parcel.urgency for parcel in states} == {Urgency.PROGRESS}
+    assert len(end) > 1
+    assert {parcel.urgency for parcel in end} == {Urgency.NEEDED}
+
+
+def test_what_comes_before_a_break_is_needed(answer: Answer) -> None:
+    answer.add("page " * 2000)
+
+    assert [parcel.urgency for parcel in answer.break_off()] == [Urgency.NEEDED] * 2

@@ -1,74 +1,36 @@
 """Parcels arrive: in the order of their room, once, and whatever the homeserver answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, RateLimited, Refused, Unreachable
-from aiagentchat.core.ids import EventId, RoomId, TxnId
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ids import EventId, TxnId
 from aiagentchat.render.message import edit, message
-from aiagentchat.send.postman import LONGEST_NAP, MAX_IN_FLIGHT, Postman
-from aiagentchat.store.ledger import Ledger, open_ledger
-from tests.fakes.bell import WatchedBell
-from tests.fakes.changes import PATIENCE
-from tests.fakes.clock import FakeClock
-from tests.fakes.outbound import FakeOutbound
+from aiagentchat.send import postman as postman_module
+from aiagentchat.send.line import PROBE_SECONDS
+from aiagentchat.send.pacer import MARGIN_SECONDS
+from aiagentchat.send.places import MAX_IN_FLIGHT, SLOW_SECONDS
+from aiagentchat.send.postman import LONGEST_NAP, NEXT_PROBE_SECONDS
+from aiagentchat.store.ledger import open_ledger
+from tests.fakes.log import FakeLog
 from tests.fakes.people import OTHER, ROOM
-
-ROOMS = [RoomId(f"!room{number}:hs") for number in range(MAX_IN_FLIGHT + 1)]
-
-
-def parcel(text: str, room: RoomId = ROOM, *, edits: str = "", number: int = 0) -> Parcel:
-    """A message whose transaction is its text, or an edit of one."""
-    txn = TxnId(f"{edits}+{number}" if edits else text)
-    return Parcel(txn=txn, room=room, content=message(text, notice=True), edits=TxnId(edits) if edits else None)
-
-
-class Post:
-    """A postman with everything around it."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.clock = FakeClock()
-        self.outbound = FakeOutbound()
-        self.bell = WatchedBell(ledger.outbox.bell)
-        for room in (ROOM, OTHER, *ROOMS):
-            self.outbound.room(room)
-
-    async def put(self, *parcels: Parcel) -> None:
-        """The parcels are in the outbox."""
-        await self.ledger.outbox.put(parcels, self.clock.now_ms())
-
-    async def later(self, seconds: float) -> None:
-        """Time passes, and the postman has looked at it."""
-        self.clock.advance(seconds)
-        self.ledger.outbox.bell.ring()
-        await self.bell.until_quiet()
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """A postman works inside; at the end it dies where it stands."""
-        postman = Postman(outbox=self.ledger.outbox, outbound=self.outbound, clock=self.clock, random=lambda: 1.0)
-        async with asyncio.timeout(3 * PATIENCE), asyncio.TaskGroup() as group:
-            work = group.create_task(postman.run())
-            yield
-            work.cancel()
-
-    async def until_said(self, texts: Sequence[str]) -> None:
-        """Wait until exactly these arrived, in this order, and the outbox knows it."""
-        await self.outbound.until(lambda: len(self.outbound.texts()) >= len(texts))
-        await self.bell.until_quiet()
-        assert self.outbound.texts() == list(texts)
+from tests.unit.postman_stage import ROOMS, Post, parcel
 
 
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     async with open_ledger(tmp_path / "ledger.db") as ledger:
         yield Post(ledger)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
+    made = FakeLog()
+    monkeypatch.setattr(postman_module, "log", made)
+    return made
 
 
 # ── order ──
@@ -150,12 +112,12 @@ async def test_an_edit_names_the_message_it_replaces(post: Post) -> None:
         await post.put(parcel("Hello", edits="Hel"))
         await post.until_said(["Hel", "* Hello"])
 
-    first, second = post.outbound.said
-    assert second.content == edit(message("Hello", notice=True), first.event)
+    first = post.outbound.said[0].event
+    assert post.contents()[1] == edit(message("Hello", notice=True), first)
 
 
 async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(post: Post) -> None:
-    post.outbound.fail(Refused("too large"))
+    post.outbound.fail(Refused("not here", ours=True))
 
     async with post.working():
         await post.put(parcel("Hel"))
@@ -163,11 +125,11 @@ async def test_an_edit_of_a_message_that_never_arrived_is_a_message_of_its_own(p
         await post.bell.until_quiet()
         await post.put(parcel("Hello", edits="Hel"))
         await post.until_said(["Hello"])
-    assert post.outbound.said[0].content == message("Hello", notice=True)
+    assert post.contents() == [message("Hello", notice=True)]
 
 
 async def test_the_next_edits_of_a_message_that_never_arrived_say_nothing_twice(post: Post) -> None:
-    post.outbound.fail(Refused("too large"))
+    post.outbound.fail(Refused("not here", ours=True))
 
     async with post.working():
         await post.put(parcel("H"))
@@ -178,9 +140,9 @@ async def test_the_next_edits_of_a_message_that_never_arrived_say_nothing_twice(
             await post.outbound.until_asked(number + 2)
             await post.bell.until_quiet()
 
-    first, *others = post.outbound.said
-    assert first.content == message("He", notice=True)
-    assert [said.content["m.relates_to"]["event_id"] for said in others] == [first.event] * 2
+    first, *others = post.contents()
+    assert first == message("He", notice=True)
+    assert [content["m.relates_to"]["event_id"] for content in others] == [post.outbound.said[0].event] * 2
 
 
 async def test_an_edit_that_was_overtaken_while_it_waited_is_not_sent(post: Post) -> None:
@@ -192,61 +154,82 @@ async def test_an_edit_that_was_overtaken_while_it_waited_is_not_sent(post: Post
         await post.outbound.until_asked(2)
         await post.bell.until_quiet()
         await post.put(parcel("Hel", edits="H", number=2), parcel("Hell", edits="H", number=3))
-        await post.later(60)
+        await post.later(60 + MARGIN_SECONDS)
         await post.until_said(["H", "* Hell"])
 
 
-# ── what a homeserver answers ──
-
-
-async def test_a_rate_limit_holds_the_whole_account_and_then_everything_arrives_in_order(post: Post) -> None:
-    post.outbound.fail(RateLimited("429", retry_after=5))
-    await post.put(parcel("one"))
-
-    async with post.working():
-        await post.outbound.until_asked(1)
-        await post.bell.until_quiet()
-        await post.put(parcel("two"), parcel("elsewhere", OTHER))
-        await post.bell.until_quiet()
-        assert post.bell.naps[-1] == pytest.approx(5)
-
-        await post.later(4.9)
-        assert len(post.outbound.asked) == 1
-        assert post.bell.naps[-1] == pytest.approx(0.1)
-
-        await post.later(0.1)
-        await post.outbound.until(lambda: len(post.outbound.texts()) == 3)
-    assert post.outbound.texts(ROOM) == ["one", "two"]
-    assert post.outbound.texts(OTHER) == ["elsewhere"]
-
-
-async def test_a_limit_that_comes_again_is_obeyed_again(post: Post) -> None:
-    post.outbound.fail(RateLimited("429", retry_after=5), times=3)
-    await post.put(parcel("one"))
-
-    async with post.working():
-        for asked in (1, 2, 3):
-            await post.outbound.until_asked(asked)
-            await post.bell.until_quiet()
-            await post.later(4.999)
-            assert len(post.outbound.asked) == asked
-            await post.later(0.001)
-        await post.until_said(["one"])
+# ── a homeserver that does not answer ──
 
 
 async def test_a_homeserver_that_is_away_is_asked_less_and_less(post: Post) -> None:
     post.outbound.fail(Unreachable("nobody answers"), times=3)
     await post.put(parcel("one"))
-    waits = []
 
     async with post.working():
-        for asked in (1, 2, 3):
+        for asked, wait in enumerate((0.5, 1, 2), start=1):
             await post.outbound.until_asked(asked)
-            await post.bell.until_quiet()
-            waits.append(post.bell.naps[-1])
-            await post.later(waits[-1])
+            await post.bell.until_nap(wait)
+            await post.later(wait)
+            assert len(post.outbound.asked) == asked
+            await post.later(NEXT_PROBE_SECONDS)
         await post.until_said(["one"])
-    assert waits == pytest.approx([0.5, 1, 2])
+
+
+async def test_while_nobody_answers_one_room_after_the_other_asks(post: Post) -> None:
+    post.outbound.fail(Unreachable("nobody answers"), times=5)
+    await post.put(parcel("one"))
+
+    async with post.working():
+        await post.outbound.until_asked(1)
+        await post.bell.until_quiet()
+        await post.put(parcel("two", OTHER), parcel("three", ROOMS[0]), parcel("four", ROOMS[1]))
+        for wait in (0.5, 1, 2, 4, 8):
+            await post.bell.until_nap(wait)
+            await post.later(wait)
+        assert [room for _, room in post.outbound.asked[:5]] == [ROOM, OTHER, ROOMS[0], ROOMS[1], ROOM]
+        await post.later(NEXT_PROBE_SECONDS)
+        await post.outbound.until(lambda: len(post.outbound.texts()) == 4)
+
+
+async def test_while_one_asks_the_others_wait_for_what_it_finds(post: Post) -> None:
+    post.outbound.fail(Unreachable("nobody answers"))
+    await post.put(parcel("one"))
+    async with post.working():
+        await post.outbound.until_asked(1)
+        await post.bell.until_quiet()
+        release = post.outbound.hold(OTHER)
+        await post.put(parcel("probe", OTHER), parcel("waits", ROOMS[0]))
+        await post.later(0.5)
+        await post.later(PROBE_SECONDS - 1)
+        assert [room for _, room in post.outbound.asked] == [ROOM, OTHER]
+        release()
+        await post.outbound.until(lambda: len(post.outbound.texts()) == 3)
+
+
+async def test_a_room_that_hangs_while_it_asks_for_all_holds_nobody_up_for_long(post: Post) -> None:
+    post.outbound.fail(Unreachable("nobody answers"))
+    await post.put(parcel("one"))
+    async with post.working():
+        await post.outbound.until_asked(1)
+        await post.bell.until_quiet()
+        post.outbound.hold(OTHER)
+        await post.put(parcel("hangs", OTHER), parcel("waits", ROOMS[0]))
+        await post.later(0.5)
+        await post.later(PROBE_SECONDS)
+        await post.outbound.until(lambda: len(post.outbound.texts()) == 2)
+    assert sorted(post.outbound.texts()) == ["one", "waits"]
+
+
+async def test_many_rooms_that_hang_stop_no_other(post: Post) -> None:
+    for room in ROOMS[:MAX_IN_FLIGHT]:
+        post.outbound.hold(room)
+    await post.put(*(parcel(f"into {room}", room) for room in ROOMS[:MAX_IN_FLIGHT]))
+
+    async with post.working():
+        await post.outbound.until_asked(MAX_IN_FLIGHT)
+        await post.put(parcel("one", OTHER))
+        await post.later(SLOW_SECONDS)
+        await post.outbound.until(lambda: post.outbound.texts() == ["one"])
 
 
 async def test_after_an_answer_the_waits_start_again(post: Post) -> None:
@@ -257,32 +240,9 @@ async def test_after_an_answer_the_waits_start_again(post: Post) -> None:
             await post.put(parcel(text))
             await post.outbound.until_asked(before + 1)
             await post.bell.until_quiet()
-            assert post.bell.naps[-1] == pytest.approx(0.5)
-            await post.later(0.5)
+            await post.bell.until_nap(0.5)
+            await post.later(0.5 + NEXT_PROBE_SECONDS)
         await post.until_said(["one", "two"])
-
-
-async def test_a_room_with_which_the_homeserver_fails_stops_no_other(post: Post) -> None:
-    post.outbound.fail(Unreachable("500"), times=1000, room=ROOM)
-    await post.put(parcel("poison"), *(parcel(str(number), OTHER) for number in range(5)))
-
-    async with post.working():
-        await post.bell.until_quiet()
-        for _ in range(10):
-            await post.later(60)
-        assert post.outbound.texts() == ["0", "1", "2", "3", "4"]
-        post.outbound.forgive()
-        await post.later(60)
-        await post.outbound.until(lambda: post.outbound.texts(ROOM))
-
-
-async def test_what_is_refused_is_given_up_and_the_next_goes(post: Post) -> None:
-    post.outbound.fail(Refused("event too large"), room=ROOM)
-    await post.put(parcel("too large"), parcel("next"))
-
-    async with post.working():
-        await post.until_said(["next"])
-    assert await post.ledger.outbox.unsent() == 0
 
 
 async def test_a_login_that_is_gone_ends_the_service_and_loses_nothing(post: Post) -> None:

@@ -1,7 +1,7 @@
 """A turn's words reach the outbox window by window, and nothing of them is lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ids import EventId
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.send.speech import EDITS_PER_WIDENING, END_WINDOW, FIRST_WINDOW, WINDOW, Speaker, Speech
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.changes import PATIENCE, Changes
@@ -38,9 +38,10 @@ class Stage:
     async def delivered(self) -> list[Parcel]:
         """Send what waits; what was sent."""
         parcels = []
-        while (parcel := await self.ledger.outbox.claim(self.clock.now_ms())) is not None:
-            await self.ledger.outbox.sent(parcel.txn, EventId(f"${parcel.txn}"), self.clock.now_ms())
-            parcels.append(parcel)
+        while (attempt := await self.ledger.outbox.claim(self.clock.now_ms(), device="HERE")) is not None:
+            txn = attempt.parcel.txn
+            await self.ledger.outbox.sent(txn, EventId(f"${txn}"), self.clock.now_ms())
+            parcels.append(attempt.parcel)
         return parcels
 
 
@@ -156,7 +157,7 @@ async def test_a_window_in_which_nothing_changed_writes_nothing(stage: Stage, mo
         looked.tell()
         return parcels
 
-    async def noted_put(parcels: list[Parcel], now: int) -> None:
+    async def noted_put(parcels: Sequence[Parcel], now: int) -> None:
         written.append([parcel.content["body"] for parcel in parcels])
         await put(parcels, now)
 
@@ -203,7 +204,7 @@ async def test_a_turn_that_ends_in_the_middle_of_a_write_loses_nothing(
 ) -> None:
     reached = asyncio.Event()
 
-    async def never(parcels: list[Parcel], now: int) -> None:  # noqa: ARG001
+    async def never(parcels: Sequence[Parcel], now: int) -> None:  # noqa: ARG001
         reached.set()
         await asyncio.Event().wait()
 
@@ -223,7 +224,7 @@ async def test_a_write_that_took_although_it_was_cut_off_says_nothing_twice(
 ) -> None:
     put, reached = stage.ledger.outbox.put, asyncio.Event()
 
-    async def put_and_hang(parcels: list[Parcel], now: int) -> None:
+    async def put_and_hang(parcels: Sequence[Parcel], now: int) -> None:
         await put(parcels, now)
         reached.set()
         await asyncio.Event().wait()
@@ -240,6 +241,53 @@ async def test_a_write_that_took_although_it_was_cut_off_says_nothing_twice(
     every = [*first, *await stage.delivered()]
     assert len({parcel.txn for parcel in every}) == len(every)
     assert [body.partition("\n")[0] for body in bodies(every)] == ["one"]
+
+
+async def test_what_a_break_takes_out_while_the_ledger_waits_is_written_as_well(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, reached, writable = stage.ledger.outbox.put, asyncio.Event(), asyncio.Event()
+
+    async def put_slowly(parcels: Sequence[Parcel], now: int) -> None:
+        reached.set()
+        await writable.wait()
+        await put(parcels, now)
+
+    monkeypatch.setattr(stage.ledger.outbox, "put", put_slowly)
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.clock.pass_nap()
+        await reached.wait()
+        stage.speech.add(" and May I?")
+        # Whoever was to write these is cancelled before it could.
+        assert bodies(stage.speech.break_off()) == ["one and May I?"]
+        stage.speech.add("Thanks.")
+        writable.set()
+        assert await stage.ledger.outbox.bell.wait(PATIENCE)
+        await stage.window()
+        assert bodies(await stage.delivered()) == ["one and May I?", "Thanks."]
+
+
+async def test_what_a_break_took_out_comes_with_the_end_when_nobody_wrote_it(stage: Stage) -> None:
+    stage.speech.add("May I?")
+    stage.speech.break_off()
+
+    assert bodies(stage.speech.close("Stopped.", "— 0.4 s")) == ["May I?", "Stopped.\n\n— 0.4 s"]
+
+
+async def test_states_are_progress_and_ends_are_needed(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.add("one")
+        await stage.window()
+        [state] = await stage.delivered()
+        stage.speech.add(" two")
+        question = stage.speech.break_off()
+        stage.speech.add("three")
+        end = stage.speech.close("", "— 0.4 s")
+
+    assert state.urgency is Urgency.PROGRESS
+    assert [parcel.urgency for parcel in (*question, *end)] == [Urgency.NEEDED] * 3
+    assert question[0].txn == end[0].txn
 
 
 async def test_a_ledger_that_fails_ends_the_speech_and_keeps_the_words(

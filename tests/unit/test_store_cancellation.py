@@ -10,7 +10,7 @@ import pytest
 from aiagentchat.core.effects import PutParcel
 from aiagentchat.core.ids import EventId
 from aiagentchat.store.bell import Bells
-from aiagentchat.store.database import Database, open_database
+from aiagentchat.store.database import Database, Transaction, open_database
 from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.outbox import SqliteOutbox
 from tests.contract.store_fixtures import NOW, incoming, parcel
@@ -32,6 +32,23 @@ class Pause:
         if sql.startswith(self._words):
             self._loop.call_soon_threadsafe(self.reached.set)
             self.go_on.wait(PATIENCE)
+
+
+class Halfway:
+    """A transaction that waits after its first statement."""
+
+    def __init__(self, *statements: str) -> None:
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._statements = statements
+
+    async def __call__(self, transaction: Transaction) -> None:
+        first, *others = self._statements
+        await transaction.run(first)
+        self.reached.set()
+        await self.go_on.wait()
+        for statement in others:
+            await transaction.run(statement)
 
 
 @pytest.fixture
@@ -78,38 +95,40 @@ async def test_a_cancelled_transaction_is_whole_or_nothing(
 
 
 async def test_a_task_that_is_cancelled_between_two_statements_leaves_nothing(database: Database) -> None:
-    written = asyncio.Event()
-
-    async def write_and_wait() -> None:
-        async with database.transaction() as transaction:
-            await transaction.run("INSERT INTO sync_token VALUES (1, 't')")
-            written.set()
-            await asyncio.Event().wait()
+    body = Halfway("INSERT INTO sync_token VALUES (1, 't')")
 
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
-        writing = group.create_task(write_and_wait())
-        await written.wait()
+        writing = group.create_task(database.transact(body))
+        await body.reached.wait()
         writing.cancel()
 
+    assert writing.cancelled()
     assert await database.run("SELECT * FROM sync_token") == []
 
 
 async def test_a_task_that_is_cancelled_while_others_write_disturbs_nobody(database: Database) -> None:
-    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group, database.transaction() as transaction:
+    body = Halfway("INSERT INTO sync_token VALUES (1, 'theirs')")
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        group.create_task(database.transact(body))
+        await body.reached.wait()
         waiting = group.create_task(database.run("INSERT INTO sync_token VALUES (1, 'mine')"))
         await asyncio.sleep(0)
         waiting.cancel()
-        await transaction.run("INSERT INTO sync_token VALUES (1, 'theirs')")
+        body.go_on.set()
 
     assert waiting.cancelled()
     assert [row["token"] for row in await database.run("SELECT token FROM sync_token")] == ["theirs"]
 
 
 async def test_a_read_never_sees_half_of_a_transaction(database: Database) -> None:
-    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group, database.transaction() as transaction:
-        await transaction.run("INSERT INTO sync_token VALUES (1, 'half')")
+    body = Halfway("INSERT INTO sync_token VALUES (1, 'half')", "UPDATE sync_token SET token = 'whole'")
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        group.create_task(database.transact(body))
+        await body.reached.wait()
         reading = group.create_task(database.run("SELECT token FROM sync_token"))
         await asyncio.sleep(0)
-        await transaction.run("UPDATE sync_token SET token = 'whole'")
+        body.go_on.set()
 
     assert [row["token"] for row in reading.result()] == ["whole"]

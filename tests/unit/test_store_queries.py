@@ -13,8 +13,8 @@ from aiagentchat.store.queries import statements
 
 STORE = Path(aiagentchat.store.__file__).parent
 TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
-FEW_ROWS = {"rooms.slugs"}
-"""Statements that may read their whole table, because it has a row for each room and not for each message."""
+FEW_ROWS = {"rooms.slugs", "housekeeping.prune_sessions", "housekeeping.prune_refusals"}
+"""Statements that may read their whole table, because it has a few rows for each room and not one for each message."""
 
 
 def test_the_code_uses_exactly_the_statements_there_are() -> None:
@@ -52,9 +52,12 @@ def test_every_statement_has_a_sentence(table: str) -> None:
 def test_no_statement_reads_a_whole_table(statement: str) -> None:
     table, _, name = statement.partition(".")
     connection = sqlite3.connect(":memory:")
-    connection.executescript((STORE / "migrations" / "0001_first.sql").read_text(encoding="utf-8"))
+    for migration in sorted((STORE / "migrations").glob("*.sql")):
+        connection.executescript(migration.read_text(encoding="utf-8"))
 
     anything: defaultdict[str, str] = defaultdict(str)
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statements(table)[name]}", anything)]
     connection.close()
-    assert [step for step in plan if re.fullmatch(r"SCAN (?!CONSTANT ROW)\w+", step)] == []
+    made = {step.split()[1] for step in plan if step.startswith(("CO-ROUTINE ", "MATERIALIZE "))}
+    scanned = [step.removeprefix("SCAN ") for step in plan if re.fullmatch(r"SCAN (?!CONSTANT ROW)\w+", step)]
+    assert [name for name in scanned if name not in made] == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.execute.room import REACTIONS
+from aiagentchat.execute.marks import REACTIONS
 from aiagentchat.render import words
 from aiagentchat.route.decide import NO, YES
 from aiagentchat.route.dispatch import ACCEPTED

@@ -1,10 +1,14 @@
 """/approve and /deny: answer the oldest open question of the room in words."""
 
-from aiagentchat.core.approvals import ApprovalState
-from aiagentchat.core.effects import DecideApproval, Effect
-from aiagentchat.render import words
+from collections.abc import Sequence
+
+from aiagentchat.core.approvals import ApprovalKind, ApprovalState
+from aiagentchat.core.effects import Effect
+from aiagentchat.render import away, words
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Run, reply
+from aiagentchat.route.catch_up import ANNOUNCE_AFTER_MS
+from aiagentchat.route.questions import answer
 
 
 def approve_command(desk: Desk) -> BotCommand:
@@ -30,14 +34,19 @@ def deny_command(desk: Desk) -> BotCommand:
 
 
 def _answer(desk: Desk, state: ApprovalState) -> Run:
-    async def run(asked: Asked) -> list[Effect]:
+    async def run(asked: Asked) -> Sequence[Effect]:
+        event = asked.event
+        if event.late_ms >= ANNOUNCE_AFTER_MS:
+            # Words are not bound to what was shown: since they were written, something else may have been asked.
+            return reply(event, away.ANSWER_TOO_LATE)
         waiting = await desk.approvals.open_in(asked.room.id)
         if not waiting:
-            return reply(asked.event, words.NO_APPROVAL_OPEN)
-        by, reason = asked.event.sender, asked.arguments
+            return reply(event, words.NO_APPROVAL_OPEN)
+        question, by, reason = waiting[0], event.sender, asked.arguments
         allowed = state is ApprovalState.ALLOWED
-        text = words.approval_allowed(by) if allowed else words.approval_denied(by, reason)
-        decision = DecideApproval(approval=waiting[0].id, state=state, by=by, reason=reason)
-        return [decision, *reply(asked.event, text)]
+        effects = await answer(desk, question, event, allow=allowed, reason=reason)
+        if question.kind is not ApprovalKind.TOOL:
+            return effects
+        return [*effects, *reply(event, words.approval_allowed(by) if allowed else words.approval_denied(by, reason))]
 
     return run

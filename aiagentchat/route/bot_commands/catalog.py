@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
+from aiagentchat.route.bot_commands.retry import retry_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
 from aiagentchat.route.bot_commands.stop import stop_command
@@ -15,6 +16,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
     """The bot commands by name, in the order of /help."""
     others = [
         stop_command(desk),
+        retry_command(desk),
         status_command(desk),
         new_session_command(),
         approve_command(desk),

@@ -1,14 +1,25 @@
 """What a bot command is. Each has a file of its own and is declared once: /help and the docs read the same list."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, PutParcel
 from aiagentchat.core.ids import RoomId, txn_id
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Approvals, Clock, Commands, Outbox, Rooms, Sessions
+from aiagentchat.core.parcels import Parcel, Urgency
+from aiagentchat.core.ports import (
+    Approvals,
+    Clock,
+    Commands,
+    Inbox,
+    Outbox,
+    Rooms,
+    SendHealth,
+    Sessions,
+    StoreHealth,
+    SyncHealth,
+)
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 from aiagentchat.route.access import Role
@@ -24,9 +35,19 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the daemon itself is."""
+
+    sync: SyncHealth = field(default_factory=SyncHealth)
+    send: SendHealth = field(default_factory=SendHealth)
+    store: StoreHealth = field(default_factory=StoreHealth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What bot commands and decisions may look at. What they change, they return as effects."""
 
+    inbox: Inbox
     commands: Commands
     approvals: Approvals
     sessions: Sessions
@@ -34,6 +55,9 @@ class Desk:
     rooms: Rooms
     settings: Callable[[], Settings]
     is_warm: Callable[[RoomId], bool]
+    is_draining: Callable[[], bool]
+    """Whether the daemon is about to end and starts nothing more."""
+    health: Callable[[], Awaitable[Health]]
     clock: Clock
     started_at: int
     """When this daemon started, in milliseconds."""
@@ -55,15 +79,28 @@ class BotCommand:
     run: Run
 
 
-def reply(event: Incoming, text: str, *, key: str = "reply", notice: bool = True) -> list[Effect]:
-    """Say `text` in answer to `event`, in as many messages as it needs."""
+def reply(
+    event: Incoming, text: str, *, key: str = "reply", notice: bool = True, urgency: Urgency = Urgency.NEEDED
+) -> list[Effect]:
+    """Say `text` in answer to `event`, in as many messages as it needs.
+
+    Text that is not NEEDED belongs to the command that `event` is, and may be dropped when that has ended.
+    """
     return [
         PutParcel(
             Parcel(
                 txn=txn_id(event.event, key, str(index)),
                 room=event.room,
                 content=message(piece.text, notice=notice, reply_to=event.event if index == 0 else None),
+                command=None if urgency is Urgency.NEEDED else event.event,
+                urgency=urgency,
             )
         )
         for index, piece in enumerate(split(text, PAGE_BYTES))
     ]
+
+
+def reply_in_room(event: Incoming, text: str) -> list[Effect]:
+    """Say `text` in the room because of `event`, which no person has typed."""
+    said = Parcel(txn=txn_id(event.event, "reply", "0"), room=event.room, content=message(text, notice=True))
+    return [PutParcel(said)]

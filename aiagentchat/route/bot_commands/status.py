@@ -15,6 +15,8 @@ def status_command(desk: Desk) -> BotCommand:
         room, now = asked.room, desk.clock.now_ms()
         queue = await desk.commands.queue(room.id)
         running = next((command for command in queue if command.state is CommandState.RUNNING), None)
+        health = await desk.health()
+        heard = health.sync.heard_at
         slug = await desk.rooms.slug(room.id, slug_wish(room))
         status = words.Status(
             room=room.name,
@@ -28,6 +30,14 @@ def status_command(desk: Desk) -> BotCommand:
             version=desk.version,
             uptime_ms=now - desk.started_at,
             isolated=False,
+            heard_ms=None if heard is None else round((desk.clock.monotonic() - heard) * 1000),
+            failures=health.sync.failures,
+            restarts=health.sync.restarts,
+            unsent=health.send.waiting,
+            limited=health.send.limited,
+            stalled=health.store.trouble,
+            stalls=health.store.stalls,
+            draining=desk.is_draining(),
         )
         return reply(asked.event, words.status_text(status))
 

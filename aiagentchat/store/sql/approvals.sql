@@ -2,8 +2,9 @@
 
 -- name: ask!
 -- A question that is known changes nothing, answered or not.
-INSERT INTO approvals (approval_id, room_id, command, tool, expires_at, state, decided_by, reason)
-VALUES (:id, :room, :command, :tool, :expires_at, :state, :decided_by, :reason)
+INSERT INTO approvals (approval_id, room_id, command, tool, expires_at, state, decided_by, reason,
+                       kind, digest, shown, events)
+VALUES (:id, :room, :command, :tool, :expires_at, :state, :decided_by, :reason, :kind, :digest, :shown, :events)
 ON CONFLICT (approval_id) DO NOTHING;
 
 -- name: get
@@ -13,6 +14,10 @@ SELECT * FROM approvals WHERE approval_id = :id;
 -- name: open_in
 -- Oldest first.
 SELECT * FROM approvals WHERE room_id = :room AND state = 'open' ORDER BY position;
+
+-- name: open_of
+-- Oldest first.
+SELECT * FROM approvals WHERE command = :command AND state = 'open' ORDER BY position;
 
 -- name: decide!
 -- A person's answer. The first one stands.

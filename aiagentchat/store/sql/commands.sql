@@ -2,8 +2,10 @@
 
 -- name: accept
 -- A command is born queued, or rejected; a second one with its id changes nothing.
-INSERT INTO commands (event_id, room_id, sender, text, session_id, state, queued_at, ended_at)
-SELECT :event, :room, :sender, :text, :session, :state, :queued_at, iif(:state = 'rejected', :now, NULL)
+INSERT INTO commands (event_id, room_id, sender, text, session_id, state, queued_at, ended_at,
+                      origin, reply_to, granted)
+SELECT :event, :room, :sender, :text, :session, :state, :queued_at, iif(:state = 'rejected', :now, NULL),
+       :origin, :reply_to, :granted
 WHERE :state IN ('queued', 'rejected')
 ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id;
@@ -13,13 +15,29 @@ RETURNING event_id;
 SELECT * FROM commands WHERE event_id = :event;
 
 -- name: rooms_with_work
--- The room whose oldest queued command waits longest comes first.
-SELECT room_id FROM commands WHERE state = 'queued'
+-- The room whose oldest queued command waits longest comes first. Rooms that we have left keep their work.
+SELECT room_id FROM commands
+WHERE state = 'queued'
+  AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = commands.room_id AND rooms.left_at IS NOT NULL)
 GROUP BY room_id ORDER BY min(position);
 
 -- name: next_queued
 -- The oldest.
-SELECT * FROM commands WHERE room_id = :room AND state = 'queued' ORDER BY position LIMIT 1;
+SELECT * FROM commands
+WHERE room_id = :room AND state = 'queued'
+  AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = commands.room_id AND rooms.left_at IS NOT NULL)
+ORDER BY position LIMIT 1;
+
+-- name: retryable
+-- One that was taken up again is past, whatever came of it: what came of it has a row of its own.
+SELECT * FROM commands
+WHERE room_id = :room AND state IN ('failed', 'timed_out', 'interrupted')
+  AND NOT EXISTS (SELECT 1 FROM commands AS later WHERE later.origin = commands.event_id)
+ORDER BY position DESC LIMIT 1;
+
+-- name: open
+-- What a daemon still has to do.
+SELECT count(*) AS count FROM commands WHERE state IN ('queued', 'running');
 
 -- name: queue
 -- The running one comes first, whatever its position.
@@ -58,6 +76,14 @@ SET stop_by = coalesce(stop_by, :by),
     ended_at = iif(state = 'queued', :now, ended_at),
     state = iif(state = 'queued', 'cancelled', state)
 WHERE event_id = :event AND state IN ('queued', 'running');
+
+-- name: stop_running!
+-- Of one room; what is queued there stays.
+UPDATE commands SET stop_by = coalesce(stop_by, :by) WHERE room_id = :room AND state = 'running';
+
+-- name: edit!
+-- Only while it is queued, and only by whoever wrote it.
+UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by;
 
 -- name: stop_requested
 -- NULL while nobody asked.

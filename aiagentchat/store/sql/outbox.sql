@@ -1,22 +1,29 @@
--- waiting ⇄ claimed → sent | given_up; a waiting edit that is not worth sending any more is superseded. Rows stay, so
--- that a parcel that comes again is known by its txn. A room's head is its oldest parcel that is waiting or claimed.
+-- waiting ⇄ claimed → sent | given_up; what is not worth sending any more is superseded. Rows stay, so that a parcel that
+-- comes again is known by its txn. What may go next is in the view outbox_heads (migrations/).
 
 -- name: put
 -- No row: this txn is known, whatever has become of it.
-INSERT INTO outbox (txn_id, room_id, type, content, edits, command, approval, state, put_at)
-VALUES (:txn, :room, :type, :content, :edits, :command, :approval, 'waiting', :now)
+INSERT INTO outbox (txn_id, room_id, type, content, edits, command, approval, urgency, state, put_at)
+VALUES (:txn, :room, :type, :content, :edits, :command, :approval, :urgency, 'waiting', :now)
 ON CONFLICT (txn_id) DO NOTHING
 RETURNING txn_id;
 
 -- name: fold_edit!
 -- A message that was never offered may as well say the newest text at once. One that was offered may be in the room
 -- already, and the homeserver would answer its txn with the old text: it keeps its content, and the edit follows.
-UPDATE outbox SET content = :content
+UPDATE outbox SET content = :content, urgency = max(urgency, :urgency)
+WHERE txn_id = :message AND state = 'waiting' AND claims = 0;
+
+-- name: fold_waiting!
+-- As fold_edit, for the edit that came while the message was on a way that led nowhere.
+UPDATE outbox SET content = newest.content, urgency = max(outbox.urgency, newest.urgency)
+FROM (SELECT content, urgency FROM outbox WHERE edits = :message AND state = 'waiting'
+      ORDER BY position DESC LIMIT 1) AS newest
 WHERE txn_id = :message AND state = 'waiting' AND claims = 0;
 
 -- name: merge_edits!
--- Of the waiting edits of a message only the newest is sent, as late as the most postponed one; and not even that one
--- when `fold_edit` has put it into the message.
+-- Of the waiting edits of a message only the newest is sent, as late as the most postponed one and as urgent as the most
+-- urgent one; and not even that one when `fold_edit` has put it into the message.
 UPDATE outbox
 SET state = CASE
         WHEN EXISTS (SELECT 1 FROM outbox WHERE txn_id = :message AND state = 'waiting' AND claims = 0)
@@ -25,24 +32,37 @@ SET state = CASE
             THEN 'waiting'
         ELSE 'superseded'
     END,
-    not_before = (SELECT max(not_before) FROM outbox WHERE edits = :message AND state = 'waiting')
+    not_before = (SELECT max(not_before) FROM outbox WHERE edits = :message AND state = 'waiting'),
+    urgency = (SELECT max(urgency) FROM outbox WHERE edits = :message AND state = 'waiting')
 WHERE edits = :message AND state = 'waiting';
 
 -- name: claim
--- Only the head of a room is offered, and not while it is claimed; among the rooms the oldest head goes first.
-UPDATE outbox SET state = 'claimed', claims = claims + 1
+-- The most urgent head first, then the oldest; one that was postponed a short while ago goes behind those that were not,
+-- so that each gets its turn while things go wrong. A time that is too far away was set before the clock was turned back.
+-- What is returned about earlier tries is what was true before this one.
+UPDATE outbox
+SET state = 'claimed', claims = claims + 1, tried_at = coalesce(tried_at, claimed_at),
+    tried_as = iif(tried_as <> claimed_as, '*', claimed_as), claimed_at = :now, claimed_as = :device
 WHERE position = (
-    SELECT position FROM outbox
-    WHERE position IN (SELECT min(position) FROM outbox WHERE state IN ('waiting', 'claimed') GROUP BY room_id)
-      AND state = 'waiting' AND not_before <= :now
-    ORDER BY position LIMIT 1)
+    SELECT position FROM outbox_heads
+    WHERE wanted >= :least AND (not_before <= :now OR not_before > :now + :longest)
+    ORDER BY wanted DESC, iif(not_before > :now - 2 * :longest, not_before, 0), position LIMIT 1)
 RETURNING *;
 
 -- name: next_due
 -- Of the heads alone: what is behind a head waits for it anyway.
-SELECT min(not_before) AS due FROM outbox
-WHERE position IN (SELECT min(position) FROM outbox WHERE state IN ('waiting', 'claimed') GROUP BY room_id)
-  AND state = 'waiting' AND not_before > 0;
+SELECT min(not_before) AS due FROM outbox_heads WHERE not_before > 0;
+
+-- name: owed
+-- Rooms, not parcels: what stands before something needed goes first, but it is one answer.
+SELECT count(DISTINCT room_id) AS count FROM outbox
+WHERE state IN ('waiting', 'claimed') AND urgency >= :needed
+  AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = outbox.room_id AND rooms.left_at IS NOT NULL);
+
+-- name: drop_spare!
+-- The command has ended: that it was accepted, and its place in the queue, is no news any more.
+UPDATE outbox SET state = 'superseded', ended_at = :now
+WHERE command = :command AND state = 'waiting' AND claims = 0 AND urgency = 0;
 
 -- name: sent!
 -- The first answer stands.
@@ -50,8 +70,12 @@ UPDATE outbox SET state = 'sent', event_id = :event, ended_at = :now
 WHERE txn_id = :txn AND state IN ('waiting', 'claimed');
 
 -- name: postpone
--- Back to its place at the head of the room.
-UPDATE outbox SET state = 'waiting', not_before = :until
+-- Back to its place at the head of the room. An attempt that came to nothing is forgotten, if it was the first one.
+UPDATE outbox
+SET state = 'waiting', not_before = :until, faults = coalesce(:faults, faults), variant = coalesce(:variant, variant),
+    claims = iif(:untaken AND tried_at IS NULL, 0, claims),
+    claimed_at = iif(:untaken AND tried_at IS NULL, NULL, claimed_at),
+    claimed_as = iif(:untaken AND tried_at IS NULL, NULL, claimed_as)
 WHERE txn_id = :txn AND state = 'claimed'
 RETURNING edits;
 
@@ -78,6 +102,10 @@ FROM outbox WHERE txn_id = :txn;
 -- name: parcel_of
 -- An event is one parcel's.
 SELECT * FROM outbox WHERE event_id = :event;
+
+-- name: sent_since
+-- By this machine's clock.
+SELECT count(*) AS count FROM outbox WHERE ended_at >= :moment AND state = 'sent';
 
 -- name: unsent
 -- Those on their way among them.

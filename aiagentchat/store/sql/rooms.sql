@@ -24,3 +24,12 @@ SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;
 -- A folder name that a room has is never changed.
 INSERT INTO rooms (room_id, slug) VALUES (:room, :slug)
 ON CONFLICT (room_id) DO UPDATE SET slug = excluded.slug WHERE slug IS NULL;
+
+-- name: leave!
+-- The first time stands until we are back.
+INSERT INTO rooms (room_id, left_at) VALUES (:room, :now)
+ON CONFLICT (room_id) DO UPDATE SET left_at = coalesce(left_at, excluded.left_at);
+
+-- name: enter!
+-- A room without a row has nothing to keep.
+UPDATE rooms SET left_at = NULL WHERE room_id = :room;

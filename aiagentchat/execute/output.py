@@ -1,0 +1,90 @@
+"""How much of a turn's text goes into its room. What comes after the limit is kept in a file in the workspace."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from aiagentchat.core.ports import Sink
+from aiagentchat.render import words
+
+FOLDER = "long-answers"
+"""In the workspace: where people and the agent find what was too long for the room."""
+MIB = 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Output:
+    """Counts what a turn says. Its tool lines, questions and last words are ours, and always said."""
+
+    sink: Sink
+    workspace: Path
+    name: str
+    """Of the file, should there be one."""
+    most: int
+    """MiB of text for the room."""
+    _said: int = 0
+    _file: int | None = None
+    """Descriptor of the file."""
+    _is_over: bool = field(default=False)
+
+    def add(self, text: str) -> None:
+        """Say it, as long as there is room; keep it afterwards."""
+        if self._is_over:
+            self._keep(text)
+            return
+        self._said += len(text.encode("utf-8", "replace"))
+        if self._said <= self.most * MIB:
+            self.sink.add(text)
+            return
+        self._is_over = True
+        self._open()
+        self.sink.block_ended()
+        kept = f"{FOLDER}/{self.name}" if self._file is not None else None
+        self.sink.add(words.output_cut(self.most, kept))
+        self.sink.block_ended()
+        self._keep(text)
+        log.warning("turn.output_cut", limit_mib=self.most, file=kept)
+
+    def block_ended(self) -> None:
+        """What was added is final."""
+        if not self._is_over:
+            self.sink.block_ended()
+
+    def retract(self) -> None:
+        """Take back what was added since the last final block; a file keeps both."""
+        if not self._is_over:
+            self.sink.retract()
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> None:
+        """The workspace is the agent's: nothing in it is followed, nothing that is there is written to."""
+        try:
+            (self.workspace / FOLDER).mkdir(mode=0o700, exist_ok=True)
+            folder = os.open(self.workspace / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._file = os.open(self.name, flags, 0o600, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            log.warning("turn.output_not_kept", error=str(error))
+
+    def _keep(self, text: str) -> None:
+        if self._file is None:
+            return
+        rest = text.encode("utf-8", "replace")
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            log.warning("turn.output_not_kept", error=str(error))
+            self.close()

@@ -1,0 +1,152 @@
+"""What a room reads after a time away: a restart, an outage, a removal from the room."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiagentchat.core.commands import CommandState
+from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.render.fences import code_span
+from aiagentchat.render.hygiene import one_line, visible
+from aiagentchat.render.words import count, duration, quoted
+
+_QUOTE_LIMIT = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Something that was typed, as far as it is quoted."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    by: UserId
+    text: str
+
+
+def _moments(first: int, last: int) -> tuple[str, str]:
+    """Two moments in the time zone of this machine; with the day where it is not the same one."""
+    begin, end = (datetime.fromtimestamp(each / 1000).astimezone() for each in (first, last))
+    form = "%H:%M" if begin.date() == end.date() else "%a %H:%M"
+    return begin.strftime(form), end.strftime(form)
+
+
+def _said(said: Said) -> str:
+    when, _ = _moments(said.at, said.at)
+    return f"{when} {quoted(said.by)}: {code_span(one_line(visible(said.text), _QUOTE_LIMIT))}"
+
+
+# ── a restart ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def interrupted(milliseconds: int) -> str:
+    """A crash or restart cut the turn short after so long."""
+    return (
+        f"Interrupted by a restart after {duration(milliseconds)}; what it did is unknown, and it was not run again. "
+        "Look at what is there; `/retry` runs it again."
+    )
+
+
+AS_ASKED_ABOVE = "(exactly as it was asked further up)"
+
+
+def resume_question(request: str) -> str:
+    """The daemon was restarted while a person was asked; `request` is Markdown that shows what about."""
+    return (
+        f"Interrupted by a restart while this waited for an answer; nothing of it was run.\n\n{request}\n\n"
+        "✅ goes on and allows exactly this once, ❌ drops it (or `/approve`, `/deny`)."
+    )
+
+
+def resumed_for_agent(tool: str, request: str, text: str) -> str:
+    """What the agent reads when somebody said yes after a restart.
+
+    With all that it needs: it may have lost the end of the conversation, or all of it.
+    """
+    return (
+        f"The program that runs you was restarted while you waited for permission to use {tool}. It was not run. "
+        "Somebody in the room has now allowed that one request: make it again exactly as it was, then go on with "
+        f"what you were doing. Check first what is done already.\n\nThe request:\n\n{request}\n\n"
+        f"The message that you were working on:\n\n{text or '(no longer known)'}"
+    )
+
+
+WAITS_FOR_RESTART = "Queued: I am about to be restarted, and run this afterwards."
+NOTHING_TO_RETRY = (
+    "Nothing here was interrupted, failed or timed out since it was last run again, so there is nothing to retry. "
+    "Send the message again."
+)
+RETRY_ERASED = "The text of what failed last is no longer kept, so it was not run. Send the message again."
+
+_WHY_AGAIN: Mapping[CommandState, str] = {
+    CommandState.INTERRUPTED: "was interrupted",
+    CommandState.FAILED: "failed",
+    CommandState.TIMED_OUT: "timed out",
+}
+
+
+def retrying(said: Said, state: CommandState) -> str:
+    """The answer to /retry."""
+    return f"Running again what {_WHY_AGAIN[state]}: {_said(said)}"
+
+
+# ── an outage ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def caught_up(number: int, first: int, last: int) -> str:
+    """Before the answers to what was typed while we were away (moments in milliseconds)."""
+    begin, end = _moments(first, last)
+    when = begin if begin == end else f"{begin}–{end}"
+    return f"I was away: answering {count(number, 'message')} from {when}."
+
+
+def offer(said: Sequence[Said], total: int) -> str:
+    """What was typed too long ago, or was too much, to be run unasked; only the first of it is quoted."""
+    lines = [f"- {_said(each)}" for each in said]
+    lines += [f"- … and {total - len(said)} more"] if total > len(said) else []
+    was, it, them = ("this was", "it", "it") if total == 1 else (f"these {total} were", "them in this order", "them")
+    intro = f"I was away, and {was} not run: too long ago, or more than the queue holds."
+    return "\n".join([intro, "", *lines, "", f"✅ runs {it}, ❌ drops {them}."])
+
+
+def dropped(number: int) -> str:
+    """No to an offer of so many messages, or (0) to going on after a restart."""
+    return "Dropped: it does not go on." if number == 0 else f"Dropped: {count(number, 'message')} will not be run."
+
+
+def offer_erased(number: int) -> str:
+    """A yes that came when the text was gone."""
+    gone = "1 message is" if number == 1 else f"{number} messages are"
+    return f"The text of {gone} no longer here (taken back, or kept for too long), so that was not run."
+
+
+QUESTION_TOO_OLD = "This question has expired, so nothing was run. Send the message again if it is still needed."
+ANSWER_TOO_LATE = (
+    "You wrote this while I was away, so it decided nothing: since then something else may have been asked. "
+    "Answer what is open now; a reaction on a question is always about that question."
+)
+EDIT_TOO_LATE = (
+    "This already runs, so your edit changed nothing. Send it as a message of its own, or `/stop` what runs first."
+)
+UNREADABLE = (
+    "I could not read this message: it has no text in the form that Matrix asks for. Nothing was run. "
+    "Send it again as plain text, perhaps with another client."
+)
+
+
+def not_heard(first: int, last: int) -> str:
+    """A part of the timeline could not be read (moments in milliseconds; 0: nobody knows since when)."""
+    begin, end = _moments(first or last, last)
+    when = f"between {begin} and {end}" if first else f"before {end}"
+    return (
+        f"I could not read what was written here {when}: the homeserver did not give it to me. "
+        "None of it was run; send again what is still needed."
+    )
+
+
+def room_replaced(new: RoomId | None) -> str:
+    """The room has a tombstone."""
+    where = f" by {code_span(new)}" if new else ""
+    return (
+        f"This room was replaced{where}. I do not follow by myself: the operator puts the new room's id in place of "
+        "this one's in config.yaml, runs `aiagentchat reload`, and somebody invites me there."
+    )

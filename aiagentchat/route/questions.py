@@ -1,0 +1,101 @@
+"""What follows from the answer to a question: by a reaction on it, or in words."""
+
+from collections.abc import Sequence
+
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
+from aiagentchat.core.commands import Command
+from aiagentchat.core.effects import AcceptCommand, DecideApproval, Effect, OpenApproval, PutParcel
+from aiagentchat.core.ids import ApprovalId, new_session_id, txn_id
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.render import away
+from aiagentchat.render.message import message
+from aiagentchat.route.bot_commands.spec import Desk, reply
+
+OFFER_OPEN_MS = 24 * 3_600_000
+"""How long messages that were not run can still be run by a yes."""
+MOST_SHOWN = 5
+"""Messages that an offer quotes; of more it says how many."""
+
+
+async def answer(desk: Desk, asked: Approval, event: Incoming, *, allow: bool, reason: str = "") -> Sequence[Effect]:
+    """What `event` brings about by answering `asked`, which is open."""
+    if asked.kind is not ApprovalKind.TOOL and desk.clock.now_ms() >= asked.expires_at:
+        return reply(event, away.QUESTION_TOO_OLD, key="answered")
+    state = ApprovalState.ALLOWED if allow else ApprovalState.DENIED
+    decided = DecideApproval(approval=asked.id, state=state, by=event.sender, reason=reason)
+    match asked.kind, allow:
+        case ApprovalKind.RESUME, True:
+            return [decided, *await _resume(desk, asked, event)]
+        case ApprovalKind.OFFER, True:
+            return [decided, *await _run_offered(desk, asked, event)]
+        case ApprovalKind.TOOL, _:
+            return [decided]
+        case _:
+            return [decided, *reply(event, away.dropped(len(asked.events)), key="answered")]
+
+
+async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:
+    before = await desk.commands.get(asked.command)
+    session = before.session if before is not None else await desk.sessions.current(event.room)
+    resumed = Command(
+        event=event.event,
+        room=event.room,
+        sender=event.sender,
+        text=away.resumed_for_agent(asked.tool, asked.shown, "" if before is None else before.text),
+        session=session or new_session_id(),
+        queued_at=desk.clock.now_ms(),
+        origin=asked.command,
+        reply_to=asked.command,
+        granted=asked.digest,
+    )
+    return [AcceptCommand(resumed)]
+
+
+async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:
+    """In their order, as many as the queue holds; the others are offered once more."""
+    said = [found for each in asked.events if (found := await desk.inbox.get(each)) is not None and found.body]
+    session = await desk.sessions.current(event.room) or new_session_id()
+    now = desk.clock.now_ms()
+    free = await places_left(desk, event)
+    effects: list[Effect] = [
+        AcceptCommand(
+            Command(
+                event=each.event, room=each.room, sender=each.sender, text=each.body, session=session, queued_at=now
+            )
+        )
+        for each in said[:free]
+    ]
+    if said[free:]:
+        effects += offer(desk, said[free:], asked.id)
+    gone = len(asked.events) - len(said)
+    return [*effects, *(reply(event, away.offer_erased(gone), key="answered") if gone else [])]
+
+
+async def places_left(desk: Desk, event: Incoming) -> int:
+    """How many commands the queue of the event's room still takes."""
+    settings = desk.settings()
+    in_room = settings.max_queue - len(await desk.commands.queue(event.room))
+    return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
+
+
+def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
+    """Ask whether `said`, which was not run, is to be run now. The same `parts` make the same offer."""
+    first = said[0]
+    approval = Approval(
+        id=ApprovalId(txn_id(first.room, "offer", *parts)),
+        room=first.room,
+        command=first.event,
+        tool="",
+        expires_at=desk.clock.now_ms() + OFFER_OPEN_MS,
+        kind=ApprovalKind.OFFER,
+        events=tuple(each.event for each in said),
+    )
+    quoted = [away.Said(at=each.sent_at, by=each.sender, text=each.body) for each in said[:MOST_SHOWN]]
+    shown = Parcel(
+        txn=txn_id(approval.id, "question"),
+        room=first.room,
+        content=message(away.offer(quoted, len(said)), notice=False, reply_to=first.event if len(said) == 1 else None),
+        approval=approval.id,
+    )
+    return [OpenApproval(approval), PutParcel(shown)]

@@ -1,0 +1,56 @@
+"""What is over is forgotten after a while: first its text, then the row. What something unfinished refers to stays."""
+
+from collections.abc import Mapping
+
+from aiagentchat.store.database import Database
+from aiagentchat.store.queries import statements
+
+MOST_ROWS = 200
+"""Rows that one transaction changes, so that whoever wants to write between two of them waits for milliseconds."""
+
+_DATABASE = statements("database")
+_HOUSEKEEPING = statements("housekeeping")
+
+
+class Housekeeping:
+    """Of one database. All moments are milliseconds since the epoch."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def erase(self, before: int) -> int:
+        """Take the text from what was over before that moment; how many rows had one."""
+        await self._all(_HOUSEKEEPING["expire"], before)
+        return sum(
+            [
+                await self._all(_HOUSEKEEPING["erase_approvals"], before),
+                await self._all(_HOUSEKEEPING["erase_parcels"], before),
+                await self._all(_HOUSEKEEPING["erase_commands"], before),
+                await self._all(_HOUSEKEEPING["erase_events"], before),
+            ]
+        )
+
+    async def prune(self, before: int) -> Mapping[str, int]:
+        """Remove what was over before that moment; how many rows, by what they were."""
+        await self._all(_HOUSEKEEPING["expire"], before)
+        await self._all(_HOUSEKEEPING["prune_refusals"], before)
+        return {
+            "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
+            "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),
+            "commands": await self._all(_HOUSEKEEPING["prune_commands"], before),
+            "events": await self._all(_HOUSEKEEPING["prune_events"], before),
+            "sessions": await self._all(_HOUSEKEEPING["prune_sessions"], before),
+        }
+
+    async def checkpoint(self) -> bool:
+        """Empty the log into the file, so that what was erased is in neither. False while somebody else reads."""
+        [row] = await self._database.run(_DATABASE["checkpoint"])
+        return not row["busy"]
+
+    async def _all(self, sql: str, before: int) -> int:
+        done = 0
+        while True:
+            rows = await self._database.run(sql, before=before, most=MOST_ROWS)
+            done += len(rows)
+            if len(rows) < MOST_ROWS:
+                return done

@@ -1,0 +1,47 @@
+-- What must be true of the rows. Each statement returns what breaks it, as `what`, and nothing in a sound ledger.
+
+-- name: moments_of_commands
+-- What has ended says when, what has started too, and nothing else does.
+SELECT event_id AS what FROM commands
+WHERE (state IN ('queued', 'running')) <> (ended_at IS NULL) OR (state = 'running' AND started_at IS NULL);
+
+-- name: rooms_that_run_two
+-- A room is serial.
+SELECT room_id AS what FROM commands WHERE state = 'running' GROUP BY room_id HAVING count(*) > 1;
+
+-- name: parcels_without_event
+-- What was sent has become something, and nothing else has.
+SELECT txn_id AS what FROM outbox WHERE (state = 'sent') <> (event_id IS NOT NULL);
+
+-- name: events_of_two_parcels
+-- An event is one parcel's.
+SELECT event_id AS what FROM outbox WHERE event_id IS NOT NULL GROUP BY event_id HAVING count(*) > 1;
+
+-- name: rooms_with_two_on_their_way
+-- The parcels of a room leave one after the other, spare ones aside.
+SELECT room_id AS what FROM outbox
+WHERE state IN ('waiting', 'claimed') AND state = 'claimed' AND urgency > 0 GROUP BY room_id HAVING count(*) > 1;
+
+-- name: messages_with_two_edits
+-- A newer edit that waits takes the place of an older one.
+SELECT edits AS what FROM outbox
+WHERE edits IS NOT NULL AND state = 'waiting' GROUP BY edits HAVING count(*) > 1;
+
+-- name: edits_of_nothing
+-- The message that waits to be changed is known, and in the same room.
+SELECT txn_id AS what FROM outbox
+WHERE edits IS NOT NULL AND state IN ('waiting', 'claimed')
+  AND NOT EXISTS (
+      SELECT 1 FROM outbox AS message WHERE message.txn_id = outbox.edits AND message.room_id = outbox.room_id);
+
+-- name: questions_of_the_ended
+-- A turn that has ended asks nothing.
+SELECT approval_id AS what FROM approvals
+WHERE state = 'open' AND kind = 'tool'
+  AND EXISTS (SELECT 1 FROM commands WHERE commands.event_id = approvals.command AND commands.state <> 'running');
+
+-- name: not_readable
+-- What is kept as JSON is JSON.
+SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
+UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions)
+UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events);

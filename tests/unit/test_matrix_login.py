@@ -1,0 +1,261 @@
+"""A login that wears off is renewed without anybody noticing; one that was ended is one clear sentence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from aiagentchat.core.errors import LoginFailed, RateLimited, Unreachable
+from aiagentchat.core.ids import UserId
+from aiagentchat.core.ports import Login
+from aiagentchat.matrix.client import Account, Client
+from tests.fakes.accounts import MemoryAccounts
+from tests.fakes.login_server import PASSWORD, USER, LoginServer, login_server
+
+ME = UserId(USER)
+WHOAMI = "/_matrix/client/v3/account/whoami"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LoginServer]:
+    async with login_server() as running:
+        yield running
+
+
+@asynccontextmanager
+async def a_client(
+    server: LoginServer, *stored: Login, token: str | None = None, password: str | None = None
+) -> AsyncIterator[tuple[Client, MemoryAccounts]]:
+    """A client, not logged in."""
+    accounts = MemoryAccounts(*stored)
+    client = Client(
+        Account(homeserver=server.url, user=ME, device_name="test", token=token, password=password), accounts
+    )
+    try:
+        yield client, accounts
+    finally:
+        await client.close()
+
+
+async def ask(client: Client) -> object:
+    """Any request that needs a login."""
+    return (await client.ask("who", "GET", WHOAMI)).content["device_id"]
+
+
+def stored(token: str) -> Login:
+    return Login(user=ME, device="D1", access_token=token)
+
+
+# ── at the start ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_token_is_used_and_its_device_kept(server: LoginServer) -> None:
+    async with a_client(server, token=server.token("given", "D7")) as (client, accounts):
+        await client.log_in()
+
+    assert accounts.kept[ME] == Login(user=ME, device="D7", access_token="given")
+    assert server.logins == []
+
+
+async def test_a_password_logs_in_on_the_device_of_the_last_life(server: LoginServer) -> None:
+    async with a_client(server, stored("gone"), password=PASSWORD) as (client, accounts):
+        await client.log_in()
+
+    assert server.logins == ["D1"]
+    assert accounts.kept[ME] == Login(user=ME, device="D1", access_token="token-1")
+
+
+async def test_a_stored_login_that_has_worn_off_is_renewed_and_kept(server: LoginServer) -> None:
+    server.token("old")
+    server.wear_off()
+    async with a_client(server, stored("old"), password=PASSWORD) as (client, accounts):
+        await client.log_in()
+
+        assert await ask(client) == "D1"
+    assert server.logins == ["D1"]
+    assert accounts.kept[ME].access_token == "token-1"
+
+
+async def test_a_token_that_has_worn_off_is_replaced_on_its_device(server: LoginServer) -> None:
+    server.token("given")
+    server.wear_off()
+    async with a_client(server, stored("given"), token="given", password=PASSWORD) as (client, _):
+        await client.log_in()
+
+    assert server.logins == ["D1"]
+
+
+@pytest.mark.parametrize("token", [None, "unknown"])
+async def test_without_a_way_in_one_sentence_says_what_to_set(server: LoginServer, token: str | None) -> None:
+    async with a_client(server, token=token) as (client, _):
+        with pytest.raises(LoginFailed, match=r"MATRIX_ACCESS_TOKEN.*MATRIX_PASSWORD"):
+            await client.log_in()
+
+
+async def test_a_wrong_password_is_said_to_be_one(server: LoginServer) -> None:
+    async with a_client(server, password="wrong") as (client, _):
+        with pytest.raises(LoginFailed, match="MATRIX_PASSWORD"):
+            await client.log_in()
+
+
+async def test_a_token_of_somebody_else_is_refused(server: LoginServer) -> None:
+    server.token("theirs")
+    accounts = MemoryAccounts()
+    account = Account(homeserver=server.url, user=UserId("@other:hs"), device_name="test", token="theirs")
+    client = Client(account, accounts)
+    with pytest.raises(LoginFailed, match="belongs to @claude:hs"):
+        await client.log_in()
+    await client.close()
+
+    assert accounts.kept == {}
+
+
+# ── while it runs ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def logged_in(
+    server: LoginServer, *, password: str | None = PASSWORD
+) -> AsyncIterator[tuple[Client, MemoryAccounts]]:
+    async with a_client(server, stored(server.token("first")), password=password) as (client, accounts):
+        await client.log_in()
+        server.asked.clear()
+        yield client, accounts
+
+
+async def test_a_login_that_wears_off_is_renewed_on_the_same_device_within_the_request(server: LoginServer) -> None:
+    async with logged_in(server) as (client, accounts):
+        server.wear_off()
+
+        assert await ask(client) == "D1"
+        assert accounts.kept[ME] == Login(user=ME, device="D1", access_token="token-1")
+    assert server.asked == [("whoami", "first"), ("whoami", "token-1")]
+
+
+async def test_nio_goes_on_with_the_new_token(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        server.wear_off()
+        answer = await client.nio.room_send("!r", "m.room.message", {"body": "x"}, tx_id="t")
+
+        assert answer.event_id == "$sent"
+        assert client.nio.access_token == "token-1"
+
+
+async def test_many_requests_that_meet_it_log_in_once(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        server.wear_off()
+        devices = await asyncio.gather(*[ask(client) for _ in range(10)])
+
+    assert devices == ["D1"] * 10
+    assert server.logins == ["D1"]
+
+
+async def test_it_may_wear_off_again_once_it_was_good_for_something(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        for _ in range(3):
+            server.wear_off()
+            assert await ask(client) == "D1"
+
+    assert server.logins == ["D1"] * 3
+
+
+async def test_a_homeserver_that_gives_useless_tokens_is_not_asked_for_ever(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        server.wear_off()
+        server.stillborn = True
+        for _ in range(3):
+            with pytest.raises(LoginFailed):
+                await ask(client)
+
+    assert server.logins == ["D1"]
+
+
+@pytest.mark.parametrize("end", ["log_out", "wear_off"])
+async def test_without_a_password_it_is_one_sentence(server: LoginServer, end: str) -> None:
+    async with logged_in(server, password=None) as (client, _):
+        getattr(server, end)()
+
+        with pytest.raises(LoginFailed, match=r"logged out.*MATRIX_ACCESS_TOKEN.*MATRIX_PASSWORD"):
+            await ask(client)
+
+
+async def test_a_device_that_was_logged_out_on_purpose_stays_out(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        server.log_out()
+
+        with pytest.raises(LoginFailed) as ended:
+            await ask(client)
+    assert ended.value.exit_code == 3
+    assert server.logins == []
+
+
+async def test_a_limit_on_logins_is_waited_for_by_whoever_asked(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        server.wear_off()
+        server.busy_for_ms = 2500
+        with pytest.raises(RateLimited) as limited:
+            await ask(client)
+        server.busy_for_ms = None
+
+        assert limited.value.retry_after == 2.5
+        assert await ask(client) == "D1"
+
+
+async def test_a_password_that_was_changed_is_one_sentence(server: LoginServer) -> None:
+    async with a_client(server, stored(server.token("first")), password="old one") as (client, _):
+        await client.log_in()
+        server.wear_off()
+
+        with pytest.raises(LoginFailed, match="MATRIX_PASSWORD"):
+            await ask(client)
+
+
+async def test_an_upload_that_meets_it_is_to_be_sent_again(server: LoginServer) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"half"
+
+    async with logged_in(server) as (client, _):
+        server.wear_off()
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await client.nio.send("POST", "/upload", pieces(), {"Authorization": "Bearer first"})
+
+        assert await ask(client) == "D1"
+    assert server.logins == ["D1"]
+
+
+async def test_a_login_that_cannot_be_reached_is_tried_again_by_whoever_asked(server: LoginServer) -> None:
+    async with logged_in(server) as (client, _):
+        client.nio.homeserver = "http://127.0.0.1:1"
+
+        with pytest.raises(Unreachable):
+            await ask(client)
+
+
+@pytest.mark.parametrize(("token", "password"), [("given", None), (None, PASSWORD)])
+async def test_a_start_without_a_homeserver_is_to_be_tried_again(
+    server: LoginServer, token: str | None, password: str | None
+) -> None:
+    server.url = "http://127.0.0.1:1"
+    async with a_client(server, token=token, password=password) as (client, accounts):
+        with pytest.raises(Unreachable):
+            await client.log_in()
+
+    assert accounts.kept == {}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"", b"<html>", b"\xff\xfe\x00", b"[]", b'"M_UNKNOWN_TOKEN"', b"[" * 100_000, b'{"errcode": []}'],
+    ids=lambda said: repr(said[:20]),
+)
+async def test_a_401_that_is_not_the_homeservers_ends_no_login(server: LoginServer, nonsense: bytes) -> None:
+    async with logged_in(server) as (client, _):
+        server.nonsense = nonsense
+        with pytest.raises(Unreachable):
+            await ask(client)
+        server.nonsense = None
+
+        assert await ask(client) == "D1"
+    assert server.logins == []

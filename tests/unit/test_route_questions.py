@@ -1,0 +1,135 @@
+"""The question whether to go on after a restart: a yes is a new turn in the same conversation."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.ids import ApprovalId, EventId, TxnId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.render import away, words
+from aiagentchat.render.message import message
+from tests.fakes.front import Front, event_of, open_front
+from tests.fakes.people import ADA, ANNA, ROOM, VERA, command, event, typed
+
+QUESTION = Parcel(
+    txn=TxnId("question"), room=ROOM, content=message("go on?", notice=False), approval=ApprovalId("resume")
+)
+
+
+@pytest.fixture
+async def front(tmp_path: Path) -> AsyncIterator[Front]:
+    async with open_front(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+async def asked(front: Front) -> Command:
+    """A turn that was cut short while it waited for an answer, and the question about it."""
+    cut = command("make tea")
+    await front.running(cut)
+    approval = Approval(
+        id=ApprovalId("resume"),
+        room=ROOM,
+        command=cut.event,
+        tool="Bash",
+        expires_at=front.clock.now_ms() + 3_600_000,
+        kind=ApprovalKind.RESUME,
+        digest="d1,d2",
+        shown="🔐 `Bash`",
+    )
+    now = front.clock.now_ms()
+    assert await front.ledger.commands.interrupt(cut.event, approval, TurnRecord(), [QUESTION], now)
+    await front.deliver()
+    return cut
+
+
+def reacted(key: str, **more: object) -> Incoming:
+    return event(Kind.REACTION, key, target=event_of(QUESTION.txn), **more)
+
+
+async def test_a_yes_goes_on_in_the_same_conversation_and_carries_the_permission(front: Front) -> None:
+    cut = await asked(front)
+    await front.hear(typed("/new_session"))
+    yes = reacted("✅", sender=ADA)
+
+    await front.hear(yes)
+
+    [resumed] = await front.ledger.commands.queue(ROOM)
+    assert (resumed.event, resumed.sender, resumed.session) == (yes.event, ADA, cut.session)
+    assert (resumed.origin, resumed.shown_at, resumed.granted) == (cut.event, cut.event, "d1,d2")
+    assert resumed.text == away.resumed_for_agent("Bash", "🔐 `Bash`", "make tea")
+    assert (await front.answer("resume")).state is ApprovalState.ALLOWED
+
+
+async def test_a_second_yes_starts_nothing(front: Front) -> None:
+    await asked(front)
+
+    await front.hear(reacted("✅"), reacted("✅", sender=ADA))
+
+    assert len(await front.ledger.commands.queue(ROOM)) == 1
+
+
+async def test_a_no_drops_it(front: Front) -> None:
+    await asked(front)
+
+    assert await front.told(reacted("❌")) == [away.dropped(0)]
+    assert await front.told(reacted("✅")) == [words.approval_already_answered(ANNA)]
+    assert await front.ledger.commands.queue(ROOM) == []
+
+
+async def test_words_answer_it_too(front: Front) -> None:
+    cut = await asked(front)
+
+    assert await front.told(typed("/approve")) == []
+    [resumed] = await front.ledger.commands.queue(ROOM)
+    assert resumed.origin == cut.event
+
+
+async def test_a_viewer_decides_nothing(front: Front) -> None:
+    await asked(front)
+
+    await front.hear(reacted("✅", sender=VERA))
+
+    assert await front.is_open("resume")
+
+
+async def test_it_expires(front: Front) -> None:
+    await asked(front)
+    front.clock.advance(3600)
+
+    assert await front.told(reacted("✅")) == [away.QUESTION_TOO_OLD]
+    assert await front.ledger.commands.queue(ROOM) == []
+
+
+async def test_what_went_on_cannot_be_retried_beside_it(front: Front) -> None:
+    await asked(front)
+
+    await front.hear(reacted("✅"))
+    await front.deliver()
+
+    assert await front.told(typed("/retry")) == [away.NOTHING_TO_RETRY]
+
+
+async def test_a_command_that_is_no_longer_kept_goes_on_in_the_rooms_conversation(front: Front) -> None:
+    other = command("elsewhere")
+    await front.running(other)
+    assert await front.ledger.commands.finish(other.event, CommandState.DONE, TurnRecord(), [], front.clock.now_ms())
+    lost = Approval(
+        id=ApprovalId("resume"),
+        room=ROOM,
+        command=EventId("$pruned"),
+        tool="Bash",
+        expires_at=front.clock.now_ms() + 1_000,
+        kind=ApprovalKind.RESUME,
+    )
+    await front.ledger.approvals.ask(lost, [QUESTION], front.clock.now_ms())
+    await front.deliver()
+
+    await front.hear(reacted("✅"))
+
+    [resumed] = await front.ledger.commands.queue(ROOM)
+    assert resumed.session == other.session
+    assert resumed.text == away.resumed_for_agent("Bash", "", "")

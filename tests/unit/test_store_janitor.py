@@ -1,0 +1,98 @@
+"""The janitor comes at the start and every hour, and does what the settings say at that moment."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.commands import CommandState
+from aiagentchat.core.ids import EventId
+from aiagentchat.store import janitor
+from aiagentchat.store.janitor import EVERY_SECONDS, Janitor, Keep
+from aiagentchat.store.ledger import Ledger, open_ledger
+from tests.contract.store_fixtures import NOW, command_in
+from tests.fakes.clock import FakeClock
+from tests.fakes.log import FakeLog
+
+PATIENCE = 10.0
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
+    found = FakeLog()
+    monkeypatch.setattr(janitor, "log", found)
+    return found
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW)
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with open_ledger(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+async def test_texts_go_after_their_days_and_rows_after_theirs(ledger: Ledger, clock: FakeClock, log: FakeLog) -> None:
+    event = await command_in(ledger, CommandState.DONE)
+    tidy = Janitor(ledger.housekeeping, keep=lambda: Keep(rows=90, bodies=7), clock=clock).tidy
+    clock.advance(7 * DAY)
+    await tidy()
+    assert log.lines == []
+    clock.advance(1)
+    await tidy()
+    assert await _text(ledger, event) == ""
+    clock.advance(83 * DAY)
+    await tidy()
+
+    assert await _text(ledger, event) is None
+    gone = {"questions": 0, "parcels": 0, "commands": 1, "events": 1, "sessions": 0}
+    assert log.of("store.pruned") == [
+        {"bodies": 2, "rows": {}} | {"rows": dict.fromkeys(gone, 0)},
+        {"bodies": 0, "rows": gone},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "text"),
+    [
+        pytest.param(Keep(rows=0, bodies=0), "make tea", id="everything for ever"),
+        pytest.param(Keep(rows=0, bodies=1), "", id="everything but the texts"),
+        pytest.param(Keep(rows=1, bodies=0), None, id="texts as long as the rest"),
+    ],
+)
+async def test_nought_is_for_ever(ledger: Ledger, clock: FakeClock, keep: Keep, text: str | None) -> None:
+    event = await command_in(ledger, CommandState.DONE)
+    clock.advance(10_000 * DAY)
+    await Janitor(ledger.housekeeping, keep=lambda: keep, clock=clock).tidy()
+
+    assert await _text(ledger, event) == text
+
+
+async def test_it_comes_at_the_start_and_every_hour_and_asks_the_settings_again(
+    ledger: Ledger, clock: FakeClock, log: FakeLog
+) -> None:
+    event = await command_in(ledger, CommandState.DONE)
+    clock.advance(2 * DAY)
+    keeps = [Keep(rows=9, bodies=3), Keep(rows=9, bodies=1), Keep(rows=1, bodies=1)]
+    service = Janitor(ledger.housekeeping, keep=lambda: keeps.pop(0), clock=clock)
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        running = group.create_task(service.run())
+        assert await clock.pass_nap() == EVERY_SECONDS
+        assert log.lines == []
+        assert await clock.pass_nap() == EVERY_SECONDS
+        assert await _text(ledger, event) == ""
+        await clock.until_asleep()
+        assert await _text(ledger, event) is None
+        running.cancel()
+    assert len(log.of("store.pruned")) == 2
+
+
+async def _text(ledger: Ledger, event: EventId) -> str | None:
+    found = await ledger.commands.get(event)
+    return None if found is None else found.text
