@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test bench faults image requirements clean
+.PHONY: help demo check fix test bench bench-limits bench-catch-up faults image requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -47,6 +47,14 @@ test: $(READY)  ## all tests, on a real homeserver and the real CLI, with the co
 bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.run $(ARGS)
+
+bench-limits: $(READY)  ## 25 answers in 5 rooms under a homeserver's default rate limit (two minutes)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.limits $(ARGS)
+
+bench-catch-up: $(READY)  ## 10,000 missed messages in 100 rooms, while another room is answered (ten minutes)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.catch_up $(ARGS)
 
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver

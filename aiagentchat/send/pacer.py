@@ -84,8 +84,8 @@ class Pacer:
         self._refused_at: float | None = None
         self._passed: deque[float] = deque()
         self._passed_at = -math.inf
-        self._on_the_way = 0
-        self._began_at = -math.inf
+        self._last: Ticket | None = None
+        """The send that was begun last, while it is on its way."""
         self.is_proven = False
         """Whether nothing is held."""
         self.is_limited = False
@@ -98,9 +98,9 @@ class Pacer:
             return Permit(None, self._closed_until - now)
         if self.is_proven:
             return Permit(Urgency.SPARE, math.inf)
-        since = now - self._began_at
-        if self._tokens < 1 - _NEARLY and self._on_the_way and since < PROBE_SECONDS:
-            return Permit(None, PROBE_SECONDS - since)
+        # Of the last one alone: an earlier one may be on its way for long, because its room does not answer.
+        if self._tokens < 1 - _NEARLY and self._last is not None and now - self._last.began < PROBE_SECONDS:
+            return Permit(None, self._last.began + PROBE_SECONDS - now)
         needs = self._needs(now, owed)
         least = min((urgency for urgency, tokens in needs.items() if self._tokens >= tokens - _NEARLY), default=None)
         missing = [tokens for urgency, tokens in needs.items() if least is None or urgency < least]
@@ -112,13 +112,13 @@ class Pacer:
         ticket = Ticket(now, is_early=self._tokens < 1 / 2)
         self._tokens = max(0.0, self._tokens - 1)
         self._full_since = math.inf
-        self._on_the_way += 1
-        self._began_at = now
+        self._last = ticket
         return ticket
 
-    def end(self) -> None:
+    def end(self, ticket: Ticket) -> None:
         """One that was begun is over, however it ended."""
-        self._on_the_way -= 1
+        if self._last is ticket:
+            self._last = None
 
     def passed(self, now: float, ticket: Ticket) -> bool:
         """The homeserver has taken it. Returns whether that was the proof."""

@@ -135,7 +135,7 @@ class Postman:
             self._line.passed(txn)
             await self._outbox.sent(txn, event, self._clock.now_ms())
         finally:
-            self._pacer.end()
+            self._pacer.end(delivery.ticket)
             self._line.end(delivery.trip)
             lending.cancel()
             self._places.give_back(delivery.place)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from aiagentchat.core.effects import PutParcel
+from aiagentchat.core.effects import AcceptCommand, EditCommand, EraseText, PutParcel
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.store.ledger import Ledger
-from tests.contract.store_fixtures import NOW, OTHER_ROOM, ROOM, incoming, parcel, settle
+from tests.contract.store_fixtures import ANNA, BERT, NOW, OTHER_ROOM, ROOM, command, incoming, parcel, settle
 
 A, B = EventId("$a"), EventId("$b")
 LATER = NOW + 1000
@@ -67,6 +67,26 @@ async def test_late_events_are_those_of_one_room_that_came_together_and_wait(led
     assert [each.event for each in await ledger.inbox.late(ROOM, NOW)] == ["$2", "$1"]
     assert await ledger.inbox.late(OTHER_ROOM, NOW) == [elsewhere]
     assert await ledger.inbox.late(ROOM, NOW - 1) == []
+
+
+async def test_a_message_that_was_taken_back_says_nothing_any_more(ledger: Ledger) -> None:
+    said = replace(incoming(A, "a secret"), raw="a secret")
+    await ledger.inbox.take_in("t1", [said, replace(said, event=B)], NOW)
+    await settle(ledger, EraseText(A, ROOM), EraseText(B, OTHER_ROOM))
+
+    assert await ledger.inbox.get(A) == incoming(A, "")
+    assert await ledger.inbox.get(B) == replace(said, event=B)
+
+
+async def test_a_message_that_was_offered_is_changed_by_who_wrote_it_unless_it_runs(ledger: Ledger) -> None:
+    for event in (A, B):
+        await settle(ledger, event=event)
+    await settle(ledger, AcceptCommand(command(B)), event="$yes")
+    changes = [EditCommand(event, "make coffee", ANNA) for event in (A, B)]
+    await settle(ledger, *changes, EditCommand(A, "drop everything", BERT), event="$edit")
+
+    assert await ledger.inbox.get(A) == incoming(A, "make coffee")
+    assert await ledger.inbox.get(B) == incoming(B)
 
 
 @pytest.mark.parametrize("kind", Kind)

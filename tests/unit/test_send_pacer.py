@@ -52,7 +52,7 @@ def send(pacer: Pacer, now: float, server: Server | None = None) -> bool:
     """One is sent and answered at once; whether it arrived."""
     ticket = pacer.begin(now)
     wait = None if server is None else server.take(now)
-    pacer.end()
+    pacer.end(ticket)
     if wait is None:
         pacer.passed(now, ticket)
         return True
@@ -78,8 +78,9 @@ def limited(now: float = 0.0, retry_after: float = 5.0) -> Pacer:
     pacer = Pacer(now)
     for _ in range(BURST):
         send(pacer, now)
-    pacer.refused(now, pacer.begin(now), retry_after)
-    pacer.end()
+    ticket = pacer.begin(now)
+    pacer.refused(now, ticket, retry_after)
+    pacer.end(ticket)
     return pacer
 
 
@@ -179,11 +180,11 @@ def test_beyond_the_bucket_one_waits_for_the_answer_of_the_one_before() -> None:
     pacer = Pacer(0)
     for _ in range(BURST):
         send(pacer, 0)
-    pacer.begin(1)
+    ticket = pacer.begin(1)
 
     assert pacer.permit(2, 1) == Permit(None, PROBE_SECONDS - 1)
     assert least(pacer, 1 + PROBE_SECONDS) is NEEDED
-    pacer.end()
+    pacer.end(ticket)
     assert least(pacer, 2) is NEEDED
 
 
@@ -305,12 +306,25 @@ def test_any_limit_is_learned_and_nearly_used(burst: float, rate: float) -> None
     assert len(server.refusals) <= hour / 60
 
 
+def test_one_that_never_ends_holds_up_only_the_next_one() -> None:
+    pacer = Pacer(0)
+    for _ in range(BURST):
+        send(pacer, 0)
+    pacer.begin(0)  # its room does not answer
+    now = PROBE_SECONDS
+    for _ in range(5):
+        assert least(pacer, now) is NEEDED
+        send(pacer, now)
+        now += 0.01
+
+
 def test_the_learned_rate_is_not_below_what_one_a_minute_is() -> None:
     pacer, now = Pacer(0), 0.0
     for _ in range(50):
         now += pacer.permit(now, 1).seconds if pacer.permit(now, 1).least is None else 0
-        pacer.refused(now, pacer.begin(now), 0.5)
-        pacer.end()
+        ticket = pacer.begin(now)
+        pacer.refused(now, ticket, 0.5)
+        pacer.end(ticket)
 
     assert pacer.permit(now, 1).seconds < 1 + 1 / SLOWEST
     assert pacer.permit(now + 1 + 1 / SLOWEST, 1).least is NEEDED

@@ -15,11 +15,20 @@ async def taken(places: Places, number: int) -> None:
 
 
 async def is_full(places: Places) -> bool:
-    taking = asyncio.ensure_future(places.take())
-    await asyncio.sleep(0)
-    full = not taking.done()
-    taking.cancel()
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(places.take())
+        await asyncio.sleep(0)
+        full = not taking.done()
+        taking.cancel()
     return full
+
+
+async def wait_long(places: Places, clock: FakeClock, place: Place) -> None:
+    """Whoever has this place takes long."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(places.lend(place))
+        await clock.until_asleep()
+        clock.advance(SLOW_SECONDS)
 
 
 async def test_a_place_that_is_given_back_is_free() -> None:
@@ -36,10 +45,7 @@ async def test_a_slow_one_makes_place_once_and_gives_back_none() -> None:
     clock = FakeClock()
     places, place = Places(clock), Place()
     await taken(places, MAX_IN_FLIGHT)
-    lending = asyncio.ensure_future(places.lend(place))
-    await clock.until_asleep()
-    clock.advance(SLOW_SECONDS)
-    await lending
+    await wait_long(places, clock, place)
 
     await taken(places, 1)
     places.give_back(place)
@@ -53,10 +59,7 @@ async def test_only_so_many_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     places, slow, slower = Places(clock), Place(), Place()
     await taken(places, MAX_IN_FLIGHT)
     for place in (slow, slower):
-        lending = asyncio.ensure_future(places.lend(place))
-        await clock.until_asleep()
-        clock.advance(SLOW_SECONDS)
-        await lending
+        await wait_long(places, clock, place)
 
     assert (slow.is_lent, slower.is_lent) == (True, False)
     await taken(places, 1)

@@ -1,6 +1,7 @@
 """Copying, looking through and shrinking the file."""
 
 import asyncio
+import resource
 import sqlite3
 from pathlib import Path
 
@@ -26,6 +27,11 @@ SELECT '$b', room_id, sender, text, session_id, state, 1, 1 FROM commands;
 ASKING = """
 INSERT INTO approvals (approval_id, room_id, command, tool, expires_at, state)
 VALUES ('a1', '!kitchen:example.org', '$a', 'Bash', 1, 'open');
+"""
+OTHER_INDEX = """
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'commands_of_session')
+WHERE name = 'commands_of_room';
 """
 UNREADABLE = """
 WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 9)
@@ -157,6 +163,26 @@ def test_a_damaged_database_is_neither_copied_nor_called_sound(path: Path, act: 
     with pytest.raises(StoreCorrupt, match=r"is damaged \(.*copy a backup"):
         act(path)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_index_that_does_not_fit_its_table_is_damage(path: Path) -> None:
+    _run(path, OTHER_INDEX)
+
+    with pytest.raises(StoreCorrupt, match=r"is damaged \(.*index"):
+        look_through(path)
+
+
+def test_a_copy_for_which_there_is_no_room_leaves_nothing_behind(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10 * PAGE, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=r"copy\.db was not made: disk I/O error\. Nothing was left behind\."):
+            back_up(path, target, force=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [path.parent]
+    assert look_through(path) == []
 
 
 def test_what_is_no_database_is_damage(path: Path) -> None:
