@@ -1,6 +1,5 @@
 """The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
 
-import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -12,14 +11,12 @@ import structlog
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.app.clock import SystemClock
+from aiagentchat.app.connect import connected, owned, prepare
 from aiagentchat.app.live import Live
-from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
-from aiagentchat.config.settings import Settings, slug_wish
-from aiagentchat.config.workspaces import check_folders
-from aiagentchat.core.backoff import delay
-from aiagentchat.core.errors import AgentUnavailable, MatrixError, RateLimited, Refused, Unreachable
-from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports import Clock
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
@@ -27,10 +24,9 @@ from aiagentchat.execute.room import Workshop
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.matrix.account_data import MatrixAccountData
-from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.outbound import MatrixOutbound
-from aiagentchat.matrix.ownership import Owner, Ownership
+from aiagentchat.matrix.ownership import Ownership
 from aiagentchat.matrix.sync import MatrixHomeserver
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
@@ -44,8 +40,6 @@ from aiagentchat.send.signals import RoomSignals
 from aiagentchat.send.speech import Speaker
 from aiagentchat.store.janitor import Janitor, Keep
 from aiagentchat.store.ledger import Ledger, open_ledger
-
-DATABASE = "aiagentchat.db"
 
 log = structlog.get_logger(__name__)
 
@@ -87,91 +81,14 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     """
     clock = SystemClock()
     me = UserId(live.settings.matrix.user_id)
-    database = live.settings.data_dir / DATABASE
     async with (
-        open_ledger(database, clock=clock) as ledger,
-        _connected(live, ledger, me, clock) as client,
-        _owned(ledger, client, me, clock, take_over=take_over) as ownership,
+        open_ledger(live.settings.database, clock=clock) as ledger,
+        connected(live, ledger, me, clock) as client,
+        owned(ledger, client, me, clock, take_over=take_over) as ownership,
     ):
-        live.prepare = lambda settings: _prepare(settings, client, ledger)
-        live.settings = await _prepare(live.settings, client, ledger)
+        live.prepare = lambda settings: prepare(settings, client, ledger)
+        live.settings = await prepare(live.settings, client, ledger)
         yield _house(live, ledger, client, ownership, me, clock)
-
-
-@asynccontextmanager
-async def _connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> AsyncIterator[Client]:
-    """Logged in. While the homeserver does not answer, try again: it may come up after us."""
-    secrets, matrix = live.secrets, live.settings.matrix
-    token, password = secrets.matrix_access_token, secrets.matrix_password
-    account = Account(
-        homeserver=str(matrix.homeserver),
-        user=me,
-        device_name=matrix.device_name,
-        token=None if token is None else token.reveal(),
-        password=None if password is None else password.reveal(),
-    )
-    client = Client(account, ledger.accounts)
-    try:
-        await _until_reached(client.log_in, clock)
-        yield client
-    finally:
-        await client.close()
-
-
-@asynccontextmanager
-async def _owned(
-    ledger: Ledger, client: Client, me: UserId, clock: Clock, *, take_over: bool
-) -> AsyncIterator[Ownership]:
-    """The account is ours. Raises OwnedElsewhere if it is somebody else's."""
-    host, boot_id = this_machine()
-    installation = await ledger.lives.installation(clock.now_ms())
-    owner = Owner(installation=installation, device=str(client.nio.device_id or ""), host=host, boot_id=boot_id)
-    ownership = Ownership(owner, me, data=MatrixAccountData(client, me), lives=ledger.lives, clock=clock)
-    await _until_reached(lambda: ownership.claim(take_over=take_over), clock)
-    try:
-        yield ownership
-    finally:
-        await ownership.give_back()
-
-
-async def _until_reached(attempt: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Try again for as long as the homeserver does not answer, or asks us to wait."""
-    failures = 0
-    while True:
-        try:
-            return await attempt()
-        except (Unreachable, RateLimited) as error:
-            failures += 1
-            wait = delay(failures, random.random)
-            wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
-            log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
-            await clock.sleep(wait)
-
-
-async def _prepare(settings: Settings, client: Client, ledger: Ledger) -> Settings:
-    """`settings` as they can be used: aliases resolved, every room's folder name fixed, no two rooms in one folder."""
-    resolved = await _resolve(settings, client)
-    slugs = {room.id: await ledger.rooms.slug(room.id, slug_wish(room)) for room in resolved.rooms}
-    check_folders(resolved, slugs)
-    return resolved
-
-
-async def _resolve(settings: Settings, client: Client) -> Settings:
-    """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
-    found: dict[str, RoomId] = {}
-
-    async def resolve(alias: str) -> None:
-        try:
-            found[alias] = await resolve_alias(client, alias)
-        except Refused as error:
-            log.error("config.alias_unknown", alias=alias, error=str(error))  # noqa: TRY400 - no bug, no traceback
-        except MatrixError as error:
-            log.error("config.alias_unresolved", alias=alias, error=str(error))  # noqa: TRY400
-
-    async with asyncio.TaskGroup() as group:
-        for alias in settings.aliases:
-            group.create_task(resolve(alias), name=f"alias {alias}")
-    return settings.with_resolved(found)
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import typer
 
-from aiagentchat.app.build import DATABASE
 from aiagentchat.app.owner import own, owner_pid
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
@@ -56,7 +55,7 @@ def vacuum_command(config: Path) -> int:
 
 
 def _database(config: Path) -> Path:
-    return load(config, os.environ).data_dir / DATABASE
+    return load(config, os.environ).database
 
 
 def _megabytes(length: int) -> str:

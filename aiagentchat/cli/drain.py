@@ -11,7 +11,6 @@ from pathlib import Path
 
 import typer
 
-from aiagentchat.app.build import DATABASE
 from aiagentchat.app.owner import owner_pid
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
@@ -40,13 +39,13 @@ def drain_command(config: Path, wait: str) -> int:
         return 0
     if not _signal(pid, signal.SIGUSR1):
         return 1
-    progress = Progress(settings.data_dir / DATABASE, is_terminal=sys.stdout.isatty())
+    progress = Progress(settings.database, is_terminal=sys.stdout.isatty())
     if _is_gone(settings.data_dir, pid, within=seconds, meanwhile=progress.show):
         progress.end()
         typer.echo("The daemon has finished and ended.")
         return 0
     progress.end()
-    cut_short = running_turns(settings.data_dir / DATABASE)
+    cut_short = running_turns(settings.database)
     _signal(pid, signal.SIGTERM)
     _say_what_was_cut_short(cut_short, wait)
     if not _is_gone(settings.data_dir, pid, within=GONE_SECONDS):

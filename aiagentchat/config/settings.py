@@ -80,6 +80,11 @@ class Settings:
     """Keys whose value was computed from the machine."""
 
     @property
+    def database(self) -> Path:
+        """The file that everything is remembered in."""
+        return self.data_dir / "aiagentchat.db"
+
+    @property
     def aliases(self) -> tuple[str, ...]:
         """Aliases that nobody has resolved yet."""
         return tuple(room.id for room in self.rooms if room.id.startswith("#"))

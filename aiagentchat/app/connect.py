@@ -1,0 +1,99 @@
+"""The way to the account: logged in, owned, and the settings made usable with what the homeserver knows."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from aiagentchat.app.live import Live
+from aiagentchat.app.owner import this_machine
+from aiagentchat.config.settings import Settings, slug_wish
+from aiagentchat.config.workspaces import check_folders
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.errors import MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.ports import Clock
+from aiagentchat.matrix.account_data import MatrixAccountData
+from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.ownership import Owner, Ownership
+from aiagentchat.store.ledger import Ledger
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> AsyncIterator[Client]:
+    """Logged in. While the homeserver does not answer, try again: it may come up after us."""
+    secrets, matrix = live.secrets, live.settings.matrix
+    token, password = secrets.matrix_access_token, secrets.matrix_password
+    account = Account(
+        homeserver=str(matrix.homeserver),
+        user=me,
+        device_name=matrix.device_name,
+        token=None if token is None else token.reveal(),
+        password=None if password is None else password.reveal(),
+    )
+    client = Client(account, ledger.accounts)
+    try:
+        await _until_reached(client.log_in, clock)
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def owned(
+    ledger: Ledger, client: Client, me: UserId, clock: Clock, *, take_over: bool
+) -> AsyncIterator[Ownership]:
+    """The account is ours. Raises OwnedElsewhere if it is somebody else's."""
+    host, boot_id = this_machine()
+    installation = await ledger.lives.installation(clock.now_ms())
+    owner = Owner(installation=installation, device=str(client.nio.device_id or ""), host=host, boot_id=boot_id)
+    ownership = Ownership(owner, me, data=MatrixAccountData(client, me), lives=ledger.lives, clock=clock)
+    await _until_reached(lambda: ownership.claim(take_over=take_over), clock)
+    try:
+        yield ownership
+    finally:
+        await ownership.give_back()
+
+
+async def _until_reached(attempt: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Try again for as long as the homeserver does not answer, or asks us to wait."""
+    failures = 0
+    while True:
+        try:
+            return await attempt()
+        except (Unreachable, RateLimited) as error:
+            failures += 1
+            wait = delay(failures, random.random)
+            wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
+            log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
+            await clock.sleep(wait)
+
+
+async def prepare(settings: Settings, client: Client, ledger: Ledger) -> Settings:
+    """`settings` as they can be used: aliases resolved, every room's folder name fixed, no two rooms in one folder."""
+    resolved = await _resolve(settings, client)
+    slugs = {room.id: await ledger.rooms.slug(room.id, slug_wish(room)) for room in resolved.rooms}
+    check_folders(resolved, slugs)
+    return resolved
+
+
+async def _resolve(settings: Settings, client: Client) -> Settings:
+    """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
+    found: dict[str, RoomId] = {}
+
+    async def resolve(alias: str) -> None:
+        try:
+            found[alias] = await resolve_alias(client, alias)
+        except Refused as error:
+            log.error("config.alias_unknown", alias=alias, error=str(error))  # noqa: TRY400 - no bug, no traceback
+        except MatrixError as error:
+            log.error("config.alias_unresolved", alias=alias, error=str(error))  # noqa: TRY400
+
+    async with asyncio.TaskGroup() as group:
+        for alias in settings.aliases:
+            group.create_task(resolve(alias), name=f"alias {alias}")
+    return settings.with_resolved(found)
