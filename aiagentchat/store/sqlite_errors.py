@@ -15,15 +15,23 @@ from aiagentchat.core.errors import StoreCorrupt, StoreError
 class StoreUnavailable(StoreError):
     """The database cannot be used now. Trying again is right: the cause may go away."""
 
+    def __init__(self, message: str, *, trouble: str) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+        """The cause in a few words of ours, without a path: a room may read it."""
+
 
 _MAY_PASS = {
-    sqlite3.SQLITE_BUSY: "Another process is writing to it; end that process, or try again.",
-    sqlite3.SQLITE_CANTOPEN: "Its folder must exist and belong to the user that runs this.",
-    sqlite3.SQLITE_FULL: "Free some space on the disk.",
-    sqlite3.SQLITE_IOERR: "Look at the disk: is it full, or does the system's log tell of faults?",
-    sqlite3.SQLITE_LOCKED: "Another connection uses it; end that one, or try again.",
-    sqlite3.SQLITE_PROTOCOL: "Other processes use it all the time; end those, or try again.",
-    sqlite3.SQLITE_READONLY: "The file and its folder must be writable for the user that runs this.",
+    sqlite3.SQLITE_BUSY: ("another process writes to it", "End that process, or try again."),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Its folder must exist and belong to the user that runs this."),
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space on the disk."),
+    sqlite3.SQLITE_IOERR: ("the disk fails", "Look at the disk: is it full, or does the system's log tell of faults?"),
+    sqlite3.SQLITE_LOCKED: ("another connection uses it", "End that one, or try again."),
+    sqlite3.SQLITE_PROTOCOL: ("other processes use it all the time", "End those, or try again."),
+    sqlite3.SQLITE_READONLY: (
+        "it is read-only",
+        "The file and its folder must be writable for the user that runs this.",
+    ),
 }
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY = 0xFF  # an extended code carries the primary one in its lowest byte
@@ -55,5 +63,6 @@ def _ours(error: sqlite3.Error, path: Path) -> StoreError:
         return damaged(path, str(error))
     sentence = f"The database {path} cannot be used: {error}."
     if code in _MAY_PASS:
-        return StoreUnavailable(f"{sentence} {_MAY_PASS[code]}")
+        trouble, advice = _MAY_PASS[code]
+        return StoreUnavailable(f"{sentence} {advice}", trouble=trouble)
     return StoreError(f"{sentence} The log of this error is worth a bug report.")

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import structlog
 
-from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ports import StoreHealth
+from aiagentchat.store.sqlite_errors import StoreUnavailable
 
 RETRY_SECONDS = 1.0
 """How long after a failure the same is tried again. There is no last time: only the caller's cancellation ends it."""
@@ -50,13 +50,13 @@ class Stall:
         finally:
             self._waiting -= 1
 
-    async def wait(self, why: StoreError) -> None:
+    async def wait(self, why: StoreUnavailable) -> None:
         """Until it is time to try again."""
         if self._trouble is None:
             self._since = self._monotonic()
             self._stalls += 1
             log.error("store.stalled", error=str(why))
-        self._trouble = str(why)
+        self._trouble = why.trouble
         await self._sleep(RETRY_SECONDS)
 
     def written(self) -> None:

@@ -14,7 +14,7 @@ ENDINGS = ("✅", "❌", "⏱️", "🛑", "⚠️")
 DONE = "✅"
 
 _FOOTER = re.compile(r"^— .* · session \S+$", re.MULTILINE)
-_RESTARTED = ("nterrupted by a restart", "I was restarted while this ran")
+_RESTARTED = ("nterrupted by a restart",)
 _REFUSED = ("queue is full", "so I did not take this one")
 _FAILED = (
     *(words.failed(failure) for failure in Failure),
@@ -118,6 +118,16 @@ def hear(events: Sequence[Event], bot: str) -> Heard:
 def is_refusal(body: str) -> bool:
     """Whether it says that the queue is full."""
     return _holds(body, _REFUSED)
+
+
+def is_report(body: str) -> bool:
+    """Whether it says that a restart, or a failure, cut a turn short."""
+    return _holds(body, _RESTARTED) or _holds(body, _FAILED)
+
+
+def is_last_page(body: str) -> bool:
+    """Whether the last line of an answer is on it."""
+    return bool(_FOOTER.search(body))
 
 
 def _about(message: Message, by_event: dict[str, Typed], by_name: dict[str, Typed], last: Typed | None) -> Typed | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from rig.conversation import Event
-from rig.faults.evidence import ENDINGS, is_refusal
-from rig.faults.prompts import prompt
+from rig.faults.evidence import ENDINGS, is_last_page, is_refusal, is_report
+from rig.faults.prompts import WORD, prompt
 from rig.matrix_client import MatrixUser, Refused
 
 AT_MOST_OPEN = 4
@@ -59,7 +59,7 @@ class Typist:
         self._typing = 0
 
     def open(self, room: str = "") -> list[str]:
-        """The names of the messages, in a room or in all, that have neither an end mark nor a refusal yet."""
+        """The names of the messages, in a room or in all, whose end cannot be read yet."""
         for each in self.rooms:
             self._look(each)
         return [name for each in ([room] if room else self.rooms) for name in self._open[each].values()]
@@ -93,7 +93,7 @@ class Typist:
             self._typing -= 1
             async with self._idle:
                 self._idle.notify_all()
-        self._open[room] |= {} if event in self._ended else {event: name}
+        self._open[room] |= {} if self._ended & {event, name} else {event: name}
         return name
 
     async def until_quiet(self, timeout: float) -> bool:
@@ -122,9 +122,10 @@ class Typist:
         events = self.person.events(room)
         for event in events[self._seen[room] :]:
             ended = _ends(event, self._bot)
-            if ended:
-                self._ended.add(ended)
-                self._open[room].pop(ended, None)
+            self._ended |= ended
+            for waiting, name in list(self._open[room].items()):
+                if ended & {waiting, name}:
+                    del self._open[room][waiting]
         self._seen[room] = len(events)
 
     def _text(self, name: str) -> str:
@@ -140,14 +141,18 @@ class Typist:
                     await asyncio.sleep(TYPE_AGAIN)
 
 
-def _ends(event: Event, bot: str) -> str:
-    """The message that this event of the bot says the end of, "" when it says none."""
+def _ends(event: Event, bot: str) -> set[str]:
+    """The messages, by event or by name, that this event of the bot says the end of.
+
+    By its mark, a refusal, a report, or the last page of its answer. Under a rate limit marks come late or never.
+    """
     if event["sender"] != bot:
-        return ""
+        return set()
     content = event.get("content") or {}
     relates = content.get("m.relates_to") or {}
     if event["type"] == "m.reaction" and relates.get("key") in ENDINGS:
-        return str(relates.get("event_id", ""))
-    if is_refusal(str(content.get("body", ""))):
-        return str((relates.get("m.in_reply_to") or {}).get("event_id", ""))
-    return ""
+        return {str(relates.get("event_id", ""))}
+    body = str((content.get("m.new_content") or content).get("body", ""))
+    if is_refusal(body) or is_report(body):
+        return {str((relates.get("m.in_reply_to") or {}).get("event_id", ""))}
+    return {name for name, _ in WORD.findall(body)} if is_last_page(body) else set()

@@ -266,7 +266,7 @@ def test_two_refusals_are_found(timeline: Timeline) -> None:
     check(found(timeline, RunLog()), "R", event, "refused 2 times")
 
 
-@pytest.mark.parametrize("marks", [[], ["⚠️"], [DONE, "⚠️"]])
+@pytest.mark.parametrize("marks", [["⚠️"], [DONE, "⚠️"]])
 def test_a_mark_that_does_not_fit_is_found(timeline: Timeline, marks: list[str]) -> None:
     event = timeline.ask("a0001")
     timeline.say(whole("a0001"), to=event)
