@@ -46,15 +46,15 @@ def interrupted(milliseconds: int) -> str:
     )
 
 
+RESUME_ANSWERS = "✅ goes on and allows exactly this once, ❌ drops it (or `/approve`, `/deny`)."
+"""The last line of the question whether to go on."""
 AS_ASKED_ABOVE = "(exactly as it was asked further up)"
 
 
 def resume_question(request: str) -> str:
     """The daemon was restarted while a person was asked; `request` is Markdown that shows what about."""
-    return (
-        f"Interrupted by a restart while this waited for an answer; nothing of it was run.\n\n{request}\n\n"
-        "✅ goes on and allows exactly this once, ❌ drops it (or `/approve`, `/deny`)."
-    )
+    told = "Interrupted by a restart while this waited for an answer; nothing of it was run."
+    return f"{told}\n\n{request}\n\n{RESUME_ANSWERS}"
 
 
 def resumed_for_agent(tool: str, request: str, text: str) -> str:
@@ -99,13 +99,17 @@ def caught_up(number: int, first: int, last: int) -> str:
     return f"I was away: answering {count(number, 'message')} from {when}."
 
 
+OFFER_ANSWERS = "✅ runs "
+"""How the last line of an offer begins."""
+
+
 def offer(said: Sequence[Said], total: int) -> str:
     """What was typed too long ago, or was too much, to be run unasked; only the first of it is quoted."""
     lines = [f"- {_said(each)}" for each in said]
     lines += [f"- … and {total - len(said)} more"] if total > len(said) else []
     was, it, them = ("this was", "it", "it") if total == 1 else (f"these {total} were", "them in this order", "them")
     intro = f"I was away, and {was} not run: too long ago, or more than the queue holds."
-    return "\n".join([intro, "", *lines, "", f"✅ runs {it}, ❌ drops {them}."])
+    return "\n".join([intro, "", *lines, "", f"{OFFER_ANSWERS}{it}, ❌ drops {them}."])
 
 
 def dropped(number: int) -> str:

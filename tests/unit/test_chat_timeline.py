@@ -7,8 +7,9 @@ import pytest
 
 from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.render import words
+from aiagentchat.render import away, words
 from aiagentchat.render.approval import approval_text
+from aiagentchat.render.away import Said
 from aiagentchat.render.message import edit, message, reaction
 
 ME, BOT, EVE = UserId("@me:hs"), UserId("@bot:hs"), UserId("@eve:hs")
@@ -184,6 +185,25 @@ def test_the_end_of_the_command_closes_its_question(story: Story) -> None:
     story.reacts(BOT, command, "👀")
     story.says(BOT, QUESTION)
     story.reacts(BOT, command, "🛑")
+
+    assert story.timeline.question is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param(away.resume_question(QUESTION), id="whether to go on"),
+        pytest.param(away.offer([Said(at=0, by=EVE, text="old")], 1), id="whether to run what is old"),
+    ],
+)
+def test_a_question_about_what_is_over_stays_open_until_it_is_answered(story: Story, question: str) -> None:
+    command = story.says(ME, "do it")
+    story.reacts(BOT, command, "👀")
+    asked = story.says(BOT, question)
+    story.reacts(BOT, command, "⚠️")
+    assert story.timeline.question is story.timeline.get(asked)
+
+    story.says(BOT, away.dropped(1), notice=True)
 
     assert story.timeline.question is None
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.execute.marks import REACTIONS
-from aiagentchat.render import words
+from aiagentchat.render import away, words
 from aiagentchat.route.decide import NO, YES
 from aiagentchat.route.dispatch import ACCEPTED
 
@@ -16,14 +16,17 @@ _SELECTOR = "\ufe0f"
 FINAL = frozenset(key.replace(_SELECTOR, "") for key in REACTIONS.values())
 """What a daemon puts on a message when it is done with it."""
 
-ASKS = words.approval_answers(0).partition("0")[0]
-"""How the line begins that says how a question is answered."""
+_IN_A_TURN = words.approval_answers(0).partition("0")[0]
+_AFTER_A_TURN = (away.RESUME_ANSWERS, away.OFFER_ANSWERS)
+ASKS = (_IN_A_TURN, *_AFTER_A_TURN)
+"""How the lines begin that say how a question is answered."""
 _SOMEBODY = UserId("somebody")
 _CLOSES = (
     words.approval_allowed(_SOMEBODY).partition(_SOMEBODY)[0],
     words.approval_denied(_SOMEBODY, "").partition(_SOMEBODY)[0],
     words.approval_expired(0).partition("0")[0],
     words.APPROVAL_WITHDRAWN,
+    away.dropped(0).partition(" ")[0],
 )
 
 
@@ -43,8 +46,17 @@ class Message:
 
     @property
     def asks(self) -> bool:
-        """Whether it is (the last piece of) a question whether a tool may be used."""
-        return self.kind == "m.text" and self.body.rstrip().rpartition("\n")[2].startswith(ASKS)
+        """Whether it is (the last piece of) a question that a yes or a no answers."""
+        return self.kind == "m.text" and self._last_line.startswith(ASKS)
+
+    @property
+    def outlives_its_turn(self) -> bool:
+        """Whether the question stays open when the turn that it is about has ended."""
+        return self._last_line.startswith(_AFTER_A_TURN)
+
+    @property
+    def _last_line(self) -> str:
+        return self.body.rstrip().rpartition("\n")[2]
 
 
 class Timeline:
@@ -165,7 +177,7 @@ class Timeline:
         """A room's commands are answered in order, so nothing earlier is open either."""
         accepted = self._at_work[worker]
         del accepted[: accepted.index(command) + 1]
-        self._close([question for question in self._questions if question.sender == worker])
+        self._close([each for each in self._questions if each.sender == worker and not each.outlives_its_turn])
 
     def _close(self, questions: list[Message]) -> None:
         self._questions = [question for question in self._questions if question not in questions]
