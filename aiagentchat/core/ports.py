@@ -116,7 +116,7 @@ class Commands(Protocol):
         ...
 
     async def open(self) -> int:
-        """How many commands are queued or running, in all rooms."""
+        """How many commands are queued or running, in all rooms that we are in."""
         ...
 
     async def queue(self, room: RoomId) -> list[Command]:

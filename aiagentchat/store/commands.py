@@ -49,7 +49,7 @@ class SqliteCommands:
         return _command(rows[0]) if rows else None
 
     async def open(self) -> int:
-        """How many commands are queued or running, in all rooms."""
+        """How many commands are queued or running, in all rooms that we are in."""
         [row] = await self._database.run(_COMMANDS["open"])
         return int(row["count"])
 

@@ -47,9 +47,10 @@ async def test_what_is_queued_stays_and_is_offered_when_we_are_back(ledger: Ledg
     await accept(ledger, command(A), command(B))
     await leave(ledger)
     assert [each.event for each in await ledger.commands.queue(ROOM)] == [A, B]
-    assert await ledger.commands.open() == 2
+    assert await ledger.commands.open() == 0
     await enter(ledger)
 
+    assert await ledger.commands.open() == 2
     assert await ledger.commands.rooms_with_work() == [ROOM]
     assert await ledger.commands.next_queued(ROOM) == command(A)
 

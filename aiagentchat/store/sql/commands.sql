@@ -36,8 +36,10 @@ WHERE room_id = :room AND state IN ('failed', 'timed_out', 'interrupted')
 ORDER BY position DESC LIMIT 1;
 
 -- name: open
--- What a daemon still has to do.
-SELECT count(*) AS count FROM commands WHERE state IN ('queued', 'running');
+-- What a daemon still has to do, as far as it can: rooms that we have left wait.
+SELECT count(*) AS count FROM commands
+WHERE state IN ('queued', 'running')
+  AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = commands.room_id AND rooms.left_at IS NOT NULL);
 
 -- name: queue
 -- The running one comes first, whatever its position.
