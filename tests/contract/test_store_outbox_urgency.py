@@ -65,6 +65,18 @@ async def test_the_most_urgent_room_goes_first(ledger: Ledger) -> None:
     assert await all_offered(ledger) == ["needed", "progress", "spare"]
 
 
+async def test_what_was_postponed_waits_since_then_and_not_for_ever(ledger: Ledger) -> None:
+    await ledger.outbox.put([urgent("fails", NEEDED)], NOW)
+    assert await claimed(ledger) is not None
+    await ledger.outbox.postpone(TxnId("fails"), NOW + 10)
+    await ledger.outbox.put([urgent("before", NEEDED, OTHER_ROOM)], NOW + 9)
+    await ledger.outbox.put([urgent("after", NEEDED, RoomId("!third:example.org"))], NOW + 11)
+
+    order = [await claimed(ledger, now=NOW + 20) for _ in range(3)]
+
+    assert [each.parcel.txn for each in order if each] == ["before", "fails", "after"]
+
+
 @pytest.mark.parametrize(
     ("least", "expected"),
     [(SPARE, ["needed", "progress", "spare"]), (PROGRESS, ["needed", "progress"]), (NEEDED, ["needed"])],

@@ -43,7 +43,7 @@ CREATE INDEX outbox_open ON outbox (room_id, position, state, urgency, not_befor
 -- that urgency 0 lets the others pass and is in nobody's way: so at most the first parcel of all, if it is one of those,
 -- and the first of the others. `wanted` is the urgency of what waits behind it, too.
 CREATE VIEW outbox_heads AS
-SELECT head.position, head.not_before, iif(head.urgency = 0, 0, room.wanted) AS wanted
+SELECT head.position, head.put_at, head.not_before, iif(head.urgency = 0, 0, room.wanted) AS wanted
 FROM (
     SELECT room_id, max(urgency) AS wanted, min(position) AS first, min(iif(urgency > 0, position, NULL)) AS lead,
            max(state = 'claimed') AS is_busy, max(state = 'claimed' AND urgency > 0) AS is_led

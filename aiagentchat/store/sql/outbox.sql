@@ -37,8 +37,9 @@ SET state = CASE
 WHERE edits = :message AND state = 'waiting';
 
 -- name: claim
--- The most urgent head first, then the oldest; one that was postponed a short while ago goes behind those that were not,
--- so that each gets its turn while things go wrong. A time that is too far away was set before the clock was turned back.
+-- The most urgent head first, then the one that has waited longest: since it was put or, once it was postponed, since it
+-- may go again, so that each gets its turn while things go wrong. A time that is too far away was set before the clock
+-- was turned back.
 -- What is returned about earlier tries is what was true before this one.
 UPDATE outbox
 SET state = 'claimed', claims = claims + 1, tried_at = coalesce(tried_at, claimed_at),
@@ -46,7 +47,7 @@ SET state = 'claimed', claims = claims + 1, tried_at = coalesce(tried_at, claime
 WHERE position = (
     SELECT position FROM outbox_heads
     WHERE wanted >= :least AND (not_before <= :now OR not_before > :now + :longest)
-    ORDER BY wanted DESC, iif(not_before > :now - 2 * :longest, not_before, 0), position LIMIT 1)
+    ORDER BY wanted DESC, max(min(put_at, :now), iif(not_before > :now, 0, not_before)), position LIMIT 1)
 RETURNING *;
 
 -- name: next_due
