@@ -11,7 +11,7 @@ import structlog
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import connected, owned, prepare
+from aiagentchat.app.connect import connected, owned, prepare, until_reached
 from aiagentchat.app.live import Live
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings
@@ -87,7 +87,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
         owned(ledger, client, me, clock, take_over=take_over) as ownership,
     ):
         live.prepare = lambda settings: prepare(settings, client, ledger)
-        live.settings = await prepare(live.settings, client, ledger)
+        live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
         yield _house(live, ledger, client, ownership, me, clock)
 
 

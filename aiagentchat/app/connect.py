@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import structlog
 
@@ -19,6 +20,8 @@ from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +40,7 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
     )
     client = Client(account, ledger.accounts)
     try:
-        await _until_reached(client.log_in, clock)
+        await until_reached(client.log_in, clock)
         yield client
     finally:
         await client.close()
@@ -52,14 +55,14 @@ async def owned(
     installation = await ledger.lives.installation(clock.now_ms())
     owner = Owner(installation=installation, device=str(client.nio.device_id or ""), host=host, boot_id=boot_id)
     ownership = Ownership(owner, me, data=MatrixAccountData(client, me), lives=ledger.lives, clock=clock)
-    await _until_reached(lambda: ownership.claim(take_over=take_over), clock)
+    await until_reached(lambda: ownership.claim(take_over=take_over), clock)
     try:
         yield ownership
     finally:
         await ownership.give_back()
 
 
-async def _until_reached(attempt: Callable[[], Awaitable[None]], clock: Clock) -> None:
+async def until_reached(attempt: Callable[[], Awaitable[Result]], clock: Clock) -> Result:
     """Try again for as long as the homeserver does not answer, or asks us to wait."""
     failures = 0
     while True:
@@ -74,7 +77,10 @@ async def _until_reached(attempt: Callable[[], Awaitable[None]], clock: Clock) -
 
 
 async def prepare(settings: Settings, client: Client, ledger: Ledger) -> Settings:
-    """`settings` as they can be used: aliases resolved, every room's folder name fixed, no two rooms in one folder."""
+    """`settings` as they can be used: aliases resolved, every room's folder name fixed, no two rooms in one folder.
+
+    Raises ConfigError, and MatrixError when the homeserver does not say which room has an alias.
+    """
     resolved = await _resolve(settings, client)
     slugs = {room.id: await ledger.rooms.slug(room.id, slug_wish(room)) for room in resolved.rooms}
     check_folders(resolved, slugs)
@@ -84,6 +90,7 @@ async def prepare(settings: Settings, client: Client, ledger: Ledger) -> Setting
 async def _resolve(settings: Settings, client: Client) -> Settings:
     """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
     found: dict[str, RoomId] = {}
+    unanswered: list[MatrixError] = []
 
     async def resolve(alias: str) -> None:
         try:
@@ -91,9 +98,11 @@ async def _resolve(settings: Settings, client: Client) -> Settings:
         except Refused as error:
             log.error("config.alias_unknown", alias=alias, error=str(error))  # noqa: TRY400 - no bug, no traceback
         except MatrixError as error:
-            log.error("config.alias_unresolved", alias=alias, error=str(error))  # noqa: TRY400
+            unanswered.append(error)
 
     async with asyncio.TaskGroup() as group:
         for alias in settings.aliases:
             group.create_task(resolve(alias), name=f"alias {alias}")
+    if unanswered:
+        raise unanswered[0]  # not known is not the same as not there: what such a room says must not be passed over
     return settings.with_resolved(found)

@@ -60,7 +60,10 @@ class Live:
             problems = error.problems
         except AppError as error:
             problems = [str(error)]
-        _report(self.settings.data_dir, problems)
+        try:
+            _report(self.settings.data_dir, problems)
+        except OSError as error:
+            log.warning("config.report_not_written", error=str(error))
         if problems:
             log.error("config.reload_refused", problems=problems)
         else:

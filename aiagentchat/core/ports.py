@@ -4,7 +4,7 @@ Each Protocol is as small as its user needs. The ledger's methods are narrow, id
 state, so that another database can stand behind them (docs/decisions).
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,6 +67,10 @@ class Inbox(Protocol):
         """
         ...
 
+    async def entered(self, rooms: Collection[RoomId]) -> None:
+        """We are in these rooms: what was kept for those that we had left goes on."""
+        ...
+
     async def get(self, event: EventId) -> Incoming | None:
         """The event, whether it was settled or not; None when it is not known (any more)."""
         ...
@@ -113,6 +117,10 @@ class Commands(Protocol):
 
     async def retryable(self, room: RoomId) -> Command | None:
         """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+        ...
+
+    async def is_taken_up(self, event: EventId) -> bool:
+        """Whether another command took this one up again."""
         ...
 
     async def open(self) -> int:
@@ -211,6 +219,10 @@ class Outbox(Protocol):
 
     async def parcel_of(self, event: EventId) -> Parcel | None:
         """The parcel that became this event: how a reaction finds what it speaks of."""
+        ...
+
+    async def shown_at(self, approval: ApprovalId) -> int | None:
+        """When (milliseconds) the message that asks this question was in the room; None before."""
         ...
 
     async def release_claims(self) -> None:

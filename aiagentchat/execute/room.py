@@ -62,6 +62,8 @@ class RoomExecutor:
         # Committed before anything is run: after a crash it is reported, never run again by itself.
         if not await shop.ledgers.commands.start(command.event, shop.clock.now_ms()):
             return
+        # As it reads now: until it was marked as started, it could be edited.
+        command = await shop.ledgers.commands.get(command.event) or command
         log.info("turn.started", session=command.session)
         sink = shop.voice.open(command)
         shop.signals.typing(self.room, True)

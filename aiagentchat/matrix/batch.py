@@ -49,7 +49,12 @@ async def read_batch(answer: Answer, me: UserId) -> SyncBatch:
 def encrypted(room: object) -> bool:
     """Whether a room of the answer tells that it is encrypted: that cannot be taken back, not even by a redaction."""
     state = listed(mapped(mapped(room).get("state")).get("events"))
-    return any(mapped(source).get("type") == "m.room.encryption" for source in (*state, *_sources(room)))
+    return any(_encrypts(mapped(source)) for source in (*state, *_sources(room)))
+
+
+def _encrypts(source: Mapping[str, Any]) -> bool:
+    """As state: a message of that type is nothing but a message, and anybody may send one."""
+    return source.get("type") == "m.room.encryption" and source.get("state_key") == ""
 
 
 async def _timeline(

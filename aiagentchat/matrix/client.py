@@ -100,7 +100,7 @@ class _Renewing(AsyncClient):
     async def parse_body(self, transport_response: aiohttp.ClientResponse) -> dict[Any, Any]:
         """The JSON object of an answer; empty where it has none, whatever is there instead."""
         try:
-            said = await super().parse_body(transport_response)
+            said: object = await super().parse_body(transport_response)
         except (ValueError, LookupError, RecursionError):  # no UTF-8, no charset, no end
             return {}
         return said if isinstance(said, dict) else {}

@@ -153,8 +153,9 @@ def _content(type_: str, source: Source) -> _Found | None:
         case "m.reaction", {"m.relates_to": {"key": str(key), "event_id": str(target)}}:
             return Kind.REACTION, key, EventId(target)
         case "m.room.redaction", {**more}:
-            redacted = more.get("redacts", source.get("redacts"))
-            return (Kind.REDACTION, "", EventId(redacted)) if isinstance(redacted, str) else None
+            # Which of the two counts depends on the room's version; a homeserver gives both alike, or one.
+            named = {value for value in (more.get("redacts"), source.get("redacts")) if isinstance(value, str)}
+            return (Kind.REDACTION, "", EventId(*named)) if len(named) == 1 else None
         case "m.room.tombstone", {**more} if source.get("state_key") == "":
             replacement = more.get("replacement_room")
             return Kind.TOMBSTONE, replacement if isinstance(replacement, str) else "", None

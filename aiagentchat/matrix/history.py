@@ -29,18 +29,21 @@ _FILTER = json.dumps({"types": TYPES}, separators=(",", ":"))
 async def missed(client: AsyncClient, me: UserId, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
     """What was said in the gap, as the `Homeserver` port has it."""
     steps: list[Step] = []
-    breath, whole, aged = Breath(), True, False
+    breath, whole, aged, read_pages = Breath(), True, False, 0
     try:
         async with asyncio.timeout(GAP_SECONDS), aclosing(_pages(client, gap, since)) as pages:
             async for page in pages:
                 young = [source for source in page if not 0 < sent_at(source) < oldest]
                 fitting = young[: most - len(steps)]
-                whole, aged = len(fitting) == len(young), aged or len(young) < len(page)
+                read_pages += 1
+                # Of more pages than this only those count that gave something: else it is no answer.
+                whole = len(fitting) == len(young) and not (steps and read_pages == MOST_PAGES)
+                aged = aged or len(young) < len(page)
                 for source in fitting:
                     steps.append(read(gap.room, source, me))
                     await breath.take()
-                # One event with a wrong clock does not end it: only a page of which nothing is young enough.
-                if not whole or (page and not young):
+                # Clocks do not end what our own token ends: a page of wrong ones may stand before what we miss.
+                if not whole or (since is None and page and not young):
                     break
     except TimeoutError as problem:
         raise Unreachable(f"history of {gap.room}: not read within {GAP_SECONDS:.0f} s") from problem

@@ -37,7 +37,7 @@ class MatrixHomeserver:
         query = {"timeout": str(0 if self._first else int(timeout * 1000)), "filter": _filter(self._limit)}
         query |= {"since": since} if since is not None else {}
         query |= {"full_state": "true"} if self._first else {}
-        bound = FIRST_SYNC_SECONDS if self._first else timeout + GRACE_SECONDS
+        bound = FIRST_SYNC_SECONDS if self._first or since is None else timeout + GRACE_SECONDS
         try:
             answer = await get(self._client, "sync", "/sync", query, within=bound)
         except TooLarge:

@@ -30,7 +30,10 @@ def set_up(format_: Format, level: str = "INFO") -> None:
     last: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if format_ == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        # Its own tracebacks show the values of variables: what people wrote, and secrets.
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

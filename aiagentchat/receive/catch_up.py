@@ -232,7 +232,7 @@ class CatchUp:
     def _marker(self, behind: _Behind, gap: Gap, missed: Sequence[Incoming]) -> Incoming:
         """That the room misses something, for the room to read."""
         now = self._clock.now_ms() if behind.moment.now is None else behind.moment.now
-        last = next((event.sent_at for event in (*missed, *behind.events) if event.sent_at), now)
+        last = min(now, next((event.sent_at for event in (*missed, *behind.events) if event.sent_at), now))
         token = behind.since or gap.before
         return gap_lost(behind.room, token, self._tools.rules.me, first=behind.moment.heard_until, last=last)
 

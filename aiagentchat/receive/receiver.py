@@ -77,6 +77,8 @@ class Receiver:
             else:
                 await self._catch_up.take_in(batch, since)
             if is_later_life:
+                # The full state: whether we are there, whatever became of the event that told of it.
+                await self._inbox.entered(batch.joined)
                 log.info("sync.resumed", rooms=len(batch.joined), events=len(batch.events))
             since, is_first, is_later_life = batch.token, False, False
 

@@ -124,6 +124,11 @@ def offer_erased(number: int) -> str:
 
 
 QUESTION_TOO_OLD = "This question has expired, so nothing was run. Send the message again if it is still needed."
+RUN_AGAIN_ALREADY = "That message was run again by `/retry` meanwhile, so this question is closed."
+ANSWER_UNSEEN = (
+    "The question that is open came into the room after you wrote this, so it is not answered by it. "
+    "Read it, and answer it then."
+)
 ANSWER_TOO_LATE = (
     "You wrote this while I was away, so it decided nothing: since then something else may have been asked. "
     "Answer what is open now; a reaction on a question is always about that question."

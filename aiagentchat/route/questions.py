@@ -22,6 +22,9 @@ async def answer(desk: Desk, asked: Approval, event: Incoming, *, allow: bool, r
     """What `event` brings about by answering `asked`, which is open."""
     if asked.kind is not ApprovalKind.TOOL and desk.clock.now_ms() >= asked.expires_at:
         return reply(event, away.QUESTION_TOO_OLD, key="answered")
+    if asked.kind is ApprovalKind.RESUME and allow and await desk.commands.is_taken_up(asked.command):
+        closed = DecideApproval(approval=asked.id, state=ApprovalState.DENIED, by=event.sender)
+        return [closed, *reply(event, away.RUN_AGAIN_ALREADY, key="answered")]
     state = ApprovalState.ALLOWED if allow else ApprovalState.DENIED
     decided = DecideApproval(approval=asked.id, state=state, by=event.sender, reason=reason)
     match asked.kind, allow:

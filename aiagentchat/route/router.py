@@ -6,7 +6,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import Settings
-from aiagentchat.core.effects import Effect, PutParcel
+from aiagentchat.core.effects import Effect, EnterRoom, PutParcel
 from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreError
 from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
@@ -107,8 +107,9 @@ class Router:
             self._later[event.event] = self._clock.monotonic() + wait
             return None
         log.info("invite.accepted", sender=event.sender)
+        entered = EnterRoom(event.room)  # also one that is not configured now: it may be again
         if settings.room(event.room) is not None:
-            return []
+            return [entered]
         text = words.room_not_known(event.room)
         told = Parcel(txn=txn_id(event.event, "joined"), room=event.room, content=message(text, notice=True))
-        return [PutParcel(told)]
+        return [entered, PutParcel(told)]

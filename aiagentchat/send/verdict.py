@@ -11,9 +11,10 @@ from aiagentchat.send.variants import AS_WRITTEN, LAST, PLAIN
 
 FAULTS = 3
 """So often the homeserver may fail over a parcel before it is said in another way."""
-FORBIDDEN_TRIES = 6
-"""So often we ask again after a "forbidden": we may be out of the room, and the sync is about to tell."""
-FORBIDDEN_SECONDS = 5.0
+FORBIDDEN_TRIES = 20
+"""So often we ask again after a "forbidden": we may be out of the room, and the sync is about to tell, perhaps after a
+long absence. Only the room itself waits for it."""
+FORBIDDEN_SECONDS = 30.0
 """How long between those."""
 
 _DUPLICATE_REACTION = "M_DUPLICATE_ANNOTATION"

@@ -48,6 +48,10 @@ class SqliteCommands:
         rows = await self._database.run(_COMMANDS["retryable"], room=room)
         return _command(rows[0]) if rows else None
 
+    async def is_taken_up(self, event: EventId) -> bool:
+        """Whether another command took this one up again."""
+        return bool(await self._database.run(_COMMANDS["taken_up"], event=event))
+
     async def open(self) -> int:
         """How many commands are queued or running, in all rooms that we are in."""
         [row] = await self._database.run(_COMMANDS["open"])

@@ -18,6 +18,7 @@ from aiagentchat.core.effects import (
     PutParcel,
     RequestStop,
 )
+from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Transaction
@@ -46,7 +47,7 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
             await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
         case EraseText(event=event, room=room):
-            await transaction.run(_INBOX["erase"], event=event, room=room)
+            await _erase(transaction, event, room)
         case OpenApproval(approval):
             await put_approval(transaction, approval)
         case LeaveRoom(room=room, by=by):
@@ -62,6 +63,12 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
         case _:
             assert_never(effect)
+
+
+async def _erase(transaction: Transaction, event: EventId, room: RoomId) -> None:
+    await transaction.run(_INBOX["erase"], event=event, room=room)
+    if await transaction.run(_COMMANDS["erase"], event=event, room=room):
+        await transaction.run(_APPROVALS["withdraw_of"], command=event)
 
 
 async def _accept(transaction: Transaction, command: Command, now: int) -> None:

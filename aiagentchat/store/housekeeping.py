@@ -18,9 +18,12 @@ class Housekeeping:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def expire(self, now: int) -> int:
+        """Close questions of our own whose time is over; how many."""
+        return await self._all(_HOUSEKEEPING["expire"], now)
+
     async def erase(self, before: int) -> int:
         """Take the text from what was over before that moment; how many rows had one."""
-        await self._all(_HOUSEKEEPING["expire"], before)
         return sum(
             [
                 await self._all(_HOUSEKEEPING["erase_approvals"], before),
@@ -32,7 +35,6 @@ class Housekeeping:
 
     async def prune(self, before: int) -> Mapping[str, int]:
         """Remove what was over before that moment; how many rows, by what they were."""
-        await self._all(_HOUSEKEEPING["expire"], before)
         await self._all(_HOUSEKEEPING["prune_refusals"], before)
         return {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),

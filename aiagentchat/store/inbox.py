@@ -1,7 +1,7 @@
 """Events, written down before anything is done with them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.ids import EventId, RoomId, UserId
@@ -17,6 +17,7 @@ LEAST_OF_A_ROOM = 5
 """… as long as each can have this much of it."""
 
 _INBOX = statements("inbox")
+_ROOMS = statements("rooms")
 _SYNC_TOKEN = statements("sync_token")
 
 
@@ -52,6 +53,11 @@ class SqliteInbox:
 
         with ringing(self.bell):
             return await self._database.transact(write)
+
+    async def entered(self, rooms: Collection[RoomId]) -> None:
+        """We are in these rooms."""
+        with ringing(self._bells.commands, self._bells.outbox):
+            await self._database.run(_ROOMS["entered"], rooms=json.dumps(sorted(rooms)))
 
     async def get(self, event: EventId) -> Incoming | None:
         """The event, settled or not."""

@@ -41,6 +41,7 @@ class Janitor:
     async def tidy(self) -> None:
         """One round."""
         now, keep = self._clock.now_ms(), self._keep()
+        await self._housekeeping.expire(now)
         bodies = 0
         pruned: Mapping[str, int] = {}
         if keep.rows:

@@ -100,6 +100,11 @@ class SqliteOutbox:
         rows = await self._database.run(_OUTBOX["parcel_of"], event=event)
         return _parcel(rows[0]) if rows else None
 
+    async def shown_at(self, approval: ApprovalId) -> int | None:
+        """When the message that asks this question was in the room."""
+        rows = await self._database.run(_OUTBOX["shown_at"], approval=approval)
+        return int(rows[0]["ended_at"]) if rows else None
+
     async def release_claims(self) -> None:
         """Offer again what an earlier life claimed and did not finish."""
         with ringing(self.bell):

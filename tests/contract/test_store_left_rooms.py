@@ -115,3 +115,14 @@ async def test_a_room_that_was_never_left_may_be_entered(ledger: Ledger) -> None
     await enter(ledger, "$again")
 
     assert await ledger.commands.next_queued(ROOM) == command(A)
+
+
+async def test_a_full_sync_that_has_the_room_lets_it_go_on(ledger: Ledger) -> None:
+    await accept(ledger, command(A), command(B, OTHER_ROOM))
+    await leave(ledger)
+    await ledger.inbox.entered([OTHER_ROOM])
+    assert await ledger.commands.rooms_with_work() == [OTHER_ROOM]
+
+    await ledger.inbox.entered([ROOM, OTHER_ROOM])
+
+    assert await ledger.commands.rooms_with_work() == [ROOM, OTHER_ROOM]

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +45,10 @@ class Watched:
         self.begun = 0
         self.dies_at: int | None = None
         """At which transaction we die; the first is 1."""
+
+    async def entered(self, rooms: Collection[RoomId]) -> None:
+        """As the port."""
+        await self._inbox.entered(rooms)
 
     async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
         """As the port."""

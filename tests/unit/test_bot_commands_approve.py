@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.core.approvals import ApprovalState
-from aiagentchat.render import words
+from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.ids import ApprovalId, EventId
+from aiagentchat.render import away, words
+from tests.fakes.clock import START_MS
 from tests.fakes.front import Front, open_front
-from tests.fakes.people import ADA, ANNA, EVE, OTHER, typed
+from tests.fakes.people import ADA, ANNA, EVE, OTHER, ROOM, typed
 
 
 @pytest.fixture
@@ -76,4 +78,23 @@ async def test_a_stranger_answers_nothing(front: Front) -> None:
     await front.asked("a")
 
     assert await front.told(typed("/approve", sender=EVE)) == [words.refused(EVE, "kitchen")]
+    assert await front.is_open("a")
+
+
+async def test_words_that_were_written_before_the_question_could_be_read_do_not_answer_it(front: Front) -> None:
+    said = typed("/approve")
+    await front.take_in(said)
+    front.clock.advance(1)
+    await front.asked("a")
+    await front.route()
+
+    assert [parcel.content["body"] for parcel in await front.deliver()] == [away.ANSWER_UNSEEN]
+    assert await front.is_open("a")
+
+
+async def test_a_question_that_is_not_in_the_room_yet_is_not_answered(front: Front) -> None:
+    question = Approval(id=ApprovalId("a"), room=ROOM, command=EventId("$c"), tool="Bash", expires_at=START_MS + 1_000)
+    await front.ledger.approvals.ask(question, [], front.clock.now_ms())
+
+    assert await front.told(typed("/approve")) == [away.ANSWER_UNSEEN]
     assert await front.is_open("a")

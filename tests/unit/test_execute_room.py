@@ -9,7 +9,7 @@ import pytest
 
 from aiagentchat.core.agent_events import Ending, Failure, TurnEnded
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.effects import RequestStop
+from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId, SessionId
 from aiagentchat.core.parcels import Parcel
@@ -322,3 +322,14 @@ async def test_a_room_never_runs_the_commands_of_another(tmp_path: Path) -> None
 
         assert await house.state("$1") is CommandState.QUEUED
         assert house.agent.runs == []
+
+
+async def test_what_was_edited_in_the_last_moment_is_run_as_it_reads_now(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedAgent()) as house:
+        await accept(house.ledger, command("$1"))
+        before = await house.ledger.commands.next_queued(ROOM)
+        await settle(house.ledger, EditCommand(EventId("$1"), "make coffee", ANNA), event="$edit")
+        assert before is not None
+        await RoomExecutor(ROOM, house.shop)._execute(before)
+
+        assert [prompt.text for prompt in house.agent.runs[0].prompts] == ["make coffee"]

@@ -145,11 +145,15 @@ async def test_the_account_data_names_the_owner(events: list[object], owner: str
     assert batch.owner == owner
 
 
+ENCRYPTION = {"type": "m.room.encryption", "state_key": ""}
+
+
 @pytest.mark.parametrize(
     ("room", "is_so"),
     [
-        pytest.param({"state": {"events": [{"type": "m.room.encryption", "content": {}}]}}, True, id="by its state"),
-        pytest.param(timeline({"type": "m.room.encryption"}), True, id="by its timeline, redacted"),
+        pytest.param({"state": {"events": [{**ENCRYPTION, "content": {}}]}}, True, id="by its state"),
+        pytest.param(timeline(ENCRYPTION), True, id="by its timeline, redacted"),
+        pytest.param(timeline({"type": "m.room.encryption"}), False, id="a message that is called so"),
         pytest.param(timeline(said("hello")), False, id="not"),
         pytest.param("x", False, id="nonsense"),
     ],

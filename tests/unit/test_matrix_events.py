@@ -97,7 +97,7 @@ def test_every_kind_of_message_is_one_of_ours(msgtype: str, kind: Kind) -> None:
             raw("m.room.redaction", {}, redacts=TARGET), Kind.REDACTION, "", TARGET, id="a redaction in an old room"
         ),
         pytest.param(
-            raw("m.room.redaction", {"redacts": TARGET}, redacts="$other"),
+            raw("m.room.redaction", {"redacts": TARGET}, redacts=TARGET),
             Kind.REDACTION,
             "",
             TARGET,
@@ -491,3 +491,7 @@ def test_no_invite_breaks_us(sources: list[object], token: str) -> None:
     found = invite(ROOM, sources, ME, token)
 
     assert found is None or found.kind is Kind.INVITE
+
+
+def test_a_redaction_that_names_two_events_is_of_neither() -> None:
+    assert incoming(raw("m.room.redaction", {"redacts": TARGET}, redacts="$other")) is None

@@ -267,13 +267,30 @@ async def test_a_wrong_clock_does_not_end_the_reading(line: Line) -> None:
     assert (bodies(missed), missed.whole, missed.aged) == (["0", "1", "3"], True, True)
 
 
-async def test_a_page_of_which_everything_is_too_old_ends_the_reading(line: Line) -> None:
+async def test_without_a_token_a_page_of_which_everything_is_too_old_ends_the_reading(line: Line) -> None:
+    line.says(page(said(3, 30), end="p1"), page(said(2, 2), said(1, 1), end="p2"), page(said(0, 20)))
+
+    missed = await line.missed(oldest=10, since=None)
+
+    assert (bodies(missed), missed.aged) == (["3"], True)
+    assert len(line.asked) == 2
+
+
+async def test_a_page_with_a_wrong_clock_hides_nothing_that_is_behind_it(line: Line) -> None:
     line.says(page(said(3, 30), end="p1"), page(said(2, 2), said(1, 1), end="p2"), page(said(0, 20)))
 
     missed = await line.missed(oldest=10)
 
-    assert (bodies(missed), missed.aged) == (["3"], True)
-    assert len(line.asked) == 2
+    assert (bodies(missed), missed.whole, missed.aged) == (["0", "3"], True, True)
+
+
+async def test_after_so_many_pages_the_rest_is_missing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST_PAGES", 2)
+    line.says(page(said(3, 30), end="p1"), page(said(2, 20), end="p2"), page(said(1, 10)))
+
+    missed = await line.missed()
+
+    assert (bodies(missed), missed.whole) == (["2", "3"], False)
 
 
 async def test_what_was_said_before_we_came_is_nothing_that_is_missing(line: Line) -> None:

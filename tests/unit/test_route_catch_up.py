@@ -120,12 +120,15 @@ async def test_a_no_drops_it(front: Front) -> None:
     assert await queued(front) == []
 
 
-async def test_an_offer_can_be_answered_in_words(front: Front) -> None:
+async def test_words_are_about_what_the_agent_asks_and_never_about_an_offer(front: Front) -> None:
     await front.hear(late("one", 3 * HOUR))
     await front.deliver()
+    assert await front.told(typed("/approve")) == [words.NO_APPROVAL_OPEN]
+    await front.asked("a")
 
-    assert await front.told(typed("/approve")) == []
-    assert await queued(front) == ["one"]
+    assert await front.told(typed("/approve")) == [words.approval_allowed(ANNA)]
+    assert not await front.is_open("a")
+    assert await queued(front) == []
 
 
 async def test_words_that_were_typed_meanwhile_decide_nothing(front: Front) -> None:

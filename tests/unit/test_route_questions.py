@@ -133,3 +133,39 @@ async def test_a_command_that_is_no_longer_kept_goes_on_in_the_rooms_conversatio
     [resumed] = await front.ledger.commands.queue(ROOM)
     assert resumed.session == other.session
     assert resumed.text == away.resumed_for_agent("Bash", "", "")
+
+
+async def test_what_was_retried_meanwhile_does_not_go_on_beside_it(front: Front) -> None:
+    await asked(front)
+    await front.hear(typed("/retry"))
+    await front.deliver()
+
+    assert await front.told(reacted("✅")) == [away.RUN_AGAIN_ALREADY]
+    assert len(await front.ledger.commands.queue(ROOM)) == 1
+    assert not await front.is_open("resume")
+
+
+async def test_what_the_agent_asks_now_goes_before_what_it_was_interrupted_in(front: Front) -> None:
+    await asked(front)
+    await front.asked("now")
+
+    await front.hear(typed("/approve"))
+
+    assert not await front.is_open("now")
+    assert await front.is_open("resume")
+
+
+async def test_words_about_a_question_that_has_expired_are_about_nothing(front: Front) -> None:
+    await asked(front)
+    front.clock.advance(3600)
+
+    assert await front.told(typed("/approve")) == [words.NO_APPROVAL_OPEN]
+
+
+async def test_what_was_taken_back_does_not_go_on_and_is_not_retried(front: Front) -> None:
+    cut = await asked(front)
+    await front.hear(event(Kind.REDACTION, target=cut.event))
+
+    assert not await front.is_open("resume")
+    assert await front.told(reacted("✅")) == [words.approval_already_answered(None)]
+    assert await front.told(typed("/retry")) == [away.RETRY_ERASED]

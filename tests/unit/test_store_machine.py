@@ -408,7 +408,7 @@ class Machine(RuleBasedStateMachine):
         queued = [known.room for known in self.commands.values() if known.state is CommandState.QUEUED]
         offered = [room for room in dict.fromkeys(queued) if room not in self.left]
         assert self.runner.run(self.ledger.commands.rooms_with_work()) == offered
-        is_open = [known for known in self.commands.values() if known.state in OPEN]
+        is_open = [each for each in self.commands.values() if each.state in OPEN and each.room not in self.left]
         assert self.runner.run(self.ledger.commands.open()) == len(is_open)
 
     @invariant()

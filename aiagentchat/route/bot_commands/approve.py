@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aiagentchat.core.approvals import ApprovalKind, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import away, words
 from aiagentchat.route.access import Role
@@ -39,10 +39,13 @@ def _answer(desk: Desk, state: ApprovalState) -> Run:
         if event.late_ms >= ANNOUNCE_AFTER_MS:
             # Words are not bound to what was shown: since they were written, something else may have been asked.
             return reply(event, away.ANSWER_TOO_LATE)
-        waiting = await desk.approvals.open_in(asked.room.id)
-        if not waiting:
+        question = await _meant(desk, asked)
+        if question is None:
             return reply(event, words.NO_APPROVAL_OPEN)
-        question, by, reason = waiting[0], event.sender, asked.arguments
+        shown, heard = await desk.outbox.shown_at(question.id), await desk.inbox.taken_at(event.event)
+        if shown is None or (heard is not None and heard < shown):
+            return reply(event, away.ANSWER_UNSEEN)
+        by, reason = event.sender, asked.arguments
         allowed = state is ApprovalState.ALLOWED
         effects = await answer(desk, question, event, allow=allowed, reason=reason)
         if question.kind is not ApprovalKind.TOOL:
@@ -50,3 +53,12 @@ def _answer(desk: Desk, state: ApprovalState) -> Run:
         return [*effects, *reply(event, words.approval_allowed(by) if allowed else words.approval_denied(by, reason))]
 
     return run
+
+
+async def _meant(desk: Desk, asked: Asked) -> Approval | None:
+    """What the agent waits for goes before what it was interrupted in. Offers are answered by reaction only."""
+    waiting = await desk.approvals.open_in(asked.room.id)
+    now = desk.clock.now_ms()
+    tools = [each for each in waiting if each.kind is ApprovalKind.TOOL]
+    resumes = [each for each in waiting if each.kind is ApprovalKind.RESUME and now < each.expires_at]
+    return next(iter([*tools, *resumes]), None)

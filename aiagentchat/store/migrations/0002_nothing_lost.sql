@@ -30,6 +30,7 @@ ALTER TABLE outbox ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox ADD COLUMN variant INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX outbox_ended ON outbox (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX outbox_command ON outbox (command) WHERE state = 'waiting';
+CREATE INDEX outbox_approval ON outbox (approval) WHERE approval IS NOT NULL;
 -- What an earlier version had tried to send, and for which device it does not say.
 UPDATE outbox SET claimed_at = put_at, claimed_as = '*' WHERE claims > 0 AND state IN ('waiting', 'claimed');
 

@@ -87,6 +87,16 @@ UPDATE commands SET stop_by = coalesce(stop_by, :by) WHERE room_id = :room AND s
 -- Only while it is queued, and only by whoever wrote it.
 UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by;
 
+-- name: erase
+-- One that has ended is not to be run again, nor gone on with.
+UPDATE commands SET text = ''
+WHERE event_id = :event AND room_id = :room AND ended_at IS NOT NULL
+RETURNING event_id;
+
+-- name: taken_up
+-- Whether another command took this one up again.
+SELECT 1 FROM commands WHERE origin = :event LIMIT 1;
+
 -- name: stop_requested
 -- NULL while nobody asked.
 SELECT stop_by FROM commands WHERE event_id = :event;

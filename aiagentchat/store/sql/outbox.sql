@@ -108,6 +108,10 @@ SELECT * FROM outbox WHERE event_id = :event;
 -- By this machine's clock.
 SELECT count(*) AS count FROM outbox WHERE ended_at >= :moment AND state = 'sent';
 
+-- name: shown_at
+-- A question is one parcel's, the last of its pieces.
+SELECT ended_at FROM outbox WHERE approval = :approval AND state = 'sent';
+
 -- name: unsent
 -- Those on their way among them.
 SELECT count(*) AS count FROM outbox WHERE state IN ('waiting', 'claimed');

@@ -33,3 +33,8 @@ ON CONFLICT (room_id) DO UPDATE SET left_at = coalesce(left_at, excluded.left_at
 -- name: enter!
 -- A room without a row has nothing to keep.
 UPDATE rooms SET left_at = NULL WHERE room_id = :room;
+
+-- name: entered!
+-- Of those that we had left.
+UPDATE rooms SET left_at = NULL
+WHERE left_at IS NOT NULL AND room_id IN (SELECT value FROM json_each(:rooms));
