@@ -29,6 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.real)
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """The daemon closes its umask; a test that runs it in this process must not close the next one's folders."""
+    before = os.umask(0)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def homeserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homeserver]:
     """A real Synapse without rate limits, one per worker. A test that stops or slows it makes its own."""

@@ -107,7 +107,8 @@ async def test_what_goes_wrong_is_one_sentence_and_an_exit_code(
 
 async def test_ctrl_c_is_no_fault(scene: Scene) -> None:
     pipe = asyncio.subprocess.PIPE
-    argv = [*CCHAT, "chat", "--room", scene.room]
+    # A shell that starts something in the background lets it ignore Ctrl-C, and whatever it starts, too.
+    argv = ["env", "--default-signal=INT", *CCHAT, "chat", "--room", scene.room]
     process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stderr=pipe, env=dict(scene.env))
     assert process.stdin
     process.stdin.write(b"hello\n")
