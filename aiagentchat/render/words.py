@@ -145,14 +145,6 @@ def stopped(by: UserId) -> str:
     )
 
 
-def interrupted_by_restart(milliseconds: int) -> str:
-    """A crash or restart cut the turn short."""
-    return (
-        f"Interrupted by a restart after {duration(milliseconds)}; what it did is unknown, and it was not run again. "
-        "Look at what is there; `/retry` runs it again."
-    )
-
-
 # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NOTHING_TO_STOP = "Nothing is running here, so there is nothing to stop."
