@@ -185,6 +185,35 @@ async def test_what_was_nice_to_know_is_dropped_with_the_end_of_its_command(ledg
 # ── what is known of earlier attempts ──
 
 
+@pytest.mark.parametrize("how", ["waits", "is on its way", "is found on its way by the next life"])
+async def test_what_was_nice_to_know_is_not_sent_again_after_the_end(ledger: Ledger, how: str) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    place = replace(urgent("place", SPARE), command=event)
+    await ledger.outbox.put([place], NOW)
+    assert await claimed(ledger) is not None
+    if how == "waits":
+        await ledger.outbox.postpone(place.txn, 0)
+    mark = replace(urgent("mark", SPARE), command=event)
+    assert await ledger.commands.finish(event, CommandState.DONE, TurnRecord(), [mark], NOW + 1)
+    if how == "is on its way":
+        await ledger.outbox.postpone(place.txn, 0)
+    await ledger.outbox.release_claims()
+
+    assert await all_offered(ledger) == ["mark"]
+
+
+async def test_a_mark_that_was_on_its_way_is_sent_again(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    mark = replace(urgent("mark", SPARE), command=event)
+    assert await ledger.commands.finish(event, CommandState.DONE, TurnRecord(), [mark], NOW + 1)
+    assert await claimed(ledger) is not None
+    await ledger.outbox.release_claims()
+    assert await claimed(ledger) is not None
+    await ledger.outbox.postpone(mark.txn, 0)
+
+    assert await all_offered(ledger) == ["mark"]
+
+
 async def test_what_was_never_tried_has_no_attempt_behind_it(ledger: Ledger) -> None:
     await ledger.outbox.put([parcel("p1")], NOW)
 

@@ -63,7 +63,7 @@ WHERE state IN ('waiting', 'claimed') AND urgency >= :needed
 -- name: drop_spare!
 -- The command has ended: that it was accepted, and its place in the queue, is no news any more.
 UPDATE outbox SET state = 'superseded', ended_at = :now
-WHERE command = :command AND state = 'waiting' AND claims = 0 AND urgency = 0;
+WHERE command = :command AND state = 'waiting' AND urgency = 0;
 
 -- name: sent!
 -- The first answer stands.
@@ -71,9 +71,13 @@ UPDATE outbox SET state = 'sent', event_id = :event, ended_at = :now
 WHERE txn_id = :txn AND state IN ('waiting', 'claimed');
 
 -- name: postpone
--- Back to its place at the head of the room. An attempt that came to nothing is forgotten, if it was the first one.
+-- Back to its place at the head of the room. An attempt that came to nothing is forgotten, if it was the first one. What
+-- was nice to know about a command that has ended meanwhile is no news any more.
 UPDATE outbox
-SET state = 'waiting', not_before = :until, faults = coalesce(:faults, faults), variant = coalesce(:variant, variant),
+SET state = iif(urgency = 0 AND EXISTS (
+                    SELECT 1 FROM commands WHERE event_id = outbox.command AND ended_at > outbox.put_at),
+                'superseded', 'waiting'),
+    not_before = :until, faults = coalesce(:faults, faults), variant = coalesce(:variant, variant),
     claims = iif(:untaken AND tried_at IS NULL, 0, claims),
     claimed_at = iif(:untaken AND tried_at IS NULL, NULL, claimed_at),
     claimed_as = iif(:untaken AND tried_at IS NULL, NULL, claimed_as)
@@ -86,9 +90,12 @@ UPDATE outbox SET state = 'given_up', why = :why, ended_at = :now
 WHERE txn_id = :txn AND state IN ('waiting', 'claimed');
 
 -- name: release_claims!
--- An edit that was overtaken while it was on its way is not offered again.
+-- An edit that was overtaken while it was on its way is not offered again, nor what was nice to know about a command that
+-- has ended since.
 UPDATE outbox
-SET state = iif(EXISTS (SELECT 1 FROM outbox AS newer WHERE newer.edits = outbox.edits AND newer.state = 'waiting'),
+SET state = iif(EXISTS (SELECT 1 FROM outbox AS newer WHERE newer.edits = outbox.edits AND newer.state = 'waiting')
+                OR (urgency = 0 AND EXISTS (
+                    SELECT 1 FROM commands WHERE event_id = outbox.command AND ended_at > outbox.put_at)),
                 'superseded', 'waiting')
 WHERE state IN ('waiting', 'claimed') AND state = 'claimed';
 
