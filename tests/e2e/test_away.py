@@ -1,5 +1,7 @@
 """What people read and can do when what they typed was not heard for long. Only the homeserver's clock is made up."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,38 +21,38 @@ async def _type_while_away(house: House, clock: ShiftedClock, away: timedelta, *
     return asked
 
 
+@asynccontextmanager
+async def _far_away(people: People, model: Model, folder: Path) -> AsyncIterator[tuple[House, ShiftedClock]]:
+    """A house, and the clock that its daemon believes the homeserver to have."""
+    async with (
+        ShiftedClock(people.homeserver.url).serving() as clock,
+        move_in(people, model, folder, start=False) as house,
+    ):
+        house.daemon.settings["matrix"]["homeserver"] = clock.url
+        house.daemon.write_config()
+        async with house.daemon:
+            await house.settle_in()
+            yield house, clock
+
+
 async def test_after_an_outage_the_room_reads_what_is_answered_and_in_which_order(
     people: People, model: Model, workplace: Path
 ) -> None:
-    async with (
-        ShiftedClock(people.homeserver.url).serving() as clock,
-        move_in(people, model, workplace, start=False) as house,
-    ):
-        house.daemon.settings["matrix"]["homeserver"] = clock.url
-        house.daemon.write_config()
-        async with house.daemon:
-            await house.settle_in()
-            asked = await _type_while_away(house, clock, timedelta(minutes=20), "first", "second")
+    async with _far_away(people, model, workplace) as (house, clock):
+        asked = await _type_while_away(house, clock, timedelta(minutes=20), "first", "second")
 
-            assert [await house.ended(each) for each in asked] == ["✅", "✅"]
-            said = [message.body for message in house.anna.view(house.room) if message.sender != house.anna.id]
-            assert said[0].startswith("I was away: answering 2 messages from ")
-            assert [body.partition("\n")[0] for body in said[1:]] == ["first: done.", "second: done."]
+        assert [await house.ended(each) for each in asked] == ["✅", "✅"]
+        said = [message.body for message in house.anna.view(house.room) if message.sender != house.anna.id]
+        assert said[0].startswith("I was away: answering 2 messages from ")
+        assert [body.partition("\n")[0] for body in said[1:]] == ["first: done.", "second: done."]
 
 
 async def test_what_is_too_old_is_offered_and_runs_with_a_yes(people: People, model: Model, workplace: Path) -> None:
-    async with (
-        ShiftedClock(people.homeserver.url).serving() as clock,
-        move_in(people, model, workplace, start=False) as house,
-    ):
-        house.daemon.settings["matrix"]["homeserver"] = clock.url
-        house.daemon.write_config()
-        async with house.daemon:
-            await house.settle_in()
-            asked = await _type_while_away(house, clock, timedelta(hours=3), "an old question", "another old one")
-            offer = await house.anna.until_message(house.room, "these 2 were not run", sender=house.account.user_id)
+    async with _far_away(people, model, workplace) as (house, clock):
+        asked = await _type_while_away(house, clock, timedelta(hours=3), "an old question", "another old one")
+        offer = await house.anna.until_message(house.room, "these 2 were not run", sender=house.account.user_id)
 
-            assert model.requests("an old question") == []
-            clock.ahead = timedelta()
-            await house.anna.react(house.room, offer.id, "✅")
-            assert [await house.ended(each) for each in asked] == ["✅", "✅"]
+        assert model.requests("an old question") == []
+        clock.ahead = timedelta()
+        await house.anna.react(house.room, offer.id, "✅")
+        assert [await house.ended(each) for each in asked] == ["✅", "✅"]

@@ -1,5 +1,7 @@
 """The room reads sentences."""
 
+from typing import Any
+
 import pytest
 
 from aiagentchat.core.agent_events import Failure
@@ -104,24 +106,39 @@ def test_help_has_a_line_for_each_command() -> None:
     assert "- `/stop` ends what runs\n- `/deny [reason]` says no\n" in text
 
 
+def status_text(**told: Any) -> str:
+    """What /status says of a room in which nothing happens, but for what is told."""
+    quiet: dict[str, Any] = {
+        "room": "x",
+        "workspace": "x",
+        "agent": "claude",
+        "model": None,
+        "session": None,
+        "running_ms": None,
+        "queued": 0,
+        "warm": False,
+        "version": "1.2.3",
+        "uptime_ms": 0,
+        "isolated": True,
+    }
+    return words.status_text(words.Status(**{**quiet, **told}))
+
+
 def test_status_of_a_working_room() -> None:
-    status = words.Status(
+    told = status_text(
         room="backend",
         workspace="rooms/backend",
-        agent="claude",
         model="opus",
         session=SESSION,
         running_ms=65_000,
         queued=1,
         warm=True,
-        version="1.2.3",
         uptime_ms=3_600_000,
-        isolated=True,
         heard_ms=1_200,
         unsent=1,
     )
 
-    assert words.status_text(status) == (
+    assert told == (
         "- Room: `backend`, workspace `rooms/backend`\n"
         "- Agent: `claude`, model `opus`\n"
         "- Session: 3f2a\n"
@@ -133,77 +150,31 @@ def test_status_of_a_working_room() -> None:
 
 
 def test_status_of_a_daemon_in_trouble() -> None:
-    status = words.Status(
-        room="x",
-        workspace="x",
-        agent="claude",
-        model=None,
-        session=None,
-        running_ms=None,
-        queued=0,
-        warm=False,
-        version="1",
-        uptime_ms=0,
-        isolated=True,
-        heard_ms=90_000,
-        failures=2,
-        restarts=1,
-        unsent=3,
-        limited=True,
-        stalled="no space",
-        stalls=2,
-        draining=True,
+    told = status_text(
+        heard_ms=90_000, failures=2, restarts=1, unsent=3, limited=True, stalled="no space", stalls=2, draining=True
     )
 
-    assert words.status_text(status).splitlines()[-4:] == [
+    assert told.splitlines()[-4:] == [
         (
             "- Homeserver: heard 1 min 30 s ago, 2 syncs failed since, lost and found 1 time; "
             "3 messages to send, held back by its rate limit"
         ),
         "- Database: no space; had to wait 2 times",
-        "- aiagentchat 1, up for 0.0 s",
+        "- aiagentchat 1.2.3, up for 0.0 s",
         "- About to be restarted: what is queued runs afterwards",
     ]
 
 
 def test_status_after_a_trouble_that_is_over() -> None:
-    text = words.status_text(
-        words.Status(
-            room="x",
-            workspace="x",
-            agent="claude",
-            model=None,
-            session=None,
-            running_ms=None,
-            queued=0,
-            warm=False,
-            version="1",
-            uptime_ms=0,
-            isolated=True,
-            stalls=1,
-        )
-    )
+    told = status_text(stalls=1)
 
-    assert "- Homeserver: not heard yet; 0 messages to send\n- Database: works; had to wait 1 time\n" in text
+    assert "- Homeserver: not heard yet; 0 messages to send\n- Database: works; had to wait 1 time\n" in told
 
 
 def test_status_of_a_fresh_room_without_isolation() -> None:
-    status = words.Status(
-        room="",
-        workspace="rooms/x",
-        agent="claude",
-        model=None,
-        session=None,
-        running_ms=None,
-        queued=0,
-        warm=False,
-        version="1.2.3",
-        uptime_ms=0,
-        isolated=False,
-    )
-    text = words.status_text(status)
+    told = status_text(room="", isolated=False)
 
-    assert "- Room: `?`" in text
-    assert "- Agent: `claude`\n- Session: none yet\n- Running: nothing; 0 messages queued\n" in text
-    assert "starts with the next message" in text
-    assert text.endswith(f"\n\n{words.NO_ISOLATION}")
+    assert "- Room: `?`" in told
+    assert "- Agent: `claude`\n- Session: none yet\n- Running: nothing; 0 messages queued\n" in told
+    assert "starts with the next message" in told
+    assert told.endswith(f"\n\n{words.NO_ISOLATION}")

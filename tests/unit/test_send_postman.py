@@ -1,37 +1,18 @@
 """Parcels arrive: in the order of their room, once, and whatever the homeserver answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import EventId, TxnId
 from aiagentchat.render.message import edit, message
-from aiagentchat.send import postman as postman_module
 from aiagentchat.send.line import PROBE_SECONDS
 from aiagentchat.send.pacer import MARGIN_SECONDS
 from aiagentchat.send.places import MAX_IN_FLIGHT, SLOW_SECONDS
 from aiagentchat.send.postman import LONGEST_NAP, NEXT_PROBE_SECONDS
-from aiagentchat.store.ledger import open_ledger
-from tests.fakes.log import FakeLog
 from tests.fakes.people import OTHER, ROOM
 from tests.unit.postman_stage import ROOMS, Post, parcel
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
-        yield Post(ledger)
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
-    made = FakeLog()
-    monkeypatch.setattr(postman_module, "log", made)
-    return made
-
 
 # ── order ──
 

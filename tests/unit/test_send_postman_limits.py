@@ -1,8 +1,6 @@
 """What the homeserver's limit holds back, and what goes all the same."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,26 +8,11 @@ from aiagentchat.core.errors import RateLimited
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.core.ports import SendHealth
 from aiagentchat.render.message import message
-from aiagentchat.send import postman as postman_module
 from aiagentchat.send.pacer import BURST, MARGIN_SECONDS, PROOF, RATE
 from aiagentchat.send.postman import LONGEST_NAP
-from aiagentchat.store.ledger import open_ledger
 from tests.fakes.log import FakeLog
 from tests.fakes.people import ME, OTHER, ROOM, command
 from tests.unit.postman_stage import Post, parcel, settle
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
-        yield Post(ledger)
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
-    made = FakeLog()
-    monkeypatch.setattr(postman_module, "log", made)
-    return made
 
 
 async def test_a_rate_limit_holds_the_whole_account_and_then_everything_arrives_in_order(post: Post) -> None:
@@ -55,7 +38,7 @@ async def test_a_rate_limit_holds_the_whole_account_and_then_everything_arrives_
     assert post.outbound.texts(OTHER) == ["elsewhere"]
 
 
-async def test_a_limit_is_told_once_with_what_can_be_done(post: Post, log: FakeLog) -> None:
+async def test_a_limit_is_told_once_with_what_can_be_done(post: Post, postman_log: FakeLog) -> None:
     post.outbound.fail(RateLimited("429", retry_after=5), times=2)
     await post.put(parcel("one"))
 
@@ -66,17 +49,17 @@ async def test_a_limit_is_told_once_with_what_can_be_done(post: Post, log: FakeL
             await post.bell.until_quiet()
             await post.later(30)
         await post.until_said(["one"])
-    [line] = log.of("outbox.rate_limited")
+    [line] = postman_log.of("outbox.rate_limited")
     assert line["retry_after"] == 5
     assert f"POST /_synapse/admin/v1/users/{ME}/override_ratelimit" in str(line["fix"])
 
 
-async def test_an_account_without_a_limit_is_found_out(post: Post, log: FakeLog) -> None:
+async def test_an_account_without_a_limit_is_found_out(post: Post, postman_log: FakeLog) -> None:
     await post.put(*(parcel(str(number)) for number in range(PROOF + 5)))
 
     async with post.working():
         await post.until_said([str(number) for number in range(PROOF + 5)])
-    assert log.of("outbox.rate_proven") == [{}]
+    assert postman_log.of("outbox.rate_proven") == [{}]
 
 
 async def test_what_was_not_taken_is_replaced_by_what_is_newer_also_in_the_message_itself(post: Post) -> None:

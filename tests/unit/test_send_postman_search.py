@@ -1,35 +1,18 @@
 """Long after a crash, or as another device: what arrived is found, and not said twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import TXN_KEY, Parcel
-from aiagentchat.send import postman as postman_module
 from aiagentchat.send.pacer import PROOF
 from aiagentchat.send.search import LOOK_UP_AFTER_MS
-from aiagentchat.store.ledger import open_ledger
 from tests.fakes.log import FakeLog
 from tests.fakes.outbound import Said
 from tests.fakes.people import ROOM
 from tests.unit.postman_stage import Post, parcel
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
-        yield Post(ledger)
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
-    made = FakeLog()
-    monkeypatch.setattr(postman_module, "log", made)
-    return made
 
 
 async def test_a_parcel_that_arrived_long_before_its_mark_arrives_once(
@@ -110,7 +93,7 @@ async def test_a_search_that_fails_is_made_again_before_anything_is_sent(
     assert [asked for asked, _ in post.outbound.asked] == ["send", "find", "find", "send"]
 
 
-async def test_what_was_found_proves_nothing_about_the_limit(post: Post, log: FakeLog) -> None:
+async def test_what_was_found_proves_nothing_about_the_limit(post: Post, postman_log: FakeLog) -> None:
     rooms = [RoomId(f"!many{number}:hs") for number in range(PROOF)]
     releases = [post.outbound.hold(post.outbound.room(room)) for room in rooms]
     await post.put(*(parcel(room, room) for room in rooms))
@@ -129,8 +112,8 @@ async def test_what_was_found_proves_nothing_about_the_limit(post: Post, log: Fa
         while await post.ledger.outbox.unsent():
             await post.bell.until_quiet()
     assert len(post.outbound.said) == PROOF
-    assert log.of("outbox.searched") == [{"room": room, "txn": room, "found": True} for room in rooms]
-    assert log.of("outbox.rate_proven") == []
+    assert postman_log.of("outbox.searched") == [{"room": room, "txn": room, "found": True} for room in rooms]
+    assert postman_log.of("outbox.rate_proven") == []
 
 
 async def test_a_clock_that_is_turned_back_by_a_day_holds_nothing(post: Post) -> None:

@@ -1,8 +1,6 @@
 """Parcels that the homeserver does not take: they come in another form, and hold nobody up."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,27 +10,12 @@ from aiagentchat.core.ids import EventId, TxnId
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.render import words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.send import postman as postman_module
 from aiagentchat.send.variants import BEGINNING_CHARACTERS, LAST
 from aiagentchat.send.verdict import FORBIDDEN_SECONDS, FORBIDDEN_TRIES
-from aiagentchat.store.ledger import open_ledger
 from tests.fakes.log import FakeLog
 from tests.fakes.outbound import NOWHERE
 from tests.fakes.people import ANNA, OTHER, ROOM
 from tests.unit.postman_stage import Post, parcel, settle
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
-        yield Post(ledger)
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
-    made = FakeLog()
-    monkeypatch.setattr(postman_module, "log", made)
-    return made
 
 
 @pytest.mark.parametrize("error", [Unreachable("500", status=500, errcode="M_UNKNOWN"), Unreachable("502", status=502)])
@@ -52,7 +35,7 @@ async def test_a_room_with_which_the_homeserver_fails_stops_no_other(post: Post,
     assert post.outbound.texts(ROOM)[1] == "behind it"
 
 
-async def test_half_a_character_is_mended_and_holds_nobody_up(post: Post, log: FakeLog) -> None:
+async def test_half_a_character_is_mended_and_holds_nobody_up(post: Post, postman_log: FakeLog) -> None:
     poison = replace(parcel("poison"), content={**message("x", notice=True), "body": "half \ud83d of it"})
     await post.put(poison, parcel("behind it"))
 
@@ -61,7 +44,7 @@ async def test_half_a_character_is_mended_and_holds_nobody_up(post: Post, log: F
             await post.bell.until_quiet()
             await post.later(wait)
         await post.until_said(["half \ufffd of it", "behind it"])
-    assert [(line["faults"], line["variant"]) for line in log.of("outbox.failed")] == [(1, 0), (2, 0), (0, 1)]
+    assert [(line["faults"], line["variant"]) for line in postman_log.of("outbox.failed")] == [(1, 0), (2, 0), (0, 1)]
 
 
 async def test_what_is_too_large_comes_as_a_file(post: Post) -> None:
@@ -94,14 +77,14 @@ async def test_where_not_even_a_file_is_taken_the_room_reads_how_it_begins(post:
     assert post.outbound.texts() == [words.beginning_only(("begins " * 100)[:BEGINNING_CHARACTERS]), "next"]
 
 
-async def test_what_is_refused_in_every_way_is_given_up_and_the_next_goes(post: Post, log: FakeLog) -> None:
+async def test_what_is_refused_in_every_way_is_given_up_and_the_next_goes(post: Post, postman_log: FakeLog) -> None:
     post.outbound.fail(Refused("400", status=400, errcode="M_UNKNOWN"), times=LAST + 1, room=ROOM)
     await post.put(parcel("refused"), parcel("next"))
 
     async with post.working():
         await post.until_said(["next"])
     assert await post.ledger.outbox.unsent() == 0
-    assert log.of("outbox.refused") == [{"error": "400", "room": ROOM, "txn": "refused", "command": None}]
+    assert postman_log.of("outbox.refused") == [{"error": "400", "room": ROOM, "txn": "refused", "command": None}]
 
 
 async def test_what_we_refuse_ourselves_is_given_up_at_once(post: Post) -> None:
@@ -142,7 +125,7 @@ async def test_a_room_that_forbids_it_for_good_is_given_up(post: Post) -> None:
     assert post.outbound.texts() == ["elsewhere"]
 
 
-async def test_a_reaction_that_is_there_already_is_no_trouble(post: Post, log: FakeLog) -> None:
+async def test_a_reaction_that_is_there_already_is_no_trouble(post: Post, postman_log: FakeLog) -> None:
     content = reaction(EventId("$asked"), "✅")
     twice = [Parcel(txn=TxnId(txn), room=ROOM, type=REACTION, content=content) for txn in ("a", "b")]
     await post.put(*twice, parcel("next"))
@@ -151,4 +134,4 @@ async def test_a_reaction_that_is_there_already_is_no_trouble(post: Post, log: F
         await post.until_said(["next"])
     assert len(post.outbound.said) == 2
     assert await post.ledger.outbox.unsent() == 0
-    assert log.lines == []
+    assert postman_log.lines == []
