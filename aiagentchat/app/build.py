@@ -17,7 +17,7 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import Clock
+from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.room import Workshop

@@ -15,7 +15,7 @@ from aiagentchat.config.workspaces import check_folders
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import MatrixError, RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
-from aiagentchat.core.ports import Clock
+from aiagentchat.core.ports.clock import Clock
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
 from aiagentchat.matrix.ownership import Owner, Ownership

@@ -1,6 +1,6 @@
 """How long to wait before trying again. Pure: the randomness is passed in."""
 
-from aiagentchat.core.ports import Random
+from aiagentchat.core.ports.clock import Random
 
 FIRST_SECONDS = 0.5
 MOST_SECONDS = 60.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from aiagentchat.core.ports import Sink
+from aiagentchat.core.ports.voice import Sink
 from aiagentchat.render import words
 
 FOLDER = "long-answers"

@@ -9,7 +9,7 @@ import structlog
 
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ports import Rooms
+from aiagentchat.core.ports.ledger import Rooms
 from aiagentchat.render import words
 
 TEMPLATE = "_template"

@@ -10,7 +10,7 @@ from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.ids import ApprovalId, txn_id
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Clock
+from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.marks import mark
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.render import away

@@ -13,7 +13,9 @@ from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RoomId, SessionId, message_uuid, new_session_id, txn_id
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Agent, Clock, RunSpec, Signals, Sink, Voice
+from aiagentchat.core.ports.agent import Agent, RunSpec
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.marks import mark
 from aiagentchat.execute.output import Output

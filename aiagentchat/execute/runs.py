@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import structlog
 
 from aiagentchat.core.ids import RoomId
-from aiagentchat.core.ports import Agent, AgentRun, Clock, RunSpec
+from aiagentchat.core.ports.agent import Agent, AgentRun, RunSpec
+from aiagentchat.core.ports.clock import Clock
 
 CLOSE_SECONDS = 16.0
 """Longer than the whole stop ladder."""

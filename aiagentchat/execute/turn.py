@@ -30,7 +30,9 @@ from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import ApprovalId, SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import AgentRun, Approvals, Clock, Commands, Outbox, Prompt, Sessions
+from aiagentchat.core.ports.agent import AgentRun, Prompt
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Sessions
 from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.render import words

@@ -6,7 +6,7 @@ from typing import Any
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Gap, SyncBatch
+from aiagentchat.core.ports.matrix import Gap, SyncBatch
 from aiagentchat.matrix.events import Step, came_in, invite, left, read, said_to_us
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_encrypted

@@ -19,7 +19,7 @@ from nio.client.async_client import AsyncClient, AsyncClientConfig
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import Content
-from aiagentchat.core.ports import Accounts, Login
+from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix.errors import PASSING, TOKEN_REFUSED, TRANSPORT, TRIES, TRY_SECONDS, error, fail
 
 REQUEST_SECONDS = 60.0

@@ -10,7 +10,7 @@ from nio.client.async_client import AsyncClient
 
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import Gap, Missed
+from aiagentchat.core.ports.matrix import Gap, Missed
 from aiagentchat.matrix.events import TYPES, Step, read, said_to_us, sent_at
 from aiagentchat.matrix.reading import Breath, get, listed, tell_encrypted
 

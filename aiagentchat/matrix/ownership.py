@@ -16,7 +16,9 @@ import structlog
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, OwnedElsewhere, StoreError
 from aiagentchat.core.parcels import Content
-from aiagentchat.core.ports import AccountData, Clock, Lives
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Lives
+from aiagentchat.core.ports.matrix import AccountData
 
 OWNER = "com.aiagentchat.owner"
 """The type of the record in the account's data."""

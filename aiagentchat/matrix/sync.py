@@ -6,7 +6,7 @@ from typing import Any
 from nio.rooms import MatrixRoom
 
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import Gap, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from aiagentchat.matrix import history
 from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.client import Client

@@ -16,7 +16,9 @@ from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.ports import Clock, Gap, Homeserver, Inbox, Random, SyncBatch
+from aiagentchat.core.ports.clock import Clock, Random
+from aiagentchat.core.ports.ledger import Inbox
+from aiagentchat.core.ports.matrix import Gap, Homeserver, SyncBatch
 from aiagentchat.receive.intake import Rules, by_room, gap_lost
 from aiagentchat.receive.sieve import Moment, sift
 

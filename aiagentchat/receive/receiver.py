@@ -7,7 +7,8 @@ import structlog
 
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
-from aiagentchat.core.ports import SyncBatch, SyncHealth
+from aiagentchat.core.health import SyncHealth
+from aiagentchat.core.ports.matrix import SyncBatch
 from aiagentchat.receive.catch_up import CatchUp, Tools
 from aiagentchat.receive.intake import keep
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Inbox
+from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive.intake import Rules, came_back, dated, keep
 
 EVENTS_PER_BREATH = 100

@@ -24,7 +24,7 @@ from aiagentchat.core.effects import (
 from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
-from aiagentchat.core.ports import Signals
+from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
 from aiagentchat.route import catch_up, questions

@@ -11,7 +11,9 @@ from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreErro
 from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Clock, Inbox, Outbound
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Inbox
+from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.render import words
 from aiagentchat.render.message import message
 from aiagentchat.route.access import may_invite

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.ids import TxnId
-from aiagentchat.core.ports import Random
+from aiagentchat.core.ports.clock import Random
 
 PROBE_SECONDS = 5.0
 """How long one parcel is waited for that finds out whether anybody answers."""

@@ -3,7 +3,7 @@ must not hold up those that would."""
 
 import asyncio
 
-from aiagentchat.core.ports import Clock
+from aiagentchat.core.ports.clock import Clock
 
 MAX_IN_FLIGHT = 4
 """Rooms that are written to at the same time; a homeserver works through one account's events one by one anyway."""

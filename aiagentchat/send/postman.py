@@ -12,9 +12,12 @@ from typing import assert_never
 import structlog
 
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
+from aiagentchat.core.health import SendHealth
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.core.parcels import Attempt
-from aiagentchat.core.ports import Clock, Outbound, Outbox, Random, SendHealth
+from aiagentchat.core.ports.clock import Clock, Random
+from aiagentchat.core.ports.ledger import Outbox
+from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.send.line import Line, Trip
 from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
 from aiagentchat.send.places import Place, Places

@@ -10,7 +10,7 @@ import structlog
 
 from aiagentchat.core.errors import MatrixError
 from aiagentchat.core.ids import EventId, RoomId
-from aiagentchat.core.ports import Outbound
+from aiagentchat.core.ports.matrix import Outbound
 
 TYPING_SECONDS = 30.0
 TYPING_AFTER = 0.3

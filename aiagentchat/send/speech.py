@@ -9,7 +9,8 @@ import asyncio
 
 from aiagentchat.core.commands import Command
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Clock, Outbox
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Outbox
 from aiagentchat.send.answer import Answer
 
 FIRST_WINDOW = 0.005

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from aiagentchat.core.backoff import MOST_SECONDS, delay
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.parcels import MESSAGE, Attempt
-from aiagentchat.core.ports import Random
+from aiagentchat.core.ports.clock import Random
 from aiagentchat.send.variants import AS_WRITTEN, LAST, PLAIN
 
 FAULTS = 3

@@ -1,7 +1,7 @@
 """Where the login is kept between lives. The file is readable by its owner alone."""
 
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import Login
+from aiagentchat.core.ports.ledger import Login
 from aiagentchat.store.database import Database
 from aiagentchat.store.queries import statements
 
@@ -9,7 +9,7 @@ _ACCOUNTS = statements("accounts")
 
 
 class SqliteAccounts:
-    """`core.ports.Accounts` on SQLite."""
+    """`core.ports.ledger.Accounts` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

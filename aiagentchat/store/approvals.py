@@ -15,7 +15,7 @@ _APPROVALS = statements("approvals")
 
 
 class SqliteApprovals:
-    """`core.ports.Approvals` on SQLite."""
+    """`core.ports.ledger.Approvals` on SQLite."""
 
     def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from aiagentchat.core.ports import Bell
+from aiagentchat.core.ports.clock import Bell
 
 
 class EventBell:

@@ -18,7 +18,7 @@ _OUTBOX = statements("outbox")
 
 
 class SqliteCommands:
-    """`core.ports.Commands` on SQLite. The statements ask for the state that each move starts from."""
+    """`core.ports.ledger.Commands` on SQLite. The statements ask for the state that each move starts from."""
 
     def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias, TypeVar
 import aiosqlite
 
 from aiagentchat.core.errors import StoreCorrupt, StoreError
-from aiagentchat.core.ports import Clock, StoreHealth
+from aiagentchat.core.health import StoreHealth
+from aiagentchat.core.ports.clock import Clock
 from aiagentchat.store.doubt import Doubt
 from aiagentchat.store.files import make_private
 from aiagentchat.store.migrate import migrate

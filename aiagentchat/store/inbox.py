@@ -22,7 +22,7 @@ _SYNC_TOKEN = statements("sync_token")
 
 
 class SqliteInbox:
-    """`core.ports.Inbox` on SQLite."""
+    """`core.ports.ledger.Inbox` on SQLite."""
 
     def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from aiagentchat.core.ports import Clock
+from aiagentchat.core.ports.clock import Clock
 from aiagentchat.store.housekeeping import Housekeeping
 
 EVERY_SECONDS = 3600.0

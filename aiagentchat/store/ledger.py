@@ -5,18 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiagentchat.core.ports import (
-    Accounts,
-    Approvals,
-    Clock,
-    Commands,
-    Inbox,
-    Lives,
-    Outbox,
-    Rooms,
-    Sessions,
-    StoreHealth,
-)
+from aiagentchat.core.health import StoreHealth
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Accounts, Approvals, Commands, Inbox, Lives, Outbox, Rooms, Sessions
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.bell import Bells

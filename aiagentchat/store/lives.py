@@ -9,7 +9,7 @@ _DAEMON = statements("daemon")
 
 
 class SqliteLives:
-    """`core.ports.Lives` on SQLite."""
+    """`core.ports.ledger.Lives` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

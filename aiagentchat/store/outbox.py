@@ -24,7 +24,7 @@ _OUTBOX = statements("outbox")
 
 
 class SqliteOutbox:
-    """`core.ports.Outbox` on SQLite."""
+    """`core.ports.ledger.Outbox` on SQLite."""
 
     def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database

@@ -11,7 +11,7 @@ _ROOMS = statements("rooms")
 
 
 class SqliteRooms:
-    """`core.ports.Rooms` on SQLite."""
+    """`core.ports.ledger.Rooms` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

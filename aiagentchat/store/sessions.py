@@ -10,7 +10,7 @@ _SESSIONS = statements("sessions")
 
 
 class SqliteSessions:
-    """`core.ports.Sessions` on SQLite."""
+    """`core.ports.ledger.Sessions` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

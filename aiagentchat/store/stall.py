@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from aiagentchat.core.ports import StoreHealth
+from aiagentchat.core.health import StoreHealth
 from aiagentchat.store.sqlite_errors import StoreUnavailable
 
 RETRY_SECONDS = 1.0

@@ -12,7 +12,7 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.ports import Outbound
+from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.sync import MatrixHomeserver

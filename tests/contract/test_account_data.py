@@ -10,7 +10,7 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed, Unreachable
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import AccountData
+from aiagentchat.core.ports.matrix import AccountData
 from aiagentchat.matrix.account_data import MatrixAccountData, server_now
 from aiagentchat.matrix.client import Account, Client
 from rig import homeserver as rig

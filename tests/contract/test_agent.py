@@ -22,7 +22,7 @@ from aiagentchat.core.agent_events import (
     TurnStarted,
 )
 from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ports import Agent, AgentRun, RunSpec
+from aiagentchat.core.ports.agent import Agent, AgentRun, RunSpec
 from rig import fake_cli
 from rig.model import Model
 from rig.script import Step, numbered, script

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.core.ports import Clock
+from aiagentchat.core.ports.clock import Clock
 from tests.fakes.clock import FakeClock
 
 NAP = 0.02

@@ -11,7 +11,7 @@ import pytest
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Gap, Homeserver, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Gap, Homeserver, Missed, SyncBatch
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
 from rig import homeserver as rig

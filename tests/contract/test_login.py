@@ -9,7 +9,7 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed
 from aiagentchat.core.ids import RoomId, UserId
-from aiagentchat.core.ports import Login
+from aiagentchat.core.ports.ledger import Login
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.sync import MatrixHomeserver

@@ -12,7 +12,7 @@ from aiagentchat.app.clock import SystemClock
 from aiagentchat.core.errors import LoginFailed, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Parcel
-from aiagentchat.core.ports import Outbound
+from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.matrix import outbound as outbound_module
 from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction

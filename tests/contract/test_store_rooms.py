@@ -5,7 +5,7 @@ from pathlib import Path
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import NewSession
 from aiagentchat.core.ids import EventId, RoomId, SessionId
-from aiagentchat.core.ports import Login
+from aiagentchat.core.ports.ledger import Login
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
     ANNA,

@@ -87,5 +87,5 @@ def test_every_page_of_the_docs_can_be_reached_from_their_index() -> None:
 
 
 def test_a_name_is_taken_for_a_file_only_where_it_is_one_of_ours() -> None:
-    assert [is_ours(token) for token in ("core/ports.py", "deploy/gone.md", "nowhere.py")] == [True] * 3
+    assert [is_ours(token) for token in ("core/errors.py", "deploy/gone.md", "nowhere.py")] == [True] * 3
     assert [is_ours(token) for token in ("application/json", "turn.ended", "config.yaml", "hello.txt")] == [False] * 4

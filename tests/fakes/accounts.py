@@ -1,7 +1,7 @@
 """A login that is kept in memory; tests/contract/test_store_rooms.py says what the real one promises."""
 
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import Login
+from aiagentchat.core.ports.ledger import Login
 
 
 class MemoryAccounts:

@@ -20,7 +20,7 @@ from aiagentchat.core.agent_events import (
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import SessionId
-from aiagentchat.core.ports import Prompt, RunSpec
+from aiagentchat.core.ports.agent import Prompt, RunSpec
 from rig.fake_cli import pieces, steps_in
 
 

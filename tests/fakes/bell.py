@@ -1,6 +1,6 @@
 """A bell that shows whether anybody waits for it."""
 
-from aiagentchat.core.ports import Bell
+from aiagentchat.core.ports.clock import Bell
 from aiagentchat.store.bell import EventBell
 from tests.fakes.changes import Changes
 

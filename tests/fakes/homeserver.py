@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from aiagentchat.core.errors import MatrixError, Refused
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Gap, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from tests.fakes.changes import Changes
 
 TIMELINE_LIMIT = 20

@@ -20,7 +20,7 @@ from aiagentchat.core.agent_events import (
     TurnEnded,
 )
 from aiagentchat.core.ids import RoomId, new_session_id
-from aiagentchat.core.ports import Agent, AgentRun, Prompt, RunSpec
+from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
 from rig.script import Step, script
 
 PATIENCE = 30.0

@@ -14,7 +14,7 @@ from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.parcels import REACTION, Parcel
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.room import RoomExecutor, Workshop

@@ -11,7 +11,7 @@ import pytest
 
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Inbox
+from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive import catch_up, receiver, sieve
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules

@@ -8,7 +8,7 @@ import pytest
 
 from aiagentchat.agents.claude_code import command, home
 from aiagentchat.core.ids import RoomId, RunId, SessionId
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 
 SESSION = SessionId("5e551011-0000-4000-8000-000000000001")
 CREDENTIALS = {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}

@@ -23,7 +23,7 @@ from aiagentchat.core.agent_events import (
     Unrecognised,
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 from rig import fake_cli
 from tests.unit.claude_stage import (
     FOREVER,

@@ -17,7 +17,7 @@ from aiagentchat.core.agent_events import (
     ToolUsed,
     Unrecognised,
 )
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 from rig.claude import cli_env
 from rig.model import Model, Request
 from rig.script import Step, script

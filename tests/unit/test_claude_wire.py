@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagentchat.agents.claude_code import wire
-from aiagentchat.core.ports import Prompt
+from aiagentchat.core.ports.agent import Prompt
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 """Lone surrogates and control characters too: json.loads of a wire line makes them."""

@@ -13,7 +13,7 @@ from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId, SessionId
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports import Prompt
+from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.render import words
 from aiagentchat.send.speech import Speech

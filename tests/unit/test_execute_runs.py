@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import RoomId
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.execute import runs as module
 from aiagentchat.execute.runs import Runs
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM

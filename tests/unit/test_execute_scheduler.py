@@ -10,7 +10,7 @@ from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import DecideApproval, RequestStop
 from aiagentchat.core.ids import EventId, RoomId
-from aiagentchat.core.ports import Prompt
+from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.execute.scheduler import Scheduler
 from tests.contract.store_fixtures import ANNA, ROOM, accept, command, settle
 from tests.fakes.agent import Hang, Say, ScriptedAgent, Step, Use, Wait, plays

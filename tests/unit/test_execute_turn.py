@@ -27,7 +27,7 @@ from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import RequestStop
 from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId
-from aiagentchat.core.ports import Prompt, RunSpec
+from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.execute.turn import Outcome
 from aiagentchat.render import words
 from tests.contract.store_fixtures import ANNA, ROOM, SESSION, settle

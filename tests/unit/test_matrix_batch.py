@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports import Gap, SyncBatch
+from aiagentchat.core.ports.matrix import Gap, SyncBatch
 from aiagentchat.matrix import reading
 from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.reading import EVENTS_PER_BREATH, Answer

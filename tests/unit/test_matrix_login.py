@@ -9,7 +9,7 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed, RateLimited, Unreachable
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports import Login
+from aiagentchat.core.ports.ledger import Login
 from aiagentchat.matrix.client import Account, Client
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.login_server import PASSWORD, USER, LoginServer, login_server

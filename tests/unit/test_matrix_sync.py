@@ -10,7 +10,7 @@ import pytest
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Kind
-from aiagentchat.core.ports import Gap, Missed
+from aiagentchat.core.ports.matrix import Gap, Missed
 from aiagentchat.matrix import history, reading, sync
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.history import MOST_PAGES

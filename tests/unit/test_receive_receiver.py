@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, OwnedElsewhere, RateLimited, Refused, Unreachable
+from aiagentchat.core.health import SyncHealth
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.messages import Kind
-from aiagentchat.core.ports import SyncHealth
 from tests.fakes.clock import START_MS
 from tests.fakes.homeserver import TIMELINE_LIMIT
 from tests.fakes.log import FakeLog

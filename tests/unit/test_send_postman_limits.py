@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from aiagentchat.core.errors import RateLimited
+from aiagentchat.core.health import SendHealth
 from aiagentchat.core.parcels import Urgency
-from aiagentchat.core.ports import SendHealth
 from aiagentchat.render.message import message
 from aiagentchat.send.pacer import BURST, MARGIN_SECONDS, PROOF, RATE
 from aiagentchat.send.postman import LONGEST_NAP

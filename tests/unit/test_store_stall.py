@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.errors import StoreCorrupt, StoreError
-from aiagentchat.core.ports import StoreHealth
+from aiagentchat.core.health import StoreHealth
 from aiagentchat.store import stall
 from aiagentchat.store.database import Database, Transaction, open_database
 from aiagentchat.store.ledger import open_ledger

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aiagentchat.core.ids import RunId
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 
 QUIET: Mapping[str, str] = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

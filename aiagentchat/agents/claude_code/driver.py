@@ -20,7 +20,7 @@ from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translat
 from aiagentchat.core.agent_events import AgentEvent, ApprovalAsked, TurnEnded, TurnStarted, Unrecognised
 from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RunId, new_run_id
-from aiagentchat.core.ports import Prompt, RunSpec
+from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.tree import END_SECONDS, Tree
 from aiagentchat.render import words

@@ -9,7 +9,7 @@
 from pathlib import Path
 
 from aiagentchat.agents.claude_code.command import CONFIG, TEMPORARY, settings
-from aiagentchat.core.ports import RunSpec
+from aiagentchat.core.ports.agent import RunSpec
 
 _PRIVATE = 0o700
 _READ_ONLY = 0o400

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from aiagentchat.core.ports import Prompt
+from aiagentchat.core.ports.agent import Prompt
 
 
 def initialize(request: str, instructions: str) -> bytes:

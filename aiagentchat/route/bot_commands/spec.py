@@ -5,21 +5,12 @@ from dataclasses import dataclass, field
 
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, PutParcel
+from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
-from aiagentchat.core.ports import (
-    Approvals,
-    Clock,
-    Commands,
-    Inbox,
-    Outbox,
-    Rooms,
-    SendHealth,
-    Sessions,
-    StoreHealth,
-    SyncHealth,
-)
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Approvals, Commands, Inbox, Outbox, Rooms, Sessions
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 from aiagentchat.route.access import Role

@@ -1,0 +1,35 @@
+"""How the daemon itself is, for /status and the log."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncHealth:
+    """How the hearing is, for /status and the log."""
+
+    heard_at: float | None = None
+    """When (monotonic seconds) the last sync succeeded; None before the first."""
+    failures: int = 0
+    """How many have failed in a row."""
+    restarts: int = 0
+    """How often hearing was lost and came back since the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendHealth:
+    """How the speaking is."""
+
+    waiting: int = 0
+    """Parcels on their way."""
+    limited: bool = False
+    """Whether the homeserver's limit holds parcels back now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """How the remembering is."""
+
+    trouble: str | None = None
+    """Why nothing can be written now; None when all is well."""
+    stalls: int = 0
+    """How often writing had to wait for the cause to go away since the start."""

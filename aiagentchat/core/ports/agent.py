@@ -1,0 +1,84 @@
+"""A program that answers, and one run of it."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiagentchat.core.agent_events import AgentEvent
+from aiagentchat.core.ids import RoomId, SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything that decides what a run is. A turn that needs another one gets another run."""
+
+    room: RoomId
+    session: SessionId
+    resume: bool
+    """Whether the agent has seen the session."""
+    workspace: str
+    """A path, as is `home`."""
+    home: str
+    """The room's own folder for what the agent keeps; never the daemon's, never another room's."""
+    instructions: str
+    """What the agent is told about where and who it is, with the project's own instructions."""
+    model: str | None = None
+    permission_mode: str = "default"
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[tuple[str, str], ...] = ()
+    """Folders outside of the workspace that file tools may work in: a path, and `ro` or `rw`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a turn asks."""
+
+    uuid: str
+    text: str
+
+
+class AgentRun(Protocol):
+    """One process of an agent (or one conversation with a service), used for one turn after the other."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether another turn can be given to it."""
+        ...
+
+    async def serve(self) -> None:
+        """Start it, keep it, and return when nothing of it is left, however it ends and whoever cancels this."""
+        ...
+
+    def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
+        """Run one turn. The last event is the only `TurnEnded`. Raises `AgentError`."""
+        ...
+
+    async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
+        """Answer an `ApprovalAsked`."""
+        ...
+
+    async def stop(self) -> None:
+        """End the running turn: ask first, then go down the stop ladder. `turn` has ended when this returns."""
+        ...
+
+    async def settle(self) -> bool:
+        """End whatever the last turn left running. False if that cannot be proven: then close the run."""
+        ...
+
+    async def close(self) -> None:
+        """Go down the stop ladder. Afterwards nothing of the run is left, unless the kernel does not let go."""
+        ...
+
+
+class Agent(Protocol):
+    """A program that answers: Claude Code first."""
+
+    async def open(self, spec: RunSpec) -> AgentRun:
+        """A run for `spec`, not started: somebody must `serve` it. Raises AgentUnavailable."""
+        ...
+
+    async def fingerprint(self, spec: RunSpec) -> str:
+        """What a warm run is compared by; the same for specs that may share a run. Raises AgentUnavailable."""
+        ...

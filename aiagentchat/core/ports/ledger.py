@@ -1,0 +1,297 @@
+"""Where the stages meet. The methods are narrow, idempotent by event id and fenced by state, so that another database
+can stand behind them (docs/decisions)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.effects import Effect
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, TxnId, UserId
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Attempt, Parcel, Urgency
+from aiagentchat.core.ports.clock import Bell
+
+
+class Inbox(Protocol):
+    """Events, written down before anything is done with them."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when events were taken in."""
+        ...
+
+    async def token(self) -> str | None:
+        """The sync token up to which everything was taken in; None before the first sync."""
+        ...
+
+    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
+        """Commit `events` and the token that covers them together. Returns how many were new.
+
+        Without a token the events come before those that a token will cover: a gap that is being filled.
+        """
+        ...
+
+    async def entered(self, rooms: Collection[RoomId]) -> None:
+        """We are in these rooms: what was kept for those that we had left goes on."""
+        ...
+
+    async def get(self, event: EventId) -> Incoming | None:
+        """The event, whether it was settled or not; None when it is not known (any more)."""
+        ...
+
+    async def late(self, room: RoomId, taken_at: int) -> list[Incoming]:
+        """The late events of the room that came in at that moment and are not settled, in order."""
+        ...
+
+    async def taken_at(self, event: EventId) -> int | None:
+        """When (milliseconds) the event was taken in: what came in together has the same moment."""
+        ...
+
+    async def unrouted(self, limit: int) -> list[Incoming]:
+        """The oldest events that nobody has settled: some of each room, in the order of their arrival there.
+
+        Rooms take turns, so that one with a backlog does not hold up the others. An invite is its room's.
+        """
+        ...
+
+    async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
+        """Apply `effects` and mark the event as routed, together. False, and no change, if it was routed before."""
+        ...
+
+
+class Commands(Protocol):
+    """Commands and their states. A move that is not allowed changes nothing and returns False."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when a command was queued, ended, or asked to stop, and when an approval was decided."""
+        ...
+
+    async def get(self, event: EventId) -> Command | None:
+        """The command with this id."""
+        ...
+
+    async def rooms_with_work(self) -> list[RoomId]:
+        """Rooms with a queued command, the longest waiting first."""
+        ...
+
+    async def next_queued(self, room: RoomId) -> Command | None:
+        """The oldest queued command of the room."""
+        ...
+
+    async def retryable(self, room: RoomId) -> Command | None:
+        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+        ...
+
+    async def is_taken_up(self, event: EventId) -> bool:
+        """Whether another command took this one up again."""
+        ...
+
+    async def open(self) -> int:
+        """How many commands are queued or running, in all rooms that we are in."""
+        ...
+
+    async def queue(self, room: RoomId) -> list[Command]:
+        """The running command of the room, if any, then the queued ones in order."""
+        ...
+
+    async def running(self) -> list[Command]:
+        """Every command that is marked as running; at start these are what a crash cut short."""
+        ...
+
+    async def counts(self) -> dict[CommandState, int]:
+        """How many commands there are in each state."""
+        ...
+
+    async def start(self, event: EventId, now: int) -> bool:
+        """queued → running, committed before the turn starts."""
+        ...
+
+    async def finish(
+        self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
+    ) -> bool:
+        """running → an end, together with what the room is told about it.
+
+        Its open approvals are withdrawn, and what waits in the outbox about it without being needed is dropped.
+        """
+        ...
+
+    async def interrupt(
+        self, event: EventId, approval: Approval | None, record: TurnRecord, parcels: Sequence[Parcel], now: int
+    ) -> bool:
+        """running → interrupted, with what the room is told, and the question whether to go on, if there is one."""
+        ...
+
+    async def stop_requested(self, event: EventId) -> UserId | None:
+        """Who asked to end this command, if anybody did."""
+        ...
+
+    async def totals(self, session: SessionId) -> TurnRecord:
+        """What all turns of a session used together."""
+        ...
+
+
+class Outbox(Protocol):
+    """Parcels on their way. A room's parcels leave in the order in which they were put."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when a parcel was put."""
+        ...
+
+    async def put(self, parcels: Sequence[Parcel], now: int) -> None:
+        """Write parcels down. A known txn changes nothing; a waiting edit of the same message is replaced."""
+        ...
+
+    async def claim(self, now: int, *, device: str, least: Urgency = Urgency.SPARE) -> Attempt | None:
+        """The next parcel that may be sent now, marked so that no newer edit replaces it. None if there is none.
+
+        Per room only one at a time, and the oldest first, except that what is SPARE lets the others pass. A parcel is
+        as urgent as the most urgent one that waits behind it; what is less urgent than `least` is not offered. Rooms
+        that we have left are not looked at.
+        """
+        ...
+
+    async def owed(self) -> int:
+        """How many rooms have something NEEDED that is not sent."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """When (milliseconds) the earliest postponed parcel may be sent; None without one."""
+        ...
+
+    async def sent(self, txn: TxnId, event: EventId, now: int) -> None:
+        """It is in the room, as `event`."""
+        ...
+
+    async def postpone(
+        self, txn: TxnId, until: int, *, faults: int | None = None, variant: int | None = None, untaken: bool = False
+    ) -> None:
+        """Not now: offer it again at `until`, with these counts if they have changed.
+
+        `untaken` says that the homeserver did not take it in this attempt: as if there had not been one.
+        """
+        ...
+
+    async def give_up(self, txn: TxnId, why: str, now: int) -> None:
+        """It will never be sent; the room's next parcel is free to go."""
+        ...
+
+    async def event_of(self, txn: TxnId) -> EventId | None:
+        """The event that a sent parcel became."""
+        ...
+
+    async def parcel_of(self, event: EventId) -> Parcel | None:
+        """The parcel that became this event: how a reaction finds what it speaks of."""
+        ...
+
+    async def shown_at(self, approval: ApprovalId) -> int | None:
+        """When (milliseconds) the message that asks this question was in the room; None before."""
+        ...
+
+    async def release_claims(self) -> None:
+        """Offer again what an earlier life claimed and did not finish. Called once, at start."""
+        ...
+
+    async def unsent(self) -> int:
+        """How many parcels wait."""
+        ...
+
+    async def sent_since(self, moment: int) -> int:
+        """How many parcels were sent since then (milliseconds)."""
+        ...
+
+
+class Approvals(Protocol):
+    """Questions to people."""
+
+    async def ask(self, approval: Approval, parcels: Sequence[Parcel], now: int) -> None:
+        """Write the question and the messages that show it, together."""
+        ...
+
+    async def get(self, approval: ApprovalId) -> Approval | None:
+        """The question with its present state."""
+        ...
+
+    async def open_in(self, room: RoomId) -> list[Approval]:
+        """The open questions of a room, oldest first."""
+        ...
+
+    async def open_of(self, command: EventId) -> list[Approval]:
+        """The open questions of a command's turn, oldest first."""
+        ...
+
+    async def close(self, approval: ApprovalId, state: ApprovalState) -> bool:
+        """open → EXPIRED or WITHDRAWN. False if somebody answered before."""
+        ...
+
+
+class Sessions(Protocol):
+    """Which conversation a room is in."""
+
+    async def current(self, room: RoomId) -> SessionId | None:
+        """The room's conversation, None before its first command."""
+        ...
+
+    async def begun(self, session: SessionId) -> bool:
+        """Whether the agent has seen this session, so that it is resumed and not created."""
+        ...
+
+    async def mark_begun(self, session: SessionId, now: int) -> None:
+        """The agent has seen it."""
+        ...
+
+    async def replace(self, room: RoomId, old: SessionId, new: SessionId) -> None:
+        """The agent lost `old`: the room, and the queued commands that belonged to it, go on in `new`."""
+        ...
+
+
+class Rooms(Protocol):
+    """What must stay the same for a room, however its configuration changes."""
+
+    async def slug(self, room: RoomId, wanted: str) -> str:
+        """The folder name of the room: `wanted` at the first call, the same for ever after."""
+        ...
+
+    async def refusals(self, room: RoomId, day: str) -> int:
+        """How often the room was told today that a sender is not allowed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """The device that this daemon is for the homeserver."""
+
+    user: UserId
+    device: str
+    access_token: str
+
+
+class Accounts(Protocol):
+    """Where the login is kept between lives."""
+
+    async def login(self, user: UserId) -> Login | None:
+        """The stored login of this account."""
+        ...
+
+    async def save_login(self, login: Login) -> None:
+        """Keep it."""
+        ...
+
+
+class Lives(Protocol):
+    """Who this ledger is among all that may use the account, and when a daemon on it was last known to live."""
+
+    async def installation(self, now: int) -> str:
+        """The id of this ledger: made at the first call, the same for ever after."""
+        ...
+
+    async def alive(self, now: int) -> None:
+        """A daemon lives at this moment (milliseconds, by this machine's clock)."""
+        ...
+
+    async def alive_at(self) -> int | None:
+        """When that was said last, in this life or an earlier one; None before the first."""
+        ...

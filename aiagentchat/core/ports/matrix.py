@@ -1,0 +1,106 @@
+"""The homeserver: the way out of the rooms, the way into them, and what the account keeps there."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiagentchat.core.ids import EventId, RoomId, TxnId
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Content
+
+
+class Outbound(Protocol):
+    """The way into a room.
+
+    Every method raises `RateLimited`, `Unreachable`, `Refused` or `LoginFailed`, and nothing else.
+    """
+
+    async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
+        """Put an event into the room; the same txn again returns the first event."""
+        ...
+
+    async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:
+        """Show or hide the typing indicator."""
+        ...
+
+    async def read_receipt(self, room: RoomId, event: EventId) -> None:
+        """Show that the event was read."""
+        ...
+
+    async def join(self, room: RoomId) -> None:
+        """Accept an invite."""
+        ...
+
+    async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
+        """The event of ours that was sent with this txn, if it is in the room's timeline since then (milliseconds).
+
+        For when the transaction id itself is of no use any more: the homeserver has forgotten it, or the device is
+        another one.
+        """
+        ...
+
+    async def upload(self, data: bytes, *, name: str, mime: str) -> str:
+        """Keep a file on the homeserver. Returns its mxc:// address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A room whose timeline was cut: what stands between the last batch and this one is missing."""
+
+    room: RoomId
+    before: str
+    """The token of the place where the part begins that the batch has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncBatch:
+    """One answer of the homeserver's sync."""
+
+    token: str
+    events: tuple[Incoming, ...]
+    joined: frozenset[RoomId] = frozenset()
+    """Rooms that this account is a member of, as far as this batch tells."""
+    gaps: tuple[Gap, ...] = ()
+    now: int | None = None
+    """The homeserver's clock, in milliseconds; None if it did not say."""
+    owner: str | None = None
+    """Which installation the account data names as the account's owner, if the batch tells of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """What a gap held."""
+
+    events: tuple[Incoming, ...]
+    """In order."""
+    whole: bool
+    """False when there was more than may be asked for: the oldest part is missing."""
+    aged: bool = False
+    """Whether something was left out because it is too old."""
+
+
+class Homeserver(Protocol):
+    """The way out of the rooms."""
+
+    async def sync(self, since: str | None, *, timeout: float) -> SyncBatch:
+        """Wait up to `timeout` seconds for news. Raises as `Outbound` does."""
+        ...
+
+    async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
+        """What was said in the gap after `since`: not before `oldest` (milliseconds), and `most` events at most.
+
+        Without `since` (the homeserver knows our token no more) only the other two bound it. Raises as `Outbound` does.
+        """
+        ...
+
+
+class AccountData(Protocol):
+    """What the homeserver keeps for the account itself, by type. Raises as `Outbound` does."""
+
+    async def read(self, type_: str) -> tuple[Content, int | None]:
+        """The content, empty if there is none, and the homeserver's clock in milliseconds, None if it did not say."""
+        ...
+
+    async def write(self, type_: str, content: Content) -> None:
+        """Put `content` in the place of what was there."""
+        ...
