@@ -49,9 +49,10 @@ class Daemon:
             "workspaces": "./rooms",
             "defaults": {"users": list(users)},
             "rooms": [dict(room) for room in rooms],
-            "agents": {"claude": {"type": "claude-code", "binary": str(cli_binary())}},
             **keys,
         }
+        if "agents" not in keys:  # who brings an agent of its own needs no real one
+            self.settings["agents"] = {"claude": {"type": "claude-code", "binary": str(cli_binary())}}
         self.environ = clean_env(
             HOME=str(folder),
             MATRIX_ACCESS_TOKEN=account.access_token,
