@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 
 from aiagentchat.config.problems import show, suggest
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.isolation import Isolation, Network
 
 DAY = 86_400
 WEEK = 7 * DAY
@@ -25,6 +26,9 @@ _SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?"
 _USER = re.compile(rf"@[!-9;-~]+:{_SERVER}")
 _ROOM = re.compile(rf"![!-9;-~]+(?::{_SERVER})?|#[^\s:]+:{_SERVER}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_HOST = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+|\[[0-9A-Fa-f:.]{2,45}\]")
+_UIDS = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
+_LEAST_UID, _MOST_UID = 1000, 2**32 - 3
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENV_OURS = ("MATRIX_", "ANTHROPIC_", "CLAUDE_", "AIAGENTCHAT_")
 
@@ -164,6 +168,28 @@ def is_unicode(value: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
+def is_host(value: str) -> bool:
+    """Whether it names a host, perhaps with `*.` before it or a port after it."""
+    name, colon, port = value.rpartition(":") if not value.endswith("]") else (value, "", "")
+    host = name if colon else value
+    port_fits = not colon or (port.isascii() and port.isdigit() and 0 < int(port) < 2**16)
+    return len(value) <= _MOST_ID and bool(_HOST.fullmatch(host)) and port_fits
+
+
+def split_uids(value: str) -> tuple[int, int] | None:
+    """The first and the last uid of a range; None if it is none that rooms may have."""
+    match = _UIDS.fullmatch(value)
+    if match is None:
+        return None
+    first, last = int(match[1]), int(match[2])
+    return (first, last) if _LEAST_UID <= first <= last <= _MOST_UID else None
+
+
+def is_identity(value: str) -> bool:
+    """Whether git takes it as a name or an address: these characters end the field."""
+    return value.isprintable() and set(value).isdisjoint("<>")
+
+
 LISTED = BeforeValidator(_listed)
 a_mount = BeforeValidator(_mount)
 
@@ -177,6 +203,14 @@ Folder: TypeAlias = Annotated[str, text("a folder", "./rooms")]
 # Never relative: what a room is let into must not change when the file moves.
 WholePath: TypeAlias = Annotated[str, text("a whole path, beginning with / or ~/", "/srv/data", _is_whole_path)]
 MountMode: TypeAlias = Annotated[str, one_of("ro", "rw")]
+IsolationName: TypeAlias = Annotated[str, one_of(*Isolation)]
+IsolationWish: TypeAlias = Annotated[str, one_of("auto", *Isolation)]
+NetworkName: TypeAlias = Annotated[str, one_of(*Network)]
+OnLimit: TypeAlias = Annotated[str, one_of("wait", "fail")]
+Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
+Uids: TypeAlias = Annotated[
+    str, text("a range of user ids from 1000 on", "200000-265535", lambda value: split_uids(value) is not None)
+]
 Model: TypeAlias = Annotated[str, text("the name of a model", "sonnet")]
 Mode: TypeAlias = Annotated[str, one_of(*PERMISSION_MODES)]
 Rules: TypeAlias = Annotated[tuple[Annotated[str, text("a permission rule", "Bash(git status)")], ...], LISTED]

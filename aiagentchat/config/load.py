@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aiagentchat.config.document import parse, read_text
-from aiagentchat.config.fields import BYPASS, is_loopback
+from aiagentchat.config.fields import BYPASS, is_loopback, split_uids
 from aiagentchat.config.folders import real
 from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
@@ -16,6 +16,7 @@ from aiagentchat.config.schema import Agent, File, Shared
 from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.config.validate import validate
 from aiagentchat.config.workspaces import root_problem, workspace_problems
+from aiagentchat.core.isolation import Isolation, Network
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -80,6 +81,8 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         None if room.workspace is None else paths.absolute(("rooms", number, "workspace"), room.workspace)
         for number, room in enumerate(file.rooms)
     ]
+    uids = split_uids(file.room_uids)
+    assert uids is not None, "the schema has looked at it"
     return Settings(
         file=real(path),
         matrix=file.matrix,
@@ -94,6 +97,10 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         max_queue=file.max_queue,
         max_queue_total=file.max_queue_total,
         max_output=file.max_output,
+        isolation=file.isolation,
+        isolation_minimum=Isolation(file.isolation_minimum),
+        room_uids=uids,
+        subscription_in_room=file.subscription_in_room,
         sync_timeout=file.sync_timeout,
         retention=file.retention,
         body_retention=file.body_retention,
@@ -127,9 +134,34 @@ def _check(settings: Settings, mounted: Sequence[Mounted], problems: Problems) -
     for name, agent in settings.agents.items():
         if agent.permission_mode == BYPASS and not agent.i_know_bypass_is_dangerous:
             problems.add(("agents", name, "permission_mode"), bypass_refused(name))
+    _check_isolation(settings, problems)
+    for number, room in enumerate(settings.rooms):
+        if room.network is Network.ALLOWLIST and not room.network_hosts:
+            problems.add(("rooms", number), "network: allowlist needs network_hosts; list the hosts, or write api")
+        if room.network is Network.API and room.network_hosts:
+            problems.add(
+                ("rooms", number),
+                "network_hosts are listed, but network: api reaches none of them; add network: allowlist",
+            )
     if sentence := root_problem(settings):
         problems.add(("workspaces",), sentence)
     for number, sentence in workspace_problems(settings, {}):
         problems.add(("rooms", number, "workspace"), sentence)
     for each, sentence in mount_problems(settings, {}, mounted):
         problems.add((*each.loc, "path"), sentence)
+
+
+def _check_isolation(settings: Settings, problems: Problems) -> None:
+    wanted, minimum = settings.isolation, settings.isolation_minimum
+    if wanted != "auto" and not Isolation(wanted).is_at_least(minimum):
+        problems.add(
+            ("isolation",),
+            f"{wanted} is less than isolation_minimum ({minimum}); write auto, or isolation_minimum: {wanted} if you "
+            "accept what it does not hold back",
+        )
+    if wanted == Isolation.NONE and len(settings.rooms) > 1:
+        problems.add(
+            ("isolation",),
+            f"without isolation the {len(settings.rooms)} rooms could read and change each other's files; "
+            "keep one room, or write auto",
+        )

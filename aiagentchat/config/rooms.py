@@ -4,14 +4,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiagentchat.config.fields import BYPASS
 from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
-from aiagentchat.config.schema import Agent, File, Room
-from aiagentchat.config.settings import Mount, RoomSettings
+from aiagentchat.config.schema import Agent, File, Room, Section
+from aiagentchat.config.settings import GitIdentity, Mount, RoomSettings
 from aiagentchat.core.ids import RoomId
+from aiagentchat.core.isolation import Network, RunLimits
 
 T = TypeVar("T")
 
@@ -74,6 +75,11 @@ def _merge_one(
         mounts=mounts,
         mention_only=_first(room.mention_only, defaults.mention_only, otherwise=False),
         project_instructions=_first(room.project_instructions, defaults.project_instructions, otherwise=True),
+        git=GitIdentity(**_by_key(defaults.git, room.git)),
+        network=Network(_first(room.network, defaults.network, otherwise=Network.API)),
+        network_hosts=tuple(host.lower() for host in _joined(defaults.network_hosts, room.network_hosts)),
+        limits=RunLimits(**_by_key(defaults.limits, room.limits)),
+        on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
         source=problems.where(loc),
     )
 
@@ -126,6 +132,11 @@ def _has_name(room: Room) -> bool:
 
 def _first(*said: T | None, otherwise: T) -> T:
     return next((value for value in said if value is not None), otherwise)
+
+
+def _by_key(*groups: Section | None) -> dict[str, Any]:
+    """What the groups say, key by key; the last one wins."""
+    return {key: value for group in groups if group for key, value in group.model_dump(exclude_none=True).items()}
 
 
 def _joined(*rules: tuple[str, ...] | None) -> tuple[str, ...]:

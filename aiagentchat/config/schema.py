@@ -11,17 +11,24 @@ from aiagentchat.config.fields import (
     Env,
     Flag,
     Folder,
+    Hosts,
+    IsolationName,
+    IsolationWish,
     Mode,
     Model,
     MountMode,
     Name,
+    NetworkName,
+    OnLimit,
     RoomRef,
     Rules,
+    Uids,
     Url,
     User,
     Users,
     WholePath,
     a_mount,
+    is_identity,
     one_of,
     text,
     whole,
@@ -29,6 +36,8 @@ from aiagentchat.config.fields import (
 
 _SECONDS = "a whole number of seconds"
 _DAYS = "a whole number of days"
+_MIB = "a whole number of MiB"
+_MOST_MIB = 2**24
 MOST_DAYS = 3650
 """What is kept for longer is kept for ever."""
 
@@ -56,6 +65,23 @@ class MountEntry(Section):
     mode: MountMode = "ro"
 
 
+class Git(Section):
+    """Who the commits of a room are by."""
+
+    name: Annotated[str, text("the name of a git author", "Claude", is_identity)] | None = None
+    email: Annotated[str, text("the mail address of a git author", "claude@localhost", is_identity)] | None = None
+
+
+class RoomLimits(Section):
+    """What one run may use. 0: no limit. None: not said here."""
+
+    processes: Annotated[int, whole("a whole number", example=512, least=0, most=100_000)] | None = None
+    memory: Annotated[int, whole(_MIB, example=4096, least=0, most=_MOST_MIB)] | None = None
+    file_size: Annotated[int, whole(_MIB, example=2048, least=0, most=_MOST_MIB)] | None = None
+    workspace_size: Annotated[int, whole(_MIB, example=20_480, least=0, most=_MOST_MIB)] | None = None
+    niceness: Annotated[int, whole("a whole number", example=5, least=0, most=19)] | None = None
+
+
 class Shared(Section):
     """What `defaults` says for every room, and a room may say otherwise. None: not said here."""
 
@@ -73,6 +99,11 @@ class Shared(Section):
     project_instructions: Flag | None = None
     allow: Rules | None = None
     deny: Rules | None = None
+    git: Git | None = None
+    network: NetworkName | None = None
+    network_hosts: Hosts | None = None
+    limits: RoomLimits | None = None
+    on_limit: OnLimit | None = None
 
 
 class Defaults(Shared):
@@ -117,6 +148,11 @@ class File(Section):
     max_queue: Annotated[int, whole("a whole number", example=20, least=1, most=1000)] = 20
     max_queue_total: Annotated[int, whole("a whole number", example=500, least=1, most=100_000)] = 500
     max_output: Annotated[int, whole("a whole number of MiB", example=20, least=1, most=1024)] = 20
+    isolation: IsolationWish = "auto"
+    isolation_minimum: IsolationName = "strict"
+    room_uids: Uids = "200000-265535"
+    """For a daemon that runs as root: each room gets a user id of its own out of these."""
+    subscription_in_room: Flag = False
     sync_timeout: Annotated[int, whole(_SECONDS, example=30, least=1, most=120)] = 30
     retention: Annotated[int, whole(_DAYS, example=90, least=0, most=MOST_DAYS)] = 90
     """Days after its end for which a command, and all that belongs to it, is kept. 0: for ever."""

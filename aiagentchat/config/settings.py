@@ -9,6 +9,7 @@ from typing import Any
 from aiagentchat.config.schema import Agent, Matrix
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.isolation import Isolation, Network, RunLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,14 @@ class Mount:
     path: Path
     mode: str
     """`ro`: they may read it. `rw`: they may also change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitIdentity:
+    """Who the commits of a room are by; None: as git finds out by itself."""
+
+    name: str | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,13 @@ class RoomSettings:
     mounts: tuple[Mount, ...] = ()
     mention_only: bool = False
     project_instructions: bool = True
+    git: GitIdentity = GitIdentity()
+    network: Network = Network.API
+    network_hosts: tuple[str, ...] = ()
+    """Hosts that may be reached, with `*.` for all below a name, with or without a port; lower case."""
+    limits: RunLimits = field(default_factory=RunLimits)
+    on_limit: str = "wait"
+    """`wait` or `fail`: what a turn does when the model's usage limit is reached."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -71,6 +87,11 @@ class Settings:
     max_queue_total: int
     max_output: int
     """MiB of text that one turn may say in its room."""
+    isolation: str = "auto"
+    """`auto`, or the one way that is wanted."""
+    isolation_minimum: Isolation = Isolation.STRICT
+    room_uids: tuple[int, int] = (200_000, 265_535)
+    subscription_in_room: bool = False
     sync_timeout: int
     retention: int = 90
     """Days; 0: for ever. As `body_retention`, which is 0 for "as long as the rest"."""
@@ -128,6 +149,10 @@ class Settings:
             "max_queue": self.max_queue,
             "max_queue_total": self.max_queue_total,
             "max_output": self.max_output,
+            "isolation": self.isolation,
+            "isolation_minimum": str(self.isolation_minimum),
+            "room_uids": "-".join(map(str, self.room_uids)),
+            "subscription_in_room": self.subscription_in_room,
             "sync_timeout": self.sync_timeout,
             "retention": self.retention,
             "body_retention": self.body_retention,
@@ -155,4 +180,9 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "mounts": [{"path": str(mount.path), "mode": mount.mode} for mount in room.mounts],
         "mention_only": room.mention_only,
         "project_instructions": room.project_instructions,
+        "git": dataclasses.asdict(room.git),
+        "network": str(room.network),
+        "network_hosts": list(room.network_hosts),
+        "limits": dataclasses.asdict(room.limits),
+        "on_limit": room.on_limit,
     }

@@ -12,7 +12,18 @@ from pydantic_core import ErrorDetails
 
 from aiagentchat.config.document import WRONG
 from aiagentchat.config.problems import Loc, Problems, show, suggest
-from aiagentchat.config.schema import MAY_BE_NULL, Agent, Defaults, File, Matrix, MountEntry, Room, Section
+from aiagentchat.config.schema import (
+    MAY_BE_NULL,
+    Agent,
+    Defaults,
+    File,
+    Git,
+    Matrix,
+    MountEntry,
+    Room,
+    RoomLimits,
+    Section,
+)
 
 _NOT_KNOWN = {
     "<<": "merge keys are not used here; what rooms share goes under defaults",
@@ -141,6 +152,10 @@ def _section_at(loc: Loc) -> type[Section]:
             return Room
         case ("defaults", "mounts", _) | ("rooms", _, "mounts", _):
             return MountEntry
+        case ("defaults", "git") | ("rooms", _, "git"):
+            return Git
+        case ("defaults", "limits") | ("rooms", _, "limits"):
+            return RoomLimits
         case ("agents", _):
             return Agent
         case _:

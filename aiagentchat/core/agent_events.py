@@ -72,6 +72,23 @@ class ApiRetry:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitReached:
+    """The run has used all that it may (`core.isolation.RunLimits`). It goes on until somebody ends the turn."""
+
+    limit: str
+    """The name of the field in `RunLimits`."""
+    most: int
+    """Its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostBlocked:
+    """Something in the run wanted to reach a host that the room may not."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unrecognised:
     """Something that we do not know. Counted, never fatal."""
 
@@ -120,6 +137,8 @@ AgentEvent: TypeAlias = (
     | ApprovalAsked
     | ApprovalWithdrawn
     | ApiRetry
+    | LimitReached
+    | HostBlocked
     | Unrecognised
     | TurnEnded
 )

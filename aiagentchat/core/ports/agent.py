@@ -1,11 +1,12 @@
 """A program that answers, and one run of it."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.agent_events import AgentEvent
 from aiagentchat.core.ids import RoomId, SessionId
+from aiagentchat.core.isolation import Network, RunLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,12 @@ class RunSpec:
     deny: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
-    """Folders outside of the workspace that file tools may work in: a path, and `ro` or `rw`."""
+    """Folders outside of the workspace that may be worked in: a path, and `ro` or `rw`."""
+    network: Network = Network.API
+    network_hosts: tuple[str, ...] = ()
+    limits: RunLimits = field(default_factory=RunLimits)
+    uid: int | None = None
+    """The user that it runs as; None: the daemon's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
