@@ -7,6 +7,7 @@ AppError
 │   └── StoreCorrupt        it is damaged, or no database at all
 ├── AlreadyRunning          another daemon owns this data_dir
 ├── OwnedElsewhere          another daemon owns the account
+├── IsolationRefused        runs cannot be kept apart as the operator wants it
 ├── MatrixError             the homeserver did not do what was asked
 │   ├── LoginFailed             it does not know us (any more)
 │   ├── RateLimited             later, and it says when
@@ -68,6 +69,12 @@ class OwnedElsewhere(AppError):
     """Another daemon, with another data_dir, owns the account."""
 
     exit_code = 4
+
+
+class IsolationRefused(AppError):
+    """Runs cannot be kept apart as the operator wants it. Its text says what is missing."""
+
+    exit_code = 7
 
 
 class MatrixError(AppError):

@@ -1,16 +1,23 @@
 """The supervisor of one run: a subreaper that ends the whole tree when its control pipe says so, or closes.
 
-    python -I -S -E shim.py CONTROL_FD STATUS_FD -- COMMAND...
+    python -I -S -E shim.py --control FD --status FD [--stop FD] [--uid N] [--memory MIB] [--processes N] -- COMMAND...
 
 Killing the CLI or its process group leaves its tools alive: each Bash call runs in a session of its own. So the run's
 main process is a child of this one, and every orphan of the tree becomes a child of this one too
 (PR_SET_CHILD_SUBREAPER). The daemon holds the only write end of the control pipe: when it closes it, exits, or is
 killed, the read end here reports EOF and the tree is ended. No PR_SET_PDEATHSIG: that follows a thread, not a process.
 
-control, one byte each     i   SIGINT to the main process
-                           s   sweep: end every process of the tree but the main one
+With --uid the command becomes that user, and this process stays who it is: so the run cannot touch it, and it can end
+the run. With --stop the command finds a pipe at that descriptor, and an interrupt is a byte in it: for a command in a
+sandbox, where a signal from here would hit the sandbox and not the CLI.
+
+control, one byte each     i   interrupt: SIGINT to the main process, or a byte in the stop pipe
+                           k   keep: what runs now is the run itself, and outlives sweeps
+                           w   watch: from now on, until the next sweep, look at the limits
+                           s   sweep: end every process of the tree that is not kept
                            EOF end everything
-status, one line each      started PID · swept N (-1: could not be proven) · exit CODE · clean KILLED
+status, one line each      started PID · kept N · swept N (-1: could not be proven) · exit CODE · clean KILLED
+                           memory MIB · processes N: the limit is reached; said once in a watch
 
 The end of the status pipe is the proof that nothing is left: this process exits only when it has no child.
 Standard library only, and no import of ours: it starts in about 15 ms.
@@ -27,7 +34,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 2.0
 _QUIET_SCANS = 2  # one empty scan can miss a process that was born behind the reader's back
 _PAUSE = 0.002
+_WATCH_SECONDS = 0.25
+"""How often the limits are looked at."""
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MIB = 2**20
+# Fields of /proc/PID/stat, counted from the state, which is the first after the name.
+_STATE, _THREADS, _BORN, _RESIDENT = 0, 17, 19, 21
 
 
 def _children(pid: int) -> list[int]:
@@ -45,12 +58,23 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _is_zombie(pid: int) -> bool:
+def _stat(pid: int) -> list[bytes]:
+    """The fields from the state on; those of a zombie for a process that is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"Z"
-    except (OSError, IndexError):
-        return True
+            return file.read().rpartition(b")")[2].split() or [b"Z"]
+    except OSError:
+        return [b"Z"]
+
+
+def _is_zombie(pid: int) -> bool:
+    return _stat(pid)[_STATE] == b"Z"
+
+
+def _identity(pid: int) -> tuple[int, bytes]:
+    """A number that is used again is another process: it was born later."""
+    stat = _stat(pid)
+    return pid, stat[_BORN] if len(stat) > _BORN else b""
 
 
 def _tree(root: int) -> list[int]:
@@ -80,12 +104,40 @@ def _kill(pid: int) -> bool:
     return True
 
 
+def _used(pids: list[int]) -> tuple[int, int]:
+    """Processes with their threads, and bytes of memory. What is shared counts in part for each who shares it."""
+    threads = resident = 0
+    for pid in pids:
+        stat = _stat(pid)
+        if len(stat) > _RESIDENT:
+            threads += int(stat[_THREADS])
+            resident += int(stat[_RESIDENT]) * _PAGE
+    return threads, resident
+
+
+def _shared_out(pids: list[int]) -> int:
+    """Bytes of memory, exactly. It takes ten times as long as `_used`, which is never less."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+                total += next(int(line.split()[1]) for line in file if line.startswith(b"Pss:")) * 1024
+        except (OSError, StopIteration):
+            continue  # it has just ended, or is a kernel's
+    return total
+
+
 class Shim:
-    def __init__(self, control: int, status: int) -> None:
-        self.control = control
-        self.status = status
+    def __init__(self, options: dict[str, int]) -> None:
+        self.control = options["control"]
+        self.status = options["status"]
+        self.options = options
         self.main = 0
         self.exits: dict[int, int] = {}
+        self.kept: set[tuple[int, bytes]] = set()
+        self.stop_write = -1
+        self.watching: set[str] = set()
+        self.watched_at = 0.0
         self.wake, wake_write = os.pipe()
         for descriptor in (self.wake, wake_write):
             os.set_blocking(descriptor, False)
@@ -113,45 +165,117 @@ class Shim:
                 self.exits[pid] = os.waitstatus_to_exitcode(status)
 
     def spawn(self, command: list[str]) -> None:
-        self.main = os.posix_spawnp(
-            command[0], command, os.environ, setsigdef=[*_IGNORED, signal.SIGCHLD, signal.SIGPIPE], setpgroup=0
-        )
+        """OSError if the command cannot be started."""
+        if "stop" in self.options:
+            stop_read, self.stop_write = os.pipe()
+            os.dup2(stop_read, self.options["stop"], inheritable=True)
+            os.close(stop_read)
+        told, tell = os.pipe()
+        self.main = os.fork()
+        if self.main == 0:
+            self.become(command, tell)
+        os.close(tell)
+        error = os.read(told, 16)  # closed without a word when the command has begun
+        os.close(told)
+        if error:
+            self.reap()
+            raise OSError(int(error), "")
+        if "stop" in self.options:
+            os.close(self.options["stop"])
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)  # the pipes belong to the command alone: their EOF must mean its end
         os.close(null)
         self.say(f"started {self.main}")
 
+    def become(self, command: list[str], tell: int) -> None:
+        """The child: never returns."""
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (*_IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(number, signal.SIG_DFL)
+            os.setpgid(0, 0)
+            uid = self.options.get("uid")
+            if uid is not None:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
+            os.execvp(command[0], command)  # noqa: S606 - a shell is what we do not want
+        except OSError as error:
+            os.write(tell, str(error.errno or 1).encode())
+        finally:
+            os._exit(127)
+
+    def keep(self) -> None:
+        self.kept = {_identity(pid) for pid in _tree(os.getpid())}
+        self.say(f"kept {len(self.kept)}")
+
+    def others(self) -> list[int]:
+        """Everything but the run itself."""
+        return [pid for pid in _tree(os.getpid()) if pid != self.main and _identity(pid) not in self.kept]
+
     def sweep(self) -> None:
+        self.watching = set()
         killed = quiet = 0
         deadline = time.monotonic() + _SWEEP_SECONDS
         while quiet < _QUIET_SCANS:
             if time.monotonic() > deadline:
                 self.say("swept -1")
                 return
-            others = [pid for pid in _tree(os.getpid()) if pid != self.main]
+            others = self.others()
             killed += sum(_kill(pid) for pid in others)
             quiet = 0 if others else quiet + 1
             self.reap()
             time.sleep(_PAUSE if others else 0)
         self.say(f"swept {killed}")
 
+    def watch(self) -> None:
+        """Say which limits are reached, each once."""
+        if time.monotonic() - self.watched_at < _WATCH_SECONDS:
+            return  # children that end wake us as well, and they may be many
+        pids = _tree(os.getpid())
+        threads, resident = _used(pids)
+        most = self.options.get("memory", 0) * _MIB
+        if "memory" in self.watching and resident > most and (used := _shared_out(pids)) > most:
+            self.watching.remove("memory")
+            self.say(f"memory {used // _MIB}")
+        if "processes" in self.watching and threads > self.options["processes"]:
+            self.watching.remove("processes")
+            self.say(f"processes {threads}")
+        self.watched_at = time.monotonic()
+
     def serve(self) -> None:
         """Until the main process ends or the control pipe closes."""
         while self.reap() and self.main not in self.exits:
-            readable, _, _ = select.select([self.control, self.wake], [], [])
+            readable, _, _ = select.select([self.control, self.wake], [], [], _WATCH_SECONDS if self.watching else None)
             if self.wake in readable:
                 os.read(self.wake, 4096)
             if self.control in readable and not self.obey():
                 return
+            if self.watching:
+                self.watch()
 
     def obey(self) -> bool:
         for byte in (orders := os.read(self.control, 64)):
-            if byte == ord("i") and self.main not in self.exits:
-                os.kill(self.main, signal.SIGINT)
-            elif byte == ord("s"):
-                self.sweep()
+            match chr(byte):
+                case "i":
+                    self.interrupt()
+                case "k":
+                    self.keep()
+                case "w":
+                    self.watching = {"memory", "processes"} & self.options.keys()
+                case "s":
+                    self.sweep()
         return bool(orders)
+
+    def interrupt(self) -> None:
+        try:
+            if self.stop_write >= 0:
+                os.write(self.stop_write, b"i")
+            elif self.main not in self.exits:
+                os.kill(self.main, signal.SIGINT)
+        except OSError:
+            pass  # it has just ended
 
     def end(self) -> None:
         """Kill direct children until there is none: grandchildren become direct ones when their parent dies.
@@ -177,14 +301,16 @@ class Shim:
 
 
 def main() -> None:
-    control, status, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[4:]
+    words = sys.argv[1:]
+    end = words.index("--")
+    options = {words[index].lstrip("-"): int(words[index + 1]) for index in range(0, end, 2)}
     if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         os._exit(125)
-    os.set_inheritable(control, False)
-    os.set_inheritable(status, False)
-    shim = Shim(control, status)
+    os.set_inheritable(options["control"], False)
+    os.set_inheritable(options["status"], False)
+    shim = Shim(options)
     try:
-        shim.spawn(command)
+        shim.spawn(words[end + 1 :])
     except OSError as error:
         shim.say(f"failed {error.errno or 0}")
         os._exit(127)

@@ -10,12 +10,14 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 import structlog
 
+from aiagentchat.core.isolation import RunLimits
+from aiagentchat.process.children import children
 from aiagentchat.process.lines import TooLong, lines
 
 SHIM = Path(__file__).with_name("shim.py")
@@ -49,6 +51,9 @@ class Tree:
         self._proven = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._swept: asyncio.Queue[bool] = asyncio.Queue()
+        self._kept: asyncio.Queue[bool] = asyncio.Queue()
+        self.on_limit: Callable[[str, int], None] = lambda _name, _value: None
+        """Told once per watch that a limit of the run (`RunLimits`) is reached, and by how much."""
         self._no_reader = asyncio.Event()
         """Set while nobody reads `lines`: before, or when they were read to their end."""
         self._no_reader.set()
@@ -57,16 +62,29 @@ class Tree:
         self.exit_code: int | None = None
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, mark: str = "") -> "Tree":
+    async def start(
+        cls,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        mark: str = "",
+        uid: int | None = None,
+        stop_fd: int | None = None,
+        limits: RunLimits | None = None,
+    ) -> "Tree":
         """Start `command` under the shim. OSError if python or the folder is missing.
 
-        `mark` names a variable of `env` that no other tree shares the value of.
+        `mark` names a variable of `env` that no other tree shares the value of. With `uid` the command becomes that
+        user. With `stop_fd` it finds a pipe there, and `interrupt` is a byte in it.
         """
         control_read, control_write = os.pipe()
         status_read, status_write = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-ISE", str(SHIM), str(control_read), str(status_write), "--", *command),
+            process = await children.start(
+                *(sys.executable, "-ISE", str(SHIM), "--control", str(control_read), "--status", str(status_write)),
+                *_options(uid, stop_fd, limits),
+                *("--", *command),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -124,6 +142,7 @@ class Tree:
             async with asyncio.timeout(END_SECONDS):
                 while self._process.returncode is None:  # noqa: ASYNC110 - `Process.wait` waits for the pipes, too
                     await asyncio.sleep(_PAUSE)
+                children.ended(self._process)
                 self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
                 await self._process.stdin.wait_closed()  # takes the broken pipe that asyncio would complain about
 
@@ -152,13 +171,19 @@ class Tree:
         """SIGINT to the main process."""
         self._order(b"i")
 
+    async def keep(self) -> bool:
+        """What runs now is the run itself: sweeps leave it alone. False if the shim does not confirm it."""
+        self._order(b"k")
+        return await _word(self._kept)
+
+    def watch(self) -> None:
+        """Look at the limits from now on, until the next sweep."""
+        self._order(b"w")
+
     async def sweep(self) -> bool:
-        """End everything but the main process. False if that could not be proven."""
+        """End everything but what is kept, and the main process. False if that could not be proven."""
         self._order(b"s")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SWEEP_SECONDS):
-                return await self._swept.get()
-        return False
+        return await _word(self._swept)
 
     def end(self) -> None:
         """End the whole tree, at once. `gone` is set when it has."""
@@ -202,10 +227,8 @@ class Tree:
         log.error("process.shim_killed", pid=self.pid)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                while left := _marked(self._mark):
-                    for process in left:
-                        with contextlib.suppress(psutil.Error):
-                            process.kill()
+                # What was the shim's child is ours now, if we are a subreaper; what carries the mark is its too.
+                while children.end_strangers() + _kill(_marked(self._mark)):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_PAUSE)
                 return True
         return False
@@ -218,6 +241,10 @@ class Tree:
                 if number > 0:
                     log.info("process.swept", count=number)
                 self._swept.put_nowait(number >= 0)
+            case "kept":
+                self._kept.put_nowait(True)
+            case "memory" | "processes":
+                self.on_limit(word, number)
             case "exit":
                 self.exit_code = number
             case "failed":
@@ -228,9 +255,31 @@ class Tree:
                 pass
 
 
+async def _word(queue: "asyncio.Queue[bool]") -> bool:
+    """What the shim says to an order; False if it says nothing."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SWEEP_SECONDS):
+            return await queue.get()
+    return False
+
+
+def _options(uid: int | None, stop_fd: int | None, limits: RunLimits | None) -> list[str]:
+    numbers = {"uid": uid, "stop": stop_fd}
+    if limits is not None:
+        numbers |= {"memory": limits.memory or None, "processes": limits.processes or None}
+    return [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
+
+
 def _marked(mark: str) -> list[psutil.Process]:
     name, _, value = mark.partition("=")
     return [process for process in psutil.process_iter() if name and _environ(process).get(name) == value]
+
+
+def _kill(processes: Sequence[psutil.Process]) -> int:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    return len(processes)
 
 
 def _environ(process: psutil.Process) -> Mapping[str, str]:

@@ -1,0 +1,23 @@
+"""What one run may see, use and become. Whatever is not said here it does not get."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiagentchat.core.isolation import RunLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One run's share of the machine. Every path is the same inside and outside, in every way of keeping it in."""
+
+    workspace: Path
+    home: Path
+    mounts: tuple[tuple[Path, str], ...] = ()
+    """Other folders: a path, and `ro` or `rw`."""
+    programs: tuple[Path, ...] = ()
+    """Files and folders that it may read and run, beside what is under /usr."""
+    gate: Path | None = None
+    """The unix socket of its way out."""
+    limits: RunLimits = field(default_factory=RunLimits)
+    uid: int | None = None
+    """The user that it becomes; None: it stays the daemon's."""
