@@ -47,6 +47,8 @@ class Daemon:
             "matrix": {"homeserver": homeserver, "user_id": account.user_id},
             "data_dir": "./data",
             "workspaces": "./rooms",
+            # The best that the machine has; where it has none, one room at a time is tested all the same.
+            "isolation_minimum": "none",
             "defaults": {"users": list(users)},
             "rooms": [dict(room) for room in rooms],
             **keys,

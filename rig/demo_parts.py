@@ -119,6 +119,7 @@ def write_config(state: State, server: Homeserver, you: Account, claude: Account
         "matrix": {"homeserver": server.url, "user_id": claude.user_id},
         "data_dir": "./data",
         "workspaces": str(rooms),
+        "isolation_minimum": "none",
         "defaults": {"users": [you.user_id]},
         "rooms": [{"id": room, "name": ROOM}],
         "agents": {"claude": {"type": "claude-code", "binary": str(cli_binary())}},

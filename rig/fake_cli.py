@@ -27,6 +27,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,9 +47,15 @@ WORDS_IN_A_PARAGRAPH = 20
 
 
 def install(folder: Path, *, version: str = VERSION, run_log: Path | None = None) -> Path:
-    """Make `folder`/claude start this file with this Python; it says that it is `version`."""
-    starter = folder / "claude"
-    words = [sys.executable, "-ISE", str(Path(__file__).resolve()), version]
+    """Make `folder`/cli/claude start a copy of this file with this Python; it says that it is `version`.
+
+    A run may read the folder of a script that it starts, and a Python under /usr.
+    """
+    starter = folder / "cli" / "claude"
+    starter.parent.mkdir(exist_ok=True)
+    program = starter.with_name("fake_cli.py")
+    shutil.copyfile(__file__, program)
+    words = [os.path.realpath(sys.executable), "-ISE", str(program), version]
     log = f"{RUN_LOG}={shlex.quote(str(run_log))} " if run_log else ""
     starter.write_text(f'#!/bin/sh\n{log}exec {shlex.join(words)} "$@"\n', encoding="utf-8")
     starter.chmod(0o755)

@@ -1,6 +1,5 @@
 """The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
 
-import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,13 +9,17 @@ import structlog
 
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
+from aiagentchat.agents.claude_code.quarters import Quarters
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import connected, owned, prepare, until_reached
+from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs
 from aiagentchat.app.live import Live
+from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
@@ -28,6 +31,7 @@ from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.ownership import Ownership
 from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.process.children import children
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.receiver import Receiver
@@ -80,6 +84,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     What stands here stands before the first sync, so everything that can go on beside it does.
     """
     clock = SystemClock()
+    held = await ready_for_runs(live.settings)
     me = UserId(live.settings.matrix.user_id)
     async with (
         open_ledger(live.settings.database, clock=clock) as ledger,
@@ -88,7 +93,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     ):
         live.prepare = lambda settings: prepare(settings, client, ledger)
         live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
-        yield _house(live, ledger, client, ownership, me, clock)
+        yield _house(live, ledger, client, ownership, Here(me, held, clock))
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -103,30 +108,51 @@ async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
         log.error("agent.no_key", fix=missing)
 
 
-def _agents(live: Live) -> dict[str, ClaudeCode]:
+def _agents(live: Live, held: Held) -> dict[str, ClaudeCode]:
+    quarters = Quarters(
+        isolation=held.isolation,
+        gates=live.settings.data_dir / GATES,
+        subscription_in_room=live.settings.subscription_in_room,
+    )
     return {
-        name: ClaudeCode(agent.binary, environ=live.environ, credentials=live.credentials, uid=os.getuid())
+        name: ClaudeCode(agent.binary, environ=live.environ, credentials=live.credentials, quarters=quarters)
         for name, agent in live.settings.agents.items()
     }
 
 
-def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me: UserId, clock: Clock) -> House:
-    settings = live.settings
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Who we are, and where."""
+
+    me: UserId
+    held: Held
+    clock: Clock
+
+
+def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, here: Here) -> House:
+    settings, me, clock = live.settings, here.me, here.clock
     outbound = MatrixOutbound(client)
     signals = RoomSignals(outbound)
-    runs = Runs(clock=clock, warm_ttl=settings.warm_ttl, max_warm=settings.max_warm)
-    agents = _agents(live)
+    runs = Runs(
+        records=ledger.runs,
+        boot_id=this_machine()[1],
+        clock=clock,
+        warm_ttl=settings.warm_ttl,
+        max_warm=settings.max_warm,
+    )
+    agents = _agents(live, here.held)
     shop = Workshop(
         ledgers=Ledgers(
             commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
         ),
         runs=runs,
         agents=agents,
-        places=Places(ledger.rooms, live.current),
+        places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         voice=Speaker(outbox=ledger.outbox, clock=clock),
         signals=signals,
         settings=live.current,
         clock=clock,
+        held=here.held,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -148,6 +174,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me:
         clock=clock,
         started_at=clock.now_ms(),
         version=__version__,
+        held=here.held,
     )
     bot_commands = catalog(desk)
     router = Router(
@@ -192,10 +219,11 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me:
         scheduler.max_parallel = fresh.max_parallel_turns
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
         agents.clear()
-        agents.update(_agents(live))
+        agents.update(_agents(live, here.held))
         ledger.commands.bell.ring()
 
     services = [
+        Service("children", children.look_after),
         Service("receiver", receiver.run),
         Service("router", router.run),
         Service("executor", scheduler.run),

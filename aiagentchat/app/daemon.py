@@ -18,6 +18,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.app.owner import own
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError
+from aiagentchat.process.children import children
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 DRAINING = signal.SIGUSR1
@@ -56,6 +57,7 @@ async def run_daemon(live: Live, *, take_over: bool = False) -> None:
     """
     asked = Asked()
     asked.listen()
+    children.adopt()
     with own(live.settings.data_dir):
         log.info("daemon.starting", version=__version__, pid=os.getpid(), rooms=len(live.settings.rooms))
         ready = asyncio.Event()

@@ -5,11 +5,14 @@ from aiagentchat.config.schema import Matrix
 from aiagentchat.config.settings import Settings
 
 _WHOLE_PATH = 4096
+_FIXED = ("isolation", "isolation_minimum", "room_uids")
+"""What is found out at the start."""
 
 
 def compare(old: Settings, new: Settings) -> list[str]:
     """One sentence for each change that needs a restart. Empty: `new` can be applied."""
     changes = [(f"matrix.{key}", getattr(old.matrix, key), getattr(new.matrix, key)) for key in Matrix.model_fields]
+    changes += [(key, getattr(old, key), getattr(new, key)) for key in _FIXED]
     changes.append(("data_dir", str(old.data_dir), str(new.data_dir)))
     return [
         f"{key}: the change from {show(before, _WHOLE_PATH)} to {show(after, _WHOLE_PATH)} needs a restart"

@@ -25,6 +25,15 @@ LADDER = tuple(Isolation)
 """From the best to the worst: the order in which they are tried."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What runs are kept in on this machine."""
+
+    isolation: Isolation
+    landlock_abi: int = 0
+    """What the kernel's Landlock can hold; 0 without it."""
+
+
 class Network(StrEnum):
     """Which hosts a run can reach. The model's API is always reached, through the daemon."""
 

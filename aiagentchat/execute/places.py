@@ -1,5 +1,6 @@
 """Where a room lives on the disk: its workspace and its HOME. Both are made on first use, with one path for ever."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,32 +25,55 @@ class Place:
 
     workspace: Path
     home: Path
+    uid: int | None = None
+    """Whose they are; None: the daemon's."""
 
 
 class Places:
     """Finds and makes them."""
 
-    def __init__(self, rooms: Rooms, settings: Callable[[], Settings]) -> None:
+    def __init__(self, rooms: Rooms, settings: Callable[[], Settings], *, own_users: bool = False) -> None:
         self._rooms = rooms
         self._settings = settings
+        self._own_users = own_users
+        """Whether each room is a user of its own."""
 
     async def of(self, room: RoomSettings) -> Place:
         """The folders of `room`, made if they are not there. Raises AgentUnavailable if that is not possible."""
         settings = self._settings()
         slug = await self._rooms.slug(room.id, slug_wish(room))
-        place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug)
+        uid = await self._uid(room, settings)
+        place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug, uid)
         try:
             self._make(place, settings.workspaces / TEMPLATE)
         except OSError as error:
             raise AgentUnavailable(f"workspace {place.workspace}: {error}", human=words.NO_WORKSPACE) from error
         return place
 
+    async def _uid(self, room: RoomSettings, settings: Settings) -> int | None:
+        if not self._own_users:
+            return None
+        first, last = settings.room_uids
+        uid = await self._rooms.uid(room.id, first, last)
+        if uid is None:
+            raise AgentUnavailable(f"room_uids {first}-{last}: all are taken", human=words.NO_UID)
+        return uid
+
     def _make(self, place: Place, template: Path) -> None:
         if place.workspace.is_symlink():
             raise OSError("the workspace has become a symbolic link")
         place.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if place.workspace.is_dir():
-            return
+        if not place.workspace.is_dir():
+            self._make_workspace(place, template)
+        if place.uid is not None:
+            # The rooms' users go through here; they cannot list it.
+            for folder in (place.home.parent, place.home.parent.parent):
+                folder.chmod(0o711)
+            place.home.mkdir(mode=0o700, exist_ok=True)
+            for folder in (place.workspace, place.home):
+                give(folder, place.uid)
+
+    def _make_workspace(self, place: Place, template: Path) -> None:
         fresh = place.workspace.with_name(f".{place.workspace.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -59,3 +83,19 @@ class Places:
             fresh.mkdir()
         fresh.rename(place.workspace)  # whole or not at all
         log.info("workspace.made", path=str(place.workspace))
+
+
+def give(folder: Path, uid: int) -> None:
+    """Make everything in `folder` belong to `uid`, unless the folder does already. Links are given, never followed.
+
+    A file with a second name is left alone: the other name may be a file of the daemon's.
+    """
+    if folder.stat(follow_symlinks=False).st_uid == uid:
+        return
+    for where, _, files, at in os.fwalk(folder, topdown=False, follow_symlinks=False):
+        for name in files:
+            found = os.stat(name, dir_fd=at, follow_symlinks=False)
+            if found.st_nlink == 1:
+                os.chown(name, uid, uid, dir_fd=at, follow_symlinks=False)
+        os.fchown(at, uid, uid)
+        log.debug("workspace.given", path=str(where), uid=uid)

@@ -4,16 +4,18 @@ A turn that waited for an answer when it was cut short has done nothing of what 
 to go on, and a yes is a new turn in which that one request is allowed (`route/questions.py`, `execute/turn.py`).
 """
 
+from collections.abc import Mapping
+
 import structlog
 
 from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import ApprovalId, txn_id
+from aiagentchat.core.ids import ApprovalId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.marks import mark
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import away
+from aiagentchat.render import away, words
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 
@@ -43,6 +45,16 @@ async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | 
         await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
         log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
     return len(running)
+
+
+async def report_leftovers(ledgers: Ledgers, clock: Clock, counts: Mapping[RoomId, int]) -> None:
+    """Tell each room how many processes of an earlier life were found in it, and ended."""
+    now = clock.now_ms()
+    parcels = [
+        Parcel(txn=txn_id(room, "leftovers", str(now)), room=room, content=message(words.leftovers(count), notice=True))
+        for room, count in counts.items()
+    ]
+    await ledgers.outbox.put(parcels, now)
 
 
 def _lasted(started: int, now: int, alive_at: int | None) -> int:

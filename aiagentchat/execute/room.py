@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RoomId, SessionId, message_uuid, new_session_id, txn_id
+from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Agent, RunSpec
 from aiagentchat.core.ports.clock import Clock
@@ -40,6 +41,10 @@ class Workshop:
     signals: Signals
     settings: Callable[[], Settings]
     clock: Clock
+    held: Held
+    """What runs are kept in."""
+    warned: set[RoomId] = field(default_factory=set)
+    """Rooms that were told, in this life, what that does not hold back."""
 
 
 class RoomExecutor:
@@ -67,6 +72,7 @@ class RoomExecutor:
         # As it reads now: until it was marked as started, it could be edited.
         command = await shop.ledgers.commands.get(command.event) or command
         log.info("turn.started", session=command.session)
+        await self._warn(command)
         sink = shop.voice.open(command)
         shop.signals.typing(self.room, True)
         try:
@@ -83,6 +89,13 @@ class RoomExecutor:
             shop.signals.typing(self.room, False)
         await self._finish(command, sink, outcome)
         await shop.runs.give_back(self.room)
+
+    async def _warn(self, command: Command) -> None:
+        """Once in a life: who works here must know what nothing holds back."""
+        warning = words.isolation_warning(self._shop.held)
+        if warning is not None and self.room not in self._shop.warned:
+            self._shop.warned.add(self.room)
+            await self._tell(command, "isolation", warning)
 
     async def _turn(self, command: Command, sink: Sink) -> Outcome:
         """One turn; a disagreement about the session is mended once each way."""
@@ -152,8 +165,12 @@ class RoomExecutor:
             permission_mode=room.permission_mode,
             allow=room.allow,
             deny=room.deny,
-            env=room.env,
+            env=(*_git(room.git), *room.env),
             mounts=tuple((str(mount.path), mount.mode) for mount in room.mounts),
+            network=room.network,
+            network_hosts=room.network_hosts,
+            limits=room.limits,
+            uid=place.uid,
         )
 
     async def _finish(self, command: Command, sink: Sink, outcome: Outcome) -> None:
@@ -180,3 +197,14 @@ class RoomExecutor:
             log.exception("answer.broken")
             told = message(words.BROKEN, notice=False, reply_to=command.shown_at)
             return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
+
+
+def _git(identity: GitIdentity) -> list[tuple[str, str]]:
+    """As variables, because the room can write every file that git would read it from."""
+    said = {"NAME": identity.name, "EMAIL": identity.email}
+    return [
+        (f"GIT_{who}_{what}", value)
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in said.items()
+        if value is not None
+    ]

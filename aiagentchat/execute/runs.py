@@ -16,6 +16,8 @@ import structlog
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.ports.agent import Agent, AgentRun, RunSpec
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import RunRecord, RunRecords
+from aiagentchat.process.leftovers import end_leftovers
 
 CLOSE_SECONDS = 16.0
 """Longer than the whole stop ladder."""
@@ -39,7 +41,9 @@ class Kept:
 class Runs:
     """Hands out a run per room and takes it back."""
 
-    def __init__(self, *, clock: Clock, warm_ttl: float, max_warm: int) -> None:
+    def __init__(self, *, records: RunRecords, boot_id: str, clock: Clock, warm_ttl: float, max_warm: int) -> None:
+        self._records = records
+        self._boot_id = boot_id
         self._clock = clock
         self._kept: dict[RoomId, Kept] = {}
         self._leaving: dict[RoomId, asyncio.Task[None]] = {}
@@ -74,17 +78,36 @@ class Runs:
         assert self._group is not None, "runs are handed out only while open"
         # A context of its own: the run outlives the command that it was started for, whose ids would stay on its log.
         served = self._group.create_task(
-            self._serve(run, spec.room), name=f"run of {spec.room}", context=contextvars.Context()
+            self._serve(run, spec), name=f"run of {spec.room}", context=contextvars.Context()
         )
         self._kept[spec.room] = Kept(run, served, fingerprint)
         return run
 
-    async def _serve(self, run: AgentRun, room: RoomId) -> None:
+    async def _serve(self, run: AgentRun, spec: RunSpec) -> None:
+        record = RunRecord(
+            run=run.id, room=spec.room, boot_id=self._boot_id, uid=spec.uid, started_at=self._clock.now_ms()
+        )
         try:
+            # Before there is a process: what the daemon does not live to end can be found by it.
+            await self._records.begun(record)
             await run.serve()
+            await self._records.ended(run.id)
         except Exception:
             # One room's agent must not end the others; its turn has been told by the run itself.
-            log.exception("run.broken", room=room)
+            log.exception("run.broken", room=spec.room)
+
+    async def end_leftovers(self) -> dict[RoomId, int]:
+        """End what an earlier life left running; how many processes there were, by room. For before the first run."""
+        counts: dict[RoomId, int] = {}
+        left = await self._records.left()
+        here = [record for record in left if record.boot_id == self._boot_id]
+        found = await end_leftovers({record.run: record.uid for record in here}) if here else {}
+        for record in left:
+            if count := found.get(record.run, 0):
+                log.warning("run.leftovers_ended", room=record.room, run=record.run, count=count)
+                counts[record.room] = counts.get(record.room, 0) + count
+            await self._records.ended(record.run)
+        return counts
 
     async def give_back(self, room: RoomId) -> None:
         """The turn is over: end what it left running, and keep the run if that could be proven."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from aiagentchat.core.ids import RoomId
-from aiagentchat.execute.recovery import report_interrupted
+from aiagentchat.execute.recovery import report_interrupted, report_leftovers
 from aiagentchat.execute.room import RoomExecutor, Workshop
 
 LONGEST_NAP = 30.0
@@ -31,6 +31,7 @@ class Scheduler:
     async def run(self) -> None:
         """Serve until cancelled. Nothing of the agent is left running when this returns."""
         commands = self._shop.ledgers.commands
+        await report_leftovers(self._shop.ledgers, self._shop.clock, await self._shop.runs.end_leftovers())
         await report_interrupted(self._shop.ledgers, self._shop.clock, alive_at=await self._alive_at())
         async with self._shop.runs.open(), asyncio.TaskGroup() as group:
             while True:

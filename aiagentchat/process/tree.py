@@ -221,6 +221,8 @@ class Tree:
                 self._note(said[1].decode(), int(said[2]))
         if self.gone.is_set() or self._proven or await self._mop_up():
             self.gone.set()
+        for waiting in (self._swept, self._kept):
+            waiting.put_nowait(False)  # nobody will answer any more
 
     async def _mop_up(self) -> bool:
         """Somebody killed the shim: end whoever carries the tree's mark, which is less than the shim could do."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.errors import AgentDied, AppError
 from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.render.fences import close_open, code_span
 from aiagentchat.render.hygiene import one_line, visible
 
@@ -242,7 +243,7 @@ class Status:
     warm: bool
     version: str
     uptime_ms: int
-    isolated: bool
+    held: Held
     heard_ms: int | None = None
     """How long ago the homeserver was heard last; None before the first time."""
     failures: int = 0
@@ -261,12 +262,13 @@ def status_text(status: Status) -> str:
     """The answer to /status."""
     now = "nothing" if status.running_ms is None else f"a turn, for {duration(status.running_ms)}"
     model = f", model {quoted(status.model)}" if status.model else ""
+    process = "warm" if status.warm else "starts with the next message"
     lines = [
         f"- Room: {quoted(status.room)}, workspace {quoted(status.workspace)}",
         f"- Agent: {quoted(status.agent)}{model}",
         f"- Session: {short(status.session) if status.session else 'none yet'}",
         f"- Running: {now}; {count(status.queued, 'message')} queued",
-        f"- Agent's process: {'warm' if status.warm else 'starts with the next message'}",
+        f"- Agent's process: {process}; isolation: {status.held.isolation}",
         f"- Homeserver: {_hearing(status)}; {_speaking(status)}",
         f"- aiagentchat {status.version}, up for {duration(status.uptime_ms)}",
     ]
@@ -274,7 +276,8 @@ def status_text(status: Status) -> str:
         lines.insert(-1, f"- Database: {status.stalled or 'works'}; had to wait {count(status.stalls, 'time')}")
     if status.draining:
         lines.append("- About to be restarted: what is queued runs afterwards")
-    return "\n".join(lines if status.isolated else [*lines, "", NO_ISOLATION])
+    warning = isolation_warning(status.held)
+    return "\n".join([*lines, "", warning] if warning else lines)
 
 
 def _hearing(status: Status) -> str:
@@ -290,10 +293,36 @@ def _speaking(status: Status) -> str:
     return f"{count(status.unsent, 'message')} to send{limit}"
 
 
-NO_ISOLATION = (
-    "⚠️ No isolation: what the agent runs here can read and change whatever the daemon's own user can. "
-    "Only use it for yourself."
-)
+def isolation_warning(held: Held) -> str | None:
+    """What the isolation in force does not hold back; None when there is nothing to warn of."""
+    match held.isolation:
+        case Isolation.STRICT | Isolation.USERS:
+            return None
+        case Isolation.LANDLOCK:
+            return f"⚠️ Degraded isolation: what the agent runs here cannot read other rooms, but {_degraded(held)}."
+        case Isolation.NONE:
+            return (
+                "⚠️ No isolation: what the agent runs here can read and change whatever the daemon's own user can. "
+                "Only use it for yourself."
+            )
+
+
+def _degraded(held: Held) -> str:
+    """What Landlock does not hold at this ABI (`man 7 landlock`)."""
+    can = ["can change modes and times of files whose path it knows"]
+    can += ["truncate them"] if held.landlock_abi < 3 else []
+    can += ["reach services on this machine"] if held.landlock_abi < 4 else []
+    can += ["signal the daemon"] if held.landlock_abi < 6 else []
+    return f"{', '.join(can[:-1])} and {can[-1]}" if len(can) > 1 else can[0]
+
+
+def leftovers(number: int) -> str:
+    """Processes of an earlier life of the daemon were still there."""
+    what, were = ("1 process", "it was") if number == 1 else (f"{number} processes", "they were")
+    return f"{what} of a run from before the last restart still ran here; {were} ended."
+
+
+NO_UID = "There is no user id left for this room, so nothing was run. The operator must widen `room_uids`."
 
 # ── approvals ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""The eight ports on one database. Another database would get another `open_ledger`."""
+"""The nine ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,7 +7,17 @@ from pathlib import Path
 
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.core.ports.ledger import Accounts, Approvals, Commands, Inbox, Lives, Outbox, Rooms, Sessions
+from aiagentchat.core.ports.ledger import (
+    Accounts,
+    Approvals,
+    Commands,
+    Inbox,
+    Lives,
+    Outbox,
+    Rooms,
+    RunRecords,
+    Sessions,
+)
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.bell import Bells
@@ -18,6 +28,7 @@ from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
+from aiagentchat.store.runs import SqliteRunRecords
 from aiagentchat.store.sessions import SqliteSessions
 
 
@@ -33,6 +44,7 @@ class Ledger:
     rooms: Rooms
     accounts: Accounts
     lives: Lives
+    runs: RunRecords
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -55,6 +67,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None) -> AsyncIterato
             rooms=SqliteRooms(database),
             accounts=SqliteAccounts(database),
             lives=SqliteLives(database),
+            runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),
             health=lambda: database.health,
         )

@@ -31,6 +31,21 @@ class SqliteRooms:
 
         return await self._database.transact(write)
 
+    async def uid(self, room: RoomId, first: int, last: int) -> int | None:
+        """The user id of the room's runs, fixed at the first call; None if the range has no free one."""
+
+        async def write(transaction: Transaction) -> int | None:
+            taken = {row["uid"]: row["room_id"] for row in await transaction.run(_ROOMS["uids"])}
+            for uid, owner in taken.items():
+                if owner == room:
+                    return int(uid)
+            free = next((uid for uid in range(first, last + 1) if uid not in taken), None)
+            if free is not None:
+                await transaction.run(_ROOMS["fix_uid"], room=room, uid=free)
+            return free
+
+        return await self._database.transact(write)
+
     async def refusals(self, room: RoomId, day: str) -> int:
         """How often the room was told on this day that a sender is not allowed."""
         rows = await self._database.run(_REFUSALS["count_of"], room=room, day=day)

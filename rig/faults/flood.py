@@ -28,7 +28,7 @@ class Flood:
         """Flood one room."""
         await lane.victim.launch_and_wait()
         room, before = lane.random.choice(lane.rooms), lane.victim.lines_so_far
-        gate = lane.folder / f"gate-{lane.victim.lives}"
+        gate = lane.victim.run_log.parent / f"gate-{lane.victim.lives}"
         await lane.typist.type(room, lambda name: prompt(name, WORDS, gate=str(gate)))
         for _ in range(MAX_QUEUE + BEYOND):
             await lane.typist.type(room, lambda name: prompt(name, WORDS))

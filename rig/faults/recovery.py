@@ -44,8 +44,8 @@ async def measure(
     folder: Path, *, seed: int, package: Path | None, tries: int = TRIES
 ) -> tuple[Recovery, list[Violation]]:
     """Kill and start it so often; then let everything be answered, and judge that, too."""
-    gate = folder / "gate"
     async with open_lane(25, folder, seed=seed, package=package) as lane:
+        gate = lane.victim.run_log.parent / "gate"
         await lane.typist.pause()
         await _fill(lane, gate, QUEUED + len(lane.rooms))
         back, bare = [], []

@@ -45,7 +45,8 @@ class Victim(Daemon):
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.package = package
-        self.run_log = run_log or folder / "runs.jsonl"
+        self.run_log = run_log or folder / "shared" / "runs.jsonl"
+        self.run_log.parent.mkdir(exist_ok=True)
         self.run_log.touch()
         own(folder)
         super().__init__(
@@ -54,8 +55,8 @@ class Victim(Daemon):
             account,
             [{"id": room, "name": f"room{index}"} for index, room in enumerate(rooms)],
             model_url="http://127.0.0.1:9",
-            users=[user],
             environ={"PYTHONPATH": str(package)} if package else None,
+            defaults={"users": [user], "mounts": [{"path": str(self.run_log.parent), "mode": "rw"}]},
             agents={"claude": {"type": "claude-code", "binary": str(fake_cli.install(folder, run_log=self.run_log))}},
             max_parallel_turns=len(rooms),
             max_warm=len(rooms),

@@ -5,6 +5,7 @@ What only the driver promises, because only it has a process, is in tests/unit/t
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from aiagentchat.core.agent_events import (
     TurnStarted,
 )
 from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
+from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import Agent, AgentRun, RunSpec
 from rig import fake_cli
 from rig.model import Model
@@ -74,10 +76,16 @@ def _fake(_: pytest.FixtureRequest, folder: Path) -> Stage:
     return Stage(claude(fake_cli.install(folder)), _kill_main)
 
 
-def _real(request: pytest.FixtureRequest, _: Path) -> Stage:
+def _real(request: pytest.FixtureRequest, _: Path, isolation: Isolation = Isolation.NONE) -> Stage:
     binary: Path = request.getfixturevalue("cli")
     model: Model = request.getfixturevalue("model")
-    return Stage(claude(binary, model.url), _kill_main)
+    return Stage(claude(binary, model.url, isolation=isolation), _kill_main)
+
+
+def _kept_in(request: pytest.FixtureRequest, folder: Path) -> Stage:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    return _real(request, folder, Isolation.STRICT)
 
 
 @pytest.fixture(
@@ -85,6 +93,7 @@ def _real(request: pytest.FixtureRequest, _: Path) -> Stage:
         pytest.param(_scripted, id="scripted"),
         pytest.param(_fake, id="fake cli"),
         pytest.param(_real, id="real cli", marks=pytest.mark.real),
+        pytest.param(_kept_in, id="real cli, strict", marks=pytest.mark.real),
     ]
 )
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:

@@ -7,6 +7,7 @@ import pytest
 
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.config.load import load
+from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.decide import NO, STOP, YES
@@ -39,6 +40,7 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             clock=SystemClock(),
             started_at=0,
             version="0",
+            held=Held(Isolation.STRICT),
         )
         return list(catalog(desk).values())
 

@@ -17,7 +17,7 @@ def imported() -> set[str]:
     for file in (ROOT / "aiagentchat").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             modules |= {name.partition(".")[0] for name in names}
     return {NAMES.get(module, module) for module in modules - sys.stdlib_module_names - {"aiagentchat"}}
 

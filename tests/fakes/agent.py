@@ -19,7 +19,7 @@ from aiagentchat.core.agent_events import (
     TurnStarted,
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import SessionId
+from aiagentchat.core.ids import RunId, SessionId, new_run_id
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from rig.fake_cli import pieces, steps_in
 
@@ -106,6 +106,7 @@ class ScriptedRun:
 
     def __init__(self, agent: "ScriptedAgent", spec: RunSpec) -> None:
         self.spec = spec
+        self._id = new_run_id()
         self.prompts: list[Prompt] = []
         self.answers: list[tuple[bool, str]] = []
         self.settled = 0
@@ -119,6 +120,10 @@ class ScriptedRun:
         self._failed: Exception | None = None
         self._open: str | None = None
         self._verdict: bool | None = None
+
+    @property
+    def id(self) -> RunId:
+        return self._id
 
     @property
     def alive(self) -> bool:

@@ -11,6 +11,7 @@ from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import AcceptCommand
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
+from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render.message import message
@@ -66,6 +67,7 @@ class Front:
             clock=self.clock,
             started_at=self.clock.now_ms() - STARTED_AGO,
             version="1.2.3",
+            held=Held(Isolation.STRICT),
         )
         self.use(catalog(self.desk))
         for room in (ROOM, OTHER):

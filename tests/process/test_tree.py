@@ -12,6 +12,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
+from aiagentchat.core.isolation import RunLimits
 from aiagentchat.process import tree as module
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.tree import Tree
@@ -422,3 +423,76 @@ async def test_what_others_write_into_the_shims_pipe_breaks_nothing(tmp_path: Pa
 
     assert tree.pid is not None
     assert tree.exit_code == -9
+
+
+# ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("limits", "script", "expected"),
+    [
+        pytest.param(
+            RunLimits(memory=64),
+            "import time; held = bytearray(200 * 2**20); print('held', flush=True); time.sleep(60)",
+            "memory",
+            id="memory",
+        ),
+        pytest.param(
+            RunLimits(processes=20),
+            "import os, time; [os.fork() or time.sleep(60) for _ in 'x' * 40]; print('held', flush=True); time.sleep(60)",
+            "processes",
+            id="processes",
+        ),
+    ],
+)
+async def test_a_limit_that_is_reached_is_told_once_in_a_watch(
+    tmp_path: Path, limits: RunLimits, script: str, expected: str
+) -> None:
+    told: list[tuple[str, int]] = []
+    reached = asyncio.Event()
+
+    def note(name: str, value: int) -> None:
+        told.append((name, value))
+        reached.set()
+
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start([sys.executable, "-ISc", script], env=ENVIRONMENT, cwd=tmp_path, limits=limits)
+        tree.on_limit = note
+        group.create_task(tree.serve())
+        assert await first_line(tree) == b"held"
+        quiet = list(told)
+        tree.watch()
+        await reached.wait()
+        assert await tree.sweep()
+        tree.end()
+
+    assert quiet == []
+    assert [name for name, _ in told] == [expected]
+    assert told[0][1] > getattr(limits, expected)
+
+
+async def test_what_was_there_before_is_the_run_itself(tmp_path: Path) -> None:
+    word = mark()
+    async with growing(shell("sleep 79 & echo up; read line; sleep 80 & echo more; read line", word), tmp_path) as tree:
+        async with aclosing(tree.lines()) as stream:
+            assert await anext(stream) == b"up"
+            assert await tree.keep()
+            await tree.write(b"go")
+            assert await anext(stream) == b"more"
+            assert await tree.sweep()
+        sleeping = [each.cmdline() for each in psutil.Process(tree.pid).children() if each.status() != "zombie"]
+        tree.end()
+
+    assert sleeping == [["sleep", "79"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+async def test_a_command_becomes_another_user_and_cannot_touch_its_shim() -> None:
+    script = "id -u; id -G; kill -9 $PPID 2>/dev/null || echo refused"
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start(["/bin/sh", "-c", script], env=ENVIRONMENT, cwd=Path("/"), uid=262_003)
+        group.create_task(tree.serve())
+        said = await output(tree)
+
+    assert said == [b"262003", b"262003", b"refused"]
+    assert tree.exit_code == 0

@@ -37,6 +37,12 @@ def living(word: str) -> list[psutil.Process]:
     return [each for each in psutil.process_iter() if word in _argv(each)]
 
 
+def argvs(word: str) -> list[tuple[int, list[str]]]:
+    """Pid and argv of each; one that ends while we look has none."""
+    found = [(each.pid, _argv(each)) for each in psutil.process_iter()]
+    return [(pid, argv) for pid, argv in found if word in argv]
+
+
 def _argv(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()

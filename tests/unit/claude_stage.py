@@ -1,6 +1,7 @@
 """A stage for an agent: a room's folders, runs that are certain to end, and turns that are certain to return."""
 
 import asyncio
+import tempfile
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from aiagentchat.agents.claude_code.driver import ClaudeCode
+from aiagentchat.agents.claude_code.quarters import Quarters
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
@@ -20,11 +22,13 @@ from aiagentchat.core.agent_events import (
     TurnEnded,
 )
 from aiagentchat.core.ids import RoomId, new_session_id
+from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
 from rig.script import Step, script
 
 PATIENCE = 30.0
 KEY = "sk-ant-the-key-of-this-test"
+_GATES = tempfile.TemporaryDirectory(prefix="gates.")
 FOREVER = script("work", Step(text="On it.", tool="Bash", input={"command": "echo started; sleep 301"}))
 TOUCH = script("touch", Step(text="I will.", tool="Bash", input={"command": "touch made"}), Step(text="That was it."))
 
@@ -52,10 +56,13 @@ def resumed(spec: RunSpec) -> RunSpec:
     return replace(spec, resume=True)
 
 
-def claude(binary: Path, model_url: str = "http://127.0.0.1:9") -> ClaudeCode:
+def claude(binary: Path, model_url: str = "http://127.0.0.1:9", *, isolation: Isolation = Isolation.NONE) -> ClaudeCode:
     """The driver with this binary, a key, and nobody to talk to but the model."""
     credentials = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": model_url}
-    return ClaudeCode(str(binary), environ={"PATH": "/usr/bin:/bin"}, credentials=lambda: credentials, uid=0)
+    quarters = Quarters(isolation=isolation, gates=Path(_GATES.name))
+    return ClaudeCode(
+        str(binary), environ={"PATH": "/usr/bin:/bin"}, credentials=lambda: credentials, quarters=quarters
+    )
 
 
 def prompt(text: str) -> Prompt:
@@ -144,16 +151,20 @@ def _home(process: psutil.Process) -> str | None:
         return None
 
 
+def _chain(spec: RunSpec) -> list[psutil.Process]:
+    """The shim, what keeps the CLI in, and the CLI: each has the CLI's words in its argv."""
+    return [each for each in processes(spec) if "stream-json" in each.cmdline()]
+
+
 def main_process(spec: RunSpec) -> psutil.Process:
-    """The CLI itself: the child of the shim."""
-    ours = processes(spec)
-    pids = {each.pid for each in ours}
-    shims = [each for each in ours if each.ppid() not in pids]
-    [main] = [each for each in ours if each.ppid() in {shim.pid for shim in shims} and "stream-json" in each.cmdline()]
+    """The CLI itself: the last of the chain."""
+    chain = _chain(spec)
+    parents = {each.ppid() for each in chain}
+    [main] = [each for each in chain if each.pid not in parents]
     return main
 
 
 def others(spec: RunSpec) -> list[psutil.Process]:
-    """What runs beside the CLI and its shim."""
-    main = main_process(spec)
-    return [each for each in processes(spec) if each.pid not in (main.pid, main.ppid())]
+    """What runs beside the CLI, its shim and what keeps it in."""
+    chain = {each.pid for each in _chain(spec)}
+    return [each for each in processes(spec) if each.pid not in chain]

@@ -13,6 +13,7 @@ from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
+from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.execute.output import Output
@@ -30,6 +31,7 @@ from tests.fakes.signals import FakeSignals
 PATIENCE = 10.0
 TURN_SECONDS = 300
 APPROVAL_SECONDS = 3600
+BOOT = "this-boot"
 
 
 def make_settings(folder: Path, *rooms: RoomId) -> Settings:
@@ -161,8 +163,14 @@ async def house_for_a_scheduler(
     """A house whose runs are opened by the scheduler."""
     settings = change(make_settings(folder, *rooms))
     clock = FakeClock(NOW)
-    runs = Runs(clock=clock, warm_ttl=settings.warm_ttl, max_warm=settings.max_warm)
     async with open_ledger(folder / "ledger.db") as ledger:
+        runs = Runs(
+            records=ledger.runs,
+            boot_id=BOOT,
+            clock=clock,
+            warm_ttl=settings.warm_ttl,
+            max_warm=settings.max_warm,
+        )
         shop = Workshop(
             ledgers=Ledgers(
                 commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
@@ -174,5 +182,6 @@ async def house_for_a_scheduler(
             signals=FakeSignals(),
             settings=lambda: settings,
             clock=clock,
+            held=Held(Isolation.STRICT),
         )
         yield House(ledger=ledger, clock=clock, agent=agent, settings=settings, runs=runs, shop=shop)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.render.words import NO_ISOLATION
+from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.route.bot_commands.catalog import catalog
 from tests.fakes.front import Front, open_front
 from tests.fakes.people import KITCHEN, OTHER, ROOM, command, settings, typed
 
@@ -73,4 +74,7 @@ async def test_the_folder_stays_when_the_name_changes(front: Front) -> None:
 
 
 async def test_a_room_without_isolation_is_warned(front: Front) -> None:
-    assert NO_ISOLATION in await status(front)
+    assert "isolation: strict" in await status(front)
+    front.use(catalog(replace(front.desk, held=Held(Isolation.NONE))))
+
+    assert "No isolation" in await status(front)

@@ -95,7 +95,7 @@ async def test_the_real_one_says_its_version(cli: Path) -> None:
 async def test_a_version_that_we_can_drive_is_taken(tmp_path: Path, version: str) -> None:
     found = await binary.check(fake_cli.install(tmp_path, version=version))
 
-    assert found == binary.Binary(tmp_path / "claude", tuple(map(int, version.split("."))))  # type: ignore[arg-type]
+    assert found == binary.Binary(tmp_path / "cli" / "claude", tuple(map(int, version.split("."))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("version", ["2.1.196", "2.0.999", "1.9.9"])

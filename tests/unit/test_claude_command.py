@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.agents.claude_code import command, home
+from aiagentchat.agents.claude_code import command
+from aiagentchat.agents.claude_code.quarters import cell_of, prepare, settings_file
 from aiagentchat.core.ids import RoomId, RunId, SessionId
 from aiagentchat.core.ports.agent import RunSpec
 
@@ -120,8 +121,13 @@ def test_folders_outside_are_opened_and_those_to_read_are_not_written(spec: RunS
 # ── the room's own folder ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _prepare(spec: RunSpec) -> Path:
+    prepare(spec, cell_of(spec, Path("/bin/true"), None))
+    return settings_file(spec)
+
+
 def test_the_home_is_private_and_the_settings_lie_outside_of_it_read_only(spec: RunSpec) -> None:
-    file = home.prepare(spec)
+    file = _prepare(spec)
 
     folders = [Path(spec.home), Path(spec.home, ".claude"), Path(spec.home, "tmp")]
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 3
@@ -131,8 +137,8 @@ def test_the_home_is_private_and_the_settings_lie_outside_of_it_read_only(spec: 
 
 
 def test_the_settings_are_written_afresh_for_each_run(spec: RunSpec) -> None:
-    home.prepare(spec)
-    file = home.prepare(replace(spec, model="sonnet"))
+    _prepare(spec)
+    file = _prepare(replace(spec, model="sonnet"))
 
     assert json.loads(file.read_text(encoding="utf-8"))["model"] == "sonnet"
     assert [each.name for each in file.parent.iterdir() if each.is_file()] == ["kitchen.settings.json"]

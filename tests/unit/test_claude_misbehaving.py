@@ -12,6 +12,7 @@ import pytest
 
 from aiagentchat.agents.claude_code import driver
 from aiagentchat.agents.claude_code.driver import ClaudeCode, ClaudeRun
+from aiagentchat.agents.claude_code.quarters import Quarters
 from aiagentchat.core.agent_events import (
     AgentEvent,
     Ending,
@@ -23,6 +24,7 @@ from aiagentchat.core.agent_events import (
     Unrecognised,
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
+from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import RunSpec
 from rig import fake_cli
 from tests.unit.claude_stage import (
@@ -398,7 +400,8 @@ async def test_a_workspace_that_is_gone_is_a_sentence(agent: ClaudeCode, spec: R
 
 
 async def test_without_a_key_nothing_is_started(tmp_path: Path, spec: RunSpec) -> None:
-    agent = ClaudeCode(str(fake_cli.install(tmp_path)), environ={}, credentials=dict, uid=0)
+    quarters = Quarters(isolation=Isolation.NONE, gates=tmp_path)
+    agent = ClaudeCode(str(fake_cli.install(tmp_path)), environ={}, credentials=dict, quarters=quarters)
 
     with pytest.raises(AgentUnavailable) as caught:
         await agent.open(spec)

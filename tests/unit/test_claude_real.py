@@ -261,12 +261,19 @@ async def test_the_cli_gets_the_environment_that_we_list_and_nothing_else(
         "DISABLE_ERROR_REPORTING",
         "DISABLE_TELEMETRY",
         "HOME",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
         "LANG",
         "LEVEL",
+        "NO_PROXY",
         "PATH",
         "TERM",
         "TMPDIR",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
     ]
+    assert not [value for value in environment.values() if KEY in value]
 
 
 async def test_all_that_the_cli_keeps_is_in_the_rooms_home(agent: ClaudeCode, spec: RunSpec) -> None:

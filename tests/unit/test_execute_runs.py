@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,10 +12,11 @@ from aiagentchat.core.ids import RoomId
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.execute import runs as module
 from aiagentchat.execute.runs import Runs
+from aiagentchat.store.ledger import open_ledger
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
 from tests.fakes.agent import ScriptedAgent, ScriptedRun
 from tests.fakes.clock import FakeClock
-from tests.unit.execute_house import PATIENCE, make_spec
+from tests.unit.execute_house import BOOT, PATIENCE, make_spec
 
 TTL = 300.0
 THIRD_ROOM = RoomId("!cellar:example.org")
@@ -31,8 +33,13 @@ def agent() -> ScriptedAgent:
 
 
 @pytest.fixture
-async def runs(clock: FakeClock) -> AsyncIterator[Runs]:
-    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+async def made(clock: FakeClock, tmp_path: Path) -> AsyncIterator[Runs]:
+    async with open_ledger(tmp_path / "ledger.db") as ledger:
+        yield Runs(records=ledger.runs, boot_id=BOOT, clock=clock, warm_ttl=TTL, max_warm=2)
+
+
+@pytest.fixture
+async def runs(made: Runs) -> AsyncIterator[Runs]:
     async with asyncio.timeout(PATIENCE), made.open():
         yield made
 
@@ -275,8 +282,7 @@ async def test_a_bug_in_one_rooms_agent_does_not_reach_the_others(runs: Runs, ag
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_closing_ends_every_run_idle_or_not(agent: ScriptedAgent, clock: FakeClock) -> None:
-    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+async def test_closing_ends_every_run_idle_or_not(agent: ScriptedAgent, made: Runs) -> None:
     async with asyncio.timeout(PATIENCE), made.open():
         idle = await use(made, agent)
         busy = await made.take(agent, make_spec(OTHER_ROOM))
@@ -285,17 +291,15 @@ async def test_closing_ends_every_run_idle_or_not(agent: ScriptedAgent, clock: F
     assert not busy.alive
 
 
-async def test_closing_waits_for_nobody_longer_than_it_may(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_waits_for_nobody_longer_than_it_may(made: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.01)
-    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
     async with asyncio.timeout(PATIENCE), made.open():
         stuck = await use(made, _SlowAgent())
 
     assert not stuck.alive
 
 
-async def test_a_cancelled_house_ends_its_runs(agent: ScriptedAgent, clock: FakeClock) -> None:
-    made = Runs(clock=clock, warm_ttl=TTL, max_warm=2)
+async def test_a_cancelled_house_ends_its_runs(agent: ScriptedAgent, made: Runs) -> None:
     ready = asyncio.Event()
 
     async def live() -> None:

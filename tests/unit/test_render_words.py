@@ -6,6 +6,7 @@ import pytest
 
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.render import words
 
 SESSION = SessionId("3f2a77aa-0000")
@@ -119,7 +120,7 @@ def status_text(**told: Any) -> str:
         "warm": False,
         "version": "1.2.3",
         "uptime_ms": 0,
-        "isolated": True,
+        "held": Held(Isolation.STRICT),
     }
     return words.status_text(words.Status(**{**quiet, **told}))
 
@@ -143,7 +144,7 @@ def test_status_of_a_working_room() -> None:
         "- Agent: `claude`, model `opus`\n"
         "- Session: 3f2a\n"
         "- Running: a turn, for 1 min 05 s; 1 message queued\n"
-        "- Agent's process: warm\n"
+        "- Agent's process: warm; isolation: strict\n"
         "- Homeserver: heard 1.2 s ago; 1 message to send\n"
         "- aiagentchat 1.2.3, up for 1 h 00 min"
     )
@@ -172,9 +173,40 @@ def test_status_after_a_trouble_that_is_over() -> None:
 
 
 def test_status_of_a_fresh_room_without_isolation() -> None:
-    told = status_text(room="", isolated=False)
+    told = status_text(room="", held=Held(Isolation.NONE))
 
     assert "- Room: `?`" in told
     assert "- Agent: `claude`\n- Session: none yet\n- Running: nothing; 0 messages queued\n" in told
-    assert "starts with the next message" in told
-    assert told.endswith(f"\n\n{words.NO_ISOLATION}")
+    assert "starts with the next message; isolation: none\n" in told
+    assert told.endswith(f"\n\n{words.isolation_warning(Held(Isolation.NONE))}")
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        pytest.param(Held(Isolation.STRICT), None, id="strict holds"),
+        pytest.param(Held(Isolation.USERS, 1), None, id="users of their own hold"),
+        pytest.param(
+            Held(Isolation.NONE, 7), "whatever the daemon's own user can. Only use it for yourself.", id="none"
+        ),
+        pytest.param(
+            Held(Isolation.LANDLOCK, 7),
+            "other rooms, but can change modes and times of files whose path it knows.",
+            id="the newest Landlock",
+        ),
+        pytest.param(
+            Held(Isolation.LANDLOCK, 2),
+            "files whose path it knows, truncate them, reach services on this machine and signal the daemon.",
+            id="an old Landlock",
+        ),
+    ],
+)
+def test_what_isolation_does_not_hold_back_is_said(held: Held, expected: str | None) -> None:
+    warning = words.isolation_warning(held)
+
+    assert warning is None if expected is None else (warning or "").endswith(expected)
+
+
+def test_leftovers_are_counted() -> None:
+    assert words.leftovers(1) == "1 process of a run from before the last restart still ran here; it was ended."
+    assert words.leftovers(3).startswith("3 processes of a run")

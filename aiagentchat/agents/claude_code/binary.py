@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.process.children import children
 from aiagentchat.render import words
 
 MINIMUM = (2, 1, 197)
@@ -60,6 +61,16 @@ def _bundled() -> Path | None:
     return None
 
 
+def readable_for(path: Path) -> tuple[Path, ...]:
+    """What a run must be able to read for the binary to start: a program itself, a script also what is beside it."""
+    try:
+        with path.open("rb") as file:
+            is_script = file.read(2) == b"#!"
+    except OSError:
+        is_script = False
+    return (path.parent,) if is_script else (path,)
+
+
 async def check(path: Path) -> Binary:
     """Ask the binary for its version. Raises AgentUnavailable if it has none, or one that is too old."""
     said = await _ask_version(path)
@@ -79,7 +90,7 @@ async def check(path: Path) -> Binary:
 
 async def _ask_version(path: Path) -> str:
     try:
-        process = await asyncio.create_subprocess_exec(
+        process = await children.start(
             str(path),
             "--version",
             stdin=asyncio.subprocess.DEVNULL,
@@ -102,6 +113,7 @@ async def _ask_version(path: Path) -> str:
             process.kill()
             with contextlib.suppress(TimeoutError):  # a child of it may hold its stdout
                 await asyncio.wait_for(process.wait(), 1.0)
+        children.ended(process)
     return out.decode("utf-8", "replace")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiagentchat.core.ids import RunId
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.process.leftovers import MARKER
 
 QUIET: Mapping[str, str] = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -25,8 +26,6 @@ QUIET: Mapping[str, str] = {
 CONFIG = ".claude"
 TEMPORARY = "tmp"
 """Folders in the room's HOME."""
-MARKER = "AICHAT_RUN"
-"""Every process of a run carries its id, so that a leftover can be told from a stranger."""
 
 
 def flags(settings: str, spec: RunSpec) -> list[str]:

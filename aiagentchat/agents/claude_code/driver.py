@@ -10,18 +10,41 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
 
-from aiagentchat.agents.claude_code import binary, command, home, wire
+from aiagentchat.agents.claude_code import binary, command, wire
+from aiagentchat.agents.claude_code.quarters import (
+    PLACEHOLDERS,
+    Quarters,
+    cell_of,
+    held,
+    new_token,
+    prepare,
+    settings_file,
+    upstream,
+)
 from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
-from aiagentchat.core.agent_events import AgentEvent, ApprovalAsked, TurnEnded, TurnStarted, Unrecognised
+from aiagentchat.core.agent_events import (
+    AgentEvent,
+    ApprovalAsked,
+    HostBlocked,
+    LimitReached,
+    TurnEnded,
+    TurnStarted,
+    Unrecognised,
+)
 from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RunId, new_run_id
 from aiagentchat.core.ports.agent import Prompt, RunSpec
+from aiagentchat.egress.gate import Gate
+from aiagentchat.egress.internet import Internet
+from aiagentchat.process.leftovers import MARKER
 from aiagentchat.process.lines import TooLong
+from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
 from aiagentchat.process.tree import END_SECONDS, Tree
 from aiagentchat.render import words
 
@@ -29,28 +52,36 @@ INTERRUPT_SECONDS = 5.0
 END_SESSION_SECONDS = 2.0
 SIGINT_SECONDS = 3.0
 START_SECONDS = 20.0
-"""How long the process itself may take to be started; what it does then is the turn's time."""
+"""How long the process may take to be started, and then to answer; what it does with a prompt is the turn's time."""
 MAX_EVENTS_WAITING = 256
 """Events of a turn that are read but not yet taken; beyond it the CLI waits on its pipe."""
 
 log = structlog.get_logger(__name__)
 
-CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-"""What the CLI can authenticate with; one is enough."""
-
 _NOT_STARTED = "Claude Code could not be started, so nothing was run. The operator finds the reason in the log."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a run is started."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    make_gate: Callable[[Callable[[str], None]], Gate]
+    """The way out; told whom to tell which host was refused."""
 
 
 class ClaudeRun:
     """One process of the CLI, for one session."""
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], spec: RunSpec, run: RunId) -> None:
-        self.id = run
-        self._argv = argv
-        self._env = env
+    def __init__(self, launch: Launch, spec: RunSpec, run: RunId) -> None:
+        self._id = run
+        self._launch = launch
         self._spec = spec
         self._tree: Tree | None = None
         self._started = asyncio.Event()
+        self._ready = asyncio.Event()
+        """Set when the CLI has answered; a prompt waits for it, a stop does not."""
         self._over = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -60,9 +91,18 @@ class ClaudeRun:
         """Whether the CLI still works on a turn that its caller has left."""
         self._failed: AgentError | None = None
         self._events: asyncio.Queue[AgentEvent | None] | None = None
+        self._noticed: list[AgentEvent] = []
+        """What was noticed beside the lines of the CLI while the turn could take no more events."""
+        self._kept = False
+        """Whether it is known what belongs to the run, so that a sweep can spare it."""
         self._translator = Translator()
         self._asked: dict[str, dict[str, object]] = {}
         self._requests = 0
+
+    @property
+    def id(self) -> RunId:
+        """What its processes carry in their environment."""
+        return self._id
 
     @property
     def alive(self) -> bool:
@@ -72,21 +112,35 @@ class ClaudeRun:
     async def serve(self) -> None:
         """Start the process, read it, and return when nothing of it is left."""
         bound = log.bind(room=self._spec.room, run=self.id)
+        gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)))
         try:
-            await self._start(bound)
-            if self._tree is not None:
-                await self._keep(self._tree, bound)
+            async with gate.serving():
+                await self._start(bound)
+                if self._tree is not None:
+                    await self._keep(self._tree, bound)
+        except OSError as error:
+            self._failed = AgentUnavailable(f"no way out for the run: {error}", human=_NOT_STARTED)
+            bound.error("run.not_started", error=str(error))
         finally:
             self._finish()
+            traffic = gate.traffic
+            bound.info("run.traffic", **asdict(traffic))
 
     async def _start(self, bound: structlog.typing.FilteringBoundLogger) -> None:
         try:
             async with asyncio.timeout(START_SECONDS):
                 self._tree = await Tree.start(
-                    self._argv, env=self._env, cwd=Path(self._spec.workspace), mark=command.MARKER
+                    self._launch.argv,
+                    env=self._launch.env,
+                    cwd=Path(self._spec.workspace),
+                    mark=MARKER,
+                    uid=self._spec.uid,
+                    stop_fd=STOP_FD,
+                    limits=self._spec.limits,
                 )
+                self._tree.on_limit = self._limit_reached
         except (OSError, TimeoutError) as error:
-            self._failed = AgentUnavailable(f"cannot start {self._argv[0]}: {error}", human=_NOT_STARTED)
+            self._failed = AgentUnavailable(f"cannot start {self._launch.argv[0]}: {error}", human=_NOT_STARTED)
             bound.error("run.not_started", error=str(error))
 
     async def _keep(self, tree: Tree, bound: structlog.typing.FilteringBoundLogger) -> None:
@@ -117,7 +171,9 @@ class ClaudeRun:
         self._translator = Translator(prompt.uuid)
         ended = False
         try:
-            await self._wait_started()
+            await self._wait(self._ready)
+            if self._tree is not None:
+                self._tree.watch()
             if self._tree is None or not await self._tree.write(wire.user(prompt)):
                 await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
             while not ended:
@@ -126,12 +182,15 @@ class ClaudeRun:
                     raise self._failed or AgentDied("the process ended")
                 if isinstance(event, TurnEnded) and self._translator.session_lost:
                     raise SessionNotFound(f"session {self._spec.session} is unknown to the agent")
+                while self._noticed:
+                    yield self._noticed.pop(0)
                 ended = isinstance(event, TurnEnded)
                 yield event
         finally:
             self._abandoned = not ended
             self._leaving = self._leaving or not ended
             self._events = None
+            self._noticed.clear()
             self._idle.set()
             self._asked.clear()
             while not events.empty():  # a reader that waits for a place goes on
@@ -145,7 +204,7 @@ class ClaudeRun:
 
     async def stop(self) -> None:
         """End the running turn; the run survives if the CLI obeys the first rung."""
-        await self._wait_started()
+        await self._wait(self._started)
         if self._idle.is_set() or self._tree is None:
             return
         if not await self._rung(self._tree, wire.interrupt(self._request()), self._idle, within=INTERRUPT_SECONDS):
@@ -153,11 +212,11 @@ class ClaudeRun:
 
     async def settle(self) -> bool:
         """End what the turn left running."""
-        return self._tree is not None and self.alive and await self._tree.sweep()
+        return self._tree is not None and self.alive and self._kept and await self._tree.sweep()
 
     async def close(self) -> None:
         """Go down the stop ladder."""
-        await self._wait_started()
+        await self._wait(self._started)
         await self.stop()
         if self._tree is not None and not self._over.is_set():
             await self._leave(self._tree)
@@ -184,13 +243,17 @@ class ClaudeRun:
                 await reached.wait()
         return reached.is_set()
 
-    async def _wait_started(self) -> None:
+    async def _wait(self, event: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_SECONDS):
-                await self._started.wait()
+                await event.wait()
 
     async def _read(self, tree: Tree) -> None:
         async for line in tree.lines():
+            if not self._ready.is_set():
+                # It has answered `initialize` and has been asked nothing: what runs now is its own, and not the room's.
+                self._kept = await tree.keep()
+                self._ready.set()
             # From a line to its events nothing waits, so a turn sees the events of its own lines only.
             translator = self._translator
             events = translator.too_long() if isinstance(line, TooLong) else translator.line(line)
@@ -212,9 +275,22 @@ class ClaudeRun:
             case _:
                 pass
 
+    def _limit_reached(self, limit: str, _: int) -> None:
+        self._notice(LimitReached(limit, getattr(self._spec.limits, limit)))
+
+    def _notice(self, event: AgentEvent) -> None:
+        """Something that the CLI does not say itself. Between turns nobody is there to hear it."""
+        if self._events is None:
+            return
+        if self._events.full():
+            self._noticed.append(event)
+        else:
+            self._events.put_nowait(event)
+
     def _finish(self) -> None:
         self._over.set()
         self._started.set()
+        self._ready.set()
         if self._events is not None:
             with contextlib.suppress(asyncio.QueueFull):
                 self._events.put_nowait(None)
@@ -237,12 +313,12 @@ class ClaudeCode:
     """The Agent behind rooms whose agent is of type claude-code."""
 
     def __init__(
-        self, name: str, *, environ: Mapping[str, str], credentials: Callable[[], Mapping[str, str]], uid: int
+        self, name: str, *, environ: Mapping[str, str], credentials: Callable[[], Mapping[str, str]], quarters: Quarters
     ) -> None:
         self._name = name
         self._environ = environ
         self._credentials = credentials
-        self._uid = uid
+        self._quarters = quarters
         self._checked: tuple[Path, float, binary.Binary] | None = None
 
     async def binary(self) -> binary.Binary:
@@ -257,16 +333,38 @@ class ClaudeCode:
         """A run for `spec`. Raises AgentUnavailable when binary, key or the room's folder is missing."""
         found = await self.binary()
         credentials = self._credentials()
-        if not any(credentials.get(name) for name in CREDENTIALS):
+        if not any(credentials.get(name) for name in PLACEHOLDERS):
             raise AgentUnavailable("no Anthropic credential is set", human=words.NO_KEY)
+        run, token = new_run_id(), new_token(credentials)
+        socket = self._quarters.gates / f"{run[:12]}.sock"
+        cell = cell_of(spec, found.path, socket)
         try:
-            settings = home.prepare(spec)
+            prepare(spec, cell)
         except OSError as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=_NOT_STARTED) from error
-        run = new_run_id()
         path = self._environ.get("PATH", os.defpath)
-        env = command.environment(spec, run, path=path, credentials=credentials)
-        return ClaudeRun(command.argv(found.path, str(settings), spec), env, spec, run)
+        in_room = self._quarters.subscription_in_room
+        variables = held(credentials, token, subscription_in_room=in_room)
+
+        def make_gate(on_blocked: Callable[[str], None]) -> Gate:
+            return Gate(
+                socket=socket,
+                token=token,
+                upstream=lambda: upstream(self._credentials(), subscription_in_room=in_room),
+                network=spec.network,
+                hosts=spec.network_hosts,
+                on_blocked=on_blocked,
+                outside=Internet(),
+                uid=spec.uid,
+            )
+
+        argv = command.argv(found.path, str(settings_file(spec)), spec)
+        launch = Launch(
+            argv=enclose(self._quarters.isolation, cell, argv),
+            env=command.environment(spec, run, path=path, credentials=variables),
+            make_gate=make_gate,
+        )
+        return ClaudeRun(launch, spec, run)
 
     async def fingerprint(self, spec: RunSpec) -> str:
         """Changes with everything that a warm process cannot change any more."""
@@ -280,6 +378,9 @@ class ClaudeCode:
             spec.instructions,
             json.dumps(dict(spec.env), sort_keys=True),
             json.dumps(dict(self._credentials()), sort_keys=True),
-            str(self._uid),
+            str(spec.uid),
+            str(spec.limits),
+            str((spec.network, spec.network_hosts)),
+            self._quarters.isolation,
         ]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.agent_events import AgentEvent
-from aiagentchat.core.ids import RoomId, SessionId
+from aiagentchat.core.ids import RoomId, RunId, SessionId
 from aiagentchat.core.isolation import Network, RunLimits
 
 
@@ -47,6 +47,11 @@ class Prompt:
 
 class AgentRun(Protocol):
     """One process of an agent (or one conversation with a service), used for one turn after the other."""
+
+    @property
+    def id(self) -> RunId:
+        """What its processes can be found by."""
+        ...
 
     @property
     def alive(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
-from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, TxnId, UserId
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
@@ -255,8 +255,45 @@ class Rooms(Protocol):
         """The folder name of the room: `wanted` at the first call, the same for ever after."""
         ...
 
+    async def uid(self, room: RoomId, first: int, last: int) -> int | None:
+        """The user id of the room's runs: the first free one of the range at the first call, the same for ever after.
+
+        None if the range has no free one.
+        """
+        ...
+
     async def refusals(self, room: RoomId, day: str) -> int:
         """How often the room was told today that a sender is not allowed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A process of the agent, as it can be found again after a life that ended hard."""
+
+    run: RunId
+    room: RoomId
+    boot_id: str
+    """Of the machine; what ran before it was started again is gone."""
+    uid: int | None
+    """Where the run has one of its own."""
+    started_at: int
+    """Milliseconds since the epoch."""
+
+
+class RunRecords(Protocol):
+    """Which runs exist, written down before they do."""
+
+    async def begun(self, record: RunRecord) -> None:
+        """The run is about to be started."""
+        ...
+
+    async def ended(self, run: RunId) -> None:
+        """Nothing of it is left."""
+        ...
+
+    async def left(self) -> list[RunRecord]:
+        """The runs whose end nobody has seen, the oldest first."""
         ...
 
 

@@ -7,6 +7,7 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, PutParcel
 from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, txn_id
+from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
@@ -53,6 +54,8 @@ class Desk:
     started_at: int
     """When this daemon started, in milliseconds."""
     version: str
+    held: Held
+    """What runs are kept in."""
 
 
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]

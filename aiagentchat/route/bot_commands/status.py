@@ -29,7 +29,7 @@ def status_command(desk: Desk) -> BotCommand:
             warm=desk.is_warm(room.id),
             version=desk.version,
             uptime_ms=now - desk.started_at,
-            isolated=False,
+            held=desk.held,
             heard_ms=None if heard is None else round((desk.clock.monotonic() - heard) * 1000),
             failures=health.sync.failures,
             restarts=health.sync.restarts,

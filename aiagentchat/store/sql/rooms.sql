@@ -25,6 +25,15 @@ SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;
 INSERT INTO rooms (room_id, slug) VALUES (:room, :slug)
 ON CONFLICT (room_id) DO UPDATE SET slug = excluded.slug WHERE slug IS NULL;
 
+-- name: uids
+-- Every user id that a room has, and which room.
+SELECT room_id, uid FROM rooms WHERE uid IS NOT NULL;
+
+-- name: fix_uid!
+-- The user id that a room has is never changed: its files are that user's.
+INSERT INTO rooms (room_id, uid) VALUES (:room, :uid)
+ON CONFLICT (room_id) DO UPDATE SET uid = excluded.uid WHERE uid IS NULL;
+
 -- name: leave!
 -- The first time stands until we are back.
 INSERT INTO rooms (room_id, left_at) VALUES (:room, :now)

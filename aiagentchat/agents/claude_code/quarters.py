@@ -1,0 +1,121 @@
+"""Where a run of the CLI lives: its cell, the files beside its HOME, and what it holds in place of a key.
+
+<homes>/<slug>/                 HOME: the room may write here
+<homes>/<slug>/.claude/         CLAUDE_CONFIG_DIR: the conversations
+<homes>/<slug>/tmp/             temporary files; the CLI's default under /tmp is shared by all rooms
+<homes>/<slug>.settings.json    ours, read-only, outside of HOME
+<homes>/<slug>.etc/             the sandbox's own passwd, group and hosts
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiagentchat.agents.claude_code.binary import readable_for
+from aiagentchat.agents.claude_code.command import CONFIG, TEMPORARY, settings
+from aiagentchat.config.secrets import Secret
+from aiagentchat.core.isolation import Isolation
+from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.egress.upstream import BASE_URL, Upstream
+from aiagentchat.process.sandbox.cell import Cell
+from aiagentchat.process.sandbox.furnish import furnish
+
+_PRIVATE = 0o700
+_READ_ONLY, _READ_BY_GROUP = 0o400, 0o440
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarters:
+    """What all runs of a daemon have in common."""
+
+    isolation: Isolation
+    gates: Path
+    """The folder for the sockets of their ways out."""
+    subscription_in_room: bool = False
+    """Whether a subscription token is given to the room itself."""
+
+
+def settings_file(spec: RunSpec) -> Path:
+    """The CLI's settings of this room."""
+    home = Path(spec.home)
+    return home.with_name(f"{home.name}.settings.json")
+
+
+def cell_of(spec: RunSpec, binary: Path, gate: Path | None) -> Cell:
+    """What the run gets."""
+    return Cell(
+        workspace=Path(spec.workspace),
+        home=Path(spec.home),
+        mounts=tuple((Path(path), mode) for path, mode in spec.mounts),
+        programs=(*readable_for(binary), settings_file(spec)),
+        gate=gate,
+        limits=spec.limits,
+        uid=spec.uid,
+    )
+
+
+def prepare(spec: RunSpec, cell: Cell) -> None:
+    """Make what the run needs, the settings file afresh. OSError if the disk does not let us."""
+    home = Path(spec.home)
+    for folder in (home, home / CONFIG, home / TEMPORARY):
+        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        if spec.uid is not None:
+            os.chown(folder, spec.uid, spec.uid, follow_symlinks=False)
+    file = settings_file(spec)
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(settings(spec), encoding="utf-8")
+    if spec.uid is not None:
+        os.chown(fresh, 0, spec.uid)  # to be read by the run, and changed by nobody
+    fresh.chmod(_READ_ONLY if spec.uid is None else _READ_BY_GROUP)
+    fresh.replace(file)
+    furnish(cell)
+
+
+SUBSCRIPTION = "CLAUDE_CODE_OAUTH_TOKEN"
+PLACEHOLDERS: Mapping[str, str] = {
+    "ANTHROPIC_API_KEY": "sk-ant-",
+    "ANTHROPIC_AUTH_TOKEN": "",
+    SUBSCRIPTION: "sk-ant-oat01-",
+}
+"""What the CLI can authenticate with, and how it expects each to begin. The first one that is there is used."""
+
+
+def new_token(credentials: Mapping[str, str]) -> str:
+    """What a run shows at its way out: worth nothing anywhere else, and nothing when the run is over."""
+    return PLACEHOLDERS[_used(credentials)] + secrets.token_hex(32)
+
+
+def held(credentials: Mapping[str, str], token: str, *, subscription_in_room: bool) -> dict[str, str]:
+    """The variables that the run gets: everything as it is for the CLI, and nothing that is worth stealing.
+
+    The port 0 stands for the one inside on which the way out is found.
+    """
+    proxy, near = f"http://run:{token}@127.0.0.1:0", "127.0.0.1,localhost"
+    variables = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:0"}
+    for name, value in (("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", near)):
+        variables |= {name: value, name.lower(): value}
+    used = _used(credentials)
+    variables[used] = credentials[used] if subscription_in_room and used == SUBSCRIPTION else token
+    return variables
+
+
+def upstream(credentials: Mapping[str, str], *, subscription_in_room: bool) -> Upstream:
+    """Where the model is asked, with the real credential. StopIteration if there is none (any more)."""
+    used = _used(credentials)
+    secret = Secret(credentials[used])
+    is_key = used == "ANTHROPIC_API_KEY"
+    return Upstream(
+        base_url=credentials.get("ANTHROPIC_BASE_URL") or BASE_URL,
+        api_key=secret if is_key else None,
+        bearer=None if is_key else secret,
+        passthrough=subscription_in_room and used == SUBSCRIPTION,
+    )
+
+
+def _used(credentials: Mapping[str, str]) -> str:
+    """The name of the one that is used."""
+    return next(name for name in PLACEHOLDERS if credentials.get(name))

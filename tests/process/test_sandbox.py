@@ -1,0 +1,279 @@
+"""What runs are kept in, tried with real processes: as root with a user of its own, and as an ordinary user."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.errors import IsolationRefused
+from aiagentchat.core.isolation import Isolation, RunLimits
+from aiagentchat.process.inside import landlock
+from aiagentchat.process.sandbox import ladder
+from aiagentchat.process.sandbox.cell import Cell
+from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
+from aiagentchat.process.sandbox.furnish import furnish
+from aiagentchat.process.tree import Tree
+from tests.process.trees import ENVIRONMENT, PATIENCE, argvs, first_line, living, mark, torture, zombies
+
+ROOT = os.geteuid() == 0
+UID = 262_001 if ROOT else None
+HELD = [
+    pytest.param(
+        Isolation.STRICT,
+        marks=pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+        id="strict",
+    ),
+    pytest.param(Isolation.USERS, marks=pytest.mark.skipif(not ROOT, reason="needs root"), id="users"),
+    pytest.param(
+        Isolation.LANDLOCK,
+        marks=pytest.mark.skipif(landlock.abi() < 1, reason="this kernel has no Landlock"),
+        id="landlock",
+    ),
+]
+EVERY = [*HELD, pytest.param(Isolation.NONE, id="none")]
+
+
+def uid_in(isolation: Isolation) -> int | None:
+    """Who a run becomes: in the two ways that have users of their own."""
+    return UID if isolation in {Isolation.STRICT, Isolation.USERS} else None
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that the users of rooms can reach, as a data_dir is."""
+    made = Path(subprocess.check_output(["mktemp", "-d", "/var/tmp/sandbox.XXXXXX"], text=True).strip())
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
+def make_cell(place: Path, isolation: Isolation, **more: object) -> Cell:
+    """A room's share of the machine, with its folders."""
+    cell = Cell(workspace=place / "workspace", home=place / "home", uid=uid_in(isolation))
+    for folder in (cell.workspace, cell.home):
+        folder.mkdir(mode=0o700)
+        if cell.uid is not None:
+            os.chown(folder, cell.uid, cell.uid)
+    cell = replace(cell, **more)  # type: ignore[arg-type]
+    furnish(cell)
+    return cell
+
+
+async def ask(isolation: Isolation, cell: Cell, script: str, *argv: str) -> list[str]:
+    """What a shell script says inside."""
+    command = enclose(isolation, cell, ["/bin/sh", "-c", script, "sh", *argv])
+    said, words, code = await ladder.run(command, cwd=cell.workspace, uid=cell.uid)
+    assert code == 0, words
+    return said
+
+
+# ── what is inside ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_the_workspace_is_where_it_is_and_can_be_written(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation)
+
+    assert await ask(isolation, cell, "pwd; echo made > file && cat file") == [str(cell.workspace), "made"]
+    assert (cell.workspace / "file").read_text(encoding="utf-8") == "made\n"
+
+
+@pytest.mark.parametrize("isolation", HELD)
+async def test_mounts_are_read_only_or_not_for_every_program(isolation: Isolation, place: Path) -> None:
+    for name in ("ro", "rw", "unlisted"):
+        (place / name).mkdir(mode=0o777)
+        (place / name).chmod(0o777)
+        (place / name / "file").write_text(name, encoding="utf-8")
+        (place / name / "file").chmod(0o666)
+    cell = make_cell(place, isolation, mounts=((place / "ro", "ro"), (place / "rw", "rw")))
+    script = "cd $1; for name in ro rw unlisted; do cat $name/file; echo changed 2>/dev/null > $name/file; done; true"
+
+    said = await ask(isolation, cell, script, str(place))
+    assert "".join(said) == "rorw"
+    assert [(place / name / "file").read_text(encoding="utf-8") for name in ("ro", "rw", "unlisted")] == [
+        "ro",
+        "changed\n",
+        "unlisted",
+    ]
+
+
+@pytest.mark.parametrize("isolation", HELD)
+async def test_the_tools_under_usr_work(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation)
+    script = "git init -q . && git -c user.name=a -c user.email=b commit -q --allow-empty -m c && git log --format=%s"
+
+    assert await ask(isolation, cell, script) == ["c"]
+    assert await ask(isolation, cell, "python3 -c 'print(6 * 7)'") == ["42"]
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_limits_hold_inside(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation, limits=RunLimits(file_size=1, processes=100, niceness=7))
+    script = "nice; ulimit -c; dd if=/dev/zero of=big bs=65536 count=64 2>/dev/null; stat -c %s big"
+
+    assert await ask(isolation, cell, script) == [str(min(19, os.nice(0) + 7)), "0", str(2**20)]
+
+
+@pytest.mark.parametrize("isolation", [param for param in HELD if param.id != "landlock"])
+async def test_forks_end_at_the_limit_and_other_rooms_do_not_count(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation, limits=RunLimits(processes=10))
+    program = """
+import os, time
+made = 0
+try:
+    for _ in range(100):
+        if os.fork() == 0:
+            time.sleep(60)
+        made += 1
+except BlockingIOError:
+    pass
+print(made < 50, made > 30)
+os.kill(0, 9) if False else None
+"""
+
+    command = enclose(isolation, cell, ["/usr/bin/python3", "-c", program])
+    said, _, _ = await ladder.run(command, cwd=cell.workspace, uid=cell.uid)
+    assert said == ["True True"]
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_an_interrupt_reaches_the_command_and_its_end_ends_everything(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation)
+    script = "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.05; done"
+    command = enclose(isolation, cell, ["/bin/sh", "-c", script])
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start(command, env=ENVIRONMENT, cwd=cell.workspace, uid=cell.uid, stop_fd=STOP_FD)
+        group.create_task(tree.serve())
+        assert await first_line(tree) == b"ready"
+        tree.interrupt()
+
+        assert await first_line(tree) == b"caught"
+        assert await tree.wait_gone(PATIENCE)
+    assert tree.exit_code == 3
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_a_command_that_is_not_there_is_a_sentence(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation)
+    command = enclose(isolation, cell, ["/no/such/command"])
+    said, words, code = await ladder.run(command, cwd=cell.workspace, uid=cell.uid)
+
+    assert (said, code) == ([], 126)
+    assert words == "sandbox: /no/such/command: [Errno 2] No such file or directory: '/no/such/command'"
+
+
+def torture_in(word: str) -> list[int]:
+    """The processes of the tree; not the shell that began it, nor what keeps that in."""
+    return [pid for pid, argv in argvs(word) if argv[0].endswith("python3") and argv[1] == "-ISE"]
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_a_torture_tree_is_swept_from_a_run_that_stays(isolation: Isolation, place: Path) -> None:
+    word = mark()
+    shutil.copy(torture(word)[-2], place / "torture.py")
+    (place / "torture.py").chmod(0o644)
+    cell = make_cell(place, isolation, programs=(place / "torture.py",))
+    script = """
+        echo up; read line
+        "$@" > grown &
+        while ! grep -q ready grown 2>/dev/null; do sleep 0.05; done
+        echo grown; read line; echo "$line"
+    """
+    grow = ["/usr/bin/python3", "-ISE", str(place / "torture.py"), word]
+    command = enclose(isolation, cell, ["/bin/sh", "-c", script, "sh", *grow])
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start(command, env=ENVIRONMENT, cwd=cell.workspace, uid=cell.uid, stop_fd=STOP_FD)
+        group.create_task(tree.serve())
+        lines = tree.lines()
+        assert await anext(lines) == b"up"
+        assert await tree.keep()
+        await tree.write(b"go")
+        assert await anext(lines) == b"grown"
+        grown = torture_in(word)
+
+        assert await tree.sweep()
+        left = torture_in(word)
+        await tree.write(b"still here")
+        assert await anext(lines) == b"still here"
+        tree.end()
+        assert await tree.wait_gone(PATIENCE)
+        await lines.aclose()
+    assert len(grown) > 25
+    assert left == []
+    assert living(word) == []
+    assert zombies() == []
+
+
+# ── the ladder ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_each_way_is_found_by_trying_it(isolation: Isolation, place: Path) -> None:
+    choice = await ladder.choose(str(isolation), Isolation.NONE, folder=place, uid=UID)
+
+    assert choice.isolation is isolation
+    assert choice.tried == (ladder.Tried(isolation=isolation, works=True),)
+    assert os.listdir(place) == []  # noqa: PTH208
+
+
+async def test_without_bubblewrap_the_next_best_is_taken_or_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "PATH", str(place))
+    choice = await ladder.choose("auto", Isolation.NONE, folder=place, uid=UID)
+    with pytest.raises(IsolationRefused) as caught:
+        await ladder.choose("auto", Isolation.STRICT, folder=place, uid=UID)
+
+    assert choice.isolation is (Isolation.USERS if ROOT else Isolation.LANDLOCK)
+    assert choice.tried[0].why == "bubblewrap is not installed"
+    assert str(caught.value).splitlines() == [
+        "isolation: auto with isolation_minimum: strict cannot be had here, so nothing is run.",
+        "  strict: bubblewrap is not installed",
+        "    install it: apt-get install bubblewrap (Fedora: dnf install bubblewrap)",
+        "  Or accept less, if it is only for yourself: isolation_minimum: users in config.yaml.",
+    ]
+
+
+async def test_a_way_that_lets_something_through_does_not_work() -> None:
+    assert ladder._verdict(Isolation.STRICT, ["reads True", "writes False", "works True"]).startswith("a file outside")
+    assert ladder._verdict(Isolation.STRICT, ["reads False", "writes False"]).startswith("nothing can be written")
+    assert ladder._verdict(Isolation.NONE, ["reads True", "writes True", "works True"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("why", "part"),
+    [
+        pytest.param("bwrap: setting up uid map: Permission denied", "apparmor_parser", id="Ubuntu 24.04"),
+        pytest.param("bwrap: No permissions to create new namespace", "--security-opt seccomp", id="a container"),
+        pytest.param(
+            "bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "systempaths", id="masked /proc"
+        ),
+        pytest.param("bwrap: Can't find source path /root/x: Permission denied", "not under /root", id="out of reach"),
+    ],
+)
+def test_what_is_known_to_be_in_the_way_comes_with_what_to_do(why: str, part: str) -> None:
+    assert any(part in line for line in ladder._fix(Isolation.STRICT, why))
+
+
+def test_the_identity_of_a_room_names_nobody_of_this_machine(place: Path) -> None:
+    cell = make_cell(place, Isolation.NONE)
+    furnish(cell)
+    passwd = (place / "home.etc" / "passwd").read_text(encoding="utf-8")
+
+    assert [line.split(":")[0] for line in passwd.splitlines()] == ["root", "agent", "nobody"]
+    assert f":{os.geteuid()}:" in passwd
+
+
+def test_the_first_program_inside_needs_nothing_of_ours() -> None:
+    program = (
+        f"import sys; sys.path.append({str(Path(landlock.__file__).parents[1])!r}); import inside.main; "
+        "print([name for name in sys.modules if name.startswith('aiagentchat')])"
+    )
+
+    assert subprocess.check_output([sys.executable, "-ISE", "-c", program], text=True) == "[]\n"
