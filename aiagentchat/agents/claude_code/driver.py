@@ -31,6 +31,7 @@ from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translat
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
+    Ending,
     HostBlocked,
     LimitReached,
     TurnEnded,
@@ -87,6 +88,8 @@ class ClaudeRun:
         self._idle.set()
         self._begun = False
         self._leaving = False
+        self._stop_asked = False
+        """Whether the turn is to end; before its prompt was given, it then never is."""
         self._abandoned = False
         """Whether the CLI still works on a turn that its caller has left."""
         self._failed: AgentError | None = None
@@ -167,11 +170,16 @@ class ClaudeRun:
         could not be told from the next turn.
         """
         self._idle.clear()  # first of all: a stop from now on is for this turn
+        self._stop_asked = False
         events = self._events = asyncio.Queue(MAX_EVENTS_WAITING)
         self._translator = Translator(prompt.uuid)
         ended = False
         try:
             await self._wait(self._ready)
+            if self._stop_asked and self.alive:
+                ended = True
+                yield TurnEnded(ending=Ending.INTERRUPTED)
+                return
             if self._tree is not None:
                 self._tree.watch()
             if self._tree is None or not await self._tree.write(wire.user(prompt)):
@@ -207,6 +215,7 @@ class ClaudeRun:
         await self._wait(self._started)
         if self._idle.is_set() or self._tree is None:
             return
+        self._stop_asked = True
         if not await self._rung(self._tree, wire.interrupt(self._request()), self._idle, within=INTERRUPT_SECONDS):
             await self._leave(self._tree)
 
