@@ -7,6 +7,7 @@ AppError
 │   └── StoreCorrupt        it is damaged, or no database at all
 ├── AlreadyRunning          another daemon owns this data_dir
 ├── OwnedElsewhere          another daemon owns the account
+├── NotOpened               what a room has put there is not what may be opened
 ├── MatrixError             the homeserver did not do what was asked
 │   ├── LoginFailed             it does not know us (any more)
 │   ├── RateLimited             later, and it says when
@@ -68,6 +69,17 @@ class OwnedElsewhere(AppError):
     """Another daemon, with another data_dir, owns the account."""
 
     exit_code = 4
+
+
+class NotOpened(AppError):
+    """What a room has put into its folders is not what may be opened, or lies where something was to be made.
+
+    `why` is one word of `process.beneath.Why`.
+    """
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(f"{message} ({why})")
+        self.why = why
 
 
 class MatrixError(AppError):
