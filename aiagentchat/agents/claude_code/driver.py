@@ -18,7 +18,14 @@ import structlog
 from aiagentchat.agents.claude_code import binary, command, home, wire
 from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
 from aiagentchat.core.agent_events import AgentEvent, ApprovalAsked, TurnEnded, TurnStarted, Unrecognised
-from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, SessionInUse, SessionNotFound
+from aiagentchat.core.errors import (
+    AgentDied,
+    AgentError,
+    AgentUnavailable,
+    NotOpened,
+    SessionInUse,
+    SessionNotFound,
+)
 from aiagentchat.core.ids import RunId, new_run_id
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.process.lines import TooLong
@@ -261,7 +268,7 @@ class ClaudeCode:
             raise AgentUnavailable("no Anthropic credential is set", human=words.NO_KEY)
         try:
             settings = home.prepare(spec)
-        except OSError as error:
+        except (NotOpened, OSError) as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=_NOT_STARTED) from error
         run = new_run_id()
         path = self._environ.get("PATH", os.defpath)
