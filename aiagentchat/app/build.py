@@ -18,6 +18,7 @@ from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.room import Workshop
@@ -123,6 +124,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me:
         runs=runs,
         agents=agents,
         places=Places(ledger.rooms, live.current),
+        meter=Meter(clock),
         voice=Speaker(outbox=ledger.outbox, clock=clock),
         signals=signals,
         settings=live.current,
