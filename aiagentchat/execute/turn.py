@@ -1,7 +1,8 @@
 """Runs one turn to its end, whatever the agent, the room and the clock do meanwhile.
 
-Three things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
-and the watch looks after stops, approvals and the clock. The watch decides early ends; the pump alone sees the end.
+Four things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
+the watch looks after stops, approvals and the clock, and the room's folders are measured. The watch acts on early ends;
+the pump alone sees the end.
 """
 
 import asyncio

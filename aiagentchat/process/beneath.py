@@ -53,7 +53,7 @@ Way: TypeAlias = Callable[[int, str, int], int]
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
-_OPENAT2 = 437  # the same on every architecture that Python 3.11 runs the daemon on
+_OPENAT2 = 437  # on every architecture but Alpha
 _NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x01, 0x02, 0x04, 0x08
 _RESOLVE = _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS | _NO_XDEV
 _NOT_THERE = frozenset({errno.ENOSYS, errno.EPERM})  # an old kernel; a filter of the container
