@@ -29,9 +29,10 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="aiagentchat" \
       org.opencontainers.image.description="A self-hosted daemon that puts Claude Code into Matrix rooms." \
       org.opencontainers.image.licenses="MIT"
-# tini, because the daemon must not be process 1: it would have to reap what is not its own. git is for the agent.
+# tini, because the daemon must not be process 1: it would have to reap what is not its own. git is for the agent,
+# bubblewrap keeps its runs in, where the container lets it: docs/how-to/isolation.md.
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends ca-certificates git tini \
+    && apt-get install -y -qq --no-install-recommends bubblewrap ca-certificates git tini \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 aiagentchat \
     && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin aiagentchat \

@@ -21,6 +21,7 @@ from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.room import Workshop
@@ -148,6 +149,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         runs=runs,
         agents=agents,
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
+        meter=Meter(clock),
         voice=Speaker(outbox=ledger.outbox, clock=clock),
         signals=signals,
         settings=live.current,

@@ -8,6 +8,7 @@ AppError
 ├── AlreadyRunning          another daemon owns this data_dir
 ├── OwnedElsewhere          another daemon owns the account
 ├── IsolationRefused        runs cannot be kept apart as the operator wants it
+├── NotOpened               what a room has put there is not what may be opened
 ├── MatrixError             the homeserver did not do what was asked
 │   ├── LoginFailed             it does not know us (any more)
 │   ├── RateLimited             later, and it says when
@@ -75,6 +76,17 @@ class IsolationRefused(AppError):
     """Runs cannot be kept apart as the operator wants it. Its text says what is missing."""
 
     exit_code = 7
+
+
+class NotOpened(AppError):
+    """What a room has put into its folders is not what may be opened, or lies where something was to be made.
+
+    `why` is one word of `process.beneath.Why`.
+    """
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(f"{message} ({why})")
+        self.why = why
 
 
 class MatrixError(AppError):

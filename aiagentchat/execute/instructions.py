@@ -1,10 +1,11 @@
 """What the agent is told about where and who it is. It joins the system prompt, next to the project's own CLAUDE.md."""
 
 import os
-import stat
 from pathlib import Path
 
 from aiagentchat.config.settings import RoomSettings
+from aiagentchat.core.errors import NotOpened
+from aiagentchat.process.beneath import open_beneath
 
 PROJECT_FILE = "CLAUDE.md"
 MAX_PROJECT_BYTES = 32 * 1024
@@ -33,13 +34,10 @@ def project_text(workspace: Path) -> str:
     The workspace is the agent's: the file may be a link to a secret of the daemon, a pipe, or endless.
     """
     try:
-        descriptor = os.open(workspace / PROJECT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        descriptor = open_beneath(workspace, PROJECT_FILE)
+    except NotOpened:
         return ""
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            return ""
         text = os.read(descriptor, MAX_PROJECT_BYTES + 1)
     except OSError:
         return ""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import structlog
 
+from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.ports.voice import Sink
+from aiagentchat.process.beneath import create_beneath, make_folder_beneath
 from aiagentchat.render import words
 
 FOLDER = "long-answers"
@@ -68,14 +70,9 @@ class Output:
     def _open(self) -> None:
         """The workspace is the agent's: nothing in it is followed, nothing that is there is written to."""
         try:
-            (self.workspace / FOLDER).mkdir(mode=0o700, exist_ok=True)
-            folder = os.open(self.workspace / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._file = os.open(self.name, flags, 0o600, dir_fd=folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
+            make_folder_beneath(self.workspace, FOLDER)
+            self._file = create_beneath(self.workspace, f"{FOLDER}/{self.name}")
+        except NotOpened as error:
             log.warning("turn.output_not_kept", error=str(error))
 
     def _keep(self, text: str) -> None:

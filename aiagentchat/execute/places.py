@@ -1,6 +1,5 @@
 """Where a room lives on the disk: its workspace and its HOME. Both are made on first use, with one path for ever."""
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import structlog
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ports.ledger import Rooms
+from aiagentchat.process.give import give
 from aiagentchat.render import words
 
 TEMPLATE = "_template"
@@ -83,19 +83,3 @@ class Places:
             fresh.mkdir()
         fresh.rename(place.workspace)  # whole or not at all
         log.info("workspace.made", path=str(place.workspace))
-
-
-def give(folder: Path, uid: int) -> None:
-    """Make everything in `folder` belong to `uid`, unless the folder does already. Links are given, never followed.
-
-    A file with a second name is left alone: the other name may be a file of the daemon's.
-    """
-    if folder.stat(follow_symlinks=False).st_uid == uid:
-        return
-    for where, _, files, at in os.fwalk(folder, topdown=False, follow_symlinks=False):
-        for name in files:
-            found = os.stat(name, dir_fd=at, follow_symlinks=False)
-            if found.st_nlink == 1:
-                os.chown(name, uid, uid, dir_fd=at, follow_symlinks=False)
-        os.fchown(at, uid, uid)
-        log.debug("workspace.given", path=str(where), uid=uid)

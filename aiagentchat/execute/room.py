@@ -1,14 +1,16 @@
 """One room's executor: takes the room's commands in order, one turn after the other, and ends when there is none."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
+from aiagentchat.core.agent_events import LimitReached
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RoomId, SessionId, message_uuid, new_session_id, txn_id
@@ -19,6 +21,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.marks import mark
+from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.runs import Runs
@@ -37,6 +40,7 @@ class Workshop:
     runs: Runs
     agents: Mapping[str, Agent]
     places: Places
+    meter: Meter
     voice: Voice
     signals: Signals
     settings: Callable[[], Settings]
@@ -118,7 +122,9 @@ class RoomExecutor:
                 output,
                 ledgers=shop.ledgers,
                 clock=shop.clock,
-                limits=Limits(turn=room.timeout, approval=settings.approval_timeout),
+                limits=Limits(
+                    turn=room.timeout, approval=settings.approval_timeout, outgrown=self._outgrown(room, spec)
+                ),
                 nudge=self.nudge,
             )
             try:
@@ -130,6 +136,11 @@ class RoomExecutor:
             mended.add(type(turn.lost))
             await shop.runs.drop(self.room)
             session, resume = await self._mend(command, session, turn.lost)
+
+    def _outgrown(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached]] | None:
+        if not (room.limits.workspace_size or room.limits.file_size):
+            return None
+        return partial(self._shop.meter.outgrown, (Path(spec.workspace), Path(spec.home)), room.limits)
 
     async def _mend(
         self, command: Command, session: SessionId, lost: SessionInUse | SessionNotFound

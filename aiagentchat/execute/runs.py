@@ -75,6 +75,12 @@ class Runs:
         if kept is not None:
             await self.drop(spec.room)
         run = await agent.open(spec)
+        # Before there is a process: what the daemon does not live to end can be found by it.
+        await self._records.begun(
+            RunRecord(
+                run=run.id, room=spec.room, boot_id=self._boot_id, uid=spec.uid, started_at=self._clock.now_ms()
+            )
+        )
         assert self._group is not None, "runs are handed out only while open"
         # A context of its own: the run outlives the command that it was started for, whose ids would stay on its log.
         served = self._group.create_task(
@@ -84,12 +90,7 @@ class Runs:
         return run
 
     async def _serve(self, run: AgentRun, spec: RunSpec) -> None:
-        record = RunRecord(
-            run=run.id, room=spec.room, boot_id=self._boot_id, uid=spec.uid, started_at=self._clock.now_ms()
-        )
         try:
-            # Before there is a process: what the daemon does not live to end can be found by it.
-            await self._records.begun(record)
             await run.serve()
             await self._records.ended(run.id)
         except Exception:

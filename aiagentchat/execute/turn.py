@@ -1,11 +1,12 @@
 """Runs one turn to its end, whatever the agent, the room and the clock do meanwhile.
 
-Three things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
-and the watch looks after stops, approvals and the clock. The watch decides early ends; the pump alone sees the end.
+Four things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
+the watch looks after stops, approvals and the clock, and the room's folders are measured. The watch acts on early ends;
+the pump alone sees the end.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from aiagentchat.core.agent_events import (
     ApprovalWithdrawn,
     Ending,
     Failure,
+    HostBlocked,
+    LimitReached,
     TextBlockEnded,
     TextDelta,
     TextRetracted,
@@ -43,6 +46,8 @@ from aiagentchat.render.tools import tool_line
 
 ASK_USER = "AskUserQuestion"
 """The agent's own way to ask; denied until rooms can show choices."""
+MOST_HOSTS = 3
+"""So many hosts that were refused are named in one turn; of the rest it is said that there are more."""
 LONGEST_NAP = 30.0
 """The watch looks at least this often, also when nobody rings."""
 
@@ -61,10 +66,12 @@ class Ledgers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long things may take, in seconds."""
+    """How long things may take, in seconds; and how much."""
 
     turn: float
     approval: float
+    outgrown: Callable[[], Awaitable[LimitReached]] | None = None
+    """Returns when the room's folders have become too large; None: nobody looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +117,12 @@ class Turn:
         self._clock = clock
         self._approval_seconds = limits.approval
         self._minutes = max(1, round(limits.approval / 60))
+        self._outgrown = limits.outgrown
         self._nudge = nudge
         self._turn_clock = TurnClock(limits.turn, clock.monotonic())
         self._waiting: dict[str, Waiting] = {}
         self._granted = set(filter(None, command.granted.split(",")))
+        self._blocked: set[str] = set()
         self._verdict: Outcome | None = None
         self.lost: SessionInUse | SessionNotFound | None = None
         """Set when the agent and we disagree about the session, before anything was run."""
@@ -124,6 +133,7 @@ class Turn:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
                 group.create_task(self._watch(), name=f"watch {self._command.event}"),
+                group.create_task(self._measure(), name=f"measure {self._command.event}"),
             ]
             ended = await self._pump()
             for helper in helpers:
@@ -172,6 +182,10 @@ class Turn:
                 if status == 401:
                     # It would try for minutes with a key that the API has refused.
                     self._end(Outcome(state=CommandState.FAILED, words=words.failed(Failure.AUTHENTICATION)))
+            case LimitReached():
+                self._reached(event)
+            case HostBlocked(host):
+                await self._refused(host)
             case _:
                 self._say(event)
 
@@ -187,6 +201,31 @@ class Turn:
                 self._sink.tool(tool_line(tool, used))
             case _:
                 pass
+
+    async def _measure(self) -> None:
+        if self._outgrown is not None:
+            self._reached(await self._outgrown())
+
+    def _reached(self, event: LimitReached) -> None:
+        if self._verdict is None:  # it is told again and again until the turn has ended
+            log.warning("turn.limit_reached", limit=event.limit, most=event.most)
+        self._end(Outcome(state=CommandState.FAILED, words=words.limit_reached(event.limit, event.most)))
+
+    async def _refused(self, host: str) -> None:
+        """Say so, once for each host. What runs in the room chooses the names, so not for every one."""
+        host = host.lower()
+        if host in self._blocked or len(self._blocked) > MOST_HOSTS:
+            return
+        self._blocked.add(host)
+        log.warning("turn.host_blocked", host=host)
+        is_named = len(self._blocked) <= MOST_HOSTS
+        parcel = Parcel(
+            txn=txn_id(self._command.event, "blocked", host if is_named else ""),
+            room=self._command.room,
+            content=message(words.host_blocked(host) if is_named else words.OTHER_HOSTS_BLOCKED, notice=True),
+            command=self._command.event,
+        )
+        await self._ledgers.outbox.put([parcel], self._clock.now_ms())
 
     async def _ask(self, event: ApprovalAsked) -> None:
         if event.tool == ASK_USER:

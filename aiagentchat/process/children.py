@@ -13,7 +13,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -24,6 +24,13 @@ LOOK_SECONDS = 60.0
 """Strangers are looked for at least this often, also when no child ends."""
 
 log = structlog.get_logger(__name__)
+
+
+class Ended(NamedTuple):
+    """How many strangers there were."""
+
+    killed: int
+    reaped: int
 
 
 class Children:
@@ -64,15 +71,17 @@ class Children:
                 found = map(int, file.read_text(encoding="ascii").split())
                 yield from (pid for pid in found if pid not in self._ours)
 
-    def end_strangers(self) -> int:
-        """Kill those that live, reap those that do not. How many were killed."""
-        killed = 0
+    def end_strangers(self) -> "Ended":
+        """Kill those that live, reap those that do not. Whose children they had come to us only then: look again."""
+        killed = reaped = 0
         for pid in list(self.strangers()):
             with contextlib.suppress(OSError):  # a child that is not reaped keeps its number
                 if os.waitpid(pid, os.WNOHANG)[0] == 0:
                     os.kill(pid, signal.SIGKILL)
                     killed += 1
-        return killed
+                else:
+                    reaped += 1
+        return Ended(killed, reaped)
 
     async def look_after(self) -> None:
         """End strangers whenever one may have come. Runs until cancelled."""
@@ -81,7 +90,7 @@ class Children:
         loop.add_signal_handler(signal.SIGCHLD, looked.set)
         try:
             while True:
-                if killed := self.end_strangers():
+                if killed := self.end_strangers().killed:
                     log.warning("process.orphans_ended", count=killed)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):

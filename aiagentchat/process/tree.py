@@ -230,7 +230,7 @@ class Tree:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 # What was the shim's child is ours now, if we are a subreaper; what carries the mark is its too.
-                while children.end_strangers() + _kill(_marked(self._mark)):  # noqa: ASYNC110 - nobody tells
+                while sum(children.end_strangers()) + _kill(_marked(self._mark)):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_PAUSE)
                 return True
         return False

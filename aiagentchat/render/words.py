@@ -146,6 +146,38 @@ def stopped(by: UserId) -> str:
     )
 
 
+# ── what a run may use and reach ──────────────────────────────────────────────────────────────────────────────────
+
+_LIMITS: Mapping[str, str] = {
+    "processes": "it had more than {most} processes and threads at once",
+    "memory": "it used more than {most} MiB of memory",
+    "file_size": "a file that it wrote reached {most} MiB",
+    "workspace_size": "the workspace, with the agent's own folder, outgrew {most} MiB",
+}
+"""By the name of the field of `RunLimits`."""
+_HOSTS_KEY = "`network_hosts` of this room in config.yaml, with `network: allowlist`"
+OTHER_HOSTS_BLOCKED = f"🚧 More hosts were refused; I do not name them all. The operator allows hosts in {_HOSTS_KEY}."
+
+
+def limit_reached(limit: str, most: int) -> str:
+    """The turn was ended because it had used all that it may; `limit` is the name of a field of `RunLimits`."""
+    what = _LIMITS.get(limit, "it may use no more than {most}").format(most=most)
+    tidy = "have something deleted, or " if limit == "workspace_size" else ""
+    return (
+        f"This turn was ended: {what} ({code_span('limits.' + limit)} of this room). What it had done until then is "
+        f"done; the conversation goes on with your next message. If that was too little, {tidy}ask the operator to "
+        "raise the limit."
+    )
+
+
+def host_blocked(host: str) -> str:
+    """Something here wanted to reach a host that the room may not."""
+    return (
+        f"🚧 Something here wanted to reach {quoted(host)}, which this room may not, so it was refused. "
+        f"To allow it, the operator adds it to {_HOSTS_KEY}."
+    )
+
+
 # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NOTHING_TO_STOP = "Nothing is running here, so there is nothing to stop."

@@ -87,6 +87,21 @@ def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
     assert said.stdout + said.stderr == ""
 
 
+def test_the_unit_leaves_bubblewrap_what_it_needs() -> None:
+    text = UNIT.read_text(encoding="utf-8")
+    breaking = "ProtectKernelTunables|ProtectKernelLogs|ProcSubset|RestrictNamespaces|PrivateUsers|SystemCallFilter"
+
+    assert re.findall(f"^(?:{breaking})=.*$", text, re.MULTILINE) == []
+    assert "AF_NETLINK" in re.findall("^RestrictAddressFamilies=(.*)$", text, re.MULTILINE)[0].split()
+
+
+def test_the_page_shows_the_profile_that_is_shipped() -> None:
+    profile = (ROOT / "deploy/apparmor-bwrap").read_text(encoding="utf-8")
+    page = (ROOT / "docs/how-to/isolation.md").read_text(encoding="utf-8")
+
+    assert f"```\n{re.sub('^#.*$', '', profile, flags=re.MULTILINE).strip()}\n```" in page
+
+
 def test_what_builds_the_package_is_pinned_as_for_development() -> None:
     build, development = pins(BUILD_REQUIREMENTS), pins(ROOT / "requirements-dev.txt")
 

@@ -82,7 +82,7 @@ def test_who_does_not_adopt_leaves_strangers_alone() -> None:
         alive = psutil.pid_exists(stranger.pid) and stranger.poll() is None
         stranger.kill()
 
-    assert (killed, alive) == (0, True)
+    assert (killed, alive) == ((0, 0), True)
 
 
 async def test_while_a_child_is_being_started_nobody_is_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:

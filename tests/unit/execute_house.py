@@ -1,7 +1,7 @@
 """A house for the executor: the real store and the real speaker, an agent that plays, and time that stands still."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,13 +9,15 @@ from pathlib import Path
 from aiagentchat.config.schema import Agent as AgentSettings
 from aiagentchat.config.schema import Matrix
 from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.core.agent_events import LimitReached
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
-from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.core.isolation import Held, Isolation, RunLimits
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.room import RoomExecutor, Workshop
@@ -42,7 +44,13 @@ def make_settings(folder: Path, *rooms: RoomId) -> Settings:
         data_dir=folder / "data",
         workspaces=folder / "rooms",
         rooms=tuple(
-            RoomSettings(id=room, name=chr(ord("a") + index), users=frozenset({ANNA}), timeout=TURN_SECONDS)
+            RoomSettings(
+                id=room,
+                name=chr(ord("a") + index),
+                users=frozenset({ANNA}),
+                timeout=TURN_SECONDS,
+                limits=RunLimits(file_size=0, workspace_size=0),
+            )
             for index, room in enumerate(rooms or (ROOM, OTHER_ROOM))
         ),
         agents={"claude": AgentSettings()},
@@ -75,7 +83,12 @@ class House:
     shop: Workshop
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def turn(self, text: str = "make tea", granted: str = "") -> tuple[Turn, ScriptedRun]:
+    async def turn(
+        self,
+        text: str = "make tea",
+        granted: str = "",
+        outgrown: Callable[[], Awaitable[LimitReached]] | None = None,
+    ) -> tuple[Turn, ScriptedRun]:
         """A turn of a command that is running, and its run, which is served."""
         asked = replace(command("$1"), text=text, granted=granted)
         await accept(self.ledger, asked)
@@ -88,7 +101,7 @@ class House:
             Output(self.shop.voice.open(asked), Path("/w"), "rest.md", 1),
             ledgers=self.shop.ledgers,
             clock=self.clock,
-            limits=Limits(turn=TURN_SECONDS, approval=APPROVAL_SECONDS),
+            limits=Limits(turn=TURN_SECONDS, approval=APPROVAL_SECONDS, outgrown=outgrown),
             nudge=self.nudge,
         )
         return made, run
@@ -178,6 +191,7 @@ async def house_for_a_scheduler(
             runs=runs,
             agents={"claude": agent},
             places=Places(ledger.rooms, lambda: settings),
+            meter=Meter(clock),
             voice=Speaker(outbox=ledger.outbox, clock=clock),
             signals=FakeSignals(),
             settings=lambda: settings,

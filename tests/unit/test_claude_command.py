@@ -8,8 +8,10 @@ import pytest
 
 from aiagentchat.agents.claude_code import command
 from aiagentchat.agents.claude_code.quarters import cell_of, prepare, settings_file
+from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.ids import RoomId, RunId, SessionId
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.process.beneath import Why
 
 SESSION = SessionId("5e551011-0000-4000-8000-000000000001")
 CREDENTIALS = {"ANTHROPIC_API_KEY": "sk-ant-1", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
@@ -142,3 +144,29 @@ def test_the_settings_are_written_afresh_for_each_run(spec: RunSpec) -> None:
 
     assert json.loads(file.read_text(encoding="utf-8"))["model"] == "sonnet"
     assert [each.name for each in file.parent.iterdir() if each.is_file()] == ["kitchen.settings.json"]
+
+
+@pytest.mark.parametrize("planted", ["kitchen", "kitchen/.claude", "kitchen/tmp"])
+def test_a_link_that_a_room_put_in_the_place_of_a_folder_is_not_followed(
+    spec: RunSpec, tmp_path: Path, planted: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    folder = Path(spec.home).parent / planted
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(outside)
+
+    with pytest.raises(NotOpened) as refused:
+        _prepare(spec)
+    assert refused.value.why == Why.LINK
+    assert list(outside.iterdir()) == []
+
+
+def test_settings_that_were_half_written_are_written_afresh(spec: RunSpec) -> None:
+    half = Path(spec.home).with_name("kitchen.settings.new")
+    half.parent.mkdir(parents=True)
+    half.write_text("{", encoding="utf-8")
+    file = _prepare(spec)
+
+    assert file.read_text(encoding="utf-8") == command.settings(spec)
+    assert not half.exists()

@@ -416,6 +416,15 @@ async def test_a_home_that_cannot_be_made_is_a_sentence(agent: ClaudeCode, spec:
     assert caught.value.human.startswith("Claude Code could not be started, so nothing was run.")
 
 
+async def test_a_home_in_which_the_room_put_a_link_in_the_way_is_a_sentence(agent: ClaudeCode, spec: RunSpec) -> None:
+    Path(spec.home).mkdir(parents=True)  # noqa: ASYNC240 - a test folder
+    Path(spec.home, ".claude").symlink_to("/etc")  # noqa: ASYNC240
+
+    with pytest.raises(AgentUnavailable) as caught:
+        await agent.open(spec)
+    assert caught.value.human.startswith("Claude Code could not be started, so nothing was run.")
+
+
 async def test_a_run_that_is_cancelled_before_it_started_serves_no_turn(agent: ClaudeCode, spec: RunSpec) -> None:
     run = await agent.open(spec)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:

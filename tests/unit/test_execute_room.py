@@ -1,26 +1,30 @@
 """One room's executor: its commands in order, each to an end that the room reads."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aiagentchat.config.settings import Settings
 from aiagentchat.core.agent_events import Ending, Failure, TurnEnded
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId, SessionId
+from aiagentchat.core.isolation import RunLimits
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.execute.meter import FIRST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.render import words
 from aiagentchat.send.speech import Speech
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
 from tests.fakes.agent import End, Fail, Hang, Say, ScriptedAgent, Step, Wait, plays
 from tests.fakes.signals import FakeSignals
-from tests.unit.execute_house import PATIENCE, House, open_house
+from tests.unit.execute_house import PATIENCE, House, make_spec, open_house
 
 
 def footer(session: SessionId = SESSION) -> str:
@@ -333,3 +337,40 @@ async def test_what_was_edited_in_the_last_moment_is_run_as_it_reads_now(tmp_pat
         await RoomExecutor(ROOM, house.shop)._execute(before)
 
         assert [prompt.text for prompt in house.agent.runs[0].prompts] == ["make coffee"]
+
+
+# ── what its folders take ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _fill(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "hog").write_bytes(os.urandom(2 * 1024 * 1024))
+
+
+@pytest.mark.parametrize("folder", ["workspace", "home"])
+async def test_a_room_that_fills_the_disk_is_ended_and_told_which_limit(tmp_path: Path, folder: str) -> None:
+    limits = RunLimits(workspace_size=1, file_size=0)
+
+    def limited(settings: Settings) -> Settings:
+        return replace(settings, rooms=tuple(replace(room, limits=limits) for room in settings.rooms))
+
+    async with open_house(tmp_path, plays(Hang()), change=limited) as house:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(house.execute(command("$1")))
+            await house.clock.until_asleep()
+            spec = house.agent.runs[0].spec
+            _fill(Path(spec.workspace if folder == "workspace" else spec.home))
+            house.clock.advance(FIRST_SECONDS)
+        shown = await house.read()
+
+    assert words.limit_reached("workspace_size", 1) in shown[0]
+    assert shown[-1] == "❌"
+
+
+async def test_without_a_limit_nobody_looks(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Tea."))) as house:
+        [room, _] = house.settings.rooms
+        executor = RoomExecutor(ROOM, house.shop)
+
+        assert executor._outgrown(room, make_spec()) is None
+        assert executor._outgrown(replace(room, limits=RunLimits()), make_spec()) is not None

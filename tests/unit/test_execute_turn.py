@@ -1,6 +1,7 @@
 """One turn, whatever the agent, the room and the clock do meanwhile."""
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -15,6 +16,8 @@ from aiagentchat.core.agent_events import (
     ApprovalWithdrawn,
     Ending,
     Failure,
+    HostBlocked,
+    LimitReached,
     TextBlockEnded,
     TextDelta,
     TextRetracted,
@@ -28,7 +31,7 @@ from aiagentchat.core.effects import RequestStop
 from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.ports.agent import Prompt, RunSpec
-from aiagentchat.execute.turn import Outcome
+from aiagentchat.execute.turn import MOST_HOSTS, Outcome
 from aiagentchat.render import words
 from tests.contract.store_fixtures import ANNA, ROOM, SESSION, settle
 from tests.fakes.agent import Emit, End, Fail, Hang, Reach, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait, plays
@@ -269,6 +272,85 @@ async def test_any_other_retry_is_left_to_the_agent(tmp_path: Path, status: int 
         outcome, _ = await _go(house)
 
     assert outcome.state is CommandState.DONE
+
+
+# ── what it uses and reaches ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("limit", ["processes", "memory", "file_size", "workspace_size"])
+async def test_a_turn_that_reaches_a_limit_is_ended_with_its_name(tmp_path: Path, limit: str) -> None:
+    reached = LimitReached(limit, 7)
+    async with open_house(tmp_path, plays(Say("Tea."), Emit((reached, reached)), Hang())) as house:
+        outcome, _ = await _go(house)
+
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, words.limit_reached(limit, 7))
+
+
+async def test_a_turn_whose_folders_become_too_large_is_ended(tmp_path: Path) -> None:
+    grown = asyncio.Event()
+
+    async def outgrown() -> LimitReached:
+        await grown.wait()
+        return LimitReached("workspace_size", 7)
+
+    async with open_house(tmp_path, plays(Say("Tea."), Reach(grown), Hang())) as house:
+        turn, _ = await house.turn(outgrown=outgrown)
+        async with asyncio.timeout(PATIENCE):
+            outcome = await turn.go()
+
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, words.limit_reached("workspace_size", 7))
+
+
+async def test_a_turn_that_ends_is_looked_at_no_longer(tmp_path: Path) -> None:
+    over = asyncio.Event()
+
+    async def outgrown() -> LimitReached:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            over.set()
+        raise AssertionError
+
+    async with open_house(tmp_path, plays(Say("Tea."))) as house:
+        turn, _ = await house.turn(outgrown=outgrown)
+        outcome = await turn.go()
+
+    assert outcome.state is CommandState.DONE
+    assert over.is_set()
+
+
+async def test_a_host_that_was_refused_is_named_once_and_the_turn_goes_on(tmp_path: Path) -> None:
+    blocked = HostBlocked("pypi.org"), HostBlocked("PyPI.org"), HostBlocked("pypi.org")
+    async with open_house(tmp_path, plays(Emit(blocked), Say("Tea."))) as house:
+        outcome, _ = await _go(house)
+        sent = await house.send_all()
+
+    assert outcome.state is CommandState.DONE
+    told = [parcel for parcel in sent if "refused" in parcel.content["body"]]
+    assert [parcel.content["body"] for parcel in told] == [words.host_blocked("pypi.org")]
+    assert [parcel.content["msgtype"] for parcel in told] == ["m.notice"]
+    assert [parcel.command for parcel in told] == [EventId("$1")]
+
+
+async def test_of_many_hosts_that_were_refused_a_few_are_named(tmp_path: Path) -> None:
+    blocked = tuple(HostBlocked(f"{number}.example.org") for number in range(20))
+    async with open_house(tmp_path, plays(Emit(blocked), Say("Tea."))) as house:
+        await _go(house)
+        shown = await house.read()
+
+    named = [words.host_blocked(f"{number}.example.org") for number in range(MOST_HOSTS)]
+    assert [text for text in shown if "refused" in text] == [*named, words.OTHER_HOSTS_BLOCKED]
+
+
+async def test_a_turn_that_is_taken_up_again_does_not_name_a_host_twice(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Tea."))) as house:
+        turn, _ = await house.turn()
+        for each in (turn, copy.copy(turn)):
+            each._blocked = set()  # as in the second turn of a command whose session had to be mended
+            await each._take(HostBlocked("pypi.org"))
+        shown = await house.read()
+
+    assert shown == [words.host_blocked("pypi.org")]
 
 
 # ── approvals ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,12 +1,13 @@
 """The room reads sentences."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.ids import RoomId, SessionId, UserId
-from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.core.isolation import Held, Isolation, RunLimits
 from aiagentchat.render import words
 
 SESSION = SessionId("3f2a77aa-0000")
@@ -67,6 +68,29 @@ def test_every_failure_has_a_sentence(failure: Failure | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("processes", "it had more than 7 processes and threads at once (`limits.processes` of this room)"),
+        ("memory", "it used more than 7 MiB of memory (`limits.memory` of this room)"),
+        ("file_size", "a file that it wrote reached 7 MiB (`limits.file_size` of this room)"),
+        ("workspace_size", "outgrew 7 MiB (`limits.workspace_size` of this room)"),
+    ],
+)
+def test_a_limit_that_was_reached_is_named_with_its_key(limit: str, said: str) -> None:
+    sentence = words.limit_reached(limit, 7)
+
+    assert sentence.startswith("This turn was ended: ")
+    assert f"{said}. What it had done until then is done; " in sentence
+    assert ("have something deleted" in sentence) == (limit == "workspace_size")
+
+
+def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
+    limits = {field.name for field in dataclasses.fields(RunLimits)} - {"niceness"}
+
+    assert [limit for limit in limits if "may use no more" in words.limit_reached(limit, 7)] == []
+
+
+@pytest.mark.parametrize(
     ("sentence", "part"),
     [
         pytest.param(words.timed_out(300), "longer than 5 minutes", id="timed out"),
@@ -77,6 +101,11 @@ def test_every_failure_has_a_sentence(failure: Failure | None) -> None:
         pytest.param(words.queue_place(1), "yours is next", id="next in the queue"),
         pytest.param(words.queue_place(3), "2 before yours", id="later in the queue"),
         pytest.param(words.queue_full(20), "full (20 messages)", id="queue full"),
+        pytest.param(words.host_blocked("pypi.org"), "reach `pypi.org`, which this room may not", id="host blocked"),
+        pytest.param(words.host_blocked("pypi.org"), "`network_hosts` of this room", id="host blocked names the key"),
+        pytest.param(words.host_blocked("x`\n**y\u202e"), "``x` **y\\u202e``", id="host blocked, whatever its name"),
+        pytest.param(words.OTHER_HOSTS_BLOCKED, "`network: allowlist`", id="more hosts blocked"),
+        pytest.param(words.limit_reached("sails", 3), "no more than 3 (`limits.sails` of", id="a limit without words"),
         pytest.param(words.refused(BOB, "back`end"), "add `@bob:hs` to `users`", id="refused names the sender"),
         pytest.param(words.refused(BOB, "back`end"), "listed for ``back`end``", id="refused names the room"),
         pytest.param(words.unknown_command("stopp", "stop"), "Did you mean `/stop`?", id="nearest command"),

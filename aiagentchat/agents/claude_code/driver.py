@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -38,7 +38,7 @@ from aiagentchat.core.agent_events import (
     TurnStarted,
     Unrecognised,
 )
-from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, SessionInUse, SessionNotFound
+from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, NotOpened, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RunId, new_run_id
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.egress.gate import Gate
@@ -127,7 +127,7 @@ class ClaudeRun:
         finally:
             self._finish()
             traffic = gate.traffic
-            bound.info("run.traffic", **asdict(traffic))
+            bound.info("run.traffic", requests=traffic.requests, sent=traffic.bytes_out, received=traffic.bytes_in)
 
     async def _start(self, bound: structlog.typing.FilteringBoundLogger) -> None:
         try:
@@ -349,7 +349,7 @@ class ClaudeCode:
         cell = cell_of(spec, found.path, socket)
         try:
             prepare(spec, cell)
-        except OSError as error:
+        except (NotOpened, OSError) as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=_NOT_STARTED) from error
         path = self._environ.get("PATH", os.defpath)
         in_room = self._quarters.subscription_in_room

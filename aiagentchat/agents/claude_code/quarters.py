@@ -19,6 +19,7 @@ from aiagentchat.config.secrets import Secret
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.egress.upstream import BASE_URL, Upstream
+from aiagentchat.process.beneath import create_beneath, make_folder_beneath
 from aiagentchat.process.sandbox.cell import Cell
 from aiagentchat.process.sandbox.furnish import furnish
 
@@ -57,20 +58,25 @@ def cell_of(spec: RunSpec, binary: Path, gate: Path | None) -> Cell:
 
 
 def prepare(spec: RunSpec, cell: Cell) -> None:
-    """Make what the run needs, the settings file afresh. OSError if the disk does not let us."""
+    """Make what the run needs, the settings file afresh.
+
+    NotOpened if the room has put something into the way; OSError if the disk does not let us.
+    """
     home = Path(spec.home)
-    for folder in (home, home / CONFIG, home / TEMPORARY):
-        folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        if spec.uid is not None:
-            os.chown(folder, spec.uid, spec.uid, follow_symlinks=False)
+    home.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)  # ours: no room can change anything in it
+    make_folder_beneath(home.parent, home.name)
+    if spec.uid is not None:
+        os.chown(home, spec.uid, spec.uid, follow_symlinks=False)
+    for folder in (CONFIG, TEMPORARY):
+        make_folder_beneath(home, folder)  # belongs to whom HOME belongs to
     file = settings_file(spec)
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(settings(spec), encoding="utf-8")
-    if spec.uid is not None:
-        os.chown(fresh, 0, spec.uid)  # to be read by the run, and changed by nobody
-    fresh.chmod(_READ_ONLY if spec.uid is None else _READ_BY_GROUP)
+    with os.fdopen(create_beneath(fresh.parent, fresh.name), "w", encoding="utf-8") as written:
+        written.write(settings(spec))
+        if spec.uid is not None:
+            os.fchown(written.fileno(), 0, spec.uid)  # to be read by the run, and changed by nobody
+        os.fchmod(written.fileno(), _READ_ONLY if spec.uid is None else _READ_BY_GROUP)
     fresh.replace(file)
     furnish(cell)
 
