@@ -78,7 +78,8 @@ class Forward:
     path: str
 
 
-Decision: TypeAlias = Hello | AskModel | Tunnel | Forward | Refusal
+Allowed: TypeAlias = Hello | AskModel | Tunnel | Forward
+Decision: TypeAlias = Allowed | Refusal
 
 
 def decide(asked: Asked, door: Door) -> Decision:

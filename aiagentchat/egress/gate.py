@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import assert_never
 
 import aiohttp
 import structlog
@@ -21,7 +22,7 @@ from aiagentchat.core.isolation import Network
 from aiagentchat.egress import answers
 from aiagentchat.egress.answers import Refusal, host_silent, shown
 from aiagentchat.egress.client import Client, CutError, Ears, Meter, RefusedError
-from aiagentchat.egress.decide import Asked, AskModel, Decision, Door, Forward, Hello, Tunnel, decide
+from aiagentchat.egress.decide import Allowed, Asked, AskModel, Door, Forward, Hello, Tunnel, decide
 from aiagentchat.egress.forward import forward, hung_up, tunnel
 from aiagentchat.egress.internet import Outside, reach
 from aiagentchat.egress.limits import Limits, Traffic
@@ -189,7 +190,7 @@ class Gate:
             raise RefusedError(answers.MODEL_SILENT) from None
 
     async def _carry_out(
-        self, client: Client, asked: Asked, decision: Decision, upstream: Upstream, http: aiohttp.ClientSession
+        self, client: Client, asked: Asked, decision: Allowed, upstream: Upstream, http: aiohttp.ClientSession
     ) -> None:
         seconds = self._limits.connect_seconds
         match decision:
@@ -204,8 +205,8 @@ class Gate:
             case Forward(target, how):
                 async with hung_up(await reach(self._outside, target, how, seconds=seconds)) as streams:
                     await forward(client, asked, decision, streams, header_bytes=self._limits.header_bytes)
-            case Refusal():
-                raise RefusedError(decision)
+            case _:
+                assert_never(decision)
 
     # --- what is noted
 

@@ -191,6 +191,11 @@ class Run:
                 self._http.receive_data(await self.reader.read(65_536))
         return event
 
+    async def hear_raw_head(self) -> bytes:
+        """The head of the next answer, as it came."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
     async def exchange(self, raw: bytes) -> bytes:
         """These very bytes, and whatever comes until the other side hangs up."""
         self.writer.write(raw)

@@ -6,7 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from aiagentchat.config.secrets import Secret
 from aiagentchat.core.isolation import Network
 from aiagentchat.egress.gate import MOST_LOGGED, Gate
 from aiagentchat.egress.limits import Limits, Traffic
+from aiagentchat.egress.rules import Address
 from aiagentchat.egress.upstream import Upstream
 from tests.fakes.outside import FakeOutside
 from tests.unit.egress_stage import (
@@ -48,6 +49,9 @@ def make(path: Path, *, uid: int | None = None, token: str = TOKEN) -> Gate:
         outside=FakeOutside(),
         uid=uid,
     )
+
+
+ROOT = Path(__file__).parents[2]
 
 
 async def greeted(path: Path) -> int:
@@ -264,7 +268,7 @@ async def until_served(at: Stage) -> int:
         while True:
             async with connected(at.path) as run:
                 run.writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
-                said = await run.reader.readuntil(b"\r\n\r\n")
+                said = await run.hear_raw_head()
             if not said.startswith(b"HTTP/1.1 503"):
                 return int(said.split()[1])
 
@@ -278,6 +282,48 @@ async def test_a_thousand_connections_do_not_stop_the_others() -> None:
         answer = await run.ask("HEAD", "/")
 
     assert answer.status == 200
+
+
+HUNGRY = """
+import asyncio, os, resource, sys
+from pathlib import Path
+from tests.unit.test_egress_gate import make
+
+async def serve():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    await asyncio.to_thread(int)  # what a thread needs to be opened is open
+    async with make(Path(sys.argv[1])).serving():
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+        print("hungry", flush=True)
+        # The log says that nobody can be let in, and a line on stdin that there is room again.
+        await asyncio.to_thread(sys.stdin.readline)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        await asyncio.to_thread(sys.stdin.readline)
+
+asyncio.run(serve())
+"""
+
+
+async def test_without_file_descriptors_the_gate_waits_for_some(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", HUNGRY, str(tmp_path / "s")]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, cwd=ROOT)
+    assert process.stdin
+    assert process.stdout
+    async with asyncio.timeout(PATIENCE):
+        await process.stdout.readuntil(b"hungry\n")
+        async with connected(tmp_path / "s") as run:
+            run.writer.write(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+            complaint = await process.stdout.readline()
+            process.stdin.write(b"\n")
+            answer = await run.hear_raw_head()
+        process.stdin.write(b"\n")
+        await process.communicate()
+
+    assert b"egress.not_accepted" in complaint
+    assert answer.startswith(b"HTTP/1.1 200")
 
 
 async def test_a_head_that_does_not_end_is_refused() -> None:
@@ -454,6 +500,20 @@ async def test_a_fault_of_ours_costs_one_connection_and_shows_no_text(logs: list
         ("LookupError", "test_egress_gate.py")
     ] * 2
     assert KEY not in str(logs)
+
+
+async def test_a_fault_far_inside_is_named_by_its_place(logs: list[structlog.typing.EventDict]) -> None:
+    class Broken(FakeOutside):
+        async def addresses(self, name: str) -> Sequence[Address]:
+            raise LookupError(name)
+
+    async with stage(network=Network.FULL, outside=Broken()) as at, connected(at.path) as run:
+        await run.say("CONNECT", "open.example:443", PROXY)
+        said = await run.rest()
+
+    assert said == b""
+    assert [line["error"] for line in logs if line["event"] == "egress.broken"] == ["LookupError"]
+    assert "open.example" not in str(logs)
 
 
 async def test_the_log_names_each_host_once_and_not_too_many(logs: list[structlog.typing.EventDict]) -> None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import base64
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import pytest
 from aiohttp import web
@@ -15,6 +18,8 @@ from tests.unit.egress_stage import KEY, PATIENCE, PROXY, TOKEN, Api, Header, Ru
 
 API, ALLOWLIST, FULL = Network.API, Network.ALLOWLIST, Network.FULL
 PUBLIC, PRIVATE = "93.184.215.14", "10.1.2.3"
+MAPPED = ip_address("::ffff:127.0.0.1")
+"""Written in one way or the other, by the version of Python."""
 NAMES = {
     "pypi.org": [PUBLIC],
     "files.pythonhosted.org": [PUBLIC],
@@ -64,7 +69,7 @@ async def tunnel(run: Run, to: str, *headers: Header) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in (PROXY, *headers))
     run.writer.write(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{lines}\r\n".encode())
     async with asyncio.timeout(PATIENCE):
-        return await run.reader.readuntil(b"\r\n\r\n")
+        return await run.hear_raw_head()
 
 
 # ── tunnels ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,7 +124,7 @@ async def said_in_tunnel(run: Run, words: bytes) -> bytes:
         pytest.param(FULL, (), "LOCALHOST.:80", "localhost:80", id="this machine, in another spelling"),
         pytest.param(FULL, (), "127.0.0.1:80", "127.0.0.1:80", id="its address"),
         pytest.param(FULL, (), "[::1]:80", "[::1]:80", id="its IPv6 address"),
-        pytest.param(FULL, (), "[::ffff:127.0.0.1]:80", "[::ffff:7f00:1]:80", id="its address in disguise"),
+        pytest.param(FULL, (), "[::ffff:127.0.0.1]:80", f"[{MAPPED}]:80", id="its address in disguise"),
         pytest.param(FULL, (), "mapped.example:80", "mapped.example:80", id="a name that leads to the disguise"),
         pytest.param(FULL, (), "169.254.169.254:80", "169.254.169.254:80", id="the metadata of a cloud"),
         pytest.param(FULL, (), "metadata.example:80", "metadata.example:80", id="a name for it"),
@@ -203,7 +208,7 @@ def basic(text: str) -> Header:
 async def test_whose_token_is_right_may_have_any_name(echo: int, shown: Header) -> None:
     async with stage(network=FULL, outside=outside(echo)) as at, connected(at.path) as run:
         run.writer.write(b"CONNECT open.example:443 HTTP/1.1\r\nHost: x\r\n%s: %s\r\n\r\n" % encoded(shown))
-        said = await run.reader.readuntil(b"\r\n\r\n")
+        said = await run.hear_raw_head()
 
     assert said.startswith(b"HTTP/1.1 200")
 
@@ -246,7 +251,7 @@ async def test_who_was_asked_for_the_token_shows_it_on_the_same_connection(echo:
 async def test_a_tunnel_of_http_1_0_is_a_tunnel(echo: int) -> None:
     async with stage(network=FULL, outside=outside(echo)) as at, connected(at.path) as run:
         run.writer.write(b"CONNECT open.example:443 HTTP/1.0\r\n%s: %s\r\n\r\n" % encoded(PROXY))
-        head = await run.reader.readuntil(b"\r\n\r\n")
+        head = await run.hear_raw_head()
         said = await said_in_tunnel(run, b"hello")
 
     assert head.startswith(b"HTTP/1.1 200")
@@ -256,7 +261,7 @@ async def test_a_tunnel_of_http_1_0_is_a_tunnel(echo: int) -> None:
 async def test_what_is_said_into_the_tunnel_at_once_arrives(echo: int) -> None:
     async with stage(network=FULL, outside=outside(echo)) as at, connected(at.path) as run:
         run.writer.write(b"CONNECT open.example:443 HTTP/1.1\r\nHost: x\r\n%s: %s\r\n\r\nearly " % encoded(PROXY))
-        await run.reader.readuntil(b"\r\n\r\n")
+        await run.hear_raw_head()
         said = await said_in_tunnel(run, b"bird")
 
     assert said == b"early bird"
@@ -325,6 +330,67 @@ async def test_when_the_host_breaks_off_the_run_hears_of_it() -> None:
             rest = await run.rest()
 
     assert rest == b""
+
+
+@pytest.mark.parametrize("in_the_middle", [b"", b"x"])
+async def test_when_the_connection_to_the_host_is_reset_the_run_hears_of_it(in_the_middle: bytes) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.write(in_the_middle)
+        await writer.drain()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with stage(network=FULL, outside=outside(port)) as at, connected(at.path) as run:
+            await tunnel(run, "open.example:443")
+            run.writer.write(b"x" * 2**20)
+            rest = await run.rest()
+
+    assert rest in (b"", in_the_middle)
+
+
+async def test_when_the_run_leaves_in_a_plain_answer_the_host_hears_of_it() -> None:
+    left = asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"x" * 2**16)
+                await writer.drain()
+        except ConnectionError:
+            left.set()
+        writer.close()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with stage(network=FULL, outside=outside(port)) as at:
+            async with connected(at.path) as run:
+                await run.say("GET", "http://open.example/", PROXY)
+                await run.hear_head()
+            async with asyncio.timeout(PATIENCE):
+                await left.wait()
+
+
+async def test_a_host_may_answer_before_it_has_heard_everything() -> None:
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        writer.close()
+
+    async with await asyncio.start_server(hasty, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with stage(network=FULL, outside=outside(port)) as at, connected(at.path) as run:
+            head = b"POST http://open.example/ HTTP/1.1\r\nHost: x\r\n%s: %s\r\nContent-Length: 9999\r\n\r\nhalf"
+            run.writer.write(head % encoded(PROXY))
+            said = await run.rest()
+
+    assert said.startswith(b"HTTP/1.1 413")
+    assert said.endswith(b"no")
 
 
 @pytest.mark.parametrize(

@@ -369,9 +369,9 @@ async def test_who_waits_for_100_continue_gets_it(api: Api, at: Stage) -> None:
     async with connected(at.path) as run:
         run.writer.write(b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\n" % TOKEN.encode())
         run.writer.write(b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        first = await run.reader.readuntil(b"\r\n\r\n")
+        first = await run.hear_raw_head()
         run.writer.write(b"{}")
-        second = await run.reader.readuntil(b"\r\n\r\n")
+        second = await run.hear_raw_head()
 
     assert first.startswith(b"HTTP/1.1 100")
     assert second.startswith(b"HTTP/1.1 200")
@@ -446,7 +446,7 @@ async def test_an_early_answer_is_heard_although_the_request_goes_on() -> None:
     async with api_server(hasty) as api, stage(api.url) as at, connected(at.path) as run:
         head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\nContent-Length: 1000\r\n\r\nbegin"
         run.writer.write(head % TOKEN.encode())
-        answer = await run.reader.readuntil(b"\r\n\r\n")
+        answer = await run.hear_raw_head()
         run.writer.write(b"more")
         rest = await run.rest()
 
@@ -622,7 +622,7 @@ async def test_who_reads_slowly_makes_the_upstream_wait() -> None:
     limits = Limits(idle_seconds=0.5)
     async with api_server(flood) as api, stage(api.url, limits=limits) as at, connected(at.path) as run:
         await run.say("POST", "/v1/messages", MINE, body=b"{}")
-        await run.reader.readuntil(b"\r\n\r\n")
+        await run.hear_raw_head()
         run.writer.transport.pause_reading()  # type: ignore[attr-defined]
         async with asyncio.timeout(20):  # until the gate has had enough of it
             await ended.wait()
