@@ -1,0 +1,37 @@
+"""How much one run may ask of its way out, and how much it did."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run that is broken, or hostile, cannot exceed."""
+
+    header_bytes: int = 64 * 1024
+    """The head of a request, or of another host's answer."""
+    body_bytes: int = 32 * 2**20
+    """A request to the model; the Messages API takes no more either."""
+    header_seconds: float = 30.0
+    """From the first byte of a request to the end of its head."""
+    idle_seconds: float = 900.0
+    """Without a byte in either direction. The CLI gives up after 600 s, and should be the first to do so."""
+    connect_seconds: float = 30.0
+    """For finding a host, and for reaching it."""
+    linger_seconds: float = 2.0
+    """How long somebody is heard out who still speaks although he has got his answer."""
+    connections: int = 64
+    """At once. Whoever comes then is told so and sent away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What went through the way out of a run so far."""
+
+    bytes_in: int = 0
+    """To the run."""
+    bytes_out: int = 0
+    """From the run."""
+    requests: int = 0
+    """Every one, also those that were refused."""
+    blocked: int = 0
+    """Those for a host that is not reached."""
