@@ -4,7 +4,8 @@ AppError
 ├── ConfigError             the operator must edit a file; carries every problem at once
 ├── StoreError              the database cannot be used
 │   ├── StoreFromFuture     it was written by a newer version
-│   └── StoreCorrupt        it is damaged, or no database at all
+│   ├── StoreCorrupt        it is damaged, or no database at all
+│   └── StoreKeyError       what is sealed in it cannot be opened
 ├── AlreadyRunning          another daemon owns this data_dir
 ├── OwnedElsewhere          another daemon owns the account
 ├── MatrixError             the homeserver did not do what was asked
@@ -56,6 +57,12 @@ class StoreCorrupt(StoreError):
     """The database is damaged, or no database at all. Its text says how to restore a backup."""
 
     exit_code = 6
+
+
+class StoreKeyError(StoreError):
+    """What is sealed in the database cannot be opened or sealed: the key is missing, or it is another one."""
+
+    exit_code = 7
 
 
 class AlreadyRunning(AppError):
