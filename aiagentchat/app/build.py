@@ -11,7 +11,7 @@ import structlog
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import connected, owned, prepare, until_reached
+from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
 from aiagentchat.app.live import Live
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings
@@ -36,6 +36,7 @@ from aiagentchat.route.bot_commands.spec import Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.router import Router
 from aiagentchat.send.postman import Postman
+from aiagentchat.send.redacting import RedactingOutbound
 from aiagentchat.send.signals import RoomSignals
 from aiagentchat.send.speech import Speaker
 from aiagentchat.store.janitor import Janitor, Keep
@@ -82,7 +83,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     clock = SystemClock()
     me = UserId(live.settings.matrix.user_id)
     async with (
-        open_ledger(live.settings.database, clock=clock) as ledger,
+        open_ledger(live.settings.database, clock=clock, vault=vault_of(live)) as ledger,
         connected(live, ledger, me, clock) as client,
         owned(ledger, client, me, clock, take_over=take_over) as ownership,
     ):
@@ -101,6 +102,8 @@ async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
             log.error("agent.unavailable", agent=name, error=str(error))  # noqa: TRY400
     if missing := missing_model_key(live.secrets):
         log.error("agent.no_key", fix=missing)
+    if short := live.secrets.too_short():
+        log.warning("secrets.too_short", names=short)
 
 
 def _agents(live: Live) -> dict[str, ClaudeCode]:
@@ -112,7 +115,7 @@ def _agents(live: Live) -> dict[str, ClaudeCode]:
 
 def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me: UserId, clock: Clock) -> House:
     settings = live.settings
-    outbound = MatrixOutbound(client)
+    outbound = RedactingOutbound(MatrixOutbound(client), live.redactor)
     signals = RoomSignals(outbound)
     runs = Runs(clock=clock, warm_ttl=settings.warm_ttl, max_warm=settings.max_warm)
     agents = _agents(live)
@@ -127,6 +130,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me:
         signals=signals,
         settings=live.current,
         clock=clock,
+        redacting=live.redactor,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 

@@ -16,6 +16,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Agent, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
+from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.marks import mark
 from aiagentchat.execute.output import Output
@@ -40,6 +41,8 @@ class Workshop:
     signals: Signals
     settings: Callable[[], Settings]
     clock: Clock
+    redacting: Redacting = shapes_only
+    """Who hides secrets in what a turn says."""
 
 
 class RoomExecutor:
@@ -98,7 +101,7 @@ class RoomExecutor:
             spec = await self._spec(room, session, resume=resume)
             run = await shop.runs.take(shop.agents[room.agent], spec)
             name = f"{message_uuid(command.event)[:8]}.md"
-            output = Output(sink, Path(spec.workspace), name, settings.max_output)
+            output = Output(sink, Path(spec.workspace), name, settings.max_output, shop.redacting)
             turn = Turn(
                 command,
                 run,
