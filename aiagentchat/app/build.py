@@ -11,7 +11,7 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import connected, owned, prepare, until_reached
+from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
 from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
@@ -41,6 +41,7 @@ from aiagentchat.route.bot_commands.spec import Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.router import Router
 from aiagentchat.send.postman import Postman
+from aiagentchat.send.redacting import RedactingOutbound
 from aiagentchat.send.signals import RoomSignals
 from aiagentchat.send.speech import Speaker
 from aiagentchat.store.janitor import Janitor, Keep
@@ -88,7 +89,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     held = await ready_for_runs(live.settings)
     me = UserId(live.settings.matrix.user_id)
     async with (
-        open_ledger(live.settings.database, clock=clock) as ledger,
+        open_ledger(live.settings.database, clock=clock, vault=vault_of(live)) as ledger,
         connected(live, ledger, me, clock) as client,
         owned(ledger, client, me, clock, take_over=take_over) as ownership,
     ):
@@ -107,6 +108,8 @@ async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
             log.error("agent.unavailable", agent=name, error=str(error))  # noqa: TRY400
     if missing := missing_model_key(live.secrets):
         log.error("agent.no_key", fix=missing)
+    if short := live.secrets.too_short():
+        log.warning("secrets.too_short", names=short)
 
 
 def _agents(live: Live, held: Held) -> dict[str, ClaudeCode]:
@@ -132,7 +135,7 @@ class Here:
 
 def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
-    outbound = MatrixOutbound(client)
+    outbound = RedactingOutbound(MatrixOutbound(client), live.redactor)
     signals = RoomSignals(outbound)
     runs = Runs(
         records=ledger.runs,
@@ -155,6 +158,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         settings=live.current,
         clock=clock,
         held=here.held,
+        redacting=live.redactor,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 

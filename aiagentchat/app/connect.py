@@ -10,20 +10,50 @@ import structlog
 
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
+from aiagentchat.config.secrets import STORE_KEY, store_key_bytes
 from aiagentchat.config.settings import Settings, slug_wish
 from aiagentchat.config.workspaces import check_folders
 from aiagentchat.core.backoff import delay
-from aiagentchat.core.errors import MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreKeyError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
+from aiagentchat.store.vault import KEY_FILE, Vault
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
+
+
+class KnownAccounts:
+    """The stored logins, whose tokens are hidden in logs and rooms from the moment on in which they are known."""
+
+    def __init__(self, accounts: Accounts, live: Live) -> None:
+        self._accounts = accounts
+        self._live = live
+
+    async def login(self, user: UserId) -> Login | None:
+        """The stored login. One that cannot be opened is none, if there is another way to log in."""
+        secrets = self._live.secrets
+        try:
+            found = await self._accounts.login(user)
+        except StoreKeyError as error:
+            if secrets.matrix_access_token is None and secrets.matrix_password is None:
+                raise
+            log.warning("matrix.stored_login_sealed", error=str(error))
+            return None
+        if found is not None:
+            self._live.learn("MATRIX_ACCESS_TOKEN", found.access_token)
+        return found
+
+    async def save_login(self, login: Login) -> None:
+        """Keep it."""
+        self._live.learn("MATRIX_ACCESS_TOKEN", login.access_token)
+        await self._accounts.save_login(login)
 
 
 @asynccontextmanager
@@ -38,7 +68,7 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
         token=None if token is None else token.reveal(),
         password=None if password is None else password.reveal(),
     )
-    client = Client(account, ledger.accounts)
+    client = Client(account, KnownAccounts(ledger.accounts, live))
     try:
         await until_reached(client.log_in, clock)
         yield client
@@ -74,6 +104,14 @@ async def until_reached(attempt: Callable[[], Awaitable[Result]], clock: Clock) 
             wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
             log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
             await clock.sleep(wait)
+
+
+def vault_of(live: Live) -> Vault:
+    """What seals secrets in the database, with the key that was given or the one in data_dir."""
+    given = live.secrets.store_key
+    key = None if given is None else store_key_bytes(given.reveal())
+    file = live.settings.database.with_name(KEY_FILE)
+    return Vault(file, key, told=lambda text: live.learn(STORE_KEY, text))
 
 
 async def prepare(settings: Settings, client: Client, ledger: Ledger) -> Settings:

@@ -2,8 +2,9 @@
 
 import json
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -13,9 +14,13 @@ from aiagentchat.config.reload import compare
 from aiagentchat.config.secrets import Secrets, load_secrets
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError, ConfigError
+from aiagentchat.core.redact import Redactor
+from aiagentchat.core.shapes import names_a_secret
 
 REPORT = "reload.json"
 """In data_dir: what came of the last reload, for `aiagentchat reload` to print."""
+MOST_LEARNED = 64
+"""Secrets of before that are still hidden: a key that was replaced, a login that has worn off."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +34,21 @@ class Live:
     environ: Mapping[str, str]
     prepare: Callable[[Settings], Awaitable[Settings]] | None = None
     """Makes fresh settings usable (aliases, folders); set once there is a homeserver to ask. Raises ConfigError."""
+    _learned: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=MOST_LEARNED), repr=False)
+    _redactor: Redactor | None = field(default=None, repr=False)
+
+    def redactor(self) -> Redactor:
+        """Hides every secret that is known now."""
+        if self._redactor is None:
+            rooms = [pair for room in self.settings.rooms for pair in room.env if names_a_secret(pair[0])]
+            self._redactor = Redactor([*self.secrets.known(), *rooms, *self._learned])
+        return self._redactor
+
+    def learn(self, name: str, value: str) -> None:
+        """There is a secret that was not in the environment."""
+        if (name, value) not in self._learned:
+            self._learned.append((name, value))
+            self._redactor = None
 
     def current(self) -> Settings:
         """The settings in force."""
@@ -55,7 +75,9 @@ class Live:
             secrets = load_secrets(self.environ)
             if not problems:
                 fresh = fresh if self.prepare is None else await self.prepare(fresh)
-                self.settings, self.secrets = fresh, secrets
+                for known in self.secrets.known():
+                    self.learn(*known)  # a process that runs may still have it
+                self.settings, self.secrets, self._redactor = fresh, secrets, None
         except ConfigError as error:
             problems = error.problems
         except AppError as error:

@@ -32,6 +32,9 @@ def run(
     ] = False,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
+    from aiagentchat.app.harden import harden
+
+    harden()  # before the rest is loaded, which takes a moment in which the environment is open to others
     from aiagentchat.cli.run import run_command
 
     raise typer.Exit(run_command(config, log_format, log_level, take_over=take_over))

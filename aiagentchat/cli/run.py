@@ -8,6 +8,7 @@ from typing import cast
 import structlog
 
 from aiagentchat.app.daemon import first_app_error, run_daemon
+from aiagentchat.app.harden import harden
 from aiagentchat.app.live import Live
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
@@ -22,22 +23,30 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 def run_command(config: Path, log_format: str, log_level: str, *, take_over: bool = False) -> int:
     """Run the daemon. Returns the exit code: 0 after a signal or a drain, otherwise by cause."""
     os.umask(0o077)
+    open_because = harden()
     try:
         _check_options(log_format, log_level)
         settings = load(config, os.environ)
         secrets = load_secrets(os.environ)
     except AppError as error:
         return complain(error)
-    set_up(cast(Format, log_format), log_level.upper())
+    live = Live(settings, secrets, dict(os.environ))
+    set_up(cast(Format, log_format), log_level.upper(), redacting=live.redactor)
+    log = structlog.get_logger(__name__)
+    if open_because is not None:
+        log.warning("daemon.not_hardened", error=open_because)
     try:
-        asyncio.run(run_daemon(Live(settings, secrets, dict(os.environ)), take_over=take_over))
+        asyncio.run(run_daemon(live, take_over=take_over))
     except BaseException as error:
         found = first_app_error(error)
-        if found is None:
-            structlog.get_logger(__name__).exception("daemon.broken")
+        if found is not None:
+            log.error("daemon.ended", error=str(found), exit_code=found.exit_code)  # noqa: TRY400 - a sentence
+            return complain(found, live.redactor())
+        log.exception("daemon.broken")
+        if not isinstance(error, Exception):
             raise
-        structlog.get_logger(__name__).error("daemon.ended", error=str(found), exit_code=found.exit_code)
-        return complain(found)
+        # The traceback is in the log, where secrets are hidden; Python's own would show them.
+        return AppError.exit_code
     return 0
 
 

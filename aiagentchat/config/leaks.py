@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from aiagentchat.config.document import Document
 from aiagentchat.config.problems import Loc, Problems
-from aiagentchat.config.shapes import shaped_like
 from aiagentchat.config.validate import leave_out, remove
+from aiagentchat.core.shapes import shaped_like
 
 _KEY = re.compile(r"(?:^|_)(?:password|passwd|passphrase|token|secret|credentials?|api_?key|access_?key|auth_?key)$")
 _BY_KEY = (

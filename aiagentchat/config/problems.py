@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from aiagentchat.config.shapes import hide
 from aiagentchat.core.errors import ConfigError
+from aiagentchat.core.redact import shapes_only
 
 Loc: TypeAlias = tuple[str | int, ...]
 """Where a value stands in the file: ("rooms", 0, "timeout")."""
@@ -90,7 +90,7 @@ def printable(text: str) -> str:
 
 
 def _safe(sentence: str) -> str:
-    return printable(hide(sentence))
+    return printable(shapes_only()(sentence))
 
 
 def _short(text: str, most: int = _SHOWN) -> str:

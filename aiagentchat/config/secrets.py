@@ -1,5 +1,11 @@
-"""Secrets: from the environment or from files, never from config.yaml, and never printed."""
+"""Secrets: from the environment or from files, never from config.yaml, and never printed.
 
+What is known here is also hidden wherever it turns up in logs and rooms (`core/redact.py`), but for values of fewer
+than six characters: they would be found in ordinary words.
+"""
+
+import base64
+import binascii
 import hmac
 import os
 import stat
@@ -11,9 +17,12 @@ from typing import NoReturn
 from aiagentchat.config.fields import split_url
 from aiagentchat.config.problems import printable
 from aiagentchat.core.errors import ConfigError
+from aiagentchat.core.redact import LEAST_KNOWN
 
 _MOST_BYTES = 64 * 1024
 _BASE_URL = "ANTHROPIC_BASE_URL"
+STORE_KEY = "AIAGENTCHAT_STORE_KEY"
+STORE_KEY_BYTES = 32
 
 VARIABLES: Mapping[str, str] = {
     "MATRIX_ACCESS_TOKEN": "matrix_access_token",
@@ -21,6 +30,7 @@ VARIABLES: Mapping[str, str] = {
     "ANTHROPIC_API_KEY": "anthropic_api_key",
     "ANTHROPIC_AUTH_TOKEN": "anthropic_auth_token",
     "CLAUDE_CODE_OAUTH_TOKEN": "claude_code_oauth_token",
+    STORE_KEY: "store_key",
 }
 """Each secret's variable, and its field in `Secrets`. Each may be given as NAME or as NAME_FILE."""
 
@@ -60,10 +70,21 @@ class Secrets:
     anthropic_api_key: Secret | None = None
     anthropic_auth_token: Secret | None = None
     claude_code_oauth_token: Secret | None = None
+    store_key: Secret | None = None
+    """What seals the secrets in the database; without it, the key is a file in data_dir."""
     anthropic_base_url: str | None = None
     """Where the model is asked; not a secret."""
     found: tuple[str, ...] = ()
     """The variables that they came from."""
+
+    def known(self) -> tuple[tuple[str, str], ...]:
+        """The name and the value of each, for whoever hides them."""
+        held = ((name, getattr(self, field)) for name, field in VARIABLES.items())
+        return tuple((name, secret.reveal()) for name, secret in held if secret is not None)
+
+    def too_short(self) -> tuple[str, ...]:
+        """The names of those that cannot be hidden in text."""
+        return tuple(name for name, value in self.known() if len(value) < LEAST_KNOWN)
 
 
 def load_secrets(environ: Mapping[str, str]) -> Secrets:
@@ -80,7 +101,9 @@ def load_secrets(environ: Mapping[str, str]) -> Secrets:
         except _NotUsableError as error:
             problems.append(printable(str(error)))
             continue
-        if value:
+        if value and name == STORE_KEY and store_key_bytes(value) is None:
+            problems.append(f"{source}: this is not a store key; make one with: openssl rand -base64 {STORE_KEY_BYTES}")
+        elif value:
             found.append(source)
             values[attribute] = Secret(value)
     url = environ.get(_BASE_URL, "").strip()
@@ -112,6 +135,15 @@ def missing_model_key(secrets: Secrets) -> str | None:
         "There is no key for the model: set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN, "
         "or one of them with _FILE at its end and the name of a file."
     )
+
+
+def store_key_bytes(text: str) -> bytes | None:
+    """The key that is written as `text` in Base64; None if it is none."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == STORE_KEY_BYTES else None
 
 
 class _NotUsableError(Exception):

@@ -4,7 +4,8 @@ AppError
 ├── ConfigError             the operator must edit a file; carries every problem at once
 ├── StoreError              the database cannot be used
 │   ├── StoreFromFuture     it was written by a newer version
-│   └── StoreCorrupt        it is damaged, or no database at all
+│   ├── StoreCorrupt        it is damaged, or no database at all
+│   └── StoreKeyError       what is sealed in it cannot be opened
 ├── AlreadyRunning          another daemon owns this data_dir
 ├── OwnedElsewhere          another daemon owns the account
 ├── IsolationRefused        runs cannot be kept apart as the operator wants it
@@ -60,6 +61,12 @@ class StoreCorrupt(StoreError):
     exit_code = 6
 
 
+class StoreKeyError(StoreError):
+    """What is sealed in the database cannot be opened or sealed: the key is missing, or it is another one."""
+
+    exit_code = 7
+
+
 class AlreadyRunning(AppError):
     """Another daemon owns this data_dir."""
 
@@ -75,7 +82,7 @@ class OwnedElsewhere(AppError):
 class IsolationRefused(AppError):
     """Runs cannot be kept apart as the operator wants it. Its text says what is missing."""
 
-    exit_code = 7
+    exit_code = 8
 
 
 class NotOpened(AppError):

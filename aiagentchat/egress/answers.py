@@ -7,8 +7,8 @@ understands. To the room itself speaks whoever is told by `on_blocked`.
 import json
 from dataclasses import dataclass
 
-from aiagentchat.config.shapes import hide
 from aiagentchat.core.isolation import Network
+from aiagentchat.core.redact import shapes_only
 from aiagentchat.egress.rules import Target
 
 MOST_SHOWN = 120
@@ -58,7 +58,7 @@ class Refusal:
 
 def shown(target: Target) -> str:
     """The host and its port, fit to be repeated: one short line, without what looks like a secret."""
-    text = hide(str(target))
+    text = shapes_only()(str(target))
     return text if len(text) <= MOST_SHOWN else f"…{text[-MOST_SHOWN + 1 :]}"
 
 

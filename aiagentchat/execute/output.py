@@ -1,13 +1,17 @@
-"""How much of a turn's text goes into its room. What comes after the limit is kept in a file in the workspace."""
+"""What of a turn's text goes into its room: no secrets, and not too much. The rest is in a file in the workspace."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from aiagentchat.core.errors import NotOpened
+from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.voice import Sink
+from aiagentchat.core.redact import Redacting, RedactingStream, redacted, shapes_only
 from aiagentchat.process.beneath import create_beneath, make_folder_beneath
 from aiagentchat.render import words
 
@@ -20,7 +24,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Output:
-    """Counts what a turn says. Its tool lines, questions and last words are ours, and always said."""
+    """Counts what a turn says. Its tool lines, questions and last words are ours, and always said.
+
+    The last word of what was added may still be held back, because it may become a secret: everything that is said
+    beside the text brings it out first.
+    """
 
     sink: Sink
     workspace: Path
@@ -28,13 +36,49 @@ class Output:
     """Of the file, should there be one."""
     most: int
     """MiB of text for the room."""
+    redacting: Redacting = shapes_only
+    """Who hides secrets in what is shown and kept."""
+    _stream: RedactingStream = field(init=False)
     _said: int = 0
     _file: int | None = None
     """Descriptor of the file."""
     _is_over: bool = field(default=False)
 
+    def __post_init__(self) -> None:
+        """With nothing held back."""
+        self._stream = RedactingStream(self.redacting)
+
+    @property
+    def silent(self) -> bool:
+        """Whether no word was added yet."""
+        self._bring_out()
+        return self.sink.silent
+
+    def shown(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The input of a tool as it may be shown."""
+        hidden: Mapping[str, Any] = redacted(dict(value), self.redacting())
+        return hidden
+
     def add(self, text: str) -> None:
         """Say it, as long as there is room; keep it afterwards."""
+        self._say(self._stream.add(text))
+
+    def tool(self, line: str) -> None:
+        """One quiet line about a tool."""
+        self._bring_out()
+        self.sink.tool(line)
+
+    def break_off(self) -> list[Parcel]:
+        """What is still unsaid; what is added later goes into a new message."""
+        self._bring_out()
+        return self.sink.break_off()
+
+    def _bring_out(self) -> None:
+        self._say(self._stream.end())
+
+    def _say(self, text: str) -> None:
+        if not text:
+            return
         if self._is_over:
             self._keep(text)
             return
@@ -53,16 +97,24 @@ class Output:
 
     def block_ended(self) -> None:
         """What was added is final."""
+        self._bring_out()
         if not self._is_over:
             self.sink.block_ended()
 
     def retract(self) -> None:
         """Take back what was added since the last final block; a file keeps both."""
-        if not self._is_over:
-            self.sink.retract()
+        if self._is_over:
+            self._bring_out()
+            return
+        self._stream.drop()
+        self.sink.retract()
 
     def close(self) -> None:
         """Nothing more comes."""
+        self._bring_out()
+        self._shut()
+
+    def _shut(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -84,4 +136,4 @@ class Output:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             log.warning("turn.output_not_kept", error=str(error))
-            self.close()
+            self._shut()

@@ -19,6 +19,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Agent, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
+from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.marks import mark
 from aiagentchat.execute.meter import Meter
@@ -49,6 +50,8 @@ class Workshop:
     """What runs are kept in."""
     warned: set[RoomId] = field(default_factory=set)
     """Rooms that were told, in this life, what that does not hold back."""
+    redacting: Redacting = shapes_only
+    """Who hides secrets in what a turn says."""
 
 
 class RoomExecutor:
@@ -115,7 +118,7 @@ class RoomExecutor:
             spec = await self._spec(room, session, resume=resume)
             run = await shop.runs.take(shop.agents[room.agent], spec)
             name = f"{message_uuid(command.event)[:8]}.md"
-            output = Output(sink, Path(spec.workspace), name, settings.max_output)
+            output = Output(sink, Path(spec.workspace), name, settings.max_output, shop.redacting)
             turn = Turn(
                 command,
                 run,

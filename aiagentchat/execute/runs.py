@@ -77,9 +77,7 @@ class Runs:
         run = await agent.open(spec)
         # Before there is a process: what the daemon does not live to end can be found by it.
         await self._records.begun(
-            RunRecord(
-                run=run.id, room=spec.room, boot_id=self._boot_id, uid=spec.uid, started_at=self._clock.now_ms()
-            )
+            RunRecord(run=run.id, room=spec.room, boot_id=self._boot_id, uid=spec.uid, started_at=self._clock.now_ms())
         )
         assert self._group is not None, "runs are handed out only while open"
         # A context of its own: the run outlives the command that it was started for, whose ids would stay on its log.

@@ -164,7 +164,7 @@ class Turn:
             return Outcome(state=CommandState.FAILED, words=words.failed(failure), record=event.record)
         if event.ending is Ending.INTERRUPTED:
             return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
-        if self._sink.silent:
+        if self._output.silent:
             self._output.add(event.text or words.NO_TEXT)
             self._output.block_ended()
         return Outcome(state=CommandState.DONE, record=event.record)
@@ -198,7 +198,7 @@ class Turn:
             case TextRetracted():
                 self._output.retract()
             case ToolUsed(tool, used) if tool != ASK_USER:
-                self._sink.tool(tool_line(tool, used))
+                self._output.tool(tool_line(tool, self._output.shown(used)))
             case _:
                 pass
 
@@ -231,14 +231,14 @@ class Turn:
         if event.tool == ASK_USER:
             await self._run.answer(event.request, allow=False, reason=words.ASK_IN_PLAIN_TEXT)
             return
-        digest = request_digest(event.tool, event.input)
+        digest = request_digest(event.tool, event.input)  # of what it asks for, whatever of that is shown
         if digest in self._granted:
             # Allowed after a restart, for this request to the letter and for one time.
             self._granted.remove(digest)
             log.info("approval.granted", tool=event.tool)
             await self._run.answer(event.request, allow=True)
             return
-        now = self._clock.now_ms()
+        now, shown = self._clock.now_ms(), self._output.shown(event.input)
         approval = Approval(
             id=ApprovalId(txn_id(self._command.event, "approval", event.request)),
             room=self._command.room,
@@ -246,14 +246,14 @@ class Turn:
             tool=event.tool,
             expires_at=now + round(self._approval_seconds * 1000),
             digest=digest,
-            shown=request_text(event.tool, event.input),
+            shown=request_text(event.tool, shown),
         )
         started = self._clock.monotonic()
         self._waiting[event.request] = Waiting(approval, started + self._approval_seconds)
         self._turn_clock.pause(started)
-        text = approval_text(event.tool, event.input, minutes=self._minutes)
+        text = approval_text(event.tool, shown, minutes=self._minutes)
         texts = [piece.text for piece in split(text, PAGE_BYTES)]
-        parcels = [*self._sink.break_off(), *self._question(approval, texts)]
+        parcels = [*self._output.break_off(), *self._question(approval, texts)]
         await self._ledgers.approvals.ask(approval, parcels, now)
         self._nudge.set()
         log.info("approval.asked", approval=approval.id, tool=event.tool)

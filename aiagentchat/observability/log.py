@@ -1,10 +1,16 @@
-"""One JSON object per line on stdout. Ids and numbers are fields; what people and agents say is not logged."""
+"""One JSON object per line on stdout. Ids and numbers are fields; what people and agents say is not logged.
+
+Whatever is logged, by us or by a library, passes the redactor last: its fields, however deep, and its traceback.
+"""
 
 import logging
 import sys
-from typing import Literal
+from contextlib import suppress
+from typing import Any, Literal
 
 import structlog
+
+from aiagentchat.core.redact import Redacting, redacted, shapes_only
 
 Format = Literal["json", "console"]
 
@@ -12,8 +18,11 @@ Format = Literal["json", "console"]
 _PINNED = {"nio": logging.CRITICAL, "aiosqlite": logging.INFO, "aiohttp": logging.WARNING, "asyncio": logging.WARNING}
 
 
-def set_up(format_: Format, level: str = "INFO") -> None:
-    """Configure structlog, and the standard logging of libraries to take the same way."""
+def set_up(format_: Format, level: str = "INFO", *, redacting: Redacting = shapes_only) -> None:
+    """Configure structlog, and the standard logging of libraries to take the same way.
+
+    `redacting` is asked for each line, so that a secret which becomes known is hidden from then on.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -27,19 +36,22 @@ def set_up(format_: Format, level: str = "INFO") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-        if format_ == "json"
-        # Its own tracebacks show the values of variables: what people wrote, and secrets.
-        else [
-            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        ]
-    )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Handler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Before the redactor; and a renderer's own tracebacks would show the values of variables: what people
+                # wrote, and secrets.
+                structlog.processors.format_exc_info,
+                _redact_with(redacting),
+                structlog.processors.JSONRenderer(ensure_ascii=False)
+                if format_ == "json"
+                else structlog.dev.ConsoleRenderer(
+                    colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+                ),
+            ],
         )
     )
     root = logging.getLogger()
@@ -47,3 +59,32 @@ def set_up(format_: Format, level: str = "INFO") -> None:
     root.setLevel(level)
     for name, least in _PINNED.items():
         logging.getLogger(name).setLevel(least)
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Says of a line that cannot be written only who wrote it: the standard way prints its values to stderr."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - as logging calls it
+        """Called within the handler of what went wrong."""
+        problem = type(sys.exc_info()[1]).__name__
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"aiagentchat: a log line of {record.name} cannot be written: {problem}\n")
+
+
+def _redact_with(redacting: Redacting) -> structlog.typing.Processor:
+    def redact(_: Any, __: str, event: structlog.typing.EventDict) -> dict[str, Any]:  # noqa: ANN401 - any logger
+        redactor = redacting()
+        return {key: redacted(_plain(value), redactor) for key, value in event.items()}
+
+    return redact
+
+
+def _plain(value: object) -> object:
+    """As it will be written: what is no JSON by what it prints as, so that nothing hides in an object."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return repr(value)

@@ -1,29 +1,57 @@
-"""Where the login is kept between lives. The file is readable by its owner alone."""
+"""Where the login is kept between lives: readable for the owner of the file alone, and the access token sealed."""
 
+from aiagentchat.core.errors import StoreKeyError
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.store.database import Database
 from aiagentchat.store.queries import statements
+from aiagentchat.store.vault import Vault
 
 _ACCOUNTS = statements("accounts")
+_DATABASE = statements("database")
 
 
 class SqliteAccounts:
     """`core.ports.ledger.Accounts` on SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     async def login(self, user: UserId) -> Login | None:
-        """The stored login of this account."""
+        """The stored login of this account. Raises `StoreKeyError` if there is one that cannot be opened."""
         rows = await self._database.run(_ACCOUNTS["login"], user=user)
         if not rows:
             return None
         [row] = rows
-        return Login(user=UserId(row["user_id"]), device=row["device_id"], access_token=row["access_token"])
+        token = row["access_token"]
+        if self._vault.is_sealed(token):
+            try:
+                token = self._vault.open(_place(user), token).decode()
+            except StoreKeyError as error:
+                raise StoreKeyError(
+                    f"The login of {user} in the database cannot be opened: {error}. Put the key back in its place, or "
+                    "set MATRIX_PASSWORD to log in again as a new device; then start again. Nothing was changed."
+                ) from error
+        return Login(user=UserId(row["user_id"]), device=row["device_id"], access_token=token)
 
     async def save_login(self, login: Login) -> None:
         """Keep it, in the place of an older one."""
-        await self._database.run(
-            _ACCOUNTS["save_login"], user=login.user, device=login.device, access_token=login.access_token
-        )
+        sealed = self._vault.seal(_place(login.user), login.access_token.encode())
+        await self._database.run(_ACCOUNTS["save_login"], user=login.user, device=login.device, access_token=sealed)
+
+    async def seal_all(self) -> None:
+        """Earlier versions kept tokens as they are; after this none is left in the database's files."""
+        rows = await self._database.run(_ACCOUNTS["logins"])
+        clear = [row for row in rows if not self._vault.is_sealed(row["access_token"])]
+        for row in clear:
+            await self.save_login(
+                Login(user=UserId(row["user_id"]), device=row["device_id"], access_token=row["access_token"])
+            )
+        if clear:
+            # The log still has the page with the token; in the file secure_delete overwrites it.
+            await self._database.run(_DATABASE["checkpoint"])
+
+
+def _place(user: UserId) -> str:
+    return f"accounts/{user}/access_token"

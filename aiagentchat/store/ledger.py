@@ -30,6 +30,7 @@ from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
 from aiagentchat.store.sessions import SqliteSessions
+from aiagentchat.store.vault import KEY_FILE, Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +52,16 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(path: Path, *, clock: Clock | None = None) -> AsyncIterator[Ledger]:
+async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | None = None) -> AsyncIterator[Ledger]:
     """Open the ledger in the file `path`, which is created where it is missing. Raises as `open_database` does.
 
     Where it cannot be written for a reason that may pass, its methods wait (without a `clock`, for real) and try again.
+    Secrets in it are sealed by `vault`; without one, with the key in the file beside it.
     """
     async with open_database(path, clock=clock) as database:
         bells = Bells()
+        accounts = SqliteAccounts(database, vault or Vault(path.with_name(KEY_FILE)))
+        await accounts.seal_all()
         yield Ledger(
             inbox=SqliteInbox(database, bells),
             commands=SqliteCommands(database, bells),
@@ -65,7 +69,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None) -> AsyncIterato
             approvals=SqliteApprovals(database, bells),
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database),
-            accounts=SqliteAccounts(database),
+            accounts=accounts,
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

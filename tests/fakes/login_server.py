@@ -26,6 +26,8 @@ class LoginServer:
         """The device of every login, as it was asked for; "" for a new one."""
         self.asked: list[tuple[str, str]] = []
         """Path and token of all other requests."""
+        self.addresses: list[str] = []
+        """Path and query of every request."""
         self.stillborn = False
         """New tokens have worn off at once."""
         self.nonsense: bytes | None = None
@@ -49,6 +51,7 @@ class LoginServer:
 
     async def answer(self, request: web.Request) -> web.Response:
         """One request."""
+        self.addresses.append(request.path_qs)
         if request.path.endswith("/login"):
             return self._login(await request.json(), request)
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

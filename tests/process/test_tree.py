@@ -439,7 +439,7 @@ async def test_what_others_write_into_the_shims_pipe_breaks_nothing(tmp_path: Pa
         ),
         pytest.param(
             RunLimits(processes=20),
-            "import os, time; [os.fork() or time.sleep(60) for _ in 'x' * 40]; print('held', flush=True); time.sleep(9)",
+            "import os, time; [os.fork() or time.sleep(60) for _ in 'x'*40]; print('held', flush=True); time.sleep(9)",
             "processes",
             id="processes",
         ),

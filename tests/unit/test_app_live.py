@@ -92,3 +92,35 @@ async def test_every_report_has_a_number_of_its_own(live: Live) -> None:
 
 def test_without_a_report_there_is_number_zero(tmp_path: Path) -> None:
     assert last_report(tmp_path) == (0, [])
+
+
+KEY_ONE, KEY_TWO = "the first key", "the second key"
+
+
+async def test_what_is_known_is_hidden_and_a_reload_adds_to_it(live: Live) -> None:
+    live.environ = {**ENVIRON, "ANTHROPIC_API_KEY": KEY_ONE}
+    await live.reload()
+    before = live.redactor()
+    live.environ = {**ENVIRON, "ANTHROPIC_API_KEY": KEY_TWO}
+    await live.reload()
+
+    assert before(f"{KEY_ONE}, {KEY_TWO}") == f"[redacted: ANTHROPIC_API_KEY], {KEY_TWO}"
+    assert live.redactor()(f"{KEY_ONE}, {KEY_TWO}") == "[redacted: ANTHROPIC_API_KEY], [redacted: ANTHROPIC_API_KEY]"
+    assert live.redactor() is live.redactor()
+
+
+async def test_variables_of_a_room_are_hidden_if_their_names_say_so(live: Live) -> None:
+    _write(live, GOOD.replace("name: backend", "name: backend, env: {NPM_TOKEN: of the room, LANG: of the house}"))
+    await live.reload()
+
+    assert live.redactor()("of the room, of the house") == "[redacted: NPM_TOKEN], of the house"
+
+
+def test_what_is_learned_is_hidden_from_then_on(live: Live) -> None:
+    shown = live.redactor()("a login")
+    live.learn("MATRIX_ACCESS_TOKEN", "a login")
+    live.learn("MATRIX_ACCESS_TOKEN", "a login")
+
+    assert shown == "a login"
+    assert live.redactor()("a login") == "[redacted: MATRIX_ACCESS_TOKEN]"
+    assert "a login" not in repr(live)

@@ -1,5 +1,6 @@
 """Secrets come from the environment or from private files, and print as nothing."""
 
+import base64
 import copy
 import os
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.config.secrets import (
+    STORE_KEY,
     VARIABLES,
     Secret,
     Secrets,
     load_secrets,
     missing_matrix_login,
     missing_model_key,
+    store_key_bytes,
 )
 from aiagentchat.core.errors import ConfigError
 
@@ -24,13 +27,18 @@ def secret_file(folder: Path, content: str = "hunter2\n", mode: int = 0o600) -> 
     return str(file)
 
 
+PLAIN = [name for name in VARIABLES if name != STORE_KEY]
+"""Those that may be any text."""
+A_STORE_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
 def problem_of(environ: dict[str, str]) -> str:
     with pytest.raises(ConfigError) as caught:
         load_secrets(environ)
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("name", PLAIN)
 def test_each_secret_is_read_from_its_variable_or_its_file(tmp_path: Path, name: str) -> None:
     from_variable = load_secrets({name: " hunter2 "})
     from_file = load_secrets({f"{name}_FILE": secret_file(tmp_path), name: ""})
@@ -136,8 +144,32 @@ def test_what_is_missing_is_said_in_one_sentence() -> None:
     )
 
 
-@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("name", PLAIN)
 def test_one_secret_of_each_kind_is_enough(name: str) -> None:
     secrets = load_secrets({name: "x"})
 
     assert [missing_matrix_login(secrets), missing_model_key(secrets)].count(None) == 1
+
+
+def test_a_store_key_is_32_bytes_in_base64(tmp_path: Path) -> None:
+    found = load_secrets({f"{STORE_KEY}_FILE": secret_file(tmp_path, f"{A_STORE_KEY}\n")})
+
+    assert found.store_key == Secret(A_STORE_KEY)
+    assert store_key_bytes(A_STORE_KEY) == bytes(range(32))
+
+
+@pytest.mark.parametrize("text", ["hunter2", "aGVsbG8=", A_STORE_KEY[:-4], A_STORE_KEY + "AAAA", "é" * 44])
+def test_what_is_no_store_key_is_refused_and_not_printed(text: str) -> None:
+    problem = problem_of({STORE_KEY: text})
+
+    assert problem == f"{STORE_KEY}: this is not a store key; make one with: openssl rand -base64 32"
+
+
+def test_every_secret_is_known_by_name_and_value() -> None:
+    given = {name: f"value of {name}" for name in PLAIN} | {STORE_KEY: A_STORE_KEY}
+
+    assert dict(load_secrets(given).known()) == given
+
+
+def test_what_is_too_short_to_be_hidden_is_named() -> None:
+    assert load_secrets({"MATRIX_PASSWORD": "abcde", "ANTHROPIC_API_KEY": "abcdef"}).too_short() == ("MATRIX_PASSWORD",)

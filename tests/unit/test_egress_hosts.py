@@ -459,7 +459,7 @@ async def test_what_is_named_is_short_and_shows_no_secret() -> None:
 
     assert len(at.blocked[0]) == 120
     assert at.blocked[0].endswith(".x:443")
-    assert at.blocked[1] == "(hidden).evil.example:443"
+    assert at.blocked[1] == "[redacted: Anthropic key].evil.example:443"
     assert len(answer.body) < 400
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.redact import Redactor
 from aiagentchat.execute.output import FOLDER, MIB, Output
 from aiagentchat.render import words
 
@@ -17,7 +18,11 @@ class Kept:
         self.said: list[str] = []
         self.ended = 0
         self.retracted = 0
-        self.silent = True
+        self.broken_off = 0
+
+    @property
+    def silent(self) -> bool:
+        return not self.said
 
     async def serve(self) -> None:
         raise NotImplementedError
@@ -32,6 +37,7 @@ class Kept:
         self.ended += 1
 
     def break_off(self) -> list[Parcel]:
+        self.broken_off = len(self.said)
         return []
 
     def retract(self) -> None:
@@ -41,9 +47,14 @@ class Kept:
         return []
 
 
+SECRET = "correct-horse-battery"
+GONE = "[redacted: PASSWORD]"
+
+
 def output(folder: Path) -> tuple[Output, Kept]:
     kept = Kept()
-    return Output(kept, folder, "a.md", 1), kept
+    redactor = Redactor([("PASSWORD", SECRET)])
+    return Output(kept, folder, "a.md", 1, lambda: redactor), kept
 
 
 def test_what_is_within_the_limit_is_said(tmp_path: Path) -> None:
@@ -54,7 +65,7 @@ def test_what_is_within_the_limit_is_said(tmp_path: Path) -> None:
     out.retract()
     out.close()
 
-    assert (kept.said, kept.ended, kept.retracted) == (["x" * MIB], 1, 1)
+    assert ("".join(kept.said), kept.ended, kept.retracted) == ("x" * MIB, 1, 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,13 +73,15 @@ def test_what_is_over_it_is_announced_once_and_kept_in_a_file(tmp_path: Path) ->
     out, kept = output(tmp_path)
 
     out.add("x" * MIB)
+    out.block_ended()
     for text in ("first ", "é\ud800", "last"):
         out.add(text)
         out.block_ended()
         out.retract()
     out.close()
 
-    assert kept.said[1:] == [words.output_cut(1, f"{FOLDER}/a.md")]
+    assert kept.said[-1] == words.output_cut(1, f"{FOLDER}/a.md")
+    assert "".join(kept.said[:-1]) == "x" * MIB
     assert kept.retracted == 0
     assert (tmp_path / FOLDER / "a.md").read_text() == "first é?last"
 
@@ -80,7 +93,7 @@ def test_bytes_count_and_not_characters(tmp_path: Path) -> None:
     out.add("é")
     out.close()
 
-    assert len(kept.said) == 2
+    assert kept.said[-1] == words.output_cut(1, f"{FOLDER}/a.md")
 
 
 @pytest.mark.parametrize(
@@ -103,20 +116,85 @@ def test_what_lies_in_the_workspace_is_neither_followed_nor_changed(tmp_path: Pa
     out.add("secret")
     out.close()
 
-    assert kept.said[1:] == [words.output_cut(1, None)]
+    assert kept.said[-1] == words.output_cut(1, None)
     assert list(outside.iterdir()) == []
 
 
 def test_a_full_disk_ends_the_keeping_and_not_the_turn(tmp_path: Path) -> None:
     out, kept = output(tmp_path)
     out.add("x" * MIB)
-    out.add("first")
+    out.add("first ")
+    out.block_ended()
     assert out._file is not None
     with Path("/dev/full").open("wb", buffering=0) as full:
         os.dup2(full.fileno(), out._file)
 
-    out.add("second")
-    out.add("third")
+    out.add("second ")
+    out.add("third ")
     out.close()
 
-    assert len(kept.said) == 2
+    assert kept.said[-1] == words.output_cut(1, f"{FOLDER}/a.md")
+
+
+def test_a_secret_in_pieces_is_said_as_a_mark(tmp_path: Path) -> None:
+    out, kept = output(tmp_path)
+
+    for piece in ("It is ", SECRET[:5], SECRET[5:12], f"{SECRET[12:]} I ", "think", "."):
+        out.add(piece)
+    assert kept.said == ["It is ", f"{GONE} I "]
+    out.block_ended()
+
+    assert "".join(kept.said) == f"It is {GONE} I think."
+    assert kept.ended == 1
+
+
+def test_what_is_said_beside_the_text_comes_after_what_was_held_back(tmp_path: Path) -> None:
+    out, kept = output(tmp_path)
+
+    out.add("wait")
+    out.tool("a tool")
+    out.add("and")
+    out.break_off()
+    out.add("end")
+    out.close()
+
+    assert kept.said == ["wait", "a tool", "and", "end"]
+    assert kept.broken_off == 3
+
+
+def test_a_word_that_is_held_back_is_no_silence(tmp_path: Path) -> None:
+    out, _ = output(tmp_path)
+
+    assert out.silent
+    out.add("Yes")
+    assert not out.silent
+
+
+def test_what_is_taken_back_is_not_said_later(tmp_path: Path) -> None:
+    out, kept = output(tmp_path)
+
+    out.add("half a wo")
+    out.retract()
+    out.add("half a word")
+    out.close()
+
+    assert kept.said == ["half a ", "half a ", "word"]
+    assert kept.retracted == 1
+
+
+def test_the_file_has_no_secret_either(tmp_path: Path) -> None:
+    out, _ = output(tmp_path)
+    out.add("x" * MIB + " ")
+
+    out.add(f"again {SECRET[:7]}")
+    out.add(f"{SECRET[7:]} and")
+    out.close()
+
+    assert (tmp_path / FOLDER / "a.md").read_text().endswith(f"again {GONE} and")
+
+
+def test_the_input_of_a_tool_is_shown_without_secrets(tmp_path: Path) -> None:
+    given = {"command": f"login {SECRET}", "more": [{"a": SECRET}, 1]}
+
+    assert output(tmp_path)[0].shown(given) == {"command": f"login {GONE}", "more": [{"a": GONE}, 1]}
+    assert given["command"] == f"login {SECRET}"

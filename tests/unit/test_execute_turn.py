@@ -25,7 +25,7 @@ from aiagentchat.core.agent_events import (
     TurnEnded,
     Unrecognised,
 )
-from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.core.approvals import ApprovalState, request_digest
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import RequestStop
 from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
@@ -496,3 +496,35 @@ async def test_the_agents_own_way_to_ask_is_denied_in_plain_words(tmp_path: Path
     assert run.answers == [(False, words.ASK_IN_PLAIN_TEXT)]
     assert outcome.state is CommandState.DONE
     assert not any("AskUserQuestion" in text for text in shown)
+
+
+# ── what it does not say ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+SECRET = "ghp_" + "aB3dE6gH9jK2" * 3
+GONE = "[redacted: GitHub token]"
+
+
+async def test_a_tool_line_shows_no_secret_not_even_its_beginning(tmp_path: Path) -> None:
+    used = ToolUsed("Bash", {"command": "x" * 95 + f" {SECRET}"})
+    async with open_house(tmp_path, plays(Emit((used,)))) as house:
+        turn, _ = await house.turn()
+        await turn.go()
+        [parcel] = turn._sink.close("", "")
+
+    assert "ghp_" not in parcel.content["body"]
+    assert "[redacted" in parcel.content["body"]
+
+
+async def test_a_question_shows_no_secret_and_is_about_what_was_asked(tmp_path: Path) -> None:
+    given = {"command": f"deploy --token {SECRET}"}
+    async with open_house(tmp_path, plays(Use("Bash", given))) as house, asyncio.TaskGroup() as group:
+        group.create_task(_go(house))
+        question = await house.question()
+        shown = "\n".join(await house.read())
+        await house.decide(question.id, ApprovalState.DENIED)
+
+    assert f"deploy --token {GONE}" in shown
+    assert f"deploy --token {GONE}" in question.shown
+    assert SECRET not in shown + question.shown
+    assert question.digest == request_digest("Bash", given)

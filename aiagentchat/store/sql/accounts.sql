@@ -6,3 +6,7 @@ SELECT * FROM accounts WHERE user_id = :user;
 -- The newest login is the one that works.
 INSERT INTO accounts (user_id, device_id, access_token) VALUES (:user, :device, :access_token)
 ON CONFLICT (user_id) DO UPDATE SET device_id = excluded.device_id, access_token = excluded.access_token;
+
+-- name: logins
+-- All of them: is one from an earlier version, which kept its token as it is?
+SELECT user_id, device_id, access_token FROM accounts;
