@@ -236,11 +236,13 @@ def limit_reached(until: int, now: int) -> str:
     )
 
 
-GO_ON_AFTER_LIMIT = (
-    "The usage limit that cut you off is lifted. Go on with what you were doing, from where you were cut off; "
-    "check first what is done already."
-)
-"""For the agent, as a prompt."""
+def go_on_after_limit(text: str) -> str:
+    """For the agent, as a prompt. With what it was asked: it may have lost the conversation meanwhile."""
+    return (
+        "The usage limit that cut you off is lifted. Go on with what you were doing, from where you were cut off; "
+        f"check first what is done already.\n\nThe message that you were working on:\n\n{text}"
+    )
+
 
 # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

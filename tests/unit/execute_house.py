@@ -15,6 +15,7 @@ from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.room import RoomExecutor, Workshop
@@ -86,7 +87,7 @@ class House:
             Output(self.shop.voice.open(asked), Path("/w"), "rest.md", 1),
             ledgers=self.shop.ledgers,
             clock=self.clock,
-            limits=Limits(turn=TURN_SECONDS, approval=APPROVAL_SECONDS),
+            limits=Limits(turn=TurnClock(TURN_SECONDS, self.clock.monotonic()), approval=APPROVAL_SECONDS),
             nudge=self.nudge,
         )
         return made, run
