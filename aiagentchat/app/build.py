@@ -18,6 +18,7 @@ from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.room import Workshop
@@ -74,7 +75,7 @@ class House:
 
 
 @asynccontextmanager
-async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
+async def build(live: Live, *, take_over: bool = False, patience: Patience | None = None) -> AsyncIterator[House]:
     """Open the ledger, log in, own the account, wire the stages. Raises AppError.
 
     What stands here stands before the first sync, so everything that can go on beside it does.
@@ -88,7 +89,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     ):
         live.prepare = lambda settings: prepare(settings, client, ledger)
         live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
-        yield _house(live, ledger, client, ownership, me, clock)
+        yield _house(live, ledger, client, ownership, me, clock, patience or Patience())
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -110,7 +111,15 @@ def _agents(live: Live) -> dict[str, ClaudeCode]:
     }
 
 
-def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me: UserId, clock: Clock) -> House:
+def _house(
+    live: Live,
+    ledger: Ledger,
+    client: Client,
+    ownership: Ownership,
+    me: UserId,
+    clock: Clock,
+    patience: Patience,
+) -> House:
     settings = live.settings
     outbound = MatrixOutbound(client)
     signals = RoomSignals(outbound)
@@ -127,6 +136,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me:
         signals=signals,
         settings=live.current,
         clock=clock,
+        patience=patience,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -143,6 +153,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, me:
         rooms=ledger.rooms,
         settings=live.current,
         is_warm=runs.is_warm,
+        turn_time=scheduler.turn_time,
         is_draining=lambda: scheduler.draining,
         health=health,
         clock=clock,
