@@ -64,6 +64,8 @@ class Daemon:
         self.environ.update(environ or {})
         self.arguments: tuple[str, ...] = ()
         """More words for `aiagentchat run`."""
+        self.module = "aiagentchat"
+        """What is run with `python -m`."""
         for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
             if name in os.environ:
                 self.environ[name] = os.environ[name]
@@ -89,7 +91,7 @@ class Daemon:
         self.write_config()
         before = len(self.lines())
         words = ["run", *self.arguments, "--config", str(self.config)]
-        argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", *words]
+        argv = [*as_unprivileged(), sys.executable, "-m", self.module, *words]
         self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
             argv,
             cwd=self.folder,

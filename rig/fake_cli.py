@@ -16,6 +16,8 @@ It follows the script in the prompt, written as for the model (`rig.script`), wi
     {"stderr": "…"}              a line on stderr
     {"request": "elicitation"}   ask the host something that it may not know, and say what it answers
     {"die": "now" | "mid-line"}  end without a result
+    {"unfit": true}              from here on the conversation cannot be taken up again: a process that resumes it dies
+    {"limit": 1795640400}        the usage limit is reached until then, and ends the turn
     {"status": 529}              end with a result that says so
     {"result": 50000000}         end with a result of so many bytes
 
@@ -40,6 +42,8 @@ from typing import Any
 
 VERSION = "2.1.329"
 _MARK = re.compile(r"@@stub\s*(?=\[)")
+UNFIT = "unfit"
+"""What the conversation's file is marked with."""
 _NEVER_ASKED = ("echo ", "sleep ", "cat ")
 RUN_LOG = "FAKE_CLI_RUN_LOG"
 """The variable that names the run log; the starter sets it."""
@@ -209,6 +213,11 @@ class FakeCli:
             self._tool(step["tool"], step.get("input", {}))
         if "request" in step:
             self._text(json.dumps(self._ask({"subtype": step["request"]})), {})
+        if "limit" in step:
+            info = {"status": "rejected", "resetsAt": step["limit"], "rateLimitType": "five_hour"}
+            self.say(type="rate_limit_event", rate_limit_info=info)
+            refused = {"api_error_status": 429, "api_error": "usage_limit_reached"}
+            return {"is_error": True, "terminal_reason": "api_error", **refused}
         if "status" in step:
             return {"is_error": True, "terminal_reason": "api_error", "api_error_status": step["status"]}
         return {"result": "r" * step["result"] if "result" in step else text}
@@ -220,6 +229,9 @@ class FakeCli:
             self.write(step["raw"].encode("utf-8", "surrogatepass") + b"\n")
         if "hex" in step:
             self.write(bytes.fromhex(step["hex"]) + b"\n")
+        if step.get("unfit"):
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(UNFIT) + "\n")
         if "line" in step:
             self.say(type="user", message={"role": "user", "content": "x" * step["line"]})
         if "stderr" in step:
@@ -340,6 +352,9 @@ def main() -> None:
         cli.say(type="result", subtype="error_during_execution", is_error=True, errors=[lost])
         print(lost, file=sys.stderr)
         sys.exit(1)
+    if known and json.dumps(UNFIT) in file.read_text(encoding="utf-8").splitlines():
+        sys.stdin.buffer.readline()
+        sys.exit(3)
     signal.signal(signal.SIGINT, lambda *_: None if "SIGINT" in cli.ignored else os._exit(0))
     threading.Thread(target=cli.work, daemon=True).start()
     cli.read()

@@ -16,9 +16,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 FOREVER = 2**31
-_BY_THE_CLI = ("<system-reminder>", "Output token limit hit.", "[Request interrupted by user")
+_BY_THE_CLI = (
+    "<system-reminder>",
+    "Output token limit hit.",
+    "[Request interrupted by user",
+    "[Your previous response had no visible output.",
+)
 """What the CLI itself says in the user's name."""
-_BY_THE_DAEMON = ("The program that runs you was restarted",)
+_BY_THE_DAEMON = ("The program that runs you was restarted", "The usage limit that cut you off is lifted")
 """What the daemon says in the user's name: the script of the message before goes on, if the agent still has it."""
 _BY_OTHERS = (*_BY_THE_CLI, *_BY_THE_DAEMON)
 _MARK = re.compile(r"@@stub\s*(?=\[)")

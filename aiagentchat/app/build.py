@@ -21,6 +21,7 @@ from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
@@ -80,7 +81,7 @@ class House:
 
 
 @asynccontextmanager
-async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
+async def build(live: Live, *, take_over: bool = False, patience: Patience | None = None) -> AsyncIterator[House]:
     """Open the ledger, log in, own the account, wire the stages. Raises AppError.
 
     What stands here stands before the first sync, so everything that can go on beside it does.
@@ -95,7 +96,7 @@ async def build(live: Live, *, take_over: bool = False) -> AsyncIterator[House]:
     ):
         live.prepare = lambda settings: prepare(settings, client, ledger)
         live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
-        yield _house(live, ledger, client, ownership, Here(me, held, clock))
+        yield _house(live, ledger, client, ownership, Here(me, held, clock, patience or Patience()))
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -131,6 +132,7 @@ class Here:
     me: UserId
     held: Held
     clock: Clock
+    patience: Patience
 
 
 def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, here: Here) -> House:
@@ -159,6 +161,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         clock=clock,
         held=here.held,
         redacting=live.redactor,
+        patience=here.patience,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -175,6 +178,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         rooms=ledger.rooms,
         settings=live.current,
         is_warm=runs.is_warm,
+        turn_time=scheduler.turn_time,
         is_draining=lambda: scheduler.draining,
         health=health,
         clock=clock,

@@ -72,6 +72,14 @@ class ApiRetry:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageLimited:
+    """The account may not use the model before this is reset; what was asked last is refused, and ends the turn."""
+
+    resets_at: int | None
+    """Milliseconds since the epoch; None when the API does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReached:
     """The run has used all that it may (`core.isolation.RunLimits`). It goes on until somebody ends the turn."""
 
@@ -110,6 +118,7 @@ class Failure(StrEnum):
     AUTHENTICATION = "authentication"
     BILLING = "billing"
     RATE_LIMIT = "rate_limit"
+    USAGE_LIMIT = "usage_limit"
     OVERLOADED = "overloaded"
     MODEL = "model"
     TOO_LONG = "too_long"
@@ -137,6 +146,7 @@ AgentEvent: TypeAlias = (
     | ApprovalAsked
     | ApprovalWithdrawn
     | ApiRetry
+    | UsageLimited
     | LimitReached
     | HostBlocked
     | Unrecognised

@@ -86,6 +86,20 @@ class Command:
         return self.reply_to or self.event
 
 
+LONGEST_TURN = 7 * 24 * 3600
+"""Seconds that a turn may take at most, whoever asks for more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnTime:
+    """How a running turn stands with its time. In seconds, without those in which its clock stood still."""
+
+    limit: float
+    elapsed: float
+    stands: bool = False
+    """Whether the clock stands still now, because a person or a usage limit is waited for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRecord:
     """What a turn used. Money is in millionths of a US dollar: Matrix and SQLite keep integers exactly."""

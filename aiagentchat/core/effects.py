@@ -37,6 +37,14 @@ class RequestStop:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTimeLimit:
+    """The running turn of this command may take so long in all. One that does not run (any more) stays as it was."""
+
+    command: EventId
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class EditCommand:
     """Change the text of a queued command, or of a message that was offered and not run, if `by` wrote it.
 
@@ -108,6 +116,7 @@ Effect: TypeAlias = (
     AcceptCommand
     | PutParcel
     | RequestStop
+    | SetTimeLimit
     | EditCommand
     | EraseText
     | OpenApproval

@@ -24,9 +24,12 @@ def txn_id(*parts: str) -> TxnId:
     return TxnId(hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
 
-def message_uuid(event: EventId) -> str:
-    """The uuid under which the CLI knows a command; it runs an answered uuid only once (evidence: CLI 2.1.329)."""
-    return str(uuid.uuid5(_NAMESPACE, event))
+def message_uuid(event: EventId, attempt: int = 0) -> str:
+    """The uuid under which the CLI knows a command; it runs an answered uuid only once (evidence: CLI 2.1.329).
+
+    A command that is asked once more on purpose (after a usage limit) has another one per `attempt`.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{event}\0{attempt}" if attempt else event))
 
 
 def new_session_id() -> SessionId:

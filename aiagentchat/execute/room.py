@@ -2,31 +2,36 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import assert_never
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
-from aiagentchat.core.agent_events import LimitReached
-from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import RoomId, SessionId, message_uuid, new_session_id, txn_id
+from aiagentchat.core.agent_events import LimitReached, UsageLimited
+from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
+from aiagentchat.core.errors import AgentError
+from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports.agent import Agent, RunSpec
+from aiagentchat.core.ports.agent import Agent, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
+from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.marks import mark
+from aiagentchat.execute.mending import Mending, Remedy
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.runs import Runs
-from aiagentchat.execute.turn import Ledgers, Limits, Outcome, Turn
+from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
+from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.render import words
 from aiagentchat.render.message import message
 
@@ -52,6 +57,25 @@ class Workshop:
     """Rooms that were told, in this life, what that does not hold back."""
     redacting: Redacting = shapes_only
     """Who hides secrets in what a turn says."""
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """How far a command has come, over all its turns."""
+
+    command: Command
+    room: RoomSettings
+    clock: TurnClock
+    session: SessionId
+    resume: bool
+    prompt: Prompt
+    mending: Mending = field(default_factory=Mending)
+    aside: SessionId | None = None
+    """The conversation that could not be taken up again, and was set aside."""
+    waits: int = 0
+    """For a usage limit."""
+    used: TurnRecord = field(default_factory=TurnRecord)
 
 
 class RoomExecutor:
@@ -62,6 +86,15 @@ class RoomExecutor:
         self.nudge = asyncio.Event()
         """Set when something about this room may have changed: a stop, an answer to an approval."""
         self._shop = workshop
+        self._turn_clock: TurnClock | None = None
+
+    def turn_time(self) -> TurnTime | None:
+        """How the running turn stands with its time; None while none runs."""
+        clock = self._turn_clock
+        if clock is None:
+            return None
+        now = self._shop.clock.monotonic()
+        return TurnTime(limit=clock.limit, elapsed=clock.elapsed(now), stands=clock.left(now) is None)
 
     async def run(self, *, others_wait: Callable[[], bool]) -> None:
         """Until the queue is empty, or another room waits for the place."""
@@ -94,8 +127,9 @@ class RoomExecutor:
             outcome = Outcome(state=CommandState.FAILED, words=words.BROKEN)
         finally:
             shop.signals.typing(self.room, False)
+            self._turn_clock = None
         await self._finish(command, sink, outcome)
-        await shop.runs.give_back(self.room)
+        await shop.runs.give_back(self.room, empty=outcome.empty)
 
     async def _warn(self, command: Command) -> None:
         """Once in a life: who works here must know what nothing holds back."""
@@ -105,57 +139,151 @@ class RoomExecutor:
             await self._tell(command, "isolation", warning)
 
     async def _turn(self, command: Command, sink: Sink) -> Outcome:
-        """One turn; a disagreement about the session is mended once each way."""
+        """What a command comes to: in one turn, or in more where a run was lost, or a usage limit waited for."""
         shop = self._shop
         settings = shop.settings()
         room = settings.room(self.room)
         if room is None:
             return Outcome(state=CommandState.FAILED, words=words.ROOM_NOT_CONFIGURED)
-        session = command.session
-        resume = await shop.ledgers.sessions.begun(session)
-        mended: set[type[Exception]] = set()
-        while True:
-            spec = await self._spec(room, session, resume=resume)
-            run = await shop.runs.take(shop.agents[room.agent], spec)
-            name = f"{message_uuid(command.event)[:8]}.md"
-            output = Output(sink, Path(spec.workspace), name, settings.max_output, shop.redacting)
-            turn = Turn(
-                command,
-                run,
-                output,
-                ledgers=shop.ledgers,
-                clock=shop.clock,
-                limits=Limits(
-                    turn=room.timeout, approval=settings.approval_timeout, outgrown=self._outgrown(room, spec)
-                ),
-                nudge=self.nudge,
-            )
-            try:
-                outcome = await turn.go()
-            finally:
+        self._turn_clock = TurnClock(room.timeout, shop.clock.monotonic())
+        course = Course(
+            command=command,
+            room=room,
+            clock=self._turn_clock,
+            session=command.session,
+            resume=await shop.ledgers.sessions.begun(command.session),
+            prompt=Prompt(uuid=message_uuid(command.event), text=command.text),
+        )
+        output: Output | None = None
+        try:
+            while True:
+                spec = await self._spec(room, course.session, resume=course.resume)
+                run = await shop.runs.take(shop.agents[room.agent], spec)
+                name = f"{message_uuid(command.event)[:8]}.md"
+                output = output or Output(sink, Path(spec.workspace), name, settings.max_output, shop.redacting)
+                turn = Turn(
+                    course.command,
+                    run,
+                    output,
+                    ledgers=shop.ledgers,
+                    clock=shop.clock,
+                    limits=Limits(
+                        turn=course.clock,
+                        approval=settings.approval_timeout,
+                        outgrown=self._outgrown(room, spec),
+                        patience=shop.patience,
+                    ),
+                    nudge=self.nudge,
+                )
+                outcome = await self._next(course, turn, await turn.go(course.prompt), output)
+                if outcome is not None:
+                    return outcome
+        finally:
+            if output is not None:
                 output.close()
-            if turn.lost is None or type(turn.lost) in mended:
-                return replace(outcome, session=session)
-            mended.add(type(turn.lost))
-            await shop.runs.drop(self.room)
-            session, resume = await self._mend(command, session, turn.lost)
 
     def _outgrown(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached]] | None:
         if not (room.limits.workspace_size or room.limits.file_size):
             return None
         return partial(self._shop.meter.outgrown, (Path(spec.workspace), Path(spec.home)), room.limits)
 
-    async def _mend(
-        self, command: Command, session: SessionId, lost: SessionInUse | SessionNotFound
-    ) -> tuple[SessionId, bool]:
-        log.warning("session.mended", session=session, error=str(lost))
-        if isinstance(lost, SessionInUse):
-            await self._tell(command, "in use", words.session_resumed(session))
-            return session, True
-        fresh = new_session_id()
-        await self._shop.ledgers.sessions.replace(self.room, session, fresh)
-        await self._tell(command, "not found", words.session_replaced(session, fresh))
-        return fresh, False
+    async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
+        """What the command comes to, now that its turn has ended; None: there is another turn."""
+        course.used = _sum(course.used, ended.record)
+        if turn.lost is not None:
+            if await self._mend(course, turn.lost):
+                return None
+        elif ended.limited is not None:
+            waited = await self._wait_for_limit(course, ended, ended.limited, output)
+            if waited is None:
+                await self._go_on(course, turn)
+                return None
+            ended = waited
+        return replace(ended, session=course.session, record=course.used)
+
+    async def _mend(self, course: Course, lost: AgentError) -> bool:
+        """Whether the command is tried again: nothing of it was run. What had to change is written down and told."""
+        remedy = course.mending.after(lost, resume=course.resume)
+        old, new = course.session, new_session_id()
+        if remedy is None:
+            if course.aside is not None:
+                await self._change_session(course, course.aside)
+                await self._tell(course.command, "taken back", words.session_taken_back(course.aside))
+            return False
+        log.warning("session.mended", session=old, error=str(lost), remedy=remedy)
+        await self._shop.runs.drop(self.room)
+        course.resume = remedy in (Remedy.AGAIN, Remedy.RESUME)
+        match remedy:
+            case Remedy.AGAIN:
+                pass
+            case Remedy.RESUME:
+                await self._tell(course.command, "in use", words.session_resumed(old))
+            case Remedy.REPLACE:
+                await self._change_session(course, new)
+                await self._tell(course.command, "not found", words.session_replaced(old, new))
+            case Remedy.SET_ASIDE:
+                course.aside = old
+                await self._change_session(course, new)
+                await self._tell(course.command, "set aside", words.session_set_aside(old, new))
+            case _:
+                assert_never(remedy)
+        return True
+
+    async def _change_session(self, course: Course, new: SessionId) -> None:
+        await self._shop.ledgers.sessions.replace(self.room, course.session, new)
+        course.session = new
+
+    async def _wait_for_limit(
+        self, course: Course, ended: Outcome, limited: UsageLimited, output: Output
+    ) -> Outcome | None:
+        """Wait until the usage limit is lifted. What the command comes to if it may not wait so long, or is stopped."""
+        shop, now = self._shop, self._shop.clock.now_ms()
+        until = wait_until(limited.resets_at, on_limit=course.room.on_limit, waited=course.waits, now=now)
+        if until is None:
+            known = limited.resets_at
+            return ended if known is None else replace(ended, words=words.usage_limit_reached(known, now))
+        course.waits += 1
+        log.info("turn.limit_waited_for", until=until, waits=course.waits)
+        told = Parcel(
+            txn=txn_id(course.command.event, "limit", str(course.waits)),
+            room=self.room,
+            content=message(words.limit_waited_for(until, now), notice=True),
+            command=course.command.event,
+        )
+        await shop.ledgers.outbox.put([*output.break_off(), told], now)
+        course.clock.pause(shop.clock.monotonic())
+        shop.signals.typing(self.room, False)
+        await shop.runs.give_back(self.room)  # the process may end meanwhile
+        stopper = await self._lifted(course.command, until)
+        shop.signals.typing(self.room, True)
+        course.clock.resume(shop.clock.monotonic())
+        if stopper is not None:
+            return Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper))
+        return None
+
+    async def _lifted(self, command: Command, until: int) -> UserId | None:
+        """Wait for that moment (milliseconds). Who asked to end the command, if anybody did before."""
+        clock = self._shop.clock
+        latest = clock.monotonic() + MOST_WAIT_SECONDS
+        while True:
+            self.nudge.clear()
+            stopper = await self._shop.ledgers.commands.stop_requested(command.event)
+            # By the wall clock, which also goes on while the machine sleeps; one that is set back delays it by a day.
+            left = min((until - clock.now_ms()) / 1000, latest - clock.monotonic())
+            if stopper is not None or left <= 0:
+                return stopper
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LONGEST_NAP)):
+                    await self.nudge.wait()
+
+    async def _go_on(self, course: Course, turn: Turn) -> None:
+        """The limit is lifted: what was not begun is asked again, what was begun is gone on with."""
+        command = course.command
+        course.resume = await self._shop.ledgers.sessions.begun(course.session)
+        # What was allowed for one time is not allowed for another.
+        course.command = replace(command, granted=turn.granted)
+        text = words.go_on_after_limit(command.text) if turn.worked else course.prompt.text
+        course.prompt = Prompt(uuid=message_uuid(command.event, course.waits), text=text)
 
     async def _tell(self, command: Command, what: str, text: str) -> None:
         parcel = Parcel(
@@ -222,3 +350,13 @@ def _git(identity: GitIdentity) -> list[tuple[str, str]]:
         for what, value in said.items()
         if value is not None
     ]
+
+
+def _sum(before: TurnRecord, last: TurnRecord) -> TurnRecord:
+    """What several turns of a command used; they have one clock, so the last duration is that of all."""
+    return TurnRecord(
+        duration_ms=last.duration_ms,
+        cost_micro_usd=before.cost_micro_usd + last.cost_micro_usd,
+        input_tokens=before.input_tokens + last.input_tokens,
+        output_tokens=before.output_tokens + last.output_tokens,
+    )

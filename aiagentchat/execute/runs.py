@@ -21,6 +21,8 @@ from aiagentchat.process.leftovers import end_leftovers
 
 CLOSE_SECONDS = 16.0
 """Longer than the whole stop ladder."""
+EMPTY_ANSWERS = 2
+"""After so many in a row a run is replaced: something is wrong with it that a fresh one may not have."""
 SHUTDOWN_SECONDS = 6.0
 """How long all runs together may take to leave when the daemon ends; an obedient one takes a tenth of a second."""
 
@@ -36,6 +38,8 @@ class Kept:
     fingerprint: str
     idle_since: float | None = None
     """Monotonic seconds; None while a turn uses it."""
+    empty: int = 0
+    """Turns in a row, up to now, that came to a good end without a word or a deed."""
 
 
 class Runs:
@@ -108,10 +112,18 @@ class Runs:
             await self._records.ended(record.run)
         return counts
 
-    async def give_back(self, room: RoomId) -> None:
-        """The turn is over: end what it left running, and keep the run if that could be proven."""
+    async def give_back(self, room: RoomId, *, empty: bool = False) -> None:
+        """The turn is over: end what it left running, and keep the run if that could be proven.
+
+        A run that has answered `empty` again is not kept: the next turn takes the conversation up in a fresh one.
+        """
         kept = self._kept.get(room)
         if kept is None:
+            return
+        kept.empty = kept.empty + 1 if empty else 0
+        if kept.empty >= EMPTY_ANSWERS:
+            log.warning("run.replaced", room=room, empty=kept.empty)
+            await self.drop(room)
             return
         if not kept.run.alive or not await kept.run.settle():
             await self.drop(room)

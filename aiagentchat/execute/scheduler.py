@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from aiagentchat.core.commands import TurnTime
 from aiagentchat.core.ids import RoomId
 from aiagentchat.execute.recovery import report_interrupted, report_leftovers
 from aiagentchat.execute.room import RoomExecutor, Workshop
@@ -44,6 +45,11 @@ class Scheduler:
                 self._waiting = len(waiting) > free
                 due = self._shop.runs.end_idle()
                 await commands.bell.wait(LONGEST_NAP if due is None else min(LONGEST_NAP, max(due, 0.0)))
+
+    def turn_time(self, room: RoomId) -> TurnTime | None:
+        """How the room's running turn stands with its time; None while none runs."""
+        executor = self._active.get(room)
+        return None if executor is None else executor.turn_time()
 
     async def drain(self) -> None:
         """Begin no new turn, and return when none runs. For as long as those that run may take."""

@@ -6,6 +6,7 @@ the pump alone sees the end.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,17 +28,20 @@ from aiagentchat.core.agent_events import (
     ToolUsed,
     TurnEnded,
     TurnStarted,
+    Unrecognised,
+    UsageLimited,
 )
 from aiagentchat.core.approvals import Approval, ApprovalState, request_digest
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.errors import AgentError, SessionInUse, SessionNotFound
+from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import ApprovalId, SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Sessions
-from aiagentchat.execute.deadlines import TurnClock
+from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
+from aiagentchat.execute.watch import Timekeeper
 from aiagentchat.render import words
 from aiagentchat.render.approval import approval_text, request_text
 from aiagentchat.render.message import PAGE_BYTES, message
@@ -68,10 +72,11 @@ class Ledgers:
 class Limits:
     """How long things may take, in seconds; and how much."""
 
-    turn: float
+    turn: TurnClock
     approval: float
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,10 @@ class Outcome:
     record: TurnRecord = field(default_factory=TurnRecord)
     session: SessionId | None = None
     """The conversation that it was said in, when it is not the command's own any more."""
+    limited: UsageLimited | None = None
+    """Set when it failed because the account's usage limit is reached, and would go on when that is lifted."""
+    empty: bool = False
+    """Whether the agent came to a good end and has neither said nor done anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,34 +128,53 @@ class Turn:
         self._minutes = max(1, round(limits.approval / 60))
         self._outgrown = limits.outgrown
         self._nudge = nudge
-        self._turn_clock = TurnClock(limits.turn, clock.monotonic())
+        self._turn_clock = limits.turn
+        self._timekeeper = Timekeeper(
+            command,
+            limits.turn,
+            output.sink,
+            commands=ledgers.commands,
+            outbox=ledgers.outbox,
+            clock=clock,
+            patience=limits.patience,
+        )
+        self._limited: UsageLimited | None = None
         self._waiting: dict[str, Waiting] = {}
         self._granted = set(filter(None, command.granted.split(",")))
         self._blocked: set[str] = set()
         self._verdict: Outcome | None = None
-        self.lost: SessionInUse | SessionNotFound | None = None
-        """Set when the agent and we disagree about the session, before anything was run."""
+        self._taken = False
+        self.worked = False
+        """Whether the agent has said or done something for the room."""
+        self.lost: SessionInUse | SessionNotFound | AgentDied | None = None
+        """Set when the run was lost before it took the prompt: nothing was run, so it may be tried otherwise."""
 
-    async def go(self) -> Outcome:
-        """Run it. Never raises for what the agent or the room did."""
+    @property
+    def granted(self) -> str:
+        """What was allowed before the turn began, and is not used up (`Command.granted`)."""
+        return ",".join(sorted(self._granted))
+
+    async def go(self, prompt: Prompt | None = None) -> Outcome:
+        """Run it, with `prompt` in place of the command's own. Never raises for what the agent or the room did."""
+        asked = prompt or Prompt(uuid=message_uuid(self._command.event), text=self._command.text)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
                 group.create_task(self._watch(), name=f"watch {self._command.event}"),
                 group.create_task(self._measure(), name=f"measure {self._command.event}"),
             ]
-            ended = await self._pump()
+            ended = await self._pump(asked)
             for helper in helpers:
                 helper.cancel()
         outcome = self._verdict or ended
         elapsed = round(self._turn_clock.elapsed(self._clock.monotonic()) * 1000)
-        return Outcome(state=outcome.state, words=outcome.words, record=_timed(ended.record, elapsed))
+        return dataclasses.replace(outcome, record=_timed(ended.record, elapsed))
 
-    async def _pump(self) -> Outcome:
-        prompt = Prompt(uuid=message_uuid(self._command.event), text=self._command.text)
+    async def _pump(self, prompt: Prompt) -> Outcome:
         try:
             async with aclosing(self._run.turn(prompt)) as events:
                 async for event in events:
+                    self._heard(event)
                     if isinstance(event, TurnEnded):
                         return self._ended(event)
                     await self._take(event)
@@ -155,19 +183,29 @@ class Turn:
             return Outcome(state=CommandState.FAILED, words=error.human)
         except AgentError as error:
             log.warning("turn.agent_failed", error=str(error))
+            if isinstance(error, AgentDied) and not self._taken and self._verdict is None:
+                self.lost = error
             return Outcome(state=CommandState.FAILED, words=error.human)
         return Outcome(state=CommandState.FAILED, words=words.AGENT_DIED)
+
+    def _heard(self, event: AgentEvent) -> None:
+        self._timekeeper.noise()
+        self._taken = self._taken or not isinstance(event, Unrecognised)
+        self.worked = self.worked or isinstance(event, TextDelta | ToolUsed)
 
     def _ended(self, event: TurnEnded) -> Outcome:
         if event.ending is Ending.FAILED:
             failure = event.failure or Failure.UNKNOWN
-            return Outcome(state=CommandState.FAILED, words=words.failed(failure), record=event.record)
+            limited = (self._limited or UsageLimited(None)) if failure is Failure.USAGE_LIMIT else None
+            told = words.failed(failure)
+            return Outcome(state=CommandState.FAILED, words=told, record=event.record, limited=limited)
         if event.ending is Ending.INTERRUPTED:
             return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
-        if self._output.silent:
+        empty = self._sink.silent and not self.worked and not event.text
+        if self._sink.silent:
             self._output.add(event.text or words.NO_TEXT)
             self._output.block_ended()
-        return Outcome(state=CommandState.DONE, record=event.record)
+        return Outcome(state=CommandState.DONE, record=event.record, empty=empty)
 
     async def _take(self, event: AgentEvent) -> None:
         match event:
@@ -179,6 +217,7 @@ class Turn:
                 await self._withdrawn(request)
             case ApiRetry(attempt, most, status):
                 log.warning("turn.api_retry", attempt=attempt, most=most, status=status)
+                self._sink.progress(words.api_retry(status, attempt, most))
                 if status == 401:
                     # It would try for minutes with a key that the API has refused.
                     self._end(Outcome(state=CommandState.FAILED, words=words.failed(Failure.AUTHENTICATION)))
@@ -186,6 +225,9 @@ class Turn:
                 self._reached(event)
             case HostBlocked(host):
                 await self._refused(host)
+            case UsageLimited():
+                log.warning("turn.usage_limited", resets_at=event.resets_at)
+                self._limited = event
             case _:
                 self._say(event)
 
@@ -280,19 +322,22 @@ class Turn:
     async def _watch(self) -> None:
         while True:
             self._nudge.clear()
+            now = self._clock.monotonic()  # before the ledger is asked: a stop from before the end comes first
             stopper = await self._ledgers.commands.stop_requested(self._command.event)
             if stopper is not None:
                 self._end(Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper)))
             for request, waiting in list(self._waiting.items()):
                 await self._look_at(request, waiting)
-            left = self._turn_clock.left(self._clock.monotonic())
+            await self._timekeeper.look(now)
+            left = self._turn_clock.left(now)
             if left == 0.0:
                 self._end(Outcome(state=CommandState.TIMED_OUT, words=words.timed_out(round(self._turn_clock.limit))))
             if self._verdict is not None:
                 # Until the pump has seen the end: it cancels this task.
                 await self._run.stop()
-                left = None
-            await self._nap(left)
+                await self._nap()
+            else:
+                await self._nap(left, self._timekeeper.next_look())
 
     def _end(self, outcome: Outcome) -> None:
         """The first reason stands; the watch acts on it."""
@@ -331,11 +376,12 @@ class Turn:
     def _go_on(self) -> None:
         if not self._waiting:
             self._turn_clock.resume(self._clock.monotonic())
+            self._timekeeper.noise()
 
-    async def _nap(self, left: float | None) -> None:
-        """Until somebody rings, the clock runs out, or an approval expires."""
+    async def _nap(self, *ends: float | None) -> None:
+        """Until somebody rings, the clock runs out, there is something to tell about it, or an approval expires."""
         now = self._clock.monotonic()
-        waits = [LONGEST_NAP, *([left] if left is not None else [])]
+        waits = [LONGEST_NAP, *(end for end in ends if end is not None)]
         waits += [max(0.0, waiting.until - now) for waiting in self._waiting.values()]
         try:
             async with asyncio.timeout(min(waits)):

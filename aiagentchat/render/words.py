@@ -6,6 +6,7 @@ A sentence says what happened, what was and was not done, and what to do next. I
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.errors import AgentDied, AppError
@@ -42,6 +43,22 @@ def period(seconds: int) -> str:
         if seconds >= unit and seconds % unit == 0:
             return count(seconds // unit, name)
     return count(seconds, "second")
+
+
+def about(seconds: float) -> str:
+    """A length as one says it: ``45 s``, ``2 min``, ``1 h 20 min``, ``2 d 3 h``; never more than it is."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    return duration(whole * 1000)
+
+
+def moment(milliseconds: int, now: int) -> str:
+    """When something will be, the same for everybody in the room: ``at 2026-11-21 10:27 UTC (in 2 h 13 min)``."""
+    when = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    return f"at {when:%Y-%m-%d %H:%M} UTC (in {about(max(0, milliseconds - now) / 1000)})"
 
 
 def count(number: int, noun: str) -> str:
@@ -106,6 +123,10 @@ _FAILURES: Mapping[Failure, str] = {
     Failure.AUTHENTICATION: "The model's API did not accept my key, so there is no answer. The operator must renew it.",
     Failure.BILLING: "The model's API refused over billing (credit used up?). The operator must look at the account.",
     Failure.RATE_LIMIT: "The model's API says that we ask too often, so this was not answered. Try again later.",
+    Failure.USAGE_LIMIT: (
+        "The usage limit of my account with the model is reached, so this was not answered (to its end). "
+        "What was done is done; try again when the limit is lifted."
+    ),
     Failure.OVERLOADED: "The model's API is overloaded, so this was not answered. Try again in some minutes.",
     Failure.MODEL: (
         "The model that is set for this room does not exist or may not be used. "
@@ -178,6 +199,84 @@ def host_blocked(host: str) -> str:
     )
 
 
+# ── the time of a turn ────────────────────────────────────────────────────────────────────────────────────────────
+
+NO_TURN_TO_TIME = "Nothing is running here, so there is no time to change."
+NOT_YOURS_TO_TIME = (
+    "Only admins of this room, and whoever asked for what runs now, may change its time, so nothing was changed."
+)
+_TIMEOUT_FORMS = "`/timeout +10m` gives the running turn ten minutes more, `/timeout 1h` sets what it may take in all"
+
+
+def last_minute(seconds: float) -> str:
+    """The turn is stopped after so long."""
+    return f"⏱ This turn is stopped in {about(seconds)}. `/timeout +10m` gives it ten minutes more."
+
+
+def time_left(limit: float, left: float, *, stands: bool) -> str:
+    """The answer to /timeout alone."""
+    clock = ", and its clock stands still while it waits" if stands else ""
+    return f"The turn that runs may take {period(round(limit))}; {about(left)} are left{clock}. {_TIMEOUT_FORMS}."
+
+
+def time_set(limit: int, left: float) -> str:
+    """The answer to /timeout with a time."""
+    return f"⏱ The turn that runs may now take {period(limit)} in all; {about(left)} are left."
+
+
+def time_not_understood(typed: str) -> str:
+    """Not a time."""
+    return f"{quoted(typed)} is no time that I know, so nothing was changed. {_TIMEOUT_FORMS} (`s`, `m`, `h`)."
+
+
+def time_too_long(limit: int) -> str:
+    """More than a turn may take."""
+    return f"A turn may take {about(limit)} at most, so nothing was changed. {_TIMEOUT_FORMS}."
+
+
+def time_too_short(elapsed: float) -> str:
+    """Less than it has taken already."""
+    return f"It has run for {about(elapsed)} already, so nothing was changed. `/stop` ends it now."
+
+
+def still_working(seconds: float) -> str:
+    """A quiet line: for so long nothing was heard of the agent, which need not mean anything."""
+    return f"⏳ Still working, silent for {about(seconds)}. `/stop` ends it."
+
+
+_API_TROUBLE: Mapping[int, str] = {429: "wants us to slow down", 529: "is overloaded"}
+
+
+def api_retry(status: int | None, attempt: int, most: int) -> str:
+    """A quiet line: the agent asks the model again, for the so-manieth time after the first."""
+    trouble = "does not answer" if status is None else f"{_API_TROUBLE.get(status, 'has trouble')} ({status})"
+    return f"⏳ The model's API {trouble}: try {attempt + 1} of at most {most + 1}."
+
+
+def limit_waited_for(until: int, now: int) -> str:
+    """The turn waits until the usage limit is lifted (milliseconds)."""
+    return (
+        f"⏳ The usage limit of my account with the model is reached. It is lifted {moment(until, now)}; "
+        "until then I wait, and then go on by myself. `/stop` ends it."
+    )
+
+
+def usage_limit_reached(until: int, now: int) -> str:
+    """The turn does not wait until the usage limit is lifted (milliseconds)."""
+    return (
+        "The usage limit of my account with the model is reached, so this was not answered (to its end). What was done "
+        f"is done. The limit is lifted {moment(until, now)}: `/retry` runs it again then."
+    )
+
+
+def go_on_after_limit(text: str) -> str:
+    """For the agent, as a prompt. With what it was asked: it may have lost the conversation meanwhile."""
+    return (
+        "The usage limit that cut you off is lifted. Go on with what you were doing, from where you were cut off; "
+        f"check first what is done already.\n\nThe message that you were working on:\n\n{text}"
+    )
+
+
 # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NOTHING_TO_STOP = "Nothing is running here, so there is nothing to stop."
@@ -241,6 +340,20 @@ def session_replaced(old: SessionId, new: SessionId) -> str:
         f"The agent no longer has our conversation (session {short(old)}), so I started a new one "
         f"(session {short(new)}). The files are all there; what was said before, it does not know."
     )
+
+
+def session_set_aside(old: SessionId, new: SessionId) -> str:
+    """The agent could not take up the room's conversation again."""
+    return (
+        f"The agent failed twice to take up our conversation (session {short(old)}), so I set that aside, where it is "
+        f"kept, and started a new one (session {short(new)}). The files are all there; what was said before, it does "
+        "not know."
+    )
+
+
+def session_taken_back(old: SessionId) -> str:
+    """A new conversation did not help."""
+    return f"The agent failed in a new conversation too, so we stay in the old one (session {short(old)})."
 
 
 def session_resumed(session: SessionId) -> str:

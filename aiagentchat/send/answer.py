@@ -2,6 +2,9 @@
 
 One message is edited while text comes; before it is too long a new one begins. Pages that are full are never touched
 again, so the text of all pages, in order, is the whole answer, once.
+
+What goes on while nothing is said stands below it, and gives way to the next word. Where there is nothing yet for it to
+stand below, it is a quiet message of its own, so that the first words still are a new message, which rings.
 """
 
 from aiagentchat.core.commands import Command
@@ -32,6 +35,10 @@ class Answer:
         """How many characters of `_text` will not be taken back."""
         self._in_block = False
         self._after_tool = False
+        self._progress = ""
+        self._aside = ""
+        """The progress as it was last put into a message of its own, on this page."""
+        self._aside_edits = 0
         self.silent = True
         """Whether the agent has not said a word yet."""
 
@@ -53,6 +60,7 @@ class Answer:
             self._leave(_PARAGRAPH)
             self._in_block, self._after_tool = True, False
         self._text += text
+        self._progress = ""
         self.silent = False
 
     def tool(self, line: str) -> None:
@@ -60,7 +68,12 @@ class Answer:
         self.block_ended()
         self._leave(_LINE_BREAK if self._after_tool else _PARAGRAPH)
         self._text += line
+        self._progress = ""
         self._final, self._after_tool = len(self._text), True
+
+    def progress(self, line: str) -> None:
+        """What goes on while nothing is said: in one line, which takes the place of the last one."""
+        self._progress = line
 
     def block_ended(self) -> None:
         """What was added is final."""
@@ -79,10 +92,36 @@ class Answer:
         if self._edits >= MAX_EDITS - 1 and _shown(close_open(self._text), notice=self._page > 0) != self._put:
             # One edit is kept for the end: go on in a new message, at the best border there is.
             parcels += self._turn_over(max(LEAST_LIMIT, len(self._text.encode("utf-8", "replace")) - 1), urgency)
-        return parcels + self._show(close_open(self._text), urgency, notice=self._page > 0)
+        if self._progress and not self._text and not self._put:
+            return parcels + self._show_aside()
+        return parcels + self._show(self._with_progress(), urgency, notice=self._page > 0)
+
+    def _with_progress(self) -> str:
+        text = close_open(self._text)
+        # The edit that takes it away again must not be the last one, after which a new message would begin.
+        if not self._progress or self._edits >= MAX_EDITS - 2:
+            return text
+        return f"{text}{_PARAGRAPH}{self._progress}" if text else self._progress
+
+    def _show_aside(self) -> list[Parcel]:
+        if self._progress == self._aside or self._aside_edits >= MAX_EDITS:
+            return []
+        first = txn_id(self._command.event, "progress", str(self._page))
+        self._aside_edits += bool(self._aside)
+        parcel = Parcel(
+            txn=txn_id(first, "edit", str(self._aside_edits)) if self._aside else first,
+            room=self._command.room,
+            content=message(self._progress, notice=True),
+            edits=first if self._aside else None,
+            command=self._command.event,
+            urgency=Urgency.PROGRESS,
+        )
+        self._aside = self._progress
+        return [parcel]
 
     def break_off(self) -> list[Parcel]:
         """Bring the room up to date, and go on in a new message."""
+        self._progress = ""
         parcels = self._up_to_date(Urgency.NEEDED)
         if self._put:
             self._next("")
@@ -90,6 +129,7 @@ class Answer:
 
     def close(self, last_words: str, footer: str) -> list[Parcel]:
         """The end of the answer; the last message rings, as the first one did."""
+        self._progress = ""
         for text in filter(None, (last_words, footer)):
             self._leave(_PARAGRAPH)
             self._text += text
@@ -119,6 +159,7 @@ class Answer:
     def _next(self, rest: str) -> None:
         self._page += 1
         self._edits, self._put = 0, ""
+        self._aside, self._aside_edits = "", 0
         self._text, self._final = rest, min(self._final, len(rest))
         self._in_block, self._after_tool = self._in_block and bool(rest), self._after_tool and bool(rest)
 

@@ -66,6 +66,11 @@ class Speech:
         self._answer.tool(line)
         self._news.set()
 
+    def progress(self, line: str) -> None:
+        """One quiet line about what goes on while nothing is said."""
+        self._answer.progress(line)
+        self._news.set()
+
     def block_ended(self) -> None:
         """What was added is final."""
         self._answer.block_ended()

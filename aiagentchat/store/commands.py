@@ -26,7 +26,7 @@ class SqliteCommands:
 
     @property
     def bell(self) -> EventBell:
-        """Rings when a command was queued, ended, or asked to stop, and when an approval was decided."""
+        """Rings when a command was queued, ended, asked to stop or given time, and when an approval was decided."""
         return self._bells.commands
 
     async def get(self, event: EventId) -> Command | None:
@@ -122,6 +122,11 @@ class SqliteCommands:
         """Who asked first to end this command, if anybody did."""
         rows = await self._database.run(_COMMANDS["stop_requested"], event=event)
         return UserId(rows[0]["stop_by"]) if rows and rows[0]["stop_by"] is not None else None
+
+    async def time_limit(self, event: EventId) -> int | None:
+        """What its turn may take (seconds in all), if somebody has set that."""
+        rows = await self._database.run(_COMMANDS["time_limit"], event=event)
+        return int(rows[0]["time_limit"]) if rows and rows[0]["time_limit"] is not None else None
 
     async def totals(self, session: SessionId) -> TurnRecord:
         """What all turns of a session used together."""

@@ -17,6 +17,7 @@ from aiagentchat.core.effects import (
     OpenApproval,
     PutParcel,
     RequestStop,
+    SetTimeLimit,
 )
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.store.approvals import put_approval
@@ -25,7 +26,7 @@ from aiagentchat.store.database import Transaction
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
-_FOR_EXECUTOR = AcceptCommand | RequestStop | DecideApproval | LeaveRoom | EnterRoom
+_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | LeaveRoom | EnterRoom
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -41,8 +42,8 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await _accept(transaction, command, now)
         case PutParcel(parcel):
             await put_parcels(transaction, [parcel], now)
-        case RequestStop(command=event, by=by):
-            await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+        case RequestStop() | SetTimeLimit():
+            await _steer(transaction, effect, now)
         case EditCommand(command=event, text=text, by=by):
             await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
             await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
@@ -61,6 +62,16 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
+        case _:
+            assert_never(effect)
+
+
+async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit, now: int) -> None:
+    match effect:
+        case RequestStop(command=event, by=by):
+            await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+        case SetTimeLimit(command=event, seconds=seconds):
+            await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds)
         case _:
             assert_never(effect)
 

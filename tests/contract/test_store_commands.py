@@ -7,7 +7,7 @@ import pytest
 
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
-from aiagentchat.core.effects import EditCommand
+from aiagentchat.core.effects import EditCommand, SetTimeLimit
 from aiagentchat.core.ids import ApprovalId, EventId
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -71,6 +71,33 @@ async def test_the_first_who_asks_to_stop_is_remembered(ledger: Ledger) -> None:
     await stop(ledger, event, BERT)
 
     assert await ledger.commands.stop_requested(event) == ANNA
+
+
+@pytest.mark.parametrize("before", CommandState)
+async def test_time_is_given_only_to_what_runs(ledger: Ledger, before: CommandState) -> None:
+    event = await command_in(ledger, before)
+    await settle(ledger, SetTimeLimit(event, 900))
+
+    assert await ledger.commands.time_limit(event) == (900 if before is CommandState.RUNNING else None)
+    assert await state_of(ledger, event) is before
+
+
+async def test_the_last_word_about_the_time_counts(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    for number, seconds in enumerate((900, 60)):
+        await settle(ledger, SetTimeLimit(event, seconds), event=f"$timeout-{number}")
+
+    assert await ledger.commands.time_limit(event) == 60
+    assert await ledger.commands.time_limit(A) is None
+
+
+async def test_who_runs_a_turn_hears_that_its_time_has_changed(ledger: Ledger) -> None:
+    event = await command_in(ledger, CommandState.RUNNING)
+    while await ledger.commands.bell.wait(0):
+        pass
+    await settle(ledger, SetTimeLimit(event, 900))
+
+    assert await ledger.commands.bell.wait(0)
 
 
 async def test_nobody_asks_to_stop_what_does_not_exist(ledger: Ledger) -> None:

@@ -35,6 +35,7 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             rooms=ledger.rooms,
             settings=lambda: settings,
             is_warm=lambda _: False,
+            turn_time=lambda _: None,
             is_draining=lambda: False,
             health=health,
             clock=SystemClock(),

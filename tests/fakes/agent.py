@@ -136,6 +136,8 @@ class ScriptedRun:
                 self._failed = SessionInUse("scripted")
             elif self.spec.resume and not known:
                 self._failed = SessionNotFound("scripted")
+            elif self._agent.unfit(self.spec):
+                self._failed = AgentDied("scripted")
             else:
                 await self._change(_started=True)
                 await self.closed.wait()
@@ -260,6 +262,8 @@ class ScriptedAgent:
         self.sessions: set[SessionId] = set()
         """The conversations that it knows."""
         self.settles = True
+        self.unfit: Callable[[RunSpec], bool] = lambda _: False
+        """Whose process ends before it takes a prompt."""
         self.unavailable: AgentUnavailable | None = None
 
     async def open(self, spec: RunSpec) -> ScriptedRun:

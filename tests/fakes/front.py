@@ -8,7 +8,7 @@ import pytest
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.approvals import Approval, ApprovalState
-from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import AcceptCommand
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
 from aiagentchat.core.isolation import Held, Isolation
@@ -52,6 +52,7 @@ class Front:
         self.settings: Settings = settings()
         self.warm: set[RoomId] = set()
         self.draining = False
+        self.times: dict[RoomId, TurnTime] = {}
         self.health = Health()
         self.desk = Desk(
             inbox=ledger.inbox,
@@ -62,6 +63,7 @@ class Front:
             rooms=ledger.rooms,
             settings=lambda: self.settings,
             is_warm=lambda room: room in self.warm,
+            turn_time=self.times.get,
             is_draining=lambda: self.draining,
             health=self._health,
             clock=self.clock,

@@ -17,6 +17,7 @@ from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.isolation import Held, Isolation, RunLimits
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
@@ -101,7 +102,9 @@ class House:
             Output(self.shop.voice.open(asked), Path("/w"), "rest.md", 1),
             ledgers=self.shop.ledgers,
             clock=self.clock,
-            limits=Limits(turn=TURN_SECONDS, approval=APPROVAL_SECONDS, outgrown=outgrown),
+            limits=Limits(
+                turn=TurnClock(TURN_SECONDS, self.clock.monotonic()), approval=APPROVAL_SECONDS, outgrown=outgrown
+            ),
             nudge=self.nudge,
         )
         return made, run

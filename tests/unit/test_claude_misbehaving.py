@@ -22,6 +22,7 @@ from aiagentchat.core.agent_events import (
     ToolUsed,
     TurnStarted,
     Unrecognised,
+    UsageLimited,
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
 from aiagentchat.core.isolation import Isolation
@@ -37,6 +38,7 @@ from tests.unit.claude_stage import (
     processes,
     prompt,
     rest,
+    resumed,
     served,
     text_of,
     turn,
@@ -458,3 +460,27 @@ async def test_a_new_binary_changes_the_fingerprint(tmp_path: Path, spec: RunSpe
     fake_cli.install(tmp_path, version="2.1.400")
 
     assert await agent.fingerprint(spec) != before
+
+
+# ── what a conversation or an account cannot do any more ──────────────────────────────────────────────────────────
+
+
+async def test_a_conversation_that_cannot_be_taken_up_dies_before_it_takes_the_prompt(
+    agent: ClaudeCode, spec: RunSpec
+) -> None:
+    async with served(agent, spec) as run:
+        await turn(run, steps({"unfit": True}, {"text": "So."}))
+    async with served(agent, resumed(spec)) as run:
+        events = run.turn(prompt("and now?"))
+        with pytest.raises(AgentDied):
+            await anext(events)
+
+
+async def test_a_usage_limit_ends_the_turn_and_the_run_serves_the_next_one(agent: ClaudeCode, spec: RunSpec) -> None:
+    async with served(agent, spec) as run:
+        events = await turn(run, steps({"text": "So far."}, {"limit": 1_795_640_400}))
+        after = await turn(run, "the next one")
+
+    assert UsageLimited(1_795_640_400_000) in events
+    assert end_of(events).failure is Failure.USAGE_LIMIT
+    assert text_of(after) == "the next one"

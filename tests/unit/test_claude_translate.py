@@ -24,6 +24,7 @@ from aiagentchat.core.agent_events import (
     TurnEnded,
     TurnStarted,
     Unrecognised,
+    UsageLimited,
 )
 from aiagentchat.core.commands import TurnRecord
 from aiagentchat.core.ids import SessionId
@@ -69,6 +70,10 @@ def text(said: str) -> Line:
 
 def system(subtype: str, **more: object) -> Line:
     return {"type": "system", "subtype": subtype, **more}
+
+
+def rate_limit(status: str, **info: object) -> Line:
+    return {"type": "rate_limit_event", "rate_limit_info": {"status": status, **info}}
 
 
 def result(**more: object) -> Line:
@@ -175,7 +180,15 @@ def failed(failure: Failure) -> list[AgentEvent]:
             {"type": "command_lifecycle", "command_uuid": "another", "state": "completed"}, [], id="another's end"
         ),
         pytest.param({"type": "conversation_reset"}, [Unrecognised("conversation_reset")], id="a reset"),
-        pytest.param({"type": "rate_limit_event", "rate_limit_info": {}}, [], id="a rate limit"),
+        pytest.param({"type": "rate_limit_event"}, [], id="a rate limit without a word about it"),
+        pytest.param(rate_limit("allowed", resetsAt=1_795_640_400), [], id="a usage limit that is not reached"),
+        pytest.param(
+            rate_limit("rejected", resetsAt=1_795_640_400), [UsageLimited(1_795_640_400_000)], id="a usage limit"
+        ),
+        *[
+            pytest.param(rate_limit("rejected", **more), [UsageLimited(None)], id=f"a usage limit until {more}")
+            for more in ({}, {"resetsAt": None}, {"resetsAt": 0}, {"resetsAt": "soon"}, {"resetsAt": 253_402_300_800})
+        ],
         pytest.param({"type": "keep_alive"}, [Unrecognised("keep_alive")], id="an unknown type"),
         pytest.param({"type": "x" * 500}, [Unrecognised("x" * 80)], id="an unknown type without measure"),
         pytest.param({"type": 7}, [Unrecognised("no type")], id="a type that is none"),
@@ -325,7 +338,7 @@ def test_what_was_cut_off_is_taken_back_before_it_is_said_again() -> None:
                 ({"api_error_type": "not_found_error"}, Failure.MODEL),
                 ({"error": "billing_error"}, Failure.BILLING),
                 ({"api_error_status": 429}, Failure.RATE_LIMIT),
-                ({"api_error": "usage_limit_reached"}, Failure.RATE_LIMIT),
+                ({"api_error": "usage_limit_reached"}, Failure.USAGE_LIMIT),
                 ({"api_error_status": 529}, Failure.OVERLOADED),
                 ({"api_error_type": "overloaded_error"}, Failure.OVERLOADED),
                 ({"terminal_reason": "prompt_too_long", "api_error_status": 400}, Failure.TOO_LONG),
@@ -340,6 +353,14 @@ def test_what_was_cut_off_is_taken_back_before_it_is_said_again() -> None:
 )
 def test_a_result_says_how_the_turn_ended(more: Line, events: list[AgentEvent]) -> None:
     assert feed(result(**more)) == events
+
+
+def test_a_refusal_after_the_word_about_a_usage_limit_is_one() -> None:
+    refused = rate_limit("rejected"), result(is_error=True, api_error_status=429)
+    other = rate_limit("rejected"), result(is_error=True, api_error_status=401)
+
+    assert feed(*refused) == [UsageLimited(None), *failed(Failure.USAGE_LIMIT)]
+    assert feed(*other)[-1:] == failed(Failure.AUTHENTICATION)
 
 
 def test_success_with_an_error_is_no_success() -> None:
@@ -426,6 +447,7 @@ _WORDS = st.sampled_from(
         *("init", "session_id", "request_id", "request", "can_use_tool", "tool_name", "input", "name", "tool_use"),
         *("text_delta", "message_start", "message_stop", "terminal_reason", "api_error_status", "is_error", OURS),
         *("api_retry", "attempt", "error_status", "state", "idle", "command_uuid", "model_usage_since_last_result"),
+        *("rate_limit_event", "rate_limit_info", "status", "rejected", "resetsAt"),
         *("costUSD", "input_tokens", "duration_ms", "parent_tool_use_id", "aborted_tools", "session_state_changed"),
     ]
 )
@@ -501,6 +523,7 @@ def test_a_recording_says_this(name: str, said: list[str]) -> None:
         ("error_404", Failure.MODEL),
         ("error_413", Failure.TOO_LONG),
         ("error_429", Failure.RATE_LIMIT),
+        ("usage_limit", Failure.USAGE_LIMIT),
         ("error_500", Failure.API),
         ("error_529", Failure.OVERLOADED),
         ("billing", Failure.BILLING),
@@ -515,6 +538,24 @@ def test_a_recorded_failure_is_this_one(name: str, failure: Failure) -> None:
 
     assert isinstance(ended, TurnEnded)
     assert (ended.ending, ended.failure) == (Ending.FAILED, failure)
+
+
+def test_a_recorded_usage_limit_says_until_when_and_the_next_turn_goes_on() -> None:
+    cut, after = recorded("usage_limit_in_turn")
+
+    assert UsageLimited(1_795_640_400_000) in cut
+    assert [event.tool for event in cut if isinstance(event, ToolUsed)] == ["Bash"]
+    assert isinstance(cut[-1], TurnEnded)
+    assert cut[-1].failure is Failure.USAGE_LIMIT
+    assert (text_of(cut), text_of(after)) == ("First.", "after")
+
+
+def test_a_recorded_answer_without_a_word_is_complete_and_empty() -> None:
+    [turn] = recorded("empty")
+
+    assert text_of(turn) == ""
+    assert isinstance(turn[-1], TurnEnded)
+    assert (turn[-1].ending, turn[-1].text) == (Ending.COMPLETED, "")
 
 
 @pytest.mark.parametrize("name", ["stopped_in_tool", "stopped_in_text", "stopped_in_question"])

@@ -28,6 +28,13 @@ def test_a_command_has_the_same_uuid_in_every_life() -> None:
     assert message_uuid(EventId("$event")) == "406a7320-9a27-55bc-aae6-c8238c5fd60f"
 
 
+def test_a_command_that_is_asked_once_more_has_another_uuid_which_stays_the_same_too() -> None:
+    asked = [message_uuid(EventId("$event"), attempt) for attempt in (0, 1, 2, 1)]
+
+    assert asked[1] == asked[3]
+    assert len(set(asked)) == 3
+
+
 def test_every_event_has_its_own_uuid() -> None:
     assert message_uuid(EventId("$one")) != message_uuid(EventId("$two"))
 

@@ -33,6 +33,9 @@ class Kept:
     def tool(self, line: str) -> None:
         self.said.append(line)
 
+    def progress(self, line: str) -> None:
+        raise NotImplementedError
+
     def block_ended(self) -> None:
         self.ended += 1
 

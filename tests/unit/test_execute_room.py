@@ -9,22 +9,23 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.config.settings import Settings
-from aiagentchat.core.agent_events import Ending, Failure, TurnEnded
-from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
+from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import EventId, SessionId
+from aiagentchat.core.ids import EventId, SessionId, message_uuid
 from aiagentchat.core.isolation import RunLimits
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.execute.meter import FIRST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
+from aiagentchat.execute.usage_limit import MOST_WAITS
 from aiagentchat.render import words
 from aiagentchat.send.speech import Speech
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
-from tests.fakes.agent import End, Fail, Hang, Say, ScriptedAgent, Step, Wait, plays
+from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, Step, Wait, plays
 from tests.fakes.signals import FakeSignals
-from tests.unit.execute_house import PATIENCE, House, make_spec, open_house
+from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, make_spec, open_house
 
 
 def footer(session: SessionId = SESSION) -> str:
@@ -230,6 +231,240 @@ async def test_a_session_that_is_in_use_and_then_not_found_is_mended_both_ways(t
 
         assert await house.state("$1") is CommandState.DONE
         assert len(house.agent.runs) == 3
+
+
+async def test_a_session_that_fails_to_be_taken_up_once_is_tried_again_and_nobody_hears_of_it(tmp_path: Path) -> None:
+    agent = plays(Say("So."))
+    agent.unfit = lambda _: len(agent.runs) == 1
+    async with open_house(tmp_path, agent) as house:
+        await _has_begun(house)
+        await house.execute(command("$1"))
+        shown = await house.read()
+
+    assert [(run.spec.session, run.spec.resume) for run in agent.runs] == [(SESSION, True)] * 2
+    assert shown == [f"So.\n\n{footer()}", "✅"]
+
+
+async def test_a_session_that_fails_to_be_taken_up_twice_is_set_aside_and_the_room_is_told(tmp_path: Path) -> None:
+    agent = plays(Say("So."))
+    agent.unfit = lambda spec: spec.session == SESSION
+    async with open_house(tmp_path, agent) as house:
+        await _has_begun(house)
+        await house.execute(command("$1"), command("$2"))
+        fresh = agent.runs[-1].spec.session
+        current = await house.ledger.sessions.current(ROOM)
+        shown = await house.read()
+
+    assert [run.spec.resume for run in agent.runs] == [True, True, False]
+    assert fresh == current != SESSION
+    assert shown[:2] == [words.session_set_aside(SESSION, fresh), f"So.\n\n{footer(fresh)}"]
+    assert [prompt.uuid for run in agent.runs for prompt in run.prompts] == [
+        *[message_uuid(EventId("$1"))] * 3,
+        message_uuid(EventId("$2")),
+    ]
+
+
+async def test_where_a_new_session_does_not_help_the_room_stays_in_the_old_one(tmp_path: Path) -> None:
+    agent = plays(Say("So."))
+    agent.unfit = lambda _: True
+    async with open_house(tmp_path, agent) as house:
+        await _has_begun(house)
+        await house.execute(command("$1"))
+        fresh = agent.runs[-1].spec.session
+        current = await house.ledger.sessions.current(ROOM)
+        shown = await house.read()
+
+    assert len(agent.runs) == 3
+    assert current == SESSION
+    assert shown == [
+        words.session_set_aside(SESSION, fresh),
+        words.session_taken_back(SESSION),
+        f"{AgentDied.human}\n\n{footer()}",
+        "❌",
+    ]
+
+
+async def test_a_command_whose_prompt_was_taken_is_never_run_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Fail(AgentDied("x")))) as house:
+        await _has_begun(house)
+        house.agent.sessions.add(SESSION)
+        await house.execute(command("$1"))
+
+        assert len(house.agent.runs) == 1
+        assert await house.state("$1") is CommandState.FAILED
+
+
+async def _has_begun(house: House) -> None:
+    house.agent.sessions.add(SESSION)
+    await house.ledger.sessions.mark_begun(SESSION, NOW)
+
+
+# ── usage limits ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+HOUR_MS = 3_600_000
+AT_THE_LIMIT: list[Step] = [
+    Emit((UsageLimited(NOW + HOUR_MS),)),
+    End(TurnEnded(ending=Ending.FAILED, failure=Failure.USAGE_LIMIT, record=TurnRecord(cost_micro_usd=2_000))),
+]
+WAITS = words.limit_waited_for(NOW + HOUR_MS, NOW)
+
+
+async def _until_told(house: House, text: str) -> list[str]:
+    """Send what waits, until the room reads `text`; all that was sent."""
+    sent: list[str] = []
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            sent += [str(parcel.content.get("body")) for parcel in await house.send_all()]
+            if text in sent:
+                return sent
+            await house.ledger.outbox.bell.wait(PATIENCE)
+
+
+async def _run(house: House, executor: RoomExecutor, asked: Command) -> None:
+    await accept(house.ledger, asked)
+    async with asyncio.timeout(PATIENCE):
+        await executor.run(others_wait=lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("before", "prompts"),
+    [
+        pytest.param([], ["make tea", "make tea"], id="nothing was done, so it is asked again"),
+        pytest.param([Say("Water.")], ["make tea", words.go_on_after_limit("make tea")], id="after words it goes on"),
+        pytest.param(
+            [Emit((ToolUsed("Bash", {}),))],
+            ["make tea", words.go_on_after_limit("make tea")],
+            id="after a tool it goes on",
+        ),
+    ],
+)
+async def test_a_usage_limit_is_waited_for_and_the_turn_goes_on(
+    tmp_path: Path, before: list[Step], prompts: list[str]
+) -> None:
+    agent = ScriptedAgent(Lines([*before, *AT_THE_LIMIT], [Say("Tea.")]))
+    async with open_house(tmp_path, agent) as house, asyncio.TaskGroup() as group:
+        executor = RoomExecutor(ROOM, house.shop)
+        going = group.create_task(_run(house, executor, command("$1")))
+        await _until_told(house, WAITS)
+        standing = executor.turn_time()
+        house.clock.advance(HOUR_MS / 1000)
+        executor.nudge.set()
+        await going
+        asked = [prompt for run in agent.runs for prompt in run.prompts]
+        shown = await house.read()
+        record = await house.ledger.commands.totals(SESSION)
+
+    assert standing == TurnTime(limit=TURN_SECONDS, elapsed=0.0, stands=True)
+    assert executor.turn_time() is None
+    assert [prompt.text for prompt in asked] == prompts
+    assert [prompt.uuid for prompt in asked] == [message_uuid(EventId("$1")), message_uuid(EventId("$1"), 1)]
+    assert shown[-2].startswith("Tea.")
+    assert shown[-1] == "✅"
+    assert (record.duration_ms, record.cost_micro_usd) == (0, 2_000)
+
+
+async def test_nobody_types_while_a_usage_limit_is_waited_for(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedAgent(Lines(AT_THE_LIMIT, [Say("Tea.")]))) as house:
+        async with asyncio.TaskGroup() as group:
+            executor = RoomExecutor(ROOM, house.shop)
+            group.create_task(_run(house, executor, command("$1")))
+            await _until_told(house, WAITS)
+            house.clock.advance(HOUR_MS / 1000)
+            executor.nudge.set()
+        signals = house.shop.signals
+
+    assert isinstance(signals, FakeSignals)
+    assert [on for _, on in signals.shown] == [True, False, True, False]
+
+
+async def test_a_stop_ends_the_wait_for_a_usage_limit(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(*AT_THE_LIMIT)) as house:
+        async with asyncio.TaskGroup() as group:
+            executor = RoomExecutor(ROOM, house.shop)
+            group.create_task(_run(house, executor, command("$1")))
+            await _until_told(house, WAITS)
+            await settle(house.ledger, RequestStop(EventId("$1"), ANNA), event="$stop")
+            executor.nudge.set()
+        shown = await house.read()
+
+    assert shown[0].startswith(words.stopped(ANNA))
+    assert shown[-1] == "🛑"
+
+
+async def test_a_process_that_ended_while_it_waited_is_replaced_by_one_that_resumes(tmp_path: Path) -> None:
+    agent = ScriptedAgent(Lines(AT_THE_LIMIT, [Say("Tea.")]))
+    async with open_house(tmp_path, agent) as house, asyncio.TaskGroup() as group:
+        executor = RoomExecutor(ROOM, house.shop)
+        going = group.create_task(_run(house, executor, command("$1")))
+        await _until_told(house, WAITS)
+        await agent.runs[0].die()
+        house.clock.advance(HOUR_MS / 1000)
+        executor.nudge.set()
+        await going
+
+        assert [run.spec.resume for run in agent.runs] == [False, True]
+        assert await house.state("$1") is CommandState.DONE
+
+
+async def test_what_was_not_begun_is_asked_once_more_after_each_wait_and_then_fails(tmp_path: Path) -> None:
+    always = plays(Emit((UsageLimited(NOW),)), End(TurnEnded(ending=Ending.FAILED, failure=Failure.USAGE_LIMIT)))
+    async with open_house(tmp_path, always) as house, asyncio.TaskGroup() as group:
+        executor = RoomExecutor(ROOM, house.shop)
+        going = group.create_task(_run(house, executor, command("$1")))
+        for waits in range(MOST_WAITS):
+            now = house.clock.now_ms()
+            await _until_told(house, words.limit_waited_for(now + 1000 * 4**waits, now))
+            house.clock.advance(4**waits)
+            executor.nudge.set()
+        await going
+        asked = [prompt for run in always.runs for prompt in run.prompts]
+
+        assert len({prompt.uuid for prompt in asked}) == MOST_WAITS + 1
+        assert {prompt.text for prompt in asked} == {"make tea"}
+        assert await house.state("$1") is CommandState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("on_limit", "steps", "told"),
+    [
+        pytest.param("fail", AT_THE_LIMIT, words.usage_limit_reached(NOW + HOUR_MS, NOW), id="it would rather fail"),
+        pytest.param("wait", AT_THE_LIMIT[1:], words.failed(Failure.USAGE_LIMIT), id="nobody knows when it is lifted"),
+        pytest.param(
+            "wait",
+            [Emit((UsageLimited(NOW + 25 * HOUR_MS),)), *AT_THE_LIMIT[1:]],
+            words.usage_limit_reached(NOW + 25 * HOUR_MS, NOW),
+            id="it takes too long",
+        ),
+    ],
+)
+async def test_a_usage_limit_that_is_not_waited_for_fails_with_the_moment_of_its_end(
+    tmp_path: Path, on_limit: str, steps: list[Step], told: str
+) -> None:
+    def change(settings: Settings) -> Settings:
+        return replace(settings, rooms=tuple(replace(room, on_limit=on_limit) for room in settings.rooms))
+
+    async with open_house(tmp_path, plays(*steps), change=change) as house:
+        await house.execute(command("$1"))
+        shown = await house.read()
+
+    assert shown[0].startswith(told)
+    assert shown[-1] == "❌"
+
+
+# ── empty answers ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_process_that_answers_empty_twice_is_replaced_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    agent = ScriptedAgent(Lines([], [], [Say("So.")]))
+    async with open_house(tmp_path, agent) as house:
+        await house.execute(command("$1"), command("$2"), command("$3"))
+        shown = await house.read()
+
+    assert [(run.spec.session, run.spec.resume, len(run.prompts)) for run in agent.runs] == [
+        (SESSION, False, 2),
+        (SESSION, True, 1),
+    ]
+    assert [text.partition("\n")[0] for text in shown[:3]] == [words.NO_TEXT, words.NO_TEXT, "So."]
 
 
 # ── what keeps a turn from starting ───────────────────────────────────────────────────────────────────────────────

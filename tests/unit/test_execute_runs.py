@@ -79,6 +79,19 @@ async def test_a_run_that_died_is_replaced(runs: Runs, agent: ScriptedAgent) -> 
     assert await use(runs, agent) is not first
 
 
+async def test_a_run_that_answers_empty_twice_in_a_row_is_replaced(runs: Runs, agent: ScriptedAgent) -> None:
+    first = await use(runs, agent)
+    with capture_logs() as logs:
+        for empty in (True, False, True, True):
+            await runs.take(agent, make_spec())
+            assert first.alive
+            await runs.give_back(ROOM, empty=empty)
+
+    assert not first.alive
+    assert [(line["event"], line["room"], line["empty"]) for line in logs] == [("run.replaced", ROOM, 2)]
+    assert await use(runs, agent) is not first
+
+
 async def test_each_room_has_its_own_run(runs: Runs, agent: ScriptedAgent) -> None:
     first, second = await use(runs, agent), await use(runs, agent, OTHER_ROOM)
 

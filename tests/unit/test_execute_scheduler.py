@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiagentchat.core.approvals import ApprovalState
-from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import DecideApproval, RequestStop
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.ports.agent import Prompt
@@ -15,7 +15,7 @@ from aiagentchat.execute.scheduler import Scheduler
 from tests.contract.store_fixtures import ANNA, ROOM, accept, command, settle
 from tests.fakes.agent import Hang, Say, ScriptedAgent, Step, Use, Wait, plays
 from tests.fakes.changes import Changes
-from tests.unit.execute_house import PATIENCE, House, house_for_a_scheduler
+from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, house_for_a_scheduler
 
 ROOMS = [RoomId(f"!room{number}:hs") for number in range(5)]
 
@@ -182,3 +182,17 @@ async def test_when_it_ends_nothing_of_the_agent_is_left(tmp_path: Path) -> None
 
         assert not any(run.alive for run in house.agent.runs)
         assert await house.state("$0.0") is CommandState.RUNNING
+
+
+async def test_it_knows_how_a_running_turn_stands_with_its_time(tmp_path: Path) -> None:
+    plan = Gated()
+    async with house_for_a_scheduler(tmp_path, ScriptedAgent(plan), *ROOMS) as house, running(house) as scheduler:
+        await accept(house.ledger, asked(0))
+        await plan.until(1)
+        house.clock.advance(7)
+        time, other = scheduler.turn_time(ROOMS[0]), scheduler.turn_time(ROOMS[1])
+        plan.go_on("0.0")
+        await ended(house, "$0.0")
+
+    assert time == TurnTime(limit=TURN_SECONDS, elapsed=7.0)
+    assert other is None

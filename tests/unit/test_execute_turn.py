@@ -23,13 +23,16 @@ from aiagentchat.core.agent_events import (
     TextRetracted,
     ToolUsed,
     TurnEnded,
+    TurnStarted,
     Unrecognised,
+    UsageLimited,
 )
 from aiagentchat.core.approvals import ApprovalState, request_digest
 from aiagentchat.core.commands import CommandState, TurnRecord
-from aiagentchat.core.effects import RequestStop
+from aiagentchat.core.effects import RequestStop, SetTimeLimit
 from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId
+from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.execute.turn import MOST_HOSTS, Outcome
 from aiagentchat.render import words
@@ -45,6 +48,16 @@ async def _go(house: House) -> tuple[Outcome, ScriptedRun]:
     turn, run = await house.turn()
     async with asyncio.timeout(PATIENCE):
         return await turn.go(), run
+
+
+async def _until_said(house: House, text: str) -> Parcel:
+    """Send what waits, until a parcel says `text`."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            for parcel in await house.send_all():
+                if text in parcel.content.get("body", ""):
+                    return parcel
+            assert await house.ledger.outbox.bell.wait(PATIENCE)
 
 
 async def _stop(house: House) -> None:
@@ -219,6 +232,70 @@ async def test_the_turns_clock_goes_on_after_the_answer(tmp_path: Path) -> None:
     assert going.result()[0].state is CommandState.TIMED_OUT
 
 
+async def test_the_room_is_warned_a_minute_before_the_end_and_once(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Let me think."), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        house.clock.advance(TURN_SECONDS - 60)
+        house.nudge.set()
+        warned = await _until_said(house, words.last_minute(60))
+        house.clock.advance(30)
+        house.nudge.set()
+        await _stop(house)
+        await going
+        after = await house.read()
+
+    assert warned.content["msgtype"] == "m.notice"
+    assert words.last_minute(30) not in after
+
+
+async def test_time_that_was_given_counts_and_its_end_is_warned_of_too(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Let me think."), Hang())) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        await house.clock.until_asleep()
+        await settle(house.ledger, SetTimeLimit(EventId("$1"), TURN_SECONDS * 3), event="$timeout")
+        house.clock.advance(TURN_SECONDS * 3 - 60)
+        house.nudge.set()
+        await _until_said(house, words.last_minute(60))
+        house.clock.advance(60)
+        house.nudge.set()
+
+    outcome, _ = going.result()
+    assert (outcome.state, outcome.words) == (CommandState.TIMED_OUT, words.timed_out(TURN_SECONDS * 3))
+
+
+async def test_while_a_question_waits_nobody_is_warned_nor_called_silent(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(*ALL_OF_IT)) as house:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_go(house))
+            question = await house.question()
+            house.clock.advance(TURN_SECONDS - 60)
+            await house.decide(question.id, ApprovalState.DENIED)
+        shown = await house.read()
+
+    assert not any("⏱" in text or "⏳" in text for text in shown)
+
+
+async def test_silence_is_told_in_the_answer_and_ends_nothing(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with open_house(tmp_path, plays(Say("Let me think."), Wait(gate), Say("So."))) as house:
+        async with asyncio.TaskGroup() as group:
+            turn, _ = await house.turn()
+            going = group.create_task(turn.go())
+            await house.clock.pass_nap()
+            await house.clock.pass_nap()
+            await _until_said(house, "Let me think.")
+            house.clock.advance(120)
+            house.nudge.set()
+            told = await _until_said(house, words.still_working(120))
+            gate.set()
+        [last] = turn._sink.close("", "")
+
+    assert told.edits is not None
+    assert going.result().state is CommandState.DONE
+    assert last.content["body"] == "Let me think.\n\nSo."
+
+
 # ── stops ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -253,8 +330,9 @@ async def test_the_first_reason_to_end_a_turn_stands(tmp_path: Path) -> None:
     async with open_house(tmp_path, plays(Say("Let me think."), Hang())) as house, asyncio.TaskGroup() as group:
         going = group.create_task(_go(house))
         await house.clock.until_asleep()
+        await settle(house.ledger, RequestStop(EventId("$1"), ANNA), event="$stop")
         house.clock.advance(TURN_SECONDS)
-        await _stop(house)
+        house.nudge.set()
 
     assert going.result()[0].state is CommandState.CANCELLED
 
@@ -266,12 +344,134 @@ async def test_a_key_that_the_api_refuses_ends_the_turn_at_once(tmp_path: Path) 
     assert (outcome.state, outcome.words) == (CommandState.FAILED, words.failed(Failure.AUTHENTICATION))
 
 
-@pytest.mark.parametrize("status", [None, 429, 500, 529])
-async def test_any_other_retry_is_left_to_the_agent(tmp_path: Path, status: int | None) -> None:
-    async with open_house(tmp_path, plays(Emit((ApiRetry(1, 4, status),)), Say("Tea."))) as house:
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (None, "⏳ The model's API does not answer: try 2 of at most 5."),
+        (429, "⏳ The model's API wants us to slow down (429): try 2 of at most 5."),
+        (500, "⏳ The model's API has trouble (500): try 2 of at most 5."),
+        (529, "⏳ The model's API is overloaded (529): try 2 of at most 5."),
+    ],
+)
+async def test_any_other_retry_is_left_to_the_agent_and_shown_meanwhile(
+    tmp_path: Path, status: int | None, told: str
+) -> None:
+    gate = asyncio.Event()
+    async with open_house(tmp_path, plays(Emit((ApiRetry(1, 4, status),)), Wait(gate), Say("Tea."))) as house:
+        turn, _ = await house.turn()
+        async with asyncio.TaskGroup() as group:
+            going = group.create_task(turn.go())
+            await house.clock.pass_nap()
+            await house.clock.pass_nap()
+            await _until_said(house, told)
+            gate.set()
+        said = turn._sink.close("", "")
+
+    assert going.result().state is CommandState.DONE
+    assert [parcel.content["body"] for parcel in said] == ["Tea."]
+
+
+# ── what the room's executor must know ────────────────────────────────────────────────────────────────────────────
+
+
+LIMITED = End(TurnEnded(ending=Ending.FAILED, failure=Failure.USAGE_LIMIT))
+
+
+@pytest.mark.parametrize(
+    ("steps", "limited"),
+    [
+        pytest.param([Emit((UsageLimited(7),)), LIMITED], UsageLimited(7), id="until a moment"),
+        pytest.param([LIMITED], UsageLimited(None), id="until nobody knows when"),
+        pytest.param([Emit((UsageLimited(7),)), Say("Tea.")], None, id="but it went on"),
+    ],
+)
+async def test_a_turn_that_ends_at_a_usage_limit_says_so(
+    tmp_path: Path, steps: list[Step], limited: UsageLimited | None
+) -> None:
+    async with open_house(tmp_path, plays(*steps)) as house:
         outcome, _ = await _go(house)
 
-    assert outcome.state is CommandState.DONE
+    assert outcome.limited == limited
+
+
+@pytest.mark.parametrize(
+    ("steps", "empty", "worked"),
+    [
+        pytest.param([], True, False, id="nothing at all"),
+        pytest.param([Say("Tea.")], False, True, id="words"),
+        pytest.param([Emit((ToolUsed("Bash", {}),))], False, True, id="a tool"),
+        pytest.param([End(TurnEnded(ending=Ending.COMPLETED, text="Tea."))], False, False, id="words in the result"),
+        pytest.param([End(TurnEnded(ending=Ending.FAILED))], False, False, id="a failure"),
+        pytest.param([Emit((Unrecognised("hologram"), TurnStarted(SESSION)))], True, False, id="only signs of life"),
+    ],
+)
+async def test_a_turn_knows_whether_it_was_empty(tmp_path: Path, steps: list[Step], empty: bool, worked: bool) -> None:
+    async with open_house(tmp_path, plays(*steps)) as house:
+        turn, _ = await house.turn()
+        outcome = await turn.go()
+
+    assert (outcome.empty, turn.worked) == (empty, worked)
+
+
+async def test_what_was_allowed_before_is_used_up_once(tmp_path: Path) -> None:
+    used = request_digest("Bash", {"command": "touch tea"})
+    async with open_house(tmp_path, plays(Emit((ApprovalAsked("r1", "Bash", {"command": "touch tea"}),)))) as house:
+        turn, _ = await house.turn(granted=f"{used},another")
+        await turn.go()
+
+    assert turn.granted == "another"
+
+
+class _Stillborn(ScriptedRun):
+    """A run that ends before it takes the prompt, after it may have said something."""
+
+    async def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
+        self.prompts.append(prompt)
+        for event in self.before:
+            yield event
+        raise AgentDied("stillborn")
+
+    before: tuple[AgentEvent, ...] = ()
+
+
+class _StillbornAgent(ScriptedAgent):
+    def __init__(self, *before: AgentEvent) -> None:
+        super().__init__()
+        self._before = before
+
+    async def open(self, spec: RunSpec) -> ScriptedRun:
+        run = _Stillborn(self, spec)
+        run.before = self._before
+        return run
+
+
+@pytest.mark.parametrize(
+    ("before", "lost"),
+    [
+        pytest.param((), True, id="it had said nothing"),
+        pytest.param((Unrecognised("hologram"),), True, id="nothing that we know"),
+        pytest.param((TurnStarted(SESSION),), False, id="it had taken the prompt"),
+        pytest.param((TextDelta("Te"),), False, id="it must have taken the prompt"),
+    ],
+)
+async def test_a_run_is_lost_only_if_it_had_not_taken_the_prompt(
+    tmp_path: Path, before: tuple[AgentEvent, ...], lost: bool
+) -> None:
+    async with open_house(tmp_path, _StillbornAgent(*before)) as house:
+        turn, _ = await house.turn()
+        outcome = await turn.go()
+
+    assert isinstance(turn.lost, AgentDied) is lost
+    assert (outcome.state, outcome.words) == (CommandState.FAILED, AgentDied.human)
+
+
+async def test_a_run_that_we_ended_ourselves_is_not_lost(tmp_path: Path) -> None:
+    async with open_house(tmp_path, _StillbornAgent()) as house:
+        turn, _ = await house.turn()
+        turn._end(Outcome(state=CommandState.CANCELLED))
+        await turn.go()
+
+    assert turn.lost is None
 
 
 # ── what it uses and reaches ──────────────────────────────────────────────────────────────────────────────────────

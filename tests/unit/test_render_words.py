@@ -38,6 +38,25 @@ def test_periods(seconds: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-1, "0 s"), (0.9, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (4800, "1 h 20 min")],
+)
+def test_lengths_as_one_says_them(seconds: float, expected: str) -> None:
+    assert words.about(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [
+        (1_795_640_400_000, "at 2026-11-25 21:00 UTC (in 2 h 13 min)"),
+        (1_795_632_420_000 - 1, "at 2026-11-25 18:46 UTC (in 0 s)"),
+    ],
+)
+def test_a_moment_is_the_same_for_everybody_in_the_room(milliseconds: int, expected: str) -> None:
+    assert words.moment(milliseconds, 1_795_632_420_000) == expected
+
+
+@pytest.mark.parametrize(
     ("micro_usd", "expected"),
     [(13_249, "$0.0132"), (13_250, "$0.0133"), (40, "$0.0000"), (999_999, "$1.0000"), (12_299_999, "$12.30")],
 )
@@ -111,6 +130,21 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
         pytest.param(words.unknown_command("stopp", "stop"), "Did you mean `/stop`?", id="nearest command"),
         pytest.param(words.unknown_command("x\n**y", None), "`/x **y`, so nothing was run. `/help`", id="no nearest"),
         pytest.param(words.session_replaced(SESSION, SessionId("abcd-1")), "(session abcd)", id="session lost"),
+        pytest.param(words.session_set_aside(SESSION, SessionId("abcd-1")), "(session 3f2a), so I", id="set aside"),
+        pytest.param(words.session_taken_back(SESSION), "the old one (session 3f2a)", id="not set aside after all"),
+        pytest.param(words.last_minute(60), "stopped in 1 min. `/timeout +10m`", id="the last minute"),
+        pytest.param(words.time_left(300, 200, stands=False), "5 minutes; 3 min are left. `/timeout", id="time left"),
+        pytest.param(words.time_left(300, 200, stands=True), "left, and its clock stands still", id="time that stands"),
+        pytest.param(words.time_set(900, 700), "15 minutes in all; 11 min are left", id="time was given"),
+        pytest.param(words.time_not_understood("`soon"), "`` `soon `` is no time", id="no time"),
+        pytest.param(words.time_too_long(604_800), "7 d 0 h at most", id="too much time"),
+        pytest.param(words.time_too_short(61), "run for 1 min already", id="too little time"),
+        pytest.param(words.still_working(130), "silent for 2 min", id="silence"),
+        pytest.param(words.api_retry(529, 1, 4), "is overloaded (529): try 2 of at most 5", id="overloaded"),
+        pytest.param(words.api_retry(None, 1, 4), "does not answer: try 2", id="no answer"),
+        pytest.param(words.limit_waited_for(60_000, 0), "1970-01-01 00:01 UTC (in 1 min); until then", id="waits"),
+        pytest.param(words.usage_limit_reached(60_000, 0), "(in 1 min): `/retry` runs it", id="does not wait"),
+        pytest.param(words.go_on_after_limit("make tea"), "working on:\n\nmake tea", id="go on"),
         pytest.param(words.session_resumed(SESSION), "session 3f2a", id="session in use"),
         pytest.param(words.version("1.2.3"), "aiagentchat 1.2.3", id="version"),
         pytest.param(words.approval_allowed(BOB), "✅ Allowed once by `@bob:hs`.", id="allowed"),

@@ -397,3 +397,66 @@ def test_what_comes_before_a_break_is_needed(answer: Answer) -> None:
     answer.add("page " * 2000)
 
     assert [parcel.urgency for parcel in answer.break_off()] == [Urgency.NEEDED] * 2
+
+
+# ── what goes on while nothing is said ──
+
+
+def test_what_goes_on_stands_below_what_was_said_until_more_is_said(answer: Answer) -> None:
+    answer.add("Let me think.")
+    parcels = answer.flush()
+    answer.progress("⏳ Still working.")
+    parcels += answer.flush()
+    assert bodies(parcels) == ["Let me think.\n\n⏳ Still working."]
+
+    answer.add(" So.")
+    assert bodies([*parcels, *answer.flush()]) == ["Let me think. So."]
+
+
+def test_what_goes_on_before_the_first_word_is_a_quiet_message_of_its_own(answer: Answer) -> None:
+    answer.progress("⏳ Try 2.")
+    parcels = answer.flush()
+    answer.progress("⏳ Try 3.")
+    parcels += [*answer.flush(), *answer.flush()]
+    answer.add("So.")
+    parcels += answer.flush()
+
+    assert bodies(parcels) == ["⏳ Try 3.", "So."]
+    assert kinds(parcels) == ["m.notice", "m.text"]
+    assert {each.urgency for each in parcels} == {Urgency.PROGRESS}
+    assert "m.relates_to" in parcels[-1].content
+
+
+def test_a_tool_a_break_and_the_end_take_it_away_too(answer: Answer) -> None:
+    parcels = []
+    for _ in range(2):
+        answer.add("So.")
+        parcels += answer.flush()
+        answer.progress("⏳ Still working.")
+        parcels += answer.flush()
+        answer.tool("▸ Bash: `ls`")
+        answer.progress("⏳ Still working.")
+        parcels += [*answer.flush(), *answer.break_off()]
+    answer.add("So.")
+    answer.progress("⏳ Still working.")
+    parcels += [*answer.flush(), *answer.close("", FOOTER)]
+
+    assert not any("⏳" in body for body in bodies(parcels))
+
+
+def test_it_takes_the_place_of_words_that_were_taken_back(answer: Answer) -> None:
+    answer.add("Te")
+    parcels = answer.flush()
+    answer.retract()
+    answer.progress("⏳ Try 2.")
+
+    assert bodies([*parcels, *answer.flush()]) == ["⏳ Try 2."]
+
+
+def test_a_message_of_its_own_is_not_edited_too_often(answer: Answer) -> None:
+    parcels = []
+    for number in range(MAX_EDITS + 10):
+        answer.progress(f"⏳ Try {number}.")
+        parcels += answer.flush()
+
+    assert most_edits(parcels) == MAX_EDITS

@@ -62,6 +62,12 @@ CALM_STEPS = st.lists(
     | st.tuples(st.sampled_from(["tool", "block_ended", "retract", "flush"]), st.just("")),
     max_size=25,
 )
+WAITING_STEPS = st.lists(
+    st.tuples(st.just("add"), TEXT.map("".join))
+    | st.tuples(st.just("progress"), st.sampled_from(["⏳ one", "⏳ two"]))
+    | st.tuples(st.sampled_from(["tool", "block_ended", "flush", "break_off"]), st.just("")),
+    max_size=25,
+)
 MANY_FLUSHES = st.lists(st.sampled_from(["x ", "word. ", "\n\n", "\n```\n", "y" * 90]), min_size=70, max_size=200)
 
 
@@ -110,6 +116,9 @@ class Story:
         self.taken_back |= self._block
         self._block.clear()
 
+    def _progress(self, line: str) -> None:
+        self.answer.progress(line)
+
     def _flush(self, _: str) -> None:
         self.states.append(self.answer.flush())
 
@@ -137,6 +146,25 @@ def test_the_room_reads_everything_in_order_and_once(steps: list[tuple[str, str]
     marks = read(story.parcels, lambda: random.random() < 0.5)
     assert marks == sorted(set(marks))
     assert story.final <= set(marks) <= story.final | story.taken_back
+
+
+@anything
+@given(WAITING_STEPS, st.randoms(use_true_random=False))
+def test_what_goes_on_meanwhile_leaves_nothing_in_the_answer(steps: list[tuple[str, str]], random: Random) -> None:
+    with_it, without = told(steps), told([step for step in steps if step[0] != "progress"])
+
+    read_in_the_end = play(with_it.parcels, is_dropped=lambda: random.random() < 0.5)
+    assert [said for said in read_in_the_end if not str(said["body"]).startswith("⏳")] == play(without.parcels)
+    assert all(said["msgtype"] == "m.notice" for said in read_in_the_end if str(said["body"]).startswith("⏳"))
+
+
+@anything
+@given(st.lists(st.sampled_from(["add", "progress", "flush"]), min_size=100, max_size=300))
+def test_what_goes_on_meanwhile_costs_no_edit_too_many(steps: list[str]) -> None:
+    story = told([(step, f"⏳ {index} " if step == "progress" else "x. ") for index, step in enumerate(steps)])
+
+    assert most_edits(story.parcels) <= MAX_EDITS
+    assert read([each for each in story.parcels if not each.content["body"].startswith("⏳")]) == sorted(story.final)
 
 
 @anything

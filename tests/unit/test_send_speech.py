@@ -132,6 +132,17 @@ async def test_tools_and_retractions_are_news(stage: Stage) -> None:
     assert bodies(await stage.delivered()) == ["▸ Read"]
 
 
+async def test_what_goes_on_meanwhile_is_news(stage: Stage) -> None:
+    async with serving(stage):
+        stage.speech.tool("▸ Read")
+        await stage.clock.pass_nap()
+        await stage.window()
+        stage.speech.progress("⏳ Still working.")
+        await stage.window()
+
+    assert bodies(await stage.delivered()) == ["▸ Read\n\n⏳ Still working."]
+
+
 async def test_what_is_final_is_not_taken_back(stage: Stage) -> None:
     async with serving(stage):
         stage.speech.add("one")

@@ -13,7 +13,14 @@ from aiagentchat.store.queries import statements
 
 STORE = Path(aiagentchat.store.__file__).parent
 TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
-FEW_ROWS = {"rooms.slugs", "rooms.uids", "runs.left", "housekeeping.prune_sessions", "housekeeping.prune_refusals"}
+FEW_ROWS = {
+    "accounts.logins",
+    "rooms.slugs",
+    "rooms.uids",
+    "runs.left",
+    "housekeeping.prune_sessions",
+    "housekeeping.prune_refusals",
+}
 """Statements that may read their whole table, because it has a few rows for each room and not one for each message."""
 
 WHOLE = {"database", "invariants"}

@@ -22,6 +22,7 @@ from aiagentchat.core.agent_events import (
     TurnEnded,
     TurnStarted,
     Unrecognised,
+    UsageLimited,
 )
 from aiagentchat.core.commands import TurnRecord
 from aiagentchat.core.ids import SessionId
@@ -47,13 +48,14 @@ _QUIET = frozenset(
         "system.compact_boundary",
         "command_lifecycle",
         "control_response",
-        "rate_limit_event",
         "user",
     }
 )
 """Kinds that we know and have no use for yet."""
 _KIND_CHARACTERS = 80
 """Of a kind that we do not know: it is logged."""
+_LAST_SECOND = 253_402_300_799
+"""A moment after the year 9999 is none."""
 _MOST = 2**53
 """Counts beyond this are none; a database would not take them."""
 
@@ -62,7 +64,7 @@ _FAILURES = {
     "billing_error": Failure.BILLING,
     "rate_limit": Failure.RATE_LIMIT,
     "rate_limit_error": Failure.RATE_LIMIT,
-    "usage_limit_reached": Failure.RATE_LIMIT,
+    "usage_limit_reached": Failure.USAGE_LIMIT,
     "overloaded": Failure.OVERLOADED,
     "overloaded_error": Failure.OVERLOADED,
     "model_not_found": Failure.MODEL,
@@ -95,6 +97,7 @@ class Translator:
         self._error = ""
         self._running = False
         self._lost_line = False
+        self._limited = False
 
     def line(self, raw: bytes) -> list[AgentEvent]:
         """The events in a line of stdout."""
@@ -128,11 +131,10 @@ class Translator:
                 return self._result(value)
             case {"type": "system", "subtype": str(kind)}:
                 return self._system(kind, value)
-            case {"type": "control_request", "request_id": str(request), "request": {"subtype": "can_use_tool"} as ask}:
-                return [ApprovalAsked(request, _string(ask.get("tool_name")) or "?", _mapping(ask.get("input")))]
-            case {"type": "control_request", "request_id": str(request), "request": {"subtype": str(kind)}}:
-                self.declined.append(request)
-                return _unknown(f"control_request.{kind}")
+            case {"type": "control_request", "request_id": str(request), "request": {"subtype": str(kind)} as ask}:
+                return self._request(request, kind, ask)
+            case {"type": "rate_limit_event"}:
+                return self._rate_limit(_mapping(value.get("rate_limit_info")))
             case {"type": "command_lifecycle", "command_uuid": uuid, "state": str(state)} if uuid == self._uuid:
                 return self._lifecycle(state)
             case {"type": "control_cancel_request", "request_id": str(request)}:
@@ -141,6 +143,12 @@ class Translator:
                 return _unknown(kind)
             case _:
                 return [Unrecognised("no type")]
+
+    def _request(self, request: str, kind: str, ask: dict[str, Any]) -> list[AgentEvent]:
+        if kind == "can_use_tool":
+            return [ApprovalAsked(request, _string(ask.get("tool_name")) or "?", _mapping(ask.get("input")))]
+        self.declined.append(request)
+        return _unknown(f"control_request.{kind}")
 
     def _lifecycle(self, state: str) -> list[AgentEvent]:
         """A prompt that ends without a result: cancelled before it began, or answered in an earlier life."""
@@ -151,6 +159,14 @@ class Translator:
                 return [TurnEnded(ending=Ending.COMPLETED)]
             case _:
                 return []
+
+    def _rate_limit(self, info: dict[str, Any]) -> list[AgentEvent]:
+        """Of a subscription; most of them only say that all is well."""
+        if info.get("status") != "rejected":
+            return []
+        self._limited = True
+        seconds = _integer(info.get("resetsAt"))
+        return [UsageLimited(seconds * 1000 if 0 < seconds <= _LAST_SECOND else None)]
 
     def _stream(self, kind: str, event: dict[str, Any]) -> list[AgentEvent]:
         match event:
@@ -227,7 +243,10 @@ class Translator:
             return [TurnEnded(ending=Ending.INTERRUPTED, record=record)]
         # Never by subtype: an API failure comes as subtype "success" with is_error true.
         if value.get("is_error"):
-            return [TurnEnded(ending=Ending.FAILED, failure=self._failure(value), record=record)]
+            failure = self._failure(value)
+            if self._limited and failure is Failure.RATE_LIMIT:
+                failure = Failure.USAGE_LIMIT
+            return [TurnEnded(ending=Ending.FAILED, failure=failure, record=record)]
         return [TurnEnded(ending=Ending.COMPLETED, text=_string(value.get("result")), record=record)]
 
     def _failure(self, value: dict[str, Any]) -> Failure:

@@ -66,7 +66,7 @@ class Commands(Protocol):
 
     @property
     def bell(self) -> Bell:
-        """Rings when a command was queued, ended, or asked to stop, and when an approval was decided."""
+        """Rings when a command was queued, ended, asked to stop or given time, and when an approval was decided."""
         ...
 
     async def get(self, event: EventId) -> Command | None:
@@ -126,6 +126,10 @@ class Commands(Protocol):
 
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked to end this command, if anybody did."""
+        ...
+
+    async def time_limit(self, event: EventId) -> int | None:
+        """What its turn may take (seconds in all), if somebody has set that; else the room's settings hold."""
         ...
 
     async def totals(self, session: SessionId) -> TurnRecord:

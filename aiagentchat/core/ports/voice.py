@@ -22,6 +22,10 @@ class Sink(Protocol):
         """One quiet line about a tool."""
         ...
 
+    def progress(self, line: str) -> None:
+        """One quiet line about what goes on while nothing is said; whatever is said next takes its place."""
+        ...
+
     def block_ended(self) -> None:
         """What was added is final."""
         ...

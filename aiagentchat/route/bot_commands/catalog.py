@@ -9,6 +9,7 @@ from aiagentchat.route.bot_commands.retry import retry_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
 from aiagentchat.route.bot_commands.stop import stop_command
+from aiagentchat.route.bot_commands.timeout import timeout_command
 from aiagentchat.route.bot_commands.version import version_command
 
 
@@ -16,6 +17,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
     """The bot commands by name, in the order of /help."""
     others = [
         stop_command(desk),
+        timeout_command(desk),
         retry_command(desk),
         status_command(desk),
         new_session_command(),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.core.commands import TurnTime
 from aiagentchat.core.effects import Effect, PutParcel
 from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, txn_id
@@ -47,6 +48,8 @@ class Desk:
     rooms: Rooms
     settings: Callable[[], Settings]
     is_warm: Callable[[RoomId], bool]
+    turn_time: Callable[[RoomId], TurnTime | None]
+    """How the room's running turn stands with its time, if one runs."""
     is_draining: Callable[[], bool]
     """Whether the daemon is about to end and starts nothing more."""
     health: Callable[[], Awaitable[Health]]

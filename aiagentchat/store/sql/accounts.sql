@@ -8,5 +8,5 @@ INSERT INTO accounts (user_id, device_id, access_token) VALUES (:user, :device, 
 ON CONFLICT (user_id) DO UPDATE SET device_id = excluded.device_id, access_token = excluded.access_token;
 
 -- name: logins
--- All of them: is one from an earlier version, which kept its token as it is?
+-- All of them: one from an earlier version has kept its token as it is.
 SELECT user_id, device_id, access_token FROM accounts;

@@ -83,6 +83,10 @@ WHERE event_id = :event AND state IN ('queued', 'running');
 -- Of one room; what is queued there stays.
 UPDATE commands SET stop_by = coalesce(stop_by, :by) WHERE room_id = :room AND state = 'running';
 
+-- name: set_time_limit!
+-- Only of a turn that runs: the next one has the room's own again.
+UPDATE commands SET time_limit = :seconds WHERE event_id = :event AND state = 'running';
+
 -- name: edit!
 -- Only while it is queued, and only by whoever wrote it.
 UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by;
@@ -100,6 +104,10 @@ SELECT 1 FROM commands WHERE origin = :event LIMIT 1;
 -- name: stop_requested
 -- NULL while nobody asked.
 SELECT stop_by FROM commands WHERE event_id = :event;
+
+-- name: time_limit
+-- NULL while nobody has set one.
+SELECT time_limit FROM commands WHERE event_id = :event;
 
 -- name: totals
 -- One row, of zeros for a session without commands.
