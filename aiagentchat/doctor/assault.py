@@ -15,7 +15,7 @@ from aiagentchat.app.daemon import first_app_error
 from aiagentchat.core.errors import AppError
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.doctor.attacks import Attack
-from aiagentchat.doctor.cells import Cell, Enclose, start
+from aiagentchat.doctor.cells import start
 from aiagentchat.doctor.judge import Report, Sighting
 from aiagentchat.doctor.lab import NOBODY_ELSE, Lab, Users, lab
 from aiagentchat.doctor.raid import shared
@@ -84,7 +84,6 @@ async def assault(
     isolation: Isolation,
     attacks: Sequence[Attack],
     *,
-    enclose: Enclose,
     users: Users = NOBODY_ELSE,
     progress: Progress = lambda done, of: None,  # noqa: ARG005
     place: Path | None = None,
@@ -96,7 +95,7 @@ async def assault(
     try:
         with lab(users, place=place) as built:
             async with asyncio.timeout(RAID_SECONDS), asyncio.TaskGroup() as group:
-                return await _Assault(built, isolation, enclose, group).carry_out(attacks, progress)
+                return await Assault(built, isolation, group).carry_out(attacks, progress)
     except TimeoutError as error:
         raise RaidFailed(f"the attacks were not over within {RAID_SECONDS:.0f} s") from error
     except OSError as error:
@@ -106,16 +105,15 @@ async def assault(
         raise RaidFailed(str(found or group_error.exceptions[0])) from group_error
 
 
-class _Assault:
+class Assault:
     """The decoys and the raid of one lab, while they run."""
 
-    def __init__(self, lab: Lab, isolation: Isolation, enclose: Enclose, group: asyncio.TaskGroup) -> None:
+    def __init__(self, lab: Lab, isolation: Isolation, group: asyncio.TaskGroup) -> None:
         self._lab = lab
         self._isolation = isolation
-        self._enclose = enclose
         self._group = group
         self._running: list[_Program] = []
-        self._made: dict[str, Any] = {}
+        self.made: dict[str, Any] = {}
         """What the decoy daemon says that it has."""
 
     async def carry_out(self, attacks: Sequence[Attack], progress: Progress) -> Sighting:
@@ -125,19 +123,19 @@ class _Assault:
         finally:
             for program in self._running:
                 program.tree.end()
-            _remove_objects(self._made)
+            _remove_objects(self.made)
 
     async def _carry_out(self, attacks: Sequence[Attack], progress: Progress) -> Sighting:
         lab = self._lab
         daemon = await self._daemon()
         run, run_pid = await self._run()
-        files, process = lab.state(), _state(self._made)
+        files, process = lab.state(), _state(self.made)
         orders = {
             "ids": [attack.id for attack in attacks],
             "tag": lab.tag,
             "paths": lab.paths,
             "workspace": str(lab.folder / "rooms" / "a"),
-            "daemon": self._made,
+            "daemon": self.made,
             "run": run_pid,
         }
         reports = await self._raid(orders, progress)
@@ -145,7 +143,7 @@ class _Assault:
         for program in (daemon, run, run, daemon):
             answer = await program.told({}, ANSWER_SECONDS)
         touched = {id_ for id_, was in files.items() if lab.state()[id_] != was} | daemon.heard | run.heard
-        touched |= {id_ for id_, now in _state(self._made).items() if now != process[id_]}
+        touched |= {id_ for id_, now in _state(self.made).items() if now != process[id_]}
         touched |= {"process.vm_write"} if answer.get("memory") == "raided" else set()
         return Sighting(
             isolation=self._isolation,
@@ -157,10 +155,9 @@ class _Assault:
     async def _daemon(self) -> _Program:
         """As the daemon's own user, and in no sandbox, as the real one."""
         lab = self._lab
-        cell = Cell(workspace=lab.data, home=lab.data, programs=())
         argv = [*_python_words("decoy", lab), "daemon", f"{lab.tag}{lab.marker('argv')}"]
-        env = _environment(cell, DECOY_SECRET=f"{lab.tag}{lab.marker('environ')}")
-        program = await self._start("the decoy daemon", argv, cell, env)
+        env = _environment(lab.data, DECOY_SECRET=f"{lab.tag}{lab.marker('environ')}")
+        program = self._keep("the decoy daemon", await Tree.start(argv, env=env, cwd=lab.data))
         names = ("memory", "shm", "msg", "mq", "key", "tcp", "tcp6", "unix", "abstract")
         paths = {
             "file": str(lab.data / "open"),
@@ -168,7 +165,7 @@ class _Assault:
             "socket": lab.paths["net.unix"],
         }
         orders = {"tag": lab.tag, "secrets": {name: lab.marker(name) for name in names}, "paths": paths}
-        self._made = await program.told(orders, READY_SECONDS)
+        self.made = await program.told(orders, READY_SECONDS)
         return program
 
     async def _run(self) -> tuple[_Program, int]:
@@ -176,8 +173,8 @@ class _Assault:
         lab = self._lab
         cell = lab.cell("b", lab.users.victim, *_python_files())
         argv = [*_python_words("decoy", lab), "run", f"{lab.tag}{lab.marker('run argv')}"]
-        env = _environment(cell, DECOY_SECRET=f"{lab.tag}{lab.marker('run environ')}")
-        program = await self._start("the other room", self._enclose(self._isolation, cell, argv), cell, env)
+        env = _environment(cell.home, DECOY_SECRET=f"{lab.tag}{lab.marker('run environ')}")
+        program = self._keep("the other room", await start(self._isolation, cell, argv, env))
         said = await program.told({}, READY_SECONDS)
         # In a namespace it does not know the number that others know it by.
         is_known = self._isolation is not Isolation.STRICT or program.tree.pid is None
@@ -186,8 +183,8 @@ class _Assault:
     async def _raid(self, orders: dict[str, Any], progress: Progress) -> dict[str, Report]:
         lab = self._lab
         cell = lab.cell("a", lab.users.attacker, *_python_files())
-        command = self._enclose(self._isolation, cell, _python_words("main", lab))
-        program = await self._start("the raid", command, cell, _environment(cell))
+        argv = _python_words("main", lab)
+        program = self._keep("the raid", await start(self._isolation, cell, argv, _environment(cell.home)))
         await program.tree.write(json.dumps(orders).encode())
         reports: dict[str, Report] = {}
         for _ in orders["ids"]:
@@ -196,8 +193,8 @@ class _Assault:
             progress(len(reports), len(orders["ids"]))
         return reports
 
-    async def _start(self, name: str, command: Sequence[str], cell: Cell, env: dict[str, str]) -> _Program:
-        program = _Program(name, await start(command, cell, env))
+    def _keep(self, name: str, tree: Tree) -> _Program:
+        program = _Program(name, tree)
         self._running.append(program)
         self._group.create_task(program.tree.serve(), name=name)
         self._group.create_task(program.listen(), name=f"{name}: lines")
@@ -218,8 +215,8 @@ def _python_words(module: str, lab: Lab) -> list[str]:
     return [str(_python()), "-B", "-I", "-S", "-E", "-c", _BOOT.format(module), str(lab.programs)]
 
 
-def _environment(cell: Cell, **more: str) -> dict[str, str]:
-    return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(cell.home), "TMPDIR": str(cell.home / "tmp"), **more}
+def _environment(home: Path, **more: str) -> dict[str, str]:
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(home), "TMPDIR": str(home / "tmp"), **more}
 
 
 def _state(made: dict[str, Any]) -> dict[str, object]:

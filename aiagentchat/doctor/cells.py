@@ -1,51 +1,45 @@
-"""The sandbox, as the lab uses it. The one place of the doctor that knows how runs are kept in."""
+"""The sandbox, as the doctor uses it: exactly as a run of a room gets it."""
 
-import importlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
-from aiagentchat.core.isolation import Isolation
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.errors import IsolationRefused
+from aiagentchat.core.isolation import LADDER, Isolation
+from aiagentchat.doctor.lab import place_for_labs
+from aiagentchat.process.sandbox.cell import Cell
+from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
+from aiagentchat.process.sandbox.furnish import furnish
+from aiagentchat.process.sandbox.ladder import Tried, attempt, choose
 from aiagentchat.process.tree import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """What a decoy or the raid sees and becomes."""
+class Found:
+    """Which ways of isolation work here, and which one is taken."""
 
-    workspace: Path
-    home: Path
-    programs: tuple[Path, ...]
-    uid: int | None = None
-
-
-class Enclose(Protocol):
-    """Makes the whole command line for the shim."""
-
-    def __call__(self, isolation: Isolation, cell: Cell, argv: Sequence[str]) -> list[str]:
-        """Of `argv`, kept in by `isolation`."""
-        ...
+    chosen: Isolation | None
+    """None: none of them is enough."""
+    tried: tuple[Tried, ...] = ()
+    """All of them, the best first."""
+    why_not: str = ""
+    """What the daemon says when none is enough."""
 
 
-async def start(command: Sequence[str], cell: Cell, env: dict[str, str]) -> Tree:
-    """Start it as the cell's user. OSError if that is not possible."""
-    more: dict[str, Any] = {} if cell.uid is None else {"uid": cell.uid}
-    return await Tree.start(command, env=env, cwd=cell.workspace, **more)
+async def start(isolation: Isolation, cell: Cell, argv: Sequence[str], env: Mapping[str, str]) -> Tree:
+    """Start `argv` in a sandbox of this kind. OSError if that is not possible."""
+    furnish(cell)
+    command = enclose(isolation, cell, argv)
+    return await Tree.start(command, env=env, cwd=cell.workspace, uid=cell.uid, stop_fd=STOP_FD)
 
 
-def real_enclose() -> Enclose | None:
-    """The sandbox of this program; None while it has none."""
+async def look(settings: Settings) -> Found:
+    """Try every way, and choose as the daemon does."""
+    folder, uid = place_for_labs(), settings.room_uids[1] if os.geteuid() == 0 else None
+    tried = tuple([await attempt(isolation, folder=folder, uid=uid) for isolation in LADDER])
     try:
-        cells = importlib.import_module("aiagentchat.process.sandbox.cell")
-        enclosing = importlib.import_module("aiagentchat.process.sandbox.enclose")
-    except ModuleNotFoundError:
-        return None
-    make: Callable[..., Any] = cells.Cell
-    put: Callable[..., list[str]] = enclosing.enclose
-
-    def enclose(isolation: Isolation, cell: Cell, argv: Sequence[str]) -> list[str]:
-        made = make(workspace=cell.workspace, home=cell.home, programs=cell.programs, uid=cell.uid)
-        return put(isolation, made, argv)
-
-    return enclose
+        choice = await choose(settings.isolation, settings.isolation_minimum, folder=folder, uid=uid)
+    except IsolationRefused as error:
+        return Found(chosen=None, tried=tried, why_not=str(error))
+    return Found(chosen=choice.isolation, tried=tried)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from aiagentchat.doctor.cells import Cell
+from aiagentchat.process.sandbox.cell import Cell
 
 PREFIX = "aiagentchat-doctor-"
 RAID = Path(__file__).with_name("raid")
@@ -46,6 +46,8 @@ CREDENTIALS = {
     "credential.claude": ".claude/.credentials.json",
 }
 PROGRAMS = {"own.program": "claude", "own.shim": "shim.py"}
+OWN = {"own.settings", *PROGRAMS}
+"""Of these only the content counts: another mode does not make them say something else."""
 
 
 class Users(NamedTuple):
@@ -91,14 +93,14 @@ class Lab:
 
     def state(self) -> dict[str, str]:
         """What the files are like that a raid may have changed, by attack."""
-        return {id_: _look(Path(path)) for id_, path in self.paths.items()}
+        return {id_: _content(Path(path)) if id_ in OWN else _look(Path(path)) for id_, path in self.paths.items()}
 
 
 @contextmanager
 def lab(users: Users = NOBODY_ELSE, *, place: Path | None = None) -> Iterator[Lab]:
     """Set it up, and take it down however the block ends. OSError if there is no room for it."""
     tag = f"aiac{secrets.token_hex(6)}"
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place or _place()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place or place_for_labs()))
     made = Lab(folder=folder, users=users, tag=tag, paths={})
     try:
         _build(made)
@@ -107,10 +109,10 @@ def lab(users: Users = NOBODY_ELSE, *, place: Path | None = None) -> Iterator[La
         _remove(made)
 
 
-def _place() -> Path | None:
-    """Not /tmp, where sandboxes have a folder of their own anyway."""
-    better = Path("/var/tmp")  # noqa: S108 - mkdtemp makes a folder of its own in it
-    return better if os.access(better, os.W_OK | os.X_OK) else None
+def place_for_labs() -> Path:
+    """Where they lie; not in /tmp, where sandboxes have a folder of their own anyway."""
+    better = Path("/var/tmp")  # noqa: S108 - every lab is a folder of its own in it
+    return better if os.access(better, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 
 
 def _build(lab: Lab) -> None:
@@ -199,12 +201,19 @@ def _look(path: Path) -> str:
     try:
         found = path.lstat()
         names = sorted(os.listxattr(path, follow_symlinks=False))
-        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        content = _content(path) if path.is_file() else ""
     except OSError:
         return ""
     times = found.st_mtime_ns if content else 0  # that of a folder changes with each attack on what is in it
     links = found.st_nlink if content else 0
     return f"{found.st_mode:o} {found.st_uid} {found.st_ino} {links} {times} {names} {content}"
+
+
+def _content(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _remove(lab: Lab) -> None:

@@ -47,3 +47,14 @@ def set_up(format_: Format, level: str = "INFO") -> None:
     root.setLevel(level)
     for name, least in _PINNED.items():
         logging.getLogger(name).setLevel(least)
+
+
+def silence() -> None:
+    """Log nothing: for a command that says all it has to say itself."""
+    structlog.configure(
+        processors=[],
+        logger_factory=structlog.ReturnLoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        cache_logger_on_first_use=False,
+    )
+    logging.getLogger().handlers = [logging.NullHandler()]

@@ -142,6 +142,7 @@ class Daemon:
         self.datagrams.bind(("127.0.0.1", 0))
         tcp = self._listen(socket.AF_INET, ("127.0.0.1", 0), "tcp")
         self._listen(socket.AF_UNIX, self.paths["socket"], "unix")
+        os.chmod(self.paths["socket"], _OBJECT_MODE)
         self._listen(socket.AF_UNIX, f"\0{self.tag}", "abstract")
         port6 = 0
         with contextlib.suppress(OSError):  # a machine without IPv6
