@@ -75,8 +75,9 @@ def doctor_command(config: Path, only: str | None, *, as_json: bool) -> int:
 async def _examined(config: Path, parts: Sequence[Part], progress: "Progress") -> list[Row]:
     task = asyncio.current_task()
     assert task is not None
-    # Ctrl-C cancels by itself; a supervisor sends this one, and the decoys must end then, too.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # Whoever ends us, the decoys must end, too; a shell's background job would not even hear Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await examine(config, os.environ, parts=parts, now_ms=SystemClock().now_ms, progress=progress.show)
 
 

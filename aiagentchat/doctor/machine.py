@@ -77,6 +77,9 @@ def machine_checks(patient: Patient) -> list[Check]:
     async def database() -> list[Row]:
         return await aside(lambda: [_database(settings.database)])
 
+    async def user() -> list[Row]:
+        return await aside(lambda: [user_row(settings.data_dir, _owner(settings.data_dir), os.geteuid())])
+
     async def daemon() -> list[Row]:
         return [_daemon(owner_pid(settings.data_dir))]
 
@@ -85,6 +88,7 @@ def machine_checks(patient: Patient) -> list[Check]:
         Check(id="config.secrets", ask=secrets),
         *(_agent_check(name, agent.binary, patient.environ) for name, agent in settings.agents.items()),
         Check(id="agent.key", ask=key),
+        Check(id="machine.user", ask=user),
         Check(id="machine.daemon", ask=daemon),
         Check(id="machine.disk", ask=disk),
         Check(id="machine.modes", ask=modes),
@@ -143,6 +147,25 @@ def _daemon(pid: int | None) -> Row:
     if pid is None:
         return ok("machine.daemon", "No daemon runs on this data_dir.")
     return ok("machine.daemon", f"A daemon runs on this data_dir (pid {pid}).")
+
+
+def user_row(folder: Path, owner: int | None, me: int) -> Row:
+    """Whether we are who the daemon is; `owner` has its folder, if there is one."""
+    id_ = "machine.user"
+    if owner is None or owner == me:
+        return ok(id_, f"This looks as uid {me}, as the daemon that owns {folder} does or would.")
+    return warn(
+        id_,
+        f"This looks as uid {me}, and {folder} belongs to uid {owner}: what is said here may not hold for the daemon.",
+        f"Run it as the daemon's user: sudo -u '#{owner}' aiagentchat doctor",
+    )
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except FileNotFoundError:
+        return None
 
 
 def _disk(settings: Settings) -> Iterator[Row]:

@@ -118,6 +118,13 @@ def _command_line(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.xfail(strict=True, reason="the filter stops semget and msgget, but not semctl and msgrcv on a known id")
+def test_landlock_leaks_no_more_than_is_known() -> None:
+    [found] = raided("landlock", before=as_unprivileged())
+
+    assert which(found, "fail") == set()
+
+
 def left(folder: Path) -> list[object]:
     """What there is of labs in `folder`."""
     return [*folder.iterdir(), *ours(folder)]

@@ -17,7 +17,7 @@ from aiagentchat.doctor.account import clock_row, owner_row, standing_row
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.examine import Check, answer, aside
 from aiagentchat.doctor.isolation import ladder_rows
-from aiagentchat.doctor.machine import Patient, machine_checks, secret_rows, space
+from aiagentchat.doctor.machine import Patient, machine_checks, secret_rows, space, user_row
 from aiagentchat.doctor.rows import Row, Verdict
 from aiagentchat.matrix.ownership import Owner
 from aiagentchat.matrix.standing import Standing
@@ -77,6 +77,11 @@ async def test_work_aside_gives_what_it_gives_and_raises_what_it_raises() -> Non
 @pytest.mark.parametrize(("free", "verdict"), [(5 << 30, OKAY), (500 << 20, WARN), (5 << 20, FAIL)])
 def test_a_disk_that_runs_full_is_said_before_it_is(free: int, verdict: Verdict) -> None:
     assert space("machine.disk.data_dir", Path("/data"), free).verdict is verdict
+
+
+@pytest.mark.parametrize(("owner", "verdict"), [(None, OKAY), (7, OKAY), (8, WARN)])
+def test_whoever_is_not_the_daemons_user_is_told(owner: int | None, verdict: Verdict) -> None:
+    assert user_row(Path("/data"), owner, 7).verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,7 @@ async def test_a_fresh_set_up_says_what_is_missing(tmp_path: Path) -> None:
         "config.secrets": FAIL,
         "agent.claude": FAIL,
         "agent.key": FAIL,
+        "machine.user": OKAY,
         "machine.daemon": OKAY,
         "machine.disk.data_dir": OKAY,
         "machine.disk.workspaces": OKAY,
