@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiagentchat.app.daemon import first_app_error
 from aiagentchat.core.errors import AppError
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.doctor.attacks import Attack
@@ -100,9 +99,15 @@ async def assault(
         raise RaidFailed(f"the attacks were not over within {RAID_SECONDS:.0f} s") from error
     except OSError as error:
         raise RaidFailed(f"the attacks could not be tried: {error}") from error
-    except ExceptionGroup as group_error:
-        found = first_app_error(group_error)
-        raise RaidFailed(str(found or group_error.exceptions[0])) from group_error
+    except ExceptionGroup as group:
+        raise RaidFailed(str(_first(group))) from group
+
+
+def _first(error: Exception) -> Exception:
+    """The first reason in a group, one of ours before all others."""
+    while isinstance(error, ExceptionGroup):
+        error = (error.subgroup(AppError) or error).exceptions[0]
+    return error
 
 
 class Assault:

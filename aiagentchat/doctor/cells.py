@@ -1,8 +1,10 @@
 """The sandbox, as the doctor uses it: exactly as a run of a room gets it."""
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import IsolationRefused
@@ -34,9 +36,18 @@ async def start(isolation: Isolation, cell: Cell, argv: Sequence[str], env: Mapp
     return await Tree.start(command, env=env, cwd=cell.workspace, uid=cell.uid, stop_fd=STOP_FD)
 
 
+def _folder(data_dir: Path) -> Path:
+    """Where the daemon itself tries them, if that can be used: it may lie where the rooms' users cannot get to."""
+    try:
+        is_open = os.geteuid() != 0 or data_dir.stat().st_mode & stat.S_IXOTH
+    except OSError:
+        return place_for_labs()
+    return data_dir if is_open and os.access(data_dir, os.W_OK | os.X_OK) else place_for_labs()
+
+
 async def look(settings: Settings) -> Found:
     """Try every way, and choose as the daemon does."""
-    folder, uid = place_for_labs(), settings.room_uids[1] if os.geteuid() == 0 else None
+    folder, uid = _folder(settings.data_dir), settings.room_uids[1] if os.geteuid() == 0 else None
     tried = tuple([await attempt(isolation, folder=folder, uid=uid) for isolation in LADDER])
     try:
         choice = await choose(settings.isolation, settings.isolation_minimum, folder=folder, uid=uid)

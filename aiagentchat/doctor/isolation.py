@@ -41,6 +41,9 @@ def _chosen(found: Found, settings: Settings) -> Row:
     if found.chosen is None:
         why = found.why_not or "no way of isolation that works here is enough."
         return fail(id_, f"Nothing is run: {why} ({asked})", f"Make {minimum} work, as said above.")
+    if found.chosen is Isolation.NONE and len(settings.rooms) > 1:
+        said = f"Nothing is run: without isolation the {len(settings.rooms)} rooms could reach each other ({asked})."
+        return fail(id_, said, "Make strict work, or keep one room.")
     if found.chosen is Isolation.NONE:
         return warn(id_, f"Nothing holds the agent ({asked}).", "Make strict work, and write isolation: auto.")
     if not found.chosen.is_at_least(Isolation.USERS):

@@ -256,3 +256,9 @@ def test_each_way_is_a_row_and_what_is_taken_another(tmp_path: Path, found: Foun
 
     assert [row.id for row in rows] == [*(f"isolation.{way}" for way in LADDER), "isolation.chosen"]
     assert [row.verdict for row in rows] == verdicts
+
+
+def test_without_isolation_only_one_room_is_served(tmp_path: Path) -> None:
+    two = load_text(tmp_path, MATRIX + 'rooms: [{id: "!a:hs", name: a}, {id: "!b:hs", name: b}]\n')
+
+    assert ladder_rows(Found(chosen=NONE, tried=tried(NONE)), two)[-1].verdict is FAIL
