@@ -67,6 +67,21 @@ def drain(
     raise typer.Exit(drain_command(config, wait))
 
 
+@app.command(
+    epilog="Examples:  aiagentchat doctor  ·  aiagentchat doctor --only attacks  ·  aiagentchat doctor --json | jq .  "
+    "Exit codes: 0 all is well, 10 there is something to look at, 20 something is wrong."
+)
+def doctor(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print id, verdict and detail of each row as JSON.")] = False,
+    only: Annotated[str | None, typer.Option(help="checks or attacks; both when not given.")] = None,
+) -> None:
+    """Look whether everything is in order here, and attack the isolation for real, on decoys."""
+    from aiagentchat.cli.doctor import doctor_command
+
+    raise typer.Exit(doctor_command(config, only, as_json=as_json))
+
+
 db = typer.Typer(
     help="Back up, check and shrink the database.",
     epilog="Examples:  aiagentchat db backup ledger-monday.db  ·  aiagentchat db check  ·  aiagentchat db vacuum",

@@ -88,3 +88,14 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     return repr(value)
+
+
+def silence() -> None:
+    """Log nothing: for a command that says all it has to say itself."""
+    structlog.configure(
+        processors=[],
+        logger_factory=structlog.ReturnLoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        cache_logger_on_first_use=False,
+    )
+    logging.getLogger().handlers = [logging.NullHandler()]

@@ -18,6 +18,7 @@ from aiagentchat.core.parcels import Attempt
 from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Outbox
 from aiagentchat.core.ports.matrix import Outbound
+from aiagentchat.send.lift import lift_limit
 from aiagentchat.send.line import Line, Trip
 from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
 from aiagentchat.send.places import Place, Places
@@ -66,10 +67,7 @@ class Postman:
         self._pacer = Pacer(clock.monotonic())
         self._line = Line(random)
         self._places = Places(clock)
-        self._fix = (
-            f"as an admin of the homeserver: POST /_synapse/admin/v1/users/{user}/override_ratelimit with "
-            '{"messages_per_second": 0, "burst_count": 0}; docs/how-to/rate-limits.md'
-        )
+        self._fix = lift_limit(user)
 
     def health(self) -> SendHealth:
         """Whether the homeserver's limit holds parcels back; how many wait, the outbox knows."""

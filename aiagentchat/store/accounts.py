@@ -27,7 +27,7 @@ class SqliteAccounts:
         token = row["access_token"]
         if self._vault.is_sealed(token):
             try:
-                token = self._vault.open(_place(user), token).decode()
+                token = self._vault.open(place_of(user), token).decode()
             except StoreKeyError as error:
                 raise StoreKeyError(
                     f"The login of {user} in the database cannot be opened: {error}. Put the key back in its place, or "
@@ -37,7 +37,7 @@ class SqliteAccounts:
 
     async def save_login(self, login: Login) -> None:
         """Keep it, in the place of an older one."""
-        sealed = self._vault.seal(_place(login.user), login.access_token.encode())
+        sealed = self._vault.seal(place_of(login.user), login.access_token.encode())
         await self._database.run(_ACCOUNTS["save_login"], user=login.user, device=login.device, access_token=sealed)
 
     async def seal_all(self) -> None:
@@ -53,5 +53,6 @@ class SqliteAccounts:
             await self._database.run(_DATABASE["checkpoint"])
 
 
-def _place(user: UserId) -> str:
+def place_of(user: UserId) -> str:
+    """What its token is sealed for."""
     return f"accounts/{user}/access_token"

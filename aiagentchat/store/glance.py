@@ -2,12 +2,17 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.errors import StoreKeyError
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ports.ledger import Login
+from aiagentchat.store.accounts import place_of
 from aiagentchat.store.queries import statements
+from aiagentchat.store.vault import Vault
 
 _GLANCE = statements("glance")
 _BUSY_SECONDS = 1.0
@@ -22,13 +27,49 @@ class RunningTurn(NamedTuple):
     """The room's folder name, or its id where it has none yet."""
 
 
+class Known(NamedTuple):
+    """What a daemon on this database has found out so far."""
+
+    login: Login | None
+    installation: str
+    """Empty before its first life."""
+    slugs: Mapping[RoomId, str]
+    trouble: str = ""
+    """Why the login that is there cannot be opened."""
+
+
 def running_turns(path: Path) -> list[RunningTurn] | None:
     """What the database at `path` says to be running; None if it cannot be read. Changes nothing."""
+    rows = _rows(path, _GLANCE["running_turns"])
+    if rows is None:
+        return None
+    return [RunningTurn(EventId(event), RoomId(room), str(slug or room)) for event, room, slug in rows]
+
+
+def known(path: Path, user: UserId, vault: Vault) -> Known:
+    """What the database at `path` knows of the account `user`; nothing where it cannot be read. Changes nothing."""
+    logins = _rows(path, _GLANCE["login"], user=user) or []
+    installations = _rows(path, _GLANCE["installation"]) or []
+    login, trouble = None, ""
+    for name, device, token in logins:
+        try:
+            opened = vault.open(place_of(user), token).decode() if vault.is_sealed(token) else token
+            login = Login(user=UserId(name), device=device, access_token=opened)
+        except StoreKeyError as error:
+            trouble = str(error)
+    return Known(
+        login=login,
+        trouble=trouble,
+        installation=next((str(id_) for (id_,) in installations), ""),
+        slugs={RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []},
+    )
+
+
+def _rows(path: Path, statement: str, **values: str) -> list[tuple[Any, ...]] | None:
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         ) as database:
-            rows = database.execute(_GLANCE["running_turns"]).fetchall()
+            return database.execute(statement, values).fetchall()
     except sqlite3.Error:
         return None
-    return [RunningTurn(EventId(event), RoomId(room), str(slug or room)) for event, room, slug in rows]

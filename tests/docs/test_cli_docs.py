@@ -12,6 +12,7 @@ from aiagentchat.cli.cchat import app as cchat
 from aiagentchat.cli.chat import errors as chat_errors  # noqa: F401 - its exit codes are documented too
 from aiagentchat.cli.main import app as aiagentchat
 from aiagentchat.core.errors import AppError
+from aiagentchat.doctor.rows import EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
@@ -67,4 +68,4 @@ def test_the_reference_lists_exactly_the_options_there_are(command: str) -> None
 def test_the_reference_lists_exactly_the_exit_codes_there_are() -> None:
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", SECTIONS["Exit codes"], re.MULTILINE)}
 
-    assert documented == {0, 130, *exit_codes(AppError)}
+    assert documented == {0, 130, *EXIT_CODES.values(), *exit_codes(AppError)}

@@ -15,6 +15,7 @@ STORE = Path(aiagentchat.store.__file__).parent
 TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
 FEW_ROWS = {
     "accounts.logins",
+    "glance.slugs",
     "rooms.slugs",
     "rooms.uids",
     "runs.left",

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from . import landlock, relay, seccomp
+from .syscalls import drop_capabilities
 
 _MIB = 2**20
 _ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
@@ -76,6 +77,7 @@ def _give_up(asked: Asked, port: int) -> None:
     if asked.number("--processes"):
         _limit(resource.RLIMIT_NPROC, asked.number("--processes"))
     if "--landlock" in asked.single:
+        drop_capabilities()
         read, write = [*asked.read, "/proc"], asked.write
         landlock.restrict(read=read, write=write, connect=[port] if port else [])
     if "--seccomp" in asked.single:

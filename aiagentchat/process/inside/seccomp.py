@@ -27,24 +27,28 @@ _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _TCP = 1, 6
 
 X86_64 = {
-    "add_key": 248, "acct": 163, "bpf": 321, "fanotify_init": 300, "finit_module": 313, "fsconfig": 431, "fsmount": 432,
-    "fsopen": 430, "fspick": 433, "init_module": 175, "io_uring_enter": 426, "io_uring_register": 427,
+    "acct": 163, "add_key": 248, "bpf": 321, "fanotify_init": 300, "finit_module": 313, "fsconfig": 431,
+    "fsmount": 432, "fsopen": 430, "fspick": 433, "init_module": 175, "io_uring_enter": 426, "io_uring_register": 427,
     "io_uring_setup": 425, "ioperm": 173, "iopl": 172, "kcmp": 312, "kexec_file_load": 320, "kexec_load": 246,
-    "keyctl": 250, "lookup_dcookie": 212, "mount": 165, "mount_setattr": 442, "move_mount": 429, "mq_open": 240,
-    "msgget": 68, "open_by_handle_at": 304, "open_tree": 428, "perf_event_open": 298, "pidfd_getfd": 438,
-    "pivot_root": 155, "process_vm_readv": 310, "process_vm_writev": 311, "ptrace": 101, "quotactl": 179,
-    "reboot": 169, "request_key": 249, "semget": 64, "setns": 308, "shmat": 30, "shmget": 29, "swapoff": 168,
-    "swapon": 167, "syslog": 103, "umount2": 166, "unshare": 272, "userfaultfd": 323, "vmsplice": 278,
+    "keyctl": 250, "lookup_dcookie": 212, "mount": 165, "mount_setattr": 442, "move_mount": 429, "mq_getsetattr": 245,
+    "mq_notify": 244, "mq_open": 240, "mq_timedreceive": 243, "mq_timedsend": 242, "mq_unlink": 241, "msgctl": 71,
+    "msgget": 68, "msgrcv": 70, "msgsnd": 69, "open_by_handle_at": 304, "open_tree": 428, "perf_event_open": 298,
+    "pidfd_getfd": 438, "pivot_root": 155, "process_vm_readv": 310, "process_vm_writev": 311, "ptrace": 101,
+    "quotactl": 179, "reboot": 169, "request_key": 249, "semctl": 66, "semget": 64, "semop": 65, "semtimedop": 220,
+    "setns": 308, "shmat": 30, "shmctl": 31, "shmdt": 67, "shmget": 29, "swapoff": 168, "swapon": 167, "syslog": 103,
+    "umount2": 166, "unshare": 272, "userfaultfd": 323, "vmsplice": 278,
 }  # fmt: skip
 AARCH64 = {
-    "add_key": 217, "acct": 89, "bpf": 280, "fanotify_init": 262, "finit_module": 273, "fsconfig": 431, "fsmount": 432,
-    "fsopen": 430, "fspick": 433, "init_module": 105, "io_uring_enter": 426, "io_uring_register": 427,
-    "io_uring_setup": 425, "kcmp": 272, "kexec_file_load": 294, "kexec_load": 104, "keyctl": 219, "lookup_dcookie": 18,
-    "mount": 40, "mount_setattr": 442, "move_mount": 429, "mq_open": 180, "msgget": 186, "open_by_handle_at": 265,
-    "open_tree": 428, "perf_event_open": 241, "pidfd_getfd": 438, "pivot_root": 41, "process_vm_readv": 270,
-    "process_vm_writev": 271, "ptrace": 117, "quotactl": 60, "reboot": 142, "request_key": 218, "semget": 190,
-    "setns": 268, "shmat": 196, "shmget": 194, "swapoff": 225, "swapon": 224, "syslog": 116, "umount2": 39,
-    "unshare": 97, "userfaultfd": 282, "vmsplice": 75,
+    "acct": 89, "add_key": 217, "bpf": 280, "fanotify_init": 262, "finit_module": 273, "fsconfig": 431,
+    "fsmount": 432, "fsopen": 430, "fspick": 433, "init_module": 105, "io_uring_enter": 426, "io_uring_register": 427,
+    "io_uring_setup": 425, "kcmp": 272, "kexec_file_load": 294, "kexec_load": 104, "keyctl": 219,
+    "lookup_dcookie": 18, "mount": 40, "mount_setattr": 442, "move_mount": 429, "mq_getsetattr": 185,
+    "mq_notify": 184, "mq_open": 180, "mq_timedreceive": 183, "mq_timedsend": 182, "mq_unlink": 181, "msgctl": 187,
+    "msgget": 186, "msgrcv": 188, "msgsnd": 189, "open_by_handle_at": 265, "open_tree": 428, "perf_event_open": 241,
+    "pidfd_getfd": 438, "pivot_root": 41, "process_vm_readv": 270, "process_vm_writev": 271, "ptrace": 117,
+    "quotactl": 60, "reboot": 142, "request_key": 218, "semctl": 191, "semget": 190, "semop": 193, "semtimedop": 192,
+    "setns": 268, "shmat": 196, "shmctl": 195, "shmdt": 197, "shmget": 194, "swapoff": 225, "swapon": 224,
+    "syslog": 116, "umount2": 39, "unshare": 97, "userfaultfd": 282, "vmsplice": 75,
 }  # fmt: skip
 """Numbers of the generic table (`include/uapi/asm-generic/unistd.h`)."""
 _CALLS = {

@@ -3,3 +3,15 @@
 SELECT commands.event_id, commands.room_id, rooms.slug
 FROM commands LEFT JOIN rooms ON rooms.room_id = commands.room_id
 WHERE commands.state = 'running' ORDER BY commands.position;
+
+-- name: login
+-- As in accounts.sql.
+SELECT user_id, device_id, access_token FROM accounts WHERE user_id = :user;
+
+-- name: installation
+-- As in daemon.sql; no row before the first life.
+SELECT installation FROM daemon WHERE id = 1;
+
+-- name: slugs
+-- As in rooms.sql.
+SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;

@@ -1,0 +1,1 @@
+"""What `aiagentchat doctor` looks at and tries: checks of the set-up, and attacks on the isolation."""
