@@ -280,8 +280,6 @@ class Body(AsyncIterator[bytes]):
         self._size = 0
         self.refusal: Refusal | None = None
         """Why it ended too early."""
-        self.is_read = False
-        """Whether it came to its end."""
 
     def __aiter__(self) -> Self:
         return self
@@ -294,7 +292,6 @@ class Body(AsyncIterator[bytes]):
         except (h11.RemoteProtocolError, OSError, CutError):
             raise self._refused(answers.broken_request(400)) from None
         if part is None:
-            self.is_read = True
             raise StopAsyncIteration
         self._size += len(part)
         if self._most is not None and self._size > self._most:

@@ -141,7 +141,7 @@ def _entry(text: str) -> tuple[str, Sequence[int]]:
 
 def _is_below(name: str, pattern: str) -> bool:
     parent = plain(pattern.removeprefix("*.")) if pattern.startswith("*.") else None
-    return parent is not None and name.endswith(f".{parent}") and Target(name, 0).address is None
+    return parent is not None and name.endswith(f".{parent}")  # nothing is below an address: that is no host
 
 
 def is_public(address: Address) -> bool:

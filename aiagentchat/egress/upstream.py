@@ -79,6 +79,7 @@ async def ask_model(
     lengths = values(asked.headers, b"content-length")
     if lengths and int(lengths[0]) > most:
         raise RefusedError(answers.too_large(most))
+    # Where the answer comes first, nobody wants the rest, and the connection is not used again: aiohttp sees to that.
     body = client.body(most)
     headers = [*to_model(asked.headers), upstream.credential()]
     try:
@@ -86,8 +87,6 @@ async def ask_model(
             await client.begin(answer.status, from_model(answer.raw_headers))
             async for part in answer.content.iter_any():
                 await client.send(part)
-            if not body.is_read:
-                answer.close()  # nobody wants the rest
             await client.finish()
     except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
         raise RefusedError(_why(error, body)) from None

@@ -10,6 +10,8 @@ from aiohttp import web
 
 from aiagentchat.config.secrets import Secret
 from aiagentchat.core.isolation import Network
+from aiagentchat.egress.answers import WRONG_TOKEN
+from aiagentchat.egress.decide import Asked, Door, decide
 from aiagentchat.egress.limits import Limits
 from aiagentchat.egress.upstream import Upstream
 from rig.model import Model
@@ -292,6 +294,12 @@ async def test_who_does_not_show_the_token_of_the_run_is_not_answered(
     assert api.heard == []
 
 
+def test_an_empty_token_opens_nothing() -> None:
+    door = Door(token=TOKEN, also="")
+
+    assert decide(Asked(method=b"POST", target=b"/v1/messages", headers=[(b"x-api-key", b"")]), door) == WRONG_TOKEN
+
+
 # ── what flows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -439,8 +447,11 @@ async def test_cookies_of_the_upstream_are_not_kept() -> None:
     assert heard == [[], []]
 
 
-async def test_an_early_answer_is_heard_although_the_request_goes_on() -> None:
-    async def hasty(_: web.Request) -> web.StreamResponse:
+async def test_an_early_answer_is_heard_although_the_request_goes_on_and_mixes_with_no_other() -> None:
+    heard: list[str] = []
+
+    async def hasty(request: web.Request) -> web.StreamResponse:
+        heard.append(request.path_qs)
         return web.json_response({"type": "error"}, status=413)
 
     async with api_server(hasty) as api, stage(api.url) as at, connected(at.path) as run:
@@ -449,9 +460,27 @@ async def test_an_early_answer_is_heard_although_the_request_goes_on() -> None:
         answer = await run.hear_raw_head()
         run.writer.write(b"more")
         rest = await run.rest()
+        again = await ask_model(at.path)
 
     assert answer.startswith(b"HTTP/1.1 413")
     assert rest.endswith(b'{"type": "error"}')
+    assert again.status == 413
+    assert heard == ["/v1/messages", "/v1/messages?beta=true"]
+
+
+async def test_an_answer_may_take_as_long_as_it_likes_while_something_comes() -> None:
+    async def dawdle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(12):
+            await asyncio.sleep(0.125)  # the upstream's own pace: longer in all than nothing may come
+            await response.write(b".")
+        return response
+
+    async with api_server(dawdle) as api, stage(api.url, limits=Limits(idle_seconds=1.0)) as at:
+        answer = await ask_model(at.path)
+
+    assert answer.body == b"." * 12
 
 
 async def test_everything_is_counted(api: Api, at: Stage) -> None:
@@ -478,6 +507,16 @@ async def test_a_body_that_says_it_is_too_large_is_not_passed_on(api: Api) -> No
         "request_too_large",
         "The request is larger than 1 MiB, and was not passed on.",
     )
+    assert api.heard == []
+
+
+async def test_who_says_that_his_body_is_too_large_need_not_send_it(api: Api, at: Stage) -> None:
+    async with connected(at.path) as run:
+        head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\nContent-Length: %d\r\n\r\n"
+        run.writer.write(head % (TOKEN.encode(), 32 * 2**20 + 1))
+        answer = await run.hear_raw_head()
+
+    assert answer.startswith(b"HTTP/1.1 413")
     assert api.heard == []
 
 
