@@ -49,10 +49,6 @@ _BETTER = (
 )
 _STRICT = "This needs isolation strict, or users with a daemon that runs as root; landlock cannot stop it."
 _LL = frozenset({Isolation.LANDLOCK})
-_NO_PID_NAMESPACE = frozenset({Isolation.USERS, Isolation.LANDLOCK})
-_ARGV = (
-    "Only strict hides who else runs here. The daemon itself puts no text of a room and no secret on a command line."
-)
 
 _ROOM = "One room can read what another one works on."
 _SPOIL = "One room can change or destroy what another one works on."
@@ -117,8 +113,6 @@ ATTACKS: tuple[Attack, ...] = (
         "see the command line of the daemon",
         "A room learns what runs here.",
         _SEEN,
-        weak=_NO_PID_NAMESPACE,
-        fix=_ARGV,
     ),
     _attack("process.environ", "read the environment of the daemon", _SPY, _SEEN),
     _attack("process.mem", "read the memory of the daemon in /proc", _SPY, _SEEN),
@@ -131,8 +125,6 @@ ATTACKS: tuple[Attack, ...] = (
         "read the command line of another room's run",
         "A room learns what others run, and what they put on command lines.",
         _SEEN,
-        weak=_NO_PID_NAMESPACE,
-        fix=_ARGV,
     ),
     _attack("process.run_environ", "read the environment of another room's run", _ROOM, _SEEN),
     _attack("process.signal_daemon", "send the daemon a signal", _STEER, _TOUCHED),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from aiagentchat.agents.claude_code import binary, command, wire
 from aiagentchat.agents.claude_code.quarters import (
@@ -114,22 +115,22 @@ class ClaudeRun:
 
     async def serve(self) -> None:
         """Start the process, read it, and return when nothing of it is left."""
-        bound = log.bind(room=self._spec.room, run=self.id)
+        bind_contextvars(room=self._spec.room, run=self.id)  # of this task, and all that it begets
         gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)))
         try:
             async with gate.serving():
-                await self._start(bound)
+                await self._start()
                 if self._tree is not None:
-                    await self._keep(self._tree, bound)
+                    await self._keep(self._tree)
         except OSError as error:
             self._failed = AgentUnavailable(f"no way out for the run: {error}", human=_NOT_STARTED)
-            bound.error("run.not_started", error=str(error))
+            log.error("run.not_started", error=str(error))  # noqa: TRY400 - no bug, no traceback
         finally:
             self._finish()
             traffic = gate.traffic
-            bound.info("run.traffic", requests=traffic.requests, sent=traffic.bytes_out, received=traffic.bytes_in)
+            log.info("run.traffic", requests=traffic.requests, sent=traffic.bytes_out, received=traffic.bytes_in)
 
-    async def _start(self, bound: structlog.typing.FilteringBoundLogger) -> None:
+    async def _start(self) -> None:
         try:
             async with asyncio.timeout(START_SECONDS):
                 self._tree = await Tree.start(
@@ -144,15 +145,15 @@ class ClaudeRun:
                 self._tree.on_limit = self._limit_reached
         except (OSError, TimeoutError) as error:
             self._failed = AgentUnavailable(f"cannot start {self._launch.argv[0]}: {error}", human=_NOT_STARTED)
-            bound.error("run.not_started", error=str(error))
+            log.error("run.not_started", error=str(error))  # noqa: TRY400 - no bug, no traceback
 
-    async def _keep(self, tree: Tree, bound: structlog.typing.FilteringBoundLogger) -> None:
+    async def _keep(self, tree: Tree) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(tree.serve(), name=f"tree {self.id}")
                 await tree.write(wire.initialize(self._request(), self._spec.instructions))
                 self._started.set()
-                bound.info("run.started", resume=self._spec.resume, session=self._spec.session)
+                log.info("run.started", resume=self._spec.resume, session=self._spec.session)
                 await self._read(tree)
                 # Without stdout it is of no use; leaving on its own takes it a moment.
                 await tree.wait_gone(END_SECONDS)
@@ -161,7 +162,7 @@ class ClaudeRun:
             # The group has waited for the tree, so nothing is left; unless this was cancelled before `serve` began.
             tree.end()
             self._failed = self._failed or self._why(tree)
-            bound.info("run.ended", exit_code=tree.exit_code)
+            log.info("run.ended", exit_code=tree.exit_code)
 
     async def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
         """Run one turn. Raises AgentError if the process ends before the turn does.

@@ -78,8 +78,7 @@ def _give_up(asked: Asked, port: int) -> None:
         _limit(resource.RLIMIT_NPROC, asked.number("--processes"))
     if "--landlock" in asked.single:
         drop_capabilities()
-        read, write = [*asked.read, "/proc"], asked.write
-        landlock.restrict(read=read, write=write, connect=[port] if port else [])
+        landlock.restrict(read=asked.read, write=asked.write, connect=[port] if port else [])
     if "--seccomp" in asked.single:
         seccomp.restrict(shared_network=asked.single["--seccomp"] == "shared")
 

@@ -22,11 +22,16 @@ _VAR_TMP = "/var/tmp"  # noqa: S108
 """What lies there is memory. TMPDIR is in the room's HOME, on the disk."""
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
-    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "gitconfig", "ld.so.cache",
-    "ld.so.conf", "ld.so.conf.d", "locale.conf", "localtime", "magic", "mime.types", "nsswitch.conf", "os-release",
-    "pki", "protocols", "rpc", "services", "ssl", "terminfo", "timezone",
+    "alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "gitconfig",
+    "inputrc", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.conf", "localtime", "magic", "mime.types",
+    "nsswitch.conf", "os-release", "pki", "protocols", "rpc", "services", "ssl", "terminfo", "timezone",
 )  # fmt: skip
 """Of /etc only what programs need to run; who has an account here, or which hosts there are, is not for a room."""
+PROC = (
+    "/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/random", "/proc/sys/vm/overcommit_memory", "/proc/uptime", "/proc/version",
+)  # fmt: skip
+"""Of /proc where a run shares it with all others: nothing that is of a process. So `ps` works in `strict` only."""
 OURS = ("passwd", "group", "hosts")
 """Files of /etc that a sandbox gets in a version of its own (`identity`)."""
 
@@ -83,7 +88,7 @@ SPARE_PROCESSES = 32
 
 
 def _landlock(cell: Cell) -> list[str]:
-    read = ["/usr", *SYSTEM, *(f"/etc/{name}" for name in (*ETC, *OURS)), *map(str, _own_files(cell))]
+    read = ["/usr", *SYSTEM, *PROC, *(f"/etc/{name}" for name in (*ETC, *OURS)), *map(str, _own_files(cell))]
     read += [str(path) for path, mode in cell.mounts if mode == "ro"]
     write = [str(cell.workspace), str(cell.home), *(str(path) for path, mode in cell.mounts if mode == "rw")]
     return [
