@@ -1,5 +1,6 @@
 """A room's folders: made once, whole, from the template, and never through a link."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from aiagentchat.execute.places import Places
 from aiagentchat.render import words
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.unit.execute_house import make_settings
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
@@ -131,3 +134,30 @@ async def test_a_workspace_of_the_rooms_own_is_used_as_it_is(
 
     assert place.workspace == own
     assert [file.name for file in own.iterdir()] == ["file"]
+
+
+# ── a user for each room ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@needs_root
+async def test_where_rooms_have_users_of_their_own_their_folders_are_theirs(ledger: Ledger, settings: Settings) -> None:
+    template(settings)
+    places = Places(ledger.rooms, lambda: settings, own_users=True)
+    first, second = [await places.of(room) for room in settings.rooms]
+
+    assert (first.uid, second.uid) == (settings.room_uids[0], settings.room_uids[0] + 1)
+    owned = [first.workspace, first.home, first.workspace / "CLAUDE.md"]
+    assert [path.stat().st_uid for path in owned] == [first.uid] * 3
+    assert [path.stat().st_mode & 0o777 for path in (first.home, second.home)] == [0o700] * 2
+    assert [path.stat().st_mode & 0o777 for path in (settings.data_dir, first.home.parent)] == [0o711] * 2
+
+
+@needs_root
+async def test_a_room_for_which_no_user_is_left_is_not_run(ledger: Ledger, settings: Settings) -> None:
+    few = replace(settings, room_uids=(200_000, 200_000))
+    places = Places(ledger.rooms, lambda: few, own_users=True)
+    await places.of(few.rooms[0])
+
+    with pytest.raises(AgentUnavailable) as caught:
+        await places.of(few.rooms[1])
+    assert caught.value.human == words.NO_UID

@@ -10,14 +10,16 @@ import pytest
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, request_digest
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import DecideApproval
-from aiagentchat.core.ids import ApprovalId, EventId
-from aiagentchat.execute.recovery import ALIVE_EVERY_MS, RESUME_OPEN_MS, report_interrupted
+from aiagentchat.core.ids import ApprovalId, EventId, new_run_id
+from aiagentchat.core.ports.ledger import RunRecord
+from aiagentchat.execute.recovery import ALIVE_EVERY_MS, RESUME_OPEN_MS, report_interrupted, report_leftovers
 from aiagentchat.execute.scheduler import Scheduler
-from aiagentchat.render import away
+from aiagentchat.process.leftovers import MARKER
+from aiagentchat.render import away, words
 from aiagentchat.render.approval import MOST_SHOWN_AGAIN, request_text
-from tests.contract.store_fixtures import ANNA, NOW, ROOM, accept, command, settle
+from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, accept, command, settle
 from tests.fakes.agent import Say, Use, plays
-from tests.unit.execute_house import PATIENCE, House, house_for_a_scheduler, open_house
+from tests.unit.execute_house import BOOT, PATIENCE, House, house_for_a_scheduler, open_house
 
 TOUCH = {"command": "touch tea"}
 TEA = {"file_path": "tea"}
@@ -175,3 +177,27 @@ async def test_the_answer_stands_under_the_message_that_was_cut_short(tmp_path: 
 
     assert answer == {"m.in_reply_to": {"event_id": "$1"}}
     assert (done["event_id"], done["key"]) == ("$1", "✅")
+
+
+# ── what was left running ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_each_room_is_told_once_how_much_was_left_running_in_it(crashed: House) -> None:
+    await report_leftovers(crashed.shop.ledgers, crashed.clock, {ROOM: 2, OTHER_ROOM: 1})
+    await report_leftovers(crashed.shop.ledgers, crashed.clock, {})
+
+    assert await crashed.read() == [words.leftovers(2)]
+
+
+async def test_the_next_life_ends_what_the_last_one_left_and_says_so(crashed: House) -> None:
+    run = new_run_id()
+    record = RunRecord(run=run, room=ROOM, boot_id=BOOT, uid=None, started_at=NOW)
+    await crashed.ledger.runs.begun(record)
+    await crashed.ledger.runs.begun(replace(record, run=new_run_id(), boot_id="an earlier boot"))
+    left = await asyncio.create_subprocess_exec("/bin/sleep", "81", env={MARKER: run}, start_new_session=True)
+    counts = await crashed.runs.end_leftovers()
+
+    assert counts == {ROOM: 1}
+    assert await left.wait() == -9
+    assert await crashed.ledger.runs.left() == []
+    assert await crashed.runs.end_leftovers() == {}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.settings import GitIdentity, Settings
 from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId, SessionId, message_uuid
-from aiagentchat.core.isolation import RunLimits
+from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.execute.meter import FIRST_SECONDS
@@ -609,3 +609,39 @@ async def test_without_a_limit_nobody_looks(tmp_path: Path) -> None:
 
         assert executor._outgrown(room, make_spec()) is None
         assert executor._outgrown(replace(room, limits=RunLimits()), make_spec()) is not None
+
+
+# ── isolation ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_isolation_does_not_hold_back_is_told_once_in_a_life(tmp_path: Path) -> None:
+    held = Held(Isolation.LANDLOCK, 7)
+    async with open_house(tmp_path, ScriptedAgent()) as house:
+        house.shop = replace(house.shop, held=held)
+        await house.execute(command("$1"), command("$2"))
+        shown = await house.read()
+
+    warning = words.isolation_warning(held)
+    assert warning is not None
+    assert [text for text in shown if text == warning] == [warning]
+
+
+async def test_a_run_gets_what_the_room_may_use_reach_and_be_called(tmp_path: Path) -> None:
+    def change(settings: Settings) -> Settings:
+        room = replace(
+            settings.rooms[0],
+            git=GitIdentity(name="Claude"),
+            env=(("CI", "1"),),
+            network=Network.FULL,
+            network_hosts=("x",),
+            limits=RunLimits(memory=7),
+        )
+        return replace(settings, rooms=(room,))
+
+    agent = ScriptedAgent()
+    async with open_house(tmp_path, agent, change=change) as house:
+        await house.execute(command("$1"))
+
+    spec = agent.runs[0].spec
+    assert spec.env == (("GIT_AUTHOR_NAME", "Claude"), ("GIT_COMMITTER_NAME", "Claude"), ("CI", "1"))
+    assert (spec.network, spec.network_hosts, spec.limits.memory, spec.uid) == (Network.FULL, ("x",), 7, None)
