@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from aiagentchat.agents.claude_code.driver import ClaudeCode, ClaudeRun
 from aiagentchat.agents.claude_code.quarters import Quarters
 from aiagentchat.core.agent_events import (
     AgentEvent,
+    ApprovalAsked,
     Ending,
     Failure,
+    HostBlocked,
+    LimitReached,
     TextBlockEnded,
     TextDelta,
     ToolUsed,
@@ -25,11 +29,13 @@ from aiagentchat.core.agent_events import (
     UsageLimited,
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
-from aiagentchat.core.isolation import Isolation
+from aiagentchat.core.isolation import Isolation, RunLimits
 from aiagentchat.core.ports.agent import RunSpec
 from rig import fake_cli
+from rig.script import Step, script
 from tests.unit.claude_stage import (
     FOREVER,
+    PATIENCE,
     claude,
     end_of,
     main_process,
@@ -484,3 +490,34 @@ async def test_a_usage_limit_ends_the_turn_and_the_run_serves_the_next_one(agent
     assert UsageLimited(1_795_640_400_000) in events
     assert end_of(events).failure is Failure.USAGE_LIMIT
     assert text_of(after) == "the next one"
+
+
+# ── limits and hosts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_limit_that_is_reached_is_an_event_of_the_turn(agent: ClaudeCode, spec: RunSpec) -> None:
+    hog = "python3 -c 'import time; held = bytearray(400 * 2**20); time.sleep(60)'"
+    limited = replace(spec, limits=RunLimits(memory=150))
+    asked = script("hog", Step(tool="Bash", input={"command": f"echo start; {hog}"}))
+    async with served(agent, limited) as run:
+        events = run.turn(prompt(asked))
+        seen: list[AgentEvent] = []
+        async with asyncio.timeout(PATIENCE):
+            async for event in events:
+                seen.append(event)
+                if isinstance(event, ApprovalAsked):
+                    await run.answer(event.request, allow=True)
+                if isinstance(event, LimitReached):
+                    await run.stop()
+
+    assert [event for event in seen if isinstance(event, LimitReached)] == [LimitReached("memory", 150)]
+    assert end_of(seen).ending is Ending.INTERRUPTED
+
+
+async def test_a_host_that_is_refused_is_an_event_of_the_turn(agent: ClaudeCode, spec: RunSpec) -> None:
+    fetch = "python3 -c 'import urllib.request as u; u.urlopen(\"http://example.invalid/\")' 2>/dev/null; true"
+    asked = script("fetch", Step(tool="Bash", input={"command": f"echo start; {fetch}"}), Step(text="done"))
+    async with served(agent, spec) as run:
+        events = await turn(run, asked)
+
+    assert [event.host for event in events if isinstance(event, HostBlocked)] == ["example.invalid:80"]
