@@ -21,6 +21,11 @@ def touch(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
+def holds(folder: Path, secret: Path) -> bool:
+    """Whether `secret` is there, and lies in `folder`, or is it."""
+    return exists(secret) and real(secret).is_relative_to(folder)
+
+
 def is_link(path: Path) -> bool:
     """Whether `path` itself is a symbolic link."""
     return os.path.islink(path)  # noqa: PTH114

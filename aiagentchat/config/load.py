@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aiagentchat.config.document import parse, read_text
@@ -13,6 +14,7 @@ from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
 from aiagentchat.config.rooms import bypass_refused, merge
 from aiagentchat.config.schema import Agent, File, Shared
+from aiagentchat.config.secrets import secret_places
 from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.config.validate import validate
 from aiagentchat.config.workspaces import root_problem, workspace_problems
@@ -35,7 +37,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     file = validate(document.data, problems)
     paths = _Paths(path, environ, problems)
     mounted = list(_mounted(file, paths, problems))
-    settings = _settings(path, file, paths, mounted, problems)
+    settings = replace(_settings(path, file, paths, mounted, problems), secret_places=secret_places(environ))
     _check(settings, mounted, problems)
     problems.raise_if_any()
     return settings

@@ -70,6 +70,8 @@ def _alone(settings: Settings, path: Path) -> str | None:
         return f"{path} and data_dir ({settings.data_dir}) overlap; choose a folder apart from it"
     if real(settings.file).is_relative_to(where):
         return f"{path} holds {settings.file.name}, which is not for the agent; choose another folder"
+    if secret := next((place for place in settings.secret_places if exists(place) and touch(where, real(place))), None):
+        return f"{path} and {secret}, where secrets lie, overlap; choose another folder"
     if real(settings.workspaces).is_relative_to(where):
         return f"{path} holds the workspaces of all rooms ({settings.workspaces}); choose another folder"
     return None

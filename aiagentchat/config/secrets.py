@@ -35,6 +35,19 @@ VARIABLES: Mapping[str, str] = {
 """Each secret's variable, and its field in `Secrets`. Each may be given as NAME or as NAME_FILE."""
 
 
+_KEPT_IN = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".config/gcloud", ".config/gh", ".claude")
+"""Where people keep what opens other doors, below their HOME."""
+
+
+def secret_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Files and folders with secrets that no room may be let into: those given by `…_FILE`, and the usual ones."""
+    given = [environ[f"{name}_FILE"] for name in VARIABLES if environ.get(f"{name}_FILE")]
+    given += [environ[name] for name in ("CREDENTIALS_DIRECTORY",) if environ.get(name)]
+    home = environ.get("HOME", "")
+    usual = [Path(home) / name for name in _KEPT_IN] if home.startswith("/") else []
+    return (*map(Path, given), *usual)
+
+
 class Secret:
     """A value that prints as `(hidden)` wherever it is printed by mistake."""
 

@@ -97,6 +97,8 @@ class Settings:
     """Days; 0: for ever. As `body_retention`, which is 0 for "as long as the rest"."""
     body_retention: int = 7
     catch_up_max_age: int
+    secret_places: tuple[Path, ...] = field(default=(), compare=False)
+    """Where secrets lie, as far as is known; never printed."""
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
 
