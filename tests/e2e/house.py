@@ -1,5 +1,6 @@
 """A daemon with a person and rooms, as most stories begin."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from rig.homeserver import Account
 from rig.matrix_client import MatrixUser
 from rig.model import Model
 from rig.people import People
+from rig.unprivileged import own
 
+WITHIN_REACH = "within-reach"
 OVER = ("✅", "❌", "⏱️", "🛑", "⚠️")
 """The reactions that end a command."""
 
@@ -80,6 +83,21 @@ class House:
         return [request.raw for request in self.model.requests(text)]
 
 
+def within_reach(folder: Path) -> Path:
+    """A folder in `folder` that what a room runs can use, too: `move_in` mounts it, where it was made before."""
+    shared = folder / WITHIN_REACH
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
+def pipe_within_reach(folder: Path, name: str = "started") -> Path:
+    """A pipe into which a tool writes when it runs: reading it waits for that."""
+    pipe = within_reach(folder) / name
+    os.mkfifo(pipe)
+    own(folder)
+    return pipe
+
+
 @asynccontextmanager
 async def move_in(
     people: People, model: Model, folder: Path, *, rooms: int = 1, start: bool = True, **settings: Any
@@ -88,6 +106,8 @@ async def move_in(
     anna = await people.person()
     account = people.account()
     room_settings = settings.pop("room", {})
+    if (shared := folder / WITHIN_REACH).exists():
+        room_settings = {"mounts": [{"path": str(shared), "mode": "rw"}], **room_settings}
     ids = [await people.room(anna, account) for _ in range(rooms)]
     daemon = Daemon(
         folder,

@@ -1,7 +1,6 @@
 """Ending the daemon: at once, with the rooms told, or when its turns are done."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
-from rig.unprivileged import as_unprivileged, own
-from tests.e2e.house import House, move_in
+from rig.unprivileged import as_unprivileged
+from tests.e2e.house import House, move_in, pipe_within_reach
 
 ALLOWED = {"allow": ["Bash"]}
 
@@ -21,10 +20,7 @@ class Gate:
     """A tool that says when it runs, and ends when the test says so."""
 
     def __init__(self, folder: Path) -> None:
-        self._started, self._opened = folder / "started", folder / "opened"
-        for pipe in (self._started, self._opened):
-            os.mkfifo(pipe)
-        own(folder)
+        self._started, self._opened = pipe_within_reach(folder), pipe_within_reach(folder, "opened")
         self.tool = {"command": f"echo started > {self._started}; cat {self._opened}"}
 
     async def until_reached(self) -> None:

@@ -1,7 +1,6 @@
 """What the daemon does when it, or something around it, ends and begins again."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import psutil
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
-from rig.unprivileged import as_unprivileged, own
-from tests.e2e.house import House, move_in
+from rig.unprivileged import as_unprivileged
+from tests.e2e.house import House, move_in, pipe_within_reach
 
 
 def _processes_of(house: House) -> list[str]:
@@ -47,7 +46,7 @@ async def test_what_was_typed_while_it_was_down_is_answered(people: People, mode
 
 
 async def test_sigterm_ends_everything_and_the_next_life_reports(people: People, model: Model, workplace: Path) -> None:
-    pipe = _pipe(workplace)
+    pipe = pipe_within_reach(workplace)
     hold = {"command": f"(setsid sleep 600 &) ; echo started > {pipe}; tail -f /dev/null"}
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         command = await house.ask(script("hold on", Step(text="Working.", tool="Bash", input=hold)))
@@ -68,7 +67,7 @@ async def test_sigterm_ends_everything_and_the_next_life_reports(people: People,
 async def test_kill_9_in_a_turn_leaves_nothing_running_and_is_reported(
     people: People, model: Model, workplace: Path
 ) -> None:
-    pipe = _pipe(workplace)
+    pipe = pipe_within_reach(workplace)
     hold = {"command": f"(setsid sleep 600 &) ; echo started > {pipe}; tail -f /dev/null"}
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         command_text = f"hold on in {house.room}"
@@ -83,14 +82,6 @@ async def test_kill_9_in_a_turn_leaves_nothing_running_and_is_reported(
         await house.daemon.start(until="service.started")
         assert await house.ended(command) == "⚠️"
         assert len(model.requests(command_text)) == 1
-
-
-def _pipe(folder: Path) -> Path:
-    """A pipe into which a tool writes when it runs: reading it waits for that."""
-    pipe = folder / "started"
-    os.mkfifo(pipe)
-    own(folder)
-    return pipe
 
 
 def _pids(house: House) -> list[int]:

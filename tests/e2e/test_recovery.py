@@ -1,24 +1,14 @@
 """What people read and can do after a restart, and when they change their mind while a message waits."""
 
 import asyncio
-import os
 from pathlib import Path
 
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
-from rig.unprivileged import own
-from tests.e2e.house import House, move_in
+from tests.e2e.house import House, move_in, pipe_within_reach
 
 HOLD = "tail -f /dev/null"
-
-
-def _pipe(folder: Path, name: str = "started") -> Path:
-    """A pipe into which a tool writes when it runs: reading it waits for that."""
-    pipe = folder / name
-    os.mkfifo(pipe)
-    own(folder)
-    return pipe
 
 
 async def _busy(house: House, pipe: Path) -> str:
@@ -37,7 +27,7 @@ async def _bot_says(house: House, text: str) -> str:
 async def test_an_interrupted_command_is_named_and_runs_again_on_request(
     people: People, model: Model, workplace: Path
 ) -> None:
-    pipe = _pipe(workplace)
+    pipe = pipe_within_reach(workplace)
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         hold = Step(text="Working.", tool="Bash", input={"command": f"echo go > {pipe}; {HOLD}"})
         command = await house.ask(script("the long one", hold))
@@ -100,7 +90,7 @@ async def test_a_no_after_a_restart_runs_nothing(people: People, model: Model, w
 
 
 async def test_what_waits_can_be_edited_and_taken_back(people: People, model: Model, workplace: Path) -> None:
-    pipe = _pipe(workplace)
+    pipe = pipe_within_reach(workplace)
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         running = await _busy(house, pipe)
         edited = await house.ask(script("make tea", Step(text="Tea.")))
@@ -124,7 +114,7 @@ async def test_what_waits_can_be_edited_and_taken_back(people: People, model: Mo
 
 
 async def test_redacting_what_runs_ends_it(people: People, model: Model, workplace: Path) -> None:
-    pipe = _pipe(workplace)
+    pipe = pipe_within_reach(workplace)
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         running = await _busy(house, pipe)
         await house.anna.redact(house.room, running)
@@ -136,7 +126,7 @@ async def test_redacting_what_runs_ends_it(people: People, model: Model, workpla
 async def test_a_kick_ends_the_turn_and_the_rest_goes_on_after_the_return(
     people: People, model: Model, workplace: Path
 ) -> None:
-    pipe = _pipe(workplace)
+    pipe = pipe_within_reach(workplace)
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         await _busy(house, pipe)
         waiting = await house.ask(script("later", Step(text="Back to it.")))
