@@ -103,10 +103,10 @@ async def test_a_usage_limit_is_waited_for_and_the_same_is_asked_again(
 
 
 async def test_what_a_usage_limit_cut_off_goes_on_from_there(people: People, model: Model, workplace: Path) -> None:
-    async with move_in(people, model, workplace, environ=SUBSCRIPTION, room={"timeout": 4, "allow": ["Bash"]}) as house:
+    async with move_in(people, model, workplace, environ=SUBSCRIPTION, room={"timeout": 9, "allow": ["Bash"]}) as house:
         first = Step(text="First.", tool="Bash", input={"command": "echo once >> done.txt"})
         mark = f"begin, {house.account.user_id}"
-        command = await house.ask(script(mark, first, _limit(6, then="Then the rest.")))
+        command = await house.ask(script(mark, first, _limit(11, then="Then the rest.")))
 
         assert await house.ended(command) == "✅"  # although it waited longer than its turn may take
         answer = await house.answer(command)
