@@ -276,6 +276,23 @@ def test_what_is_known_to_be_in_the_way_comes_with_what_to_do(why: str, engine: 
     assert [part for part in parts if part not in fix] == []
 
 
+def test_whose_container_it_is_follows_from_what_engines_leave_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "DOCKERS", tmp_path / "dockerenv")
+    monkeypatch.setattr(ladder, "PODMANS", tmp_path / "containerenv")
+    monkeypatch.delenv("container", raising=False)
+    found = [ladder.engine()]
+    monkeypatch.setenv("container", "podman")
+    found.append(ladder.engine())
+    monkeypatch.delenv("container")
+    (tmp_path / "containerenv").touch()
+    found.append(ladder.engine())
+    (tmp_path / "dockerenv").touch()
+
+    assert [*found, ladder.engine()] == ["", "podman", "podman", "docker"]
+
+
 @pytest.mark.parametrize("beside", [True, False], ids=["a checkout or a release", "a package alone"])
 def test_the_profile_for_apparmor_is_named_where_it_is(
     beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -198,8 +198,8 @@ SAME_PROFILE = (
     "'profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }' >/etc/apparmor.d/bwrap"
 )
 """For where that file is not at hand."""
-ENGINES = {"docker": "/.dockerenv", "podman": "/run/.containerenv"}
-"""What is there in a container of theirs, and on no machine."""
+DOCKERS, PODMANS = Path("/.dockerenv"), Path("/run/.containerenv")
+"""Files that are there in a container of theirs, and on no machine."""
 OPTIONS = {
     "docker": "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
     "--security-opt systempaths=unconfined",
@@ -207,12 +207,15 @@ OPTIONS = {
 }
 """What lets bubblewrap work in a container."""
 AS_ROOT = "or run the daemon as the container's root, --user 0:0 without --cap-drop, and set isolation_minimum: users"
+ELSEWHERE = "in a container: docs/how-to/isolation.md, A container"
 USER_NAMESPACES = (
     "allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000",
+    ELSEWHERE,
 )
 NOT_IN_A_UNIT = (
     "in a systemd unit, leave out ProtectKernelTunables=, ProtectKernelLogs=, ProcSubset=, RestrictNamespaces= and",
-    "SystemCallFilter= without @mount; in a container, see docs/how-to/isolation.md",
+    "SystemCallFilter= without @mount",
+    ELSEWHERE,
 )
 NO_CAPABILITIES = ("start it without capabilities: no --cap-add, no AmbientCapabilities=; an ordinary user needs none",)
 POWERS = (
@@ -222,9 +225,17 @@ POWERS = (
 REACH = "data_dir, workspaces and programs must lie where the users of the rooms can get to them, not under /root;"
 
 
+def brought_by(venv: Path) -> Path:
+    """Where the profile lies if what is installed in `venv` has brought it along."""
+    return venv.parent / "deploy" / PROFILE
+
+
 def engine() -> str:
     """Whose container this is; empty on a machine, and in a container of somebody else."""
-    return next((name for name, file in ENGINES.items() if Path(file).exists()), "")
+    if DOCKERS.exists():
+        return "docker"
+    # Its file is covered where a read-only container has a /run of its own.
+    return "podman" if PODMANS.exists() or os.environ.get("container") == "podman" else ""  # noqa: SIM112 - its name
 
 
 def _fix(isolation: Isolation, why: str, engine: str) -> tuple[str, ...]:
@@ -250,7 +261,7 @@ def _apparmor(engine: str) -> tuple[str, ...]:
             f"  {SAME_PROFILE} && {INTO_FORCE}",
             AS_ROOT,
         )
-    brought = Path(sys.prefix).parent / "deploy" / PROFILE
+    brought = brought_by(Path(sys.prefix))
     copy = f"cp {shlex.quote(str(brought))} /etc/apparmor.d/bwrap" if brought.is_file() else SAME_PROFILE
     return (
         "this system's AppArmor keeps programs from making user namespaces; allow it for bubblewrap alone:",
