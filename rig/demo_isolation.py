@@ -7,7 +7,7 @@ from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.render.words import isolation_warning
 
 _MODES = {
-    Isolation.STRICT: "strict (bubblewrap). What the agent runs sees this room and the machine's programs, no more.",
+    Isolation.STRICT: "strict (bubblewrap). What the agent runs sees only this room and the machine's programs.",
     Isolation.USERS: "users. What the agent runs is a user of its own, yet sees the command lines of other processes.",
     Isolation.NONE: "none. What the agent runs can do whatever you can on this machine. Only for yourself.",
 }

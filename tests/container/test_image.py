@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from aiagentchat.core.errors import IsolationRefused
-from rig.container import IMAGE, Container, as_docker_has_it
+from rig.container import IMAGE, PODMANS_PROFILE, Container, as_docker_has_it
 from rig.homeserver import Account
 from rig.matrix_client import MatrixUser
 from rig.model import Model
@@ -152,8 +152,34 @@ async def test_with_the_options_that_it_names_a_turn_is_held_in_strict(
     assert made == "made\n10001\nhomes\n"
 
 
-async def test_as_the_containers_root_a_turn_is_held_in_users(tmp_path: Path, tell: Tell) -> None:
-    options = as_docker_has_it(tmp_path, root=True)
+async def test_where_less_is_accepted_an_ordinary_user_gets_landlock(tmp_path: Path, tell: Tell) -> None:
+    async with tell(*as_docker_has_it(tmp_path), *HARDENED, isolation_minimum="landlock") as story:
+        end = await story.shell("echo made > file; ls /data > seen 2>&1")
+        made = await story.container.exec("sh", "-c", "cd /rooms/first && cat file seen")
+        chosen = await story.container.until("isolation.chosen")
+
+    assert (end, chosen["isolation"]) == ("✅", "landlock")
+    assert made.startswith("made\n")
+    assert "Permission denied" in made
+
+
+async def test_podmans_own_filter_lacks_one_call_for_strict(tmp_path: Path) -> None:
+    profile = json.loads(PODMANS_PROFILE.read_text("utf-8"))
+    profile["syscalls"].append({"names": ["sethostname"], "action": "SCMP_ACT_ALLOW"})
+    (tmp_path / "podman.json").write_text(json.dumps(profile), "utf-8")
+    said = await refusal(tmp_path, "--security-opt=unmask=ALL", *HARDENED)
+    with_it = [f"--security-opt=seccomp={tmp_path}/podman.json", "--security-opt=unmask=ALL", *HARDENED]
+    ended = await Container(tmp_path / "config", ELSEWHERE, SECRETS, with_it).run(
+        "doctor", "--config", "/config/config.yaml", "--only", "attacks", "--json"
+    )
+
+    assert "Can't set hostname" in said
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("more", [[], ["--security-opt=no-new-privileges"]], ids=["as it comes", "no new privileges"])
+async def test_as_the_containers_root_a_turn_is_held_in_users(tmp_path: Path, tell: Tell, more: list[str]) -> None:
+    options = [*as_docker_has_it(tmp_path, root=True), *more]
     async with tell(*options, isolation_minimum="users") as story:
         end = await story.shell("echo made > file; id -u > who; ls /data > seen 2>&1")
         made = await story.container.exec("sh", "-c", "cd /rooms/first && cat file who")

@@ -24,7 +24,7 @@ WITHIN = 100.0
 """Seconds for one run without a terminal."""
 CHATTING = "demo · Enter sends"
 
-STRICT = "Isolation: strict (bubblewrap). What the agent runs sees this room"
+STRICT = "Isolation: strict (bubblewrap). What the agent runs sees only this room"
 
 pytestmark = pytest.mark.real
 with_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")

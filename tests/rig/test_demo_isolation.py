@@ -23,7 +23,7 @@ def log(isolation: str, why: str = "", fix: Sequence[str] = (), *, abi: int = 7)
     [
         pytest.param(
             log("strict"),
-            "Isolation: strict (bubblewrap). What the agent runs sees this room and the machine's programs, no more.",
+            "Isolation: strict (bubblewrap). What the agent runs sees only this room and the machine's programs.",
             id="strict needs no more words",
         ),
         pytest.param(
