@@ -29,8 +29,9 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="aiagentchat" \
       org.opencontainers.image.description="A self-hosted daemon that puts Claude Code into Matrix rooms." \
       org.opencontainers.image.licenses="MIT"
-# tini, because the daemon must not be process 1: it would have to reap what is not its own. git is for the agent,
-# bubblewrap keeps its runs in, where the container lets it: docs/how-to/isolation.md.
+# bubblewrap keeps the runs in, where the container lets it: docs/how-to/isolation.md. git is for the agent. tini passes
+# signals on also to commands that handle none, and reaps what `docker exec` leaves; the daemon can be process 1 itself,
+# but it ends whatever comes to it so.
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends bubblewrap ca-certificates git tini \
     && rm -rf /var/lib/apt/lists/* \

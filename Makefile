@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test bench bench-limits bench-catch-up faults image requirements clean
+.PHONY: help demo check fix test bench bench-limits bench-catch-up faults image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -62,6 +62,11 @@ faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge t
 
 image:  ## the container image, with docker, podman or buildah
 	deploy/build-image.sh
+
+IMAGE ?= aiagentchat:latest
+image-test: $(READY)  ## an image made with WITH_CLI=1, in containers: each way to run it (needs podman)
+	@$(BIN)/python -m rig.setup
+	AIAGENTCHAT_TEST_IMAGE=$(IMAGE) $(BIN)/pytest tests/container $(ARGS)
 
 PIN := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make requirements"

@@ -8,7 +8,8 @@ usage() {
 Usage: ./deploy.sh [options] HOST
 
 HOST is what ssh takes: a name from ~/.ssh/config, or user@address. The user there must be root, or may `sudo -n`.
-The host needs systemd, rsync and Python 3.11 to 3.13 with venv (Debian: apt-get install rsync python3-venv).
+The host needs systemd, rsync, bubblewrap and Python 3.11 to 3.13 with venv
+(Debian: apt-get install rsync bubblewrap python3-venv).
 The first time this only prepares the host and says which two files to fill in there; run it again afterwards.
 
 Options:

@@ -44,6 +44,8 @@ check_host() {
     command -v systemctl >/dev/null || fail "there is no systemctl here; this needs systemd" 2
     "$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null ||
         fail "$python is no Python 3.11 to 3.13 with venv; on Debian: apt-get install python3-venv" 2
+    command -v bwrap >/dev/null || # no failure: isolation_minimum may ask for less
+        say "bubblewrap is not installed, so there is no strict isolation here; on Debian: apt-get install bubblewrap"
 }
 
 prepare_host() {

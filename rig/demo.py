@@ -25,7 +25,6 @@ from rig.model import model_thread
 from rig.setup import ROOT, SetupFailed
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NO_ISOLATION = "No isolation yet: what the agent runs can do whatever you can on this machine. Only for yourself."
 
 
 class _Ended(BaseException):
@@ -96,9 +95,9 @@ def run(state: State, rooms: Path, stack: ExitStack) -> int:
     say(f"✓ Users {you.user_id} and {claude.user_id}, room “{ROOM}”{'' if was_new else ', as you left them'}")
     model_url = _model(stack)
     parts.write_config(state, server, you, claude, room=room, rooms=rooms)
-    daemon = stack.enter_context(parts.daemon(state, parts.daemon_env(os.environ, its_token, model_url)))
+    daemon, isolation = stack.enter_context(parts.daemon(state, parts.daemon_env(os.environ, its_token, model_url)))
     say(f"✓ Daemon (log: {_near(state.daemon_log)}), works in {_near(rooms / ROOM)}")
-    _explain(server, you)
+    _explain(server, you, isolation)
     if sys.stdin.isatty() and sys.stdout.isatty():
         code = chat(parts.chat_argv(server, room, your_token))
     else:
@@ -118,9 +117,9 @@ def _model(stack: ExitStack) -> str | None:
     return model.url
 
 
-def _explain(server: Homeserver, you: Account) -> None:
+def _explain(server: Homeserver, you: Account, isolation: str) -> None:
     say(f"\nElement can join: homeserver {server.url}, user {you.user_id}, password {you.password}")
-    say(f"{NO_ISOLATION}\n")
+    say(f"{isolation}\n")
 
 
 def _without_terminal(server: Homeserver, you: Account, room: str, workspace: Path, *, offline: bool) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 import yaml
 
 from rig.claude import cli_binary
-from rig.demo_state import END_WITHIN, DemoFailed, State
+from rig.demo_isolation import isolation_line
+from rig.demo_state import END_WITHIN, DemoFailed, State, private
 from rig.homeserver import Account, Homeserver, HomeserverFailed
 from rig.setup import ensure_cli, synapse_python
 
@@ -125,7 +126,7 @@ def write_config(state: State, server: Homeserver, you: Account, claude: Account
         "agents": {"claude": {"type": "claude-code", "binary": str(cli_binary())}},
     }
     heading = "# Written by `make demo` at every start.\n"
-    state.config.write_text(heading + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "utf-8")
+    private(state.config, heading + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
 def has_key(environ: Mapping[str, str]) -> bool:
@@ -144,11 +145,15 @@ def daemon_env(environ: Mapping[str, str], token: Path, model_url: str | None) -
 
 
 @contextmanager
-def daemon(state: State, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The daemon, ready. Raises DemoFailed. Its own shims end what its agents started."""
+def daemon(state: State, env: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The daemon, ready, and a line about what it keeps its runs in. Raises DemoFailed.
+
+    Its own shims end what its agents started.
+    """
     begin = state.daemon_log.stat().st_size if state.daemon_log.exists() else 0
     # What was said before the first sync is history and gets no answer; later ones go on where the last run stopped.
     knows_the_room = state.get("synced") and (state.folder / "data").exists()
+    private(state.daemon_log)
     with state.daemon_log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "aiagentchat", "run", "--config", str(state.config)],
@@ -163,7 +168,7 @@ def daemon(state: State, env: Mapping[str, str]) -> Iterator[subprocess.Popen[by
         with working("starting the daemon"):
             _until_logged("daemon.ready" if knows_the_room else "sync.first", process, state, begin)
         state.keep(synced=True)
-        yield process
+        yield process, isolation_line(log_lines(state.daemon_log, begin))
     finally:
         end(process)
 

@@ -38,6 +38,11 @@ class State:
     def load(self) -> None:
         """Make the folder if need be, and read what an earlier run kept."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            # What root's agents run is a user of its own, which goes through here to its HOME and cannot list it.
+            self.folder.chmod(0o711)
+        self.homeserver.mkdir(exist_ok=True)
+        self.homeserver.chmod(0o700)
         if self._file.exists():
             self._kept = json.loads(self._file.read_text("utf-8"))
 
@@ -114,9 +119,10 @@ class State:
         return same_user and runs and bool(files & set(argv))
 
 
-def private(file: Path, text: str) -> Path:
-    """Write a file that only its owner can read."""
+def private(file: Path, text: str | None = None) -> Path:
+    """Make a file that only its owner can read, and write it when there is a text."""
     file.touch(mode=0o600)
     file.chmod(0o600)
-    file.write_text(text, "utf-8")
+    if text is not None:
+        file.write_text(text, "utf-8")
     return file

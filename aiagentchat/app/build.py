@@ -87,7 +87,7 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
     What stands here stands before the first sync, so everything that can go on beside it does.
     """
     clock = SystemClock()
-    held = await ready_for_runs(live.settings)
+    held = await ready_for_runs(live.settings, live.environ)
     me = UserId(live.settings.matrix.user_id)
     async with (
         open_ledger(live.settings.database, clock=clock, vault=vault_of(live)) as ledger,

@@ -1,11 +1,14 @@
 """What is settled before anything is run: what holds the runs, and that nothing of an earlier life is in the way."""
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 import structlog
 
+from aiagentchat.agents.claude_code.binary import find, readable_for
 from aiagentchat.config.settings import Settings
-from aiagentchat.core.errors import ConfigError, IsolationRefused
+from aiagentchat.core.errors import AgentUnavailable, ConfigError, IsolationRefused
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.process.leftovers import clear_sockets
 from aiagentchat.process.sandbox.ladder import choose
@@ -17,19 +20,29 @@ GATES = "gates"
 log = structlog.get_logger(__name__)
 
 
-async def ready_for_runs(settings: Settings) -> Held:
+async def ready_for_runs(settings: Settings, environ: Mapping[str, str]) -> Held:
     """Choose the isolation, by trying it, and make the folders that runs need.
 
     Raises IsolationRefused when less than `isolation_minimum` can be had, and ConfigError when a folder cannot be made.
     """
     try:
         if os.geteuid() == 0:
-            settings.data_dir.chmod(0o711)  # the rooms' users go through it to their HOME; they cannot list it
+            # The rooms' users go through these to what is theirs; they cannot list them.
+            settings.data_dir.chmod(0o711)
+            if not settings.workspaces.exists():
+                settings.workspaces.mkdir(parents=True)
+                settings.workspaces.chmod(0o711)
         clear_sockets(settings.data_dir / GATES)
     except OSError as error:
-        raise ConfigError([f"data_dir {settings.data_dir}: {error.strerror}"]) from error
+        raise ConfigError([f"{error.filename or settings.data_dir}: {error.strerror}"]) from error
     uid = settings.room_uids[0] if os.geteuid() == 0 else None
-    choice = await choose(settings.isolation, settings.isolation_minimum, folder=settings.data_dir, uid=uid)
+    choice = await choose(
+        settings.isolation,
+        settings.isolation_minimum,
+        folder=settings.data_dir,
+        uid=uid,
+        reach=needed(settings, environ),
+    )
     held = Held(choice.isolation, choice.landlock_abi)
     if held.isolation is Isolation.NONE and len(settings.rooms) > 1:
         raise IsolationRefused(
@@ -48,3 +61,14 @@ async def ready_for_runs(settings: Settings) -> Held:
 def has_own_users(held: Held) -> bool:
     """Whether each room's runs are a user of their own: where we may change users, and the way has a use for it."""
     return os.geteuid() == 0 and held.isolation in {Isolation.STRICT, Isolation.USERS}
+
+
+def needed(settings: Settings, environ: Mapping[str, str]) -> list[Path]:
+    """What the users of the rooms must be able to get to, beside data_dir: workspaces, and the agents' programs."""
+    paths = [settings.workspaces, *(room.workspace.parent for room in settings.rooms if room.workspace)]
+    for agent in settings.agents.values():
+        try:
+            paths += readable_for(find(agent.binary, environ))
+        except AgentUnavailable:
+            continue  # said elsewhere, and again in the room
+    return paths

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiagentchat.app.isolation import needed
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import IsolationRefused
 from aiagentchat.core.isolation import LADDER, Isolation
@@ -45,12 +46,13 @@ def _folder(data_dir: Path) -> Path:
     return data_dir if is_open and os.access(data_dir, os.W_OK | os.X_OK) else place_for_labs()
 
 
-async def look(settings: Settings) -> Found:
+async def look(settings: Settings, environ: Mapping[str, str]) -> Found:
     """Try every way, and choose as the daemon does."""
     folder, uid = _folder(settings.data_dir), settings.room_uids[1] if os.geteuid() == 0 else None
-    tried = tuple([await attempt(isolation, folder=folder, uid=uid) for isolation in LADDER])
+    reach = needed(settings, environ)
+    tried = tuple([await attempt(isolation, folder=folder, uid=uid, reach=reach) for isolation in LADDER])
     try:
-        choice = await choose(settings.isolation, settings.isolation_minimum, folder=folder, uid=uid)
+        choice = await choose(settings.isolation, settings.isolation_minimum, folder=folder, uid=uid, reach=reach)
     except IsolationRefused as error:
         return Found(chosen=None, tried=tried, why_not=str(error))
     return Found(chosen=choice.isolation, tried=tried)

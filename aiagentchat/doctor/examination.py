@@ -49,7 +49,7 @@ async def examine(
         said = " ".join(error.problems)
         return [fail("config.file", said, "Correct it, then ask again: everything else depends on it.")]
     rows = await _checks(settings, environ, now_ms) if Part.CHECKS in parts else []
-    found, problems = await _ladder(settings)
+    found, problems = await _ladder(settings, environ)
     if Part.CHECKS in parts:
         rows += problems or ladder_rows(found, settings)
     if Part.ATTACKS in parts:
@@ -90,13 +90,13 @@ async def _account(patient: Patient, now_ms: Callable[[], int]) -> list[Row]:
     return await answer(Check(id="matrix.login", ask=all_of_them, within=within))
 
 
-async def _ladder(settings: Settings) -> tuple[Found, list[Row]]:
+async def _ladder(settings: Settings, environ: Mapping[str, str]) -> tuple[Found, list[Row]]:
     """What was found, and rows if it could not be tried at all."""
     found = Found(chosen=None, why_not="the ways of isolation could not be tried.")
 
     async def ask() -> list[Row]:
         nonlocal found
-        found = await cells.look(settings)
+        found = await cells.look(settings, environ)
         return []
 
     problems = await answer(Check(id="isolation.chosen", ask=ask, within=LADDER_SECONDS))

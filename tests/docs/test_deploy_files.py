@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aiagentchat.process.sandbox.ladder import OPTIONS
+
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / ".gitlab-ci.yml"
 UNIT = ROOT / "deploy/aiagentchat.service"
 BUILD_REQUIREMENTS = ROOT / "deploy/requirements-build.txt"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+BUILD_IMAGE = (ROOT / "deploy/build-image.sh").read_text(encoding="utf-8")
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SCRIPTS = [ROOT / "deploy.sh", *sorted((ROOT / "deploy").glob("*.sh"))]
 
 MAKE_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -100,6 +104,40 @@ def test_the_page_shows_the_profile_that_is_shipped() -> None:
     page = (ROOT / "docs/how-to/isolation.md").read_text(encoding="utf-8")
 
     assert f"```\n{re.sub('^#.*$', '', profile, flags=re.MULTILINE).strip()}\n```" in page
+
+
+@pytest.mark.skipif(shutil.which("apparmor_parser") is None, reason="apparmor_parser is not installed")
+def test_apparmor_understands_the_profile(tmp_path: Path) -> None:
+    text = (ROOT / "deploy/apparmor-bwrap").read_text(encoding="utf-8")
+    if not Path("/etc/apparmor.d/abi/4.0").exists():  # an older one knows neither this line nor that one
+        text = re.sub(r"^(abi .*|  userns,)$", "", text, flags=re.MULTILINE)
+    (tmp_path / "bwrap").write_text(text, encoding="utf-8")
+    argv = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", str(tmp_path / "bwrap")]
+    parsed = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=30)
+
+    assert parsed.returncode == 0, parsed.stderr
+
+
+def test_compose_brings_the_options_that_the_daemon_asks_for() -> None:
+    service = COMPOSE["services"]["aiagentchat"]
+    asked = OPTIONS["docker"].replace("--security-opt ", "").split()
+
+    assert service["security_opt"] == ["no-new-privileges:true", *asked]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert "user" not in service
+    assert "privileged" not in service
+
+
+def test_compose_has_what_the_image_expects() -> None:
+    service = COMPOSE["services"]["aiagentchat"]
+    mounted = {volume.split(":")[1] for volume in service["volumes"]}
+
+    assert service["image"] == re.search(r"IMAGE:-([^}]*)}", BUILD_IMAGE)[1]  # type: ignore[index]
+    assert mounted >= set(re.findall(r'"(/[^"]*)"', re.search(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]
+    assert "/config" in mounted
+    assert {volume.split(":")[0] for volume in service["volumes"]} - {"./config"} == set(COMPOSE["volumes"])
+    assert service["env_file"] in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_what_builds_the_package_is_pinned_as_for_development() -> None:

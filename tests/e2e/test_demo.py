@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aiagentchat.process.inside import landlock
+from aiagentchat.process.sandbox.ladder import REACH
 from rig.setup import OVERRIDE, ROOT, synapse_python
 from rig.unprivileged import as_unprivileged, own
 from tests.e2e.terminal import Terminal, in_terminal
@@ -21,7 +24,10 @@ WITHIN = 100.0
 """Seconds for one run without a terminal."""
 CHATTING = "demo · Enter sends"
 
+STRICT = "Isolation: strict (bubblewrap). What the agent runs sees only this room"
+
 pytestmark = pytest.mark.real
+with_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 
 class Place:
@@ -110,13 +116,64 @@ def _session(printed: str) -> str:
     return printed.rpartition("session ")[2].split()[0]
 
 
-def test_an_ordinary_user_can_run_it(workplace: Path) -> None:
+@with_bubblewrap
+def test_an_ordinary_user_can_run_it_in_strict(workplace: Path) -> None:
     place = Place(workplace)  # the one with the first port
     with place.in_no_way_left():
         ended = place.run(*as_unprivileged())
 
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert STRICT in ended.stdout
     assert (place.rooms / "demo" / "hello.txt").exists()
+
+
+@with_bubblewrap
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's rooms are users of their own")
+def test_roots_room_is_a_user_of_its_own(place: Place) -> None:
+    place.state.parent.chmod(0o711)
+    with place.in_no_way_left():
+        ended = place.run()
+    made = place.rooms / "demo" / "hello.txt"
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert STRICT in ended.stdout
+    assert made.stat().st_uid == 200_000
+    open_to_others = [path.name for path in place.state.iterdir() if path.stat().st_mode & 0o004]
+    assert open_to_others == ["lock"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or landlock.abi() < 1, reason="needs root, and Landlock")
+def test_root_in_a_folder_that_is_closed_to_others_gets_less_and_is_told_why(place: Place) -> None:
+    for path in (place.state.parent, place.state, *place.state.iterdir()):
+        os.chown(path, 0, 0)
+    place.state.parent.chmod(0o700)
+    with place.in_no_way_left():
+        ended = place.run()
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("Isolation: ")]
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(lines) == 1
+    assert lines[0].startswith("Isolation: landlock. What the agent runs here cannot read other rooms, but can change")
+    assert REACH in lines[0]
+    assert lines[0].endswith(f"({place.state.parent} is closed to the users of the rooms)")
+    assert (place.rooms / "demo" / "hello.txt").stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide bubblewrap")
+@pytest.mark.parametrize("before", [[], as_unprivileged()], ids=["root", "an ordinary user"])
+def test_without_bubblewrap_it_gets_less_and_names_the_command(place: Place, before: list[str]) -> None:
+    place.state.parent.chmod(0o711)
+    with place.in_no_way_left():
+        ended = place.run(*_HIDDEN, *before)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Isolation: strict" not in ended.stdout
+    assert " For strict: apt-get install bubblewrap (Fedora: dnf install bubblewrap)\n" in ended.stdout
+    assert (place.rooms / "demo" / "hello.txt").exists()
+
+
+_HIDE = 'for file in $(command -v bwrap); do mount --bind /dev/null "$file"; done; exec "$@"'
+_HIDDEN = ["unshare", "--mount", "sh", "-c", _HIDE, "sh"]
 
 
 async def test_with_a_terminal_one_chats_and_leaving_ends_everything(place: Place) -> None:
@@ -131,7 +188,7 @@ async def test_with_a_terminal_one_chats_and_leaving_ends_everything(place: Plac
             assert await terminal.ended() == 0
 
     assert "password" in terminal.picture.text
-    assert "Only for yourself" in terminal.picture.text
+    assert "Isolation: " in terminal.picture.text
     assert (place.rooms / "demo" / "note.txt").read_text("utf-8") == "good morning\n"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.process.sandbox.ladder import brought_by
 from rig.unprivileged import clean_env
 
 REPOSITORY = Path(__file__).parents[2]
@@ -214,6 +215,12 @@ def test_a_release_that_comes_up_is_the_current_one(prepared: Host) -> None:
     assert [line.rpartition("/")[2] for line in installed[-3:]] == [
         *("requirements.txt", "requirements-build.txt", "requirements-cli.txt")
     ]
+
+
+def test_the_profile_for_apparmor_is_where_the_daemon_says(prepared: Host) -> None:
+    profile = brought_by(prepared.current / "venv")
+
+    assert profile.read_bytes() == (REPOSITORY / "deploy/apparmor-bwrap").read_bytes()
 
 
 def test_a_release_that_does_not_come_up_is_taken_back(prepared: Host) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -235,8 +236,10 @@ async def test_without_bubblewrap_the_next_best_is_taken_or_nothing(
     assert str(caught.value).splitlines() == [
         "isolation: auto with isolation_minimum: strict cannot be had here, so nothing is run.",
         "  strict: bubblewrap is not installed",
-        "    install it: apt-get install bubblewrap (Fedora: dnf install bubblewrap)",
-        "  Or accept less, if it is only for yourself: isolation_minimum: users in config.yaml.",
+        "    apt-get install bubblewrap (Fedora: dnf install bubblewrap)",
+        "  Or accept less: isolation_minimum: users in config.yaml."
+        if ROOT
+        else "  Or accept less, if it is only for yourself: isolation_minimum: landlock in config.yaml.",
     ]
 
 
@@ -246,19 +249,98 @@ async def test_a_way_that_lets_something_through_does_not_work() -> None:
     assert ladder._verdict(Isolation.NONE, ["reads True", "writes True", "works True"]) == ""
 
 
+MASKED = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted"
+NO_NAMESPACE = "bwrap: No permissions to create new namespace, likely because the kernel does not allow …"
+NO_UID_MAP = "bwrap: setting up uid map: Permission denied"
+CAPABLE = "bwrap: Unexpected capabilities but not setuid, old file caps config?"
+
+
 @pytest.mark.parametrize(
-    ("why", "part"),
+    ("why", "engine", "parts"),
     [
-        pytest.param("bwrap: setting up uid map: Permission denied", "apparmor_parser", id="Ubuntu 24.04"),
-        pytest.param("bwrap: No permissions to create new namespace", "--security-opt seccomp", id="a container"),
+        pytest.param(NO_NAMESPACE, "", ["sysctl -w kernel.unprivileged_userns_clone=1"], id="no user namespaces"),
+        pytest.param(NO_NAMESPACE, "docker", ["seccomp=unconfined", "systempaths=unconfined"], id="Docker"),
+        pytest.param(MASKED, "docker", ["apparmor=unconfined", "isolation_minimum: users"], id="Docker, masked /proc"),
         pytest.param(
-            "bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "systempaths", id="masked /proc"
+            "bwrap: Can't set hostname to room: Operation not permitted", "podman", ["unmask=ALL"], id="Podman"
         ),
-        pytest.param("bwrap: Can't find source path /root/x: Permission denied", "not under /root", id="out of reach"),
+        pytest.param(MASKED, "", ["ProtectKernelTunables="], id="a unit of one's own"),
+        pytest.param(NO_UID_MAP, "", [f"{ladder.INTO_FORCE}"], id="Ubuntu 24.04"),
+        pytest.param(NO_UID_MAP, "docker", ["apparmor=unconfined does not help", ladder.SAME_PROFILE], id="Ubuntu, in"),
+        pytest.param(CAPABLE, "podman", ["no --cap-add"], id="added capabilities"),
     ],
 )
-def test_what_is_known_to_be_in_the_way_comes_with_what_to_do(why: str, part: str) -> None:
-    assert any(part in line for line in ladder._fix(Isolation.STRICT, why))
+def test_what_is_known_to_be_in_the_way_comes_with_what_to_do(why: str, engine: str, parts: list[str]) -> None:
+    fix = " ".join(ladder._fix(Isolation.STRICT, why, engine))
+
+    assert [part for part in parts if part not in fix] == []
+
+
+def test_whose_container_it_is_follows_from_what_engines_leave_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "DOCKERS", tmp_path / "dockerenv")
+    monkeypatch.setattr(ladder, "PODMANS", tmp_path / "containerenv")
+    monkeypatch.delenv("container", raising=False)
+    found = [ladder.engine()]
+    monkeypatch.setenv("container", "podman")
+    found.append(ladder.engine())
+    monkeypatch.delenv("container")
+    (tmp_path / "containerenv").touch()
+    found.append(ladder.engine())
+    (tmp_path / "dockerenv").touch()
+
+    assert [*found, ladder.engine()] == ["", "podman", "podman", "docker"]
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["a checkout or a release", "a package alone"])
+def test_the_profile_for_apparmor_is_named_where_it_is(
+    beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    profile = tmp_path / "deploy" / ladder.PROFILE
+    if beside:
+        profile.parent.mkdir()
+        profile.touch()
+    line = ladder._fix(Isolation.STRICT, NO_UID_MAP, "")[-1]
+
+    copied = f"cp {profile} /etc/apparmor.d/bwrap" if beside else ladder.SAME_PROFILE
+    assert line == f"  {copied} && apparmor_parser -r /etc/apparmor.d/bwrap"
+
+
+def test_the_profile_that_is_typed_says_what_the_shipped_one_says(tmp_path: Path) -> None:
+    shipped = (Path(__file__).parents[2] / "deploy" / ladder.PROFILE).read_text(encoding="utf-8")
+    command = ladder.SAME_PROFILE.replace("/etc/apparmor.d/bwrap", str(tmp_path / "bwrap"))
+    subprocess.run(["sh", "-c", command], check=True, timeout=10)
+    rules = [line for line in shipped.splitlines() if not line.startswith("#") and "local/bwrap" not in line]
+
+    assert (tmp_path / "bwrap").read_text(encoding="utf-8").split() == " ".join(rules).split()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root's rooms are users of their own")
+@pytest.mark.parametrize("isolation", [Isolation.STRICT, Isolation.USERS])
+@pytest.mark.parametrize("what", ["data_dir", "workspaces", "program"])
+async def test_what_the_rooms_users_cannot_get_to_is_named(isolation: Isolation, what: str, place: Path) -> None:
+    closed = place / "it's closed"
+    closed.mkdir(mode=0o700)
+    (closed / "program").touch(mode=0o755)
+    (closed / "data").mkdir(mode=0o711)
+    folder = closed / "data" if what == "data_dir" else place
+    reach = {"data_dir": [], "workspaces": [closed / "not yet"], "program": [closed / "program"]}[what]
+    tried = await ladder.attempt(isolation, folder=folder, uid=UID, reach=reach)
+    closed.chmod(0o711)
+
+    assert (tried.works, tried.why) == (False, f"{closed} is closed to the users of the rooms")
+    assert tried.fix[-1] == f"or let them through: chmod o+x {shlex.quote(str(closed))}"
+    assert (await ladder.attempt(isolation, folder=folder, uid=UID, reach=reach)).works
+
+
+@pytest.mark.skipif(not ROOT, reason="only root's rooms are users of their own")
+async def test_a_program_that_only_we_can_read_is_named(place: Path) -> None:
+    (place / "program").touch(mode=0o700)
+    tried = await ladder.attempt(Isolation.USERS, folder=place, uid=UID, reach=[place / "program"])
+
+    assert tried.fix[-1] == f"or let them through: chmod o+r {place}/program"
 
 
 def test_the_identity_of_a_room_names_nobody_of_this_machine(place: Path) -> None:

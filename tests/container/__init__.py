@@ -1,0 +1,1 @@
+"""The image, in containers: `make image-test`."""
