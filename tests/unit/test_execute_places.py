@@ -1,5 +1,6 @@
 """A room's folders: made once, whole, from the template, and never through a link."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -131,3 +132,30 @@ async def test_a_workspace_of_the_rooms_own_is_used_as_it_is(
 
     assert place.workspace == own
     assert [file.name for file in own.iterdir()] == ["file"]
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give each room a user of its own")
+
+
+@needs_root
+async def test_a_room_with_a_user_of_its_own_gets_to_its_folders_and_nobody_lists_them(
+    ledger: Ledger, crossroads: Path
+) -> None:
+    settings = make_settings(crossroads)
+    os.umask(0o077)  # as the daemon has it
+    room = replace(settings.rooms[0], workspace=settings.workspaces / "deep" / "down" / "here")
+    place = await Places(ledger.rooms, lambda: settings, own_users=True).of(room)
+
+    ways = [*place.home.parents[:2], *place.workspace.parents[:3]]
+    assert {way.stat().st_mode & 0o777 for way in ways} == {0o711}
+    for folder in (place.workspace, place.home):
+        assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, place.uid)
+
+
+@needs_root
+async def test_a_place_that_the_rooms_user_cannot_get_to_is_refused(
+    ledger: Ledger, settings: Settings, tmp_path: Path
+) -> None:
+    os.chmod(tmp_path, 0o700)  # noqa: PTH101 - nothing else goes on
+    with pytest.raises(AgentUnavailable, match="does not get through"):
+        await Places(ledger.rooms, lambda: settings, own_users=True).of(settings.rooms[0])
