@@ -171,6 +171,7 @@ class RoomExecutor:
                         turn=course.clock,
                         approval=settings.approval_timeout,
                         outgrown=self._outgrown(room, spec),
+                        at_the_end=self._at_the_end(room, spec),
                         patience=shop.patience,
                     ),
                     nudge=self.nudge,
@@ -185,7 +186,10 @@ class RoomExecutor:
     def _outgrown(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached]] | None:
         if not (room.limits.workspace_size or room.limits.file_size):
             return None
-        return partial(self._shop.meter.outgrown, (Path(spec.workspace), Path(spec.home)), room.limits)
+        return partial(self._shop.meter.outgrown, _folders(spec), room.limits)
+
+    def _at_the_end(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached | None]]:
+        return partial(self._shop.meter.at_the_end, _folders(spec), room.limits, self._shop.clock.now_ms())
 
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
@@ -339,6 +343,11 @@ class RoomExecutor:
             log.exception("answer.broken")
             told = message(words.BROKEN, notice=False, reply_to=command.shown_at)
             return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
+
+
+def _folders(spec: RunSpec) -> tuple[Path, Path]:
+    """What counts as a room's own."""
+    return Path(spec.workspace), Path(spec.home)
 
 
 def _git(identity: GitIdentity) -> list[tuple[str, str]]:
