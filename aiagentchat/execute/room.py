@@ -53,8 +53,10 @@ class Workshop:
     clock: Clock
     held: Held
     """What runs are kept in."""
-    warned: set[RoomId] = field(default_factory=set)
-    """Rooms that were told, in this life, what that does not hold back."""
+    subscription_in_room: Callable[[], bool] = lambda: False
+    """Whether runs hold the subscription's token."""
+    warned: set[tuple[RoomId, str]] = field(default_factory=set)
+    """Rooms that were told, in this life, and of what."""
     redacting: Redacting = shapes_only
     """Who hides secrets in what a turn says."""
     patience: Patience = field(default_factory=Patience)
@@ -133,10 +135,12 @@ class RoomExecutor:
 
     async def _warn(self, command: Command) -> None:
         """Once in a life: who works here must know what nothing holds back."""
-        warning = words.isolation_warning(self._shop.held)
-        if warning is not None and self.room not in self._shop.warned:
-            self._shop.warned.add(self.room)
-            await self._tell(command, "isolation", warning)
+        shop = self._shop
+        warnings = words.warnings(shop.held, subscription_in_room=shop.subscription_in_room())
+        for what, warning in warnings.items():
+            if (self.room, what) not in shop.warned:
+                shop.warned.add((self.room, what))
+                await self._tell(command, what, warning)
 
     async def _turn(self, command: Command, sink: Sink) -> Outcome:
         """What a command comes to: in one turn, or in more where a run was lost, or a usage limit waited for."""
