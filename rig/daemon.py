@@ -1,4 +1,7 @@
-"""The daemon as an operator starts it: its own process, its own folder, an ordinary user, an empty environment."""
+"""The daemon as an operator starts it: its own process, its own folder, an ordinary user, an empty environment.
+
+Or as root, where that is asked for: with all of root's powers, in the same empty environment.
+"""
 
 import asyncio
 import json
@@ -62,6 +65,9 @@ class Daemon:
             ANTHROPIC_BASE_URL=model_url,
         )
         self.environ.update(environ or {})
+        self.as_root = False
+        self.before: Sequence[str] = as_unprivileged()
+        """What stands before the command line: who it becomes, where it lives."""
         self.arguments: tuple[str, ...] = ()
         """More words for `aiagentchat run`."""
         self.module = "aiagentchat"
@@ -80,18 +86,23 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
+    def stay_root(self) -> None:
+        """It is started as whoever we are."""
+        self.as_root, self.before = True, ()
+
     def write_config(self) -> None:
         """Put `settings` into config.yaml."""
         self.config.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")
-        self.workspaces.mkdir(exist_ok=True)
-        own(self.folder)
+        if not self.as_root:
+            self.workspaces.mkdir(exist_ok=True)
+            own(self.folder)
 
     async def start(self, *, until: str = "sync.first") -> None:
         """Start it and wait for a line of its log: `sync.first`, in a later life `sync.resumed`."""
         self.write_config()
         before = len(self.lines())
         words = ["run", *self.arguments, "--config", str(self.config)]
-        argv = [*as_unprivileged(), sys.executable, "-m", self.module, *words]
+        argv = [*self.before, sys.executable, "-m", self.module, *words]
         self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
             argv,
             cwd=self.folder,

@@ -70,3 +70,11 @@ def workplace() -> Iterator[Path]:
     """A folder that belongs to the user whom `as_unprivileged` makes; `tmp_path` is closed to everybody but us."""
     with tempfile.TemporaryDirectory(prefix="aiagentchat-") as folder:
         yield own(Path(folder))
+
+
+@pytest.fixture
+def crossroads() -> Iterator[Path]:
+    """A folder of ours that everybody can go through, for a daemon that gives each room a user of its own."""
+    with tempfile.TemporaryDirectory(prefix="aiagentchat-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)

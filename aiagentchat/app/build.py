@@ -9,7 +9,7 @@ import structlog
 
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
-from aiagentchat.agents.claude_code.quarters import Quarters
+from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
 from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs
@@ -37,6 +37,7 @@ from aiagentchat.process.children import children
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.receiver import Receiver
+from aiagentchat.render.words import SUBSCRIPTION_IN_ROOM
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
@@ -111,6 +112,16 @@ async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
         log.error("agent.no_key", fix=missing)
     if short := live.secrets.too_short():
         log.warning("secrets.too_short", names=short)
+    _warn_of_subscription(live)
+
+
+def _gives_subscription(live: Live) -> bool:
+    return gives_subscription(live.credentials(), subscription_in_room=live.settings.subscription_in_room)
+
+
+def _warn_of_subscription(live: Live) -> None:
+    if _gives_subscription(live):
+        log.warning("subscription.in_room", warning=SUBSCRIPTION_IN_ROOM)
 
 
 def _agents(live: Live, held: Held) -> dict[str, ClaudeCode]:
@@ -160,6 +171,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         settings=live.current,
         clock=clock,
         held=here.held,
+        subscription_in_room=lambda: _gives_subscription(live),
         redacting=live.redactor,
         patience=here.patience,
     )
@@ -185,6 +197,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
+        subscription_in_room=lambda: _gives_subscription(live),
     )
     bot_commands = catalog(desk)
     router = Router(
@@ -230,6 +243,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
         agents.clear()
         agents.update(_agents(live, here.held))
+        _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
     services = [

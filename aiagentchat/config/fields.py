@@ -31,6 +31,8 @@ _UIDS = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 _LEAST_UID, _MOST_UID = 1000, 2**32 - 3
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENV_OURS = ("MATRIX_", "ANTHROPIC_", "CLAUDE_", "AIAGENTCHAT_")
+_ENV_LOADING = ("LD_", "GCONV_PATH", "LOCPATH", "GLIBC_TUNABLES")
+"""Code that these name is loaded into every program, the one that makes the sandbox included."""
 
 
 def whole(what: str, *, example: int, least: int, most: int) -> BeforeValidator:
@@ -153,6 +155,11 @@ def _env_name(value: object) -> object:
         raise ValueError("this is not the name of an environment variable; use letters, digits and _")
     if name.upper().startswith(_ENV_OURS) or name == "HOME":
         raise ValueError("aiagentchat sets this variable itself; remove it")
+    if name.startswith(_ENV_LOADING):
+        raise ValueError(
+            "this variable loads code into every program, also into the one that makes the sandbox; "
+            "remove it, and set it in a script that starts the program which needs it"
+        )
     return value
 
 

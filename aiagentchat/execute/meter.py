@@ -7,7 +7,7 @@ look takes, the rarer it is.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
@@ -25,6 +25,8 @@ SHARE = 20
 STEP = 1_000
 """Entries that are looked at without a pause: some milliseconds."""
 PAUSE_SECONDS = 0.01
+LAST_SECONDS = 0.1
+"""How long the look at the end of a turn may take: enough for some ten thousand files."""
 BREATHING_MIB = 256
 """A room that is too large already may be tidied up: its turn ends only when it grows by so much more."""
 _MIB = 1024 * 1024
@@ -64,9 +66,24 @@ class Meter:
             if not (found.complete or told):
                 told = True
                 log.warning("workspace.not_measured", entries=found.entries)
-            if reached := self._judge(key, found, limits):
+            if reached := _file(found, limits) or self._folders(key, found, limits):
                 return reached
             wait = until_next(took)
+
+    async def at_the_end(self, folders: Sequence[Path], limits: RunLimits, since_ms: int) -> LimitReached | None:
+        """What was reached in a turn that began at `since_ms`, perhaps after the last look. Nobody waits for long.
+
+        What there was no time to see is left to the next turn.
+        """
+        with closing(Measure(folders, since_ns=since_ms * _NS)) as found:
+            seen = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_SECONDS), self._one_at_a_time:
+                    while not seen:
+                        seen = await asyncio.to_thread(found.step, STEP)
+            # Of a part it is known how much there is at least, and nothing else.
+            is_known = seen or found.allocated > limits.workspace_size * _MIB
+            return _file(found, limits) or (self._folders(tuple(folders), found, limits) if is_known else None)
 
     async def _look(self, folders: Sequence[Path], since_ns: int) -> tuple[Measure, float]:
         """What was found, and the seconds that it took."""
@@ -77,9 +94,7 @@ class Meter:
                     await self._clock.sleep(PAUSE_SECONDS)
             return found, self._clock.monotonic() - began
 
-    def _judge(self, key: tuple[Path, ...], found: Measure, limits: RunLimits) -> LimitReached | None:
-        if limits.file_size and found.largest >= limits.file_size * _MIB:
-            return LimitReached("file_size", limits.file_size)
+    def _folders(self, key: tuple[Path, ...], found: Measure, limits: RunLimits) -> LimitReached | None:
         if not limits.workspace_size or found.allocated <= limits.workspace_size * _MIB:
             self._full.pop(key, None)
             return None
@@ -91,3 +106,9 @@ class Meter:
         now_allowed = found.allocated + self._breathing
         self._full[key] = now_allowed if allowed is None else min(allowed, now_allowed)
         return None if allowed is None or found.allocated <= allowed else reached
+
+
+def _file(found: Measure, limits: RunLimits) -> LimitReached | None:
+    if limits.file_size and found.largest >= limits.file_size * _MIB:
+        return LimitReached("file_size", limits.file_size)
+    return None

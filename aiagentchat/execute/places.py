@@ -1,6 +1,7 @@
 """Where a room lives on the disk: its workspace and its HOME. Both are made on first use, with one path for ever."""
 
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from aiagentchat.render import words
 
 TEMPLATE = "_template"
 """The folder among the workspaces whose files a new workspace starts with."""
+
+_WAY, _THROUGH = 0o711, 0o011
+"""A folder that others go through and cannot list."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +49,7 @@ class Places:
         uid = await self._uid(room, settings)
         place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug, uid)
         try:
-            self._make(place, settings.workspaces / TEMPLATE)
+            self._make(place, settings.workspaces)
         except OSError as error:
             raise AgentUnavailable(f"workspace {place.workspace}: {error}", human=words.NO_WORKSPACE) from error
         return place
@@ -59,27 +63,40 @@ class Places:
             raise AgentUnavailable(f"room_uids {first}-{last}: all are taken", human=words.NO_UID)
         return uid
 
-    def _make(self, place: Place, template: Path) -> None:
+    def _make(self, place: Place, workspaces: Path) -> None:
         if place.workspace.is_symlink():
             raise OSError("the workspace has become a symbolic link")
         place.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not place.workspace.is_dir():
-            self._make_workspace(place, template)
+            self._make_workspace(place, workspaces / TEMPLATE)
         if place.uid is not None:
             # The rooms' users go through here; they cannot list it.
             for folder in (place.home.parent, place.home.parent.parent):
-                folder.chmod(0o711)
+                folder.chmod(_WAY)
+            if place.workspace.is_relative_to(workspaces):
+                workspaces.chmod(stat.S_IMODE(workspaces.stat().st_mode) | _THROUGH)
             place.home.mkdir(mode=0o700, exist_ok=True)
             for folder in (place.workspace, place.home):
+                _be_on_the_way(folder)
                 give(folder, place.uid)
 
     def _make_workspace(self, place: Place, template: Path) -> None:
         fresh = place.workspace.with_name(f".{place.workspace.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.parent.mkdir(parents=True, exist_ok=True)
+        for missing in reversed([folder for folder in fresh.parents if not folder.exists()]):
+            missing.mkdir()
+            if place.uid is not None:
+                missing.chmod(_WAY)
         if template.is_dir() and not template.is_symlink():
             shutil.copytree(template, fresh, symlinks=True)
         else:
             fresh.mkdir()
         fresh.rename(place.workspace)  # whole or not at all
         log.info("workspace.made", path=str(place.workspace))
+
+
+def _be_on_the_way(folder: Path) -> None:
+    """OSError if a user who is nobody in particular does not get to `folder`."""
+    for parent in folder.parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            raise OSError(f"the room's user does not get through {parent}: chmod o+x, or choose another place")

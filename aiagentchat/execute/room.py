@@ -53,8 +53,10 @@ class Workshop:
     clock: Clock
     held: Held
     """What runs are kept in."""
-    warned: set[RoomId] = field(default_factory=set)
-    """Rooms that were told, in this life, what that does not hold back."""
+    subscription_in_room: Callable[[], bool] = lambda: False
+    """Whether runs hold the subscription's token."""
+    warned: set[tuple[RoomId, str]] = field(default_factory=set)
+    """Rooms that were told, in this life, and of what."""
     redacting: Redacting = shapes_only
     """Who hides secrets in what a turn says."""
     patience: Patience = field(default_factory=Patience)
@@ -133,10 +135,12 @@ class RoomExecutor:
 
     async def _warn(self, command: Command) -> None:
         """Once in a life: who works here must know what nothing holds back."""
-        warning = words.isolation_warning(self._shop.held)
-        if warning is not None and self.room not in self._shop.warned:
-            self._shop.warned.add(self.room)
-            await self._tell(command, "isolation", warning)
+        shop = self._shop
+        warnings = words.warnings(shop.held, subscription_in_room=shop.subscription_in_room())
+        for what, warning in warnings.items():
+            if (self.room, what) not in shop.warned:
+                shop.warned.add((self.room, what))
+                await self._tell(command, what, warning)
 
     async def _turn(self, command: Command, sink: Sink) -> Outcome:
         """What a command comes to: in one turn, or in more where a run was lost, or a usage limit waited for."""
@@ -171,6 +175,7 @@ class RoomExecutor:
                         turn=course.clock,
                         approval=settings.approval_timeout,
                         outgrown=self._outgrown(room, spec),
+                        at_the_end=self._at_the_end(room, spec),
                         patience=shop.patience,
                     ),
                     nudge=self.nudge,
@@ -185,7 +190,10 @@ class RoomExecutor:
     def _outgrown(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached]] | None:
         if not (room.limits.workspace_size or room.limits.file_size):
             return None
-        return partial(self._shop.meter.outgrown, (Path(spec.workspace), Path(spec.home)), room.limits)
+        return partial(self._shop.meter.outgrown, _folders(spec), room.limits)
+
+    def _at_the_end(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached | None]]:
+        return partial(self._shop.meter.at_the_end, _folders(spec), room.limits, self._shop.clock.now_ms())
 
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
@@ -339,6 +347,11 @@ class RoomExecutor:
             log.exception("answer.broken")
             told = message(words.BROKEN, notice=False, reply_to=command.shown_at)
             return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
+
+
+def _folders(spec: RunSpec) -> tuple[Path, Path]:
+    """What counts as a room's own."""
+    return Path(spec.workspace), Path(spec.home)
 
 
 def _git(identity: GitIdentity) -> list[tuple[str, str]]:

@@ -76,6 +76,8 @@ class Limits:
     approval: float
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
+    at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
+    """Looks once more, in no time."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -127,6 +129,7 @@ class Turn:
         self._approval_seconds = limits.approval
         self._minutes = max(1, round(limits.approval / 60))
         self._outgrown = limits.outgrown
+        self._at_the_end = limits.at_the_end
         self._nudge = nudge
         self._turn_clock = limits.turn
         self._timekeeper = Timekeeper(
@@ -144,6 +147,7 @@ class Turn:
         self._blocked: set[str] = set()
         self._verdict: Outcome | None = None
         self._taken = False
+        self._used_tools = False
         self.worked = False
         """Whether the agent has said or done something for the room."""
         self.lost: SessionInUse | SessionNotFound | AgentDied | None = None
@@ -166,6 +170,7 @@ class Turn:
             ended = await self._pump(asked)
             for helper in helpers:
                 helper.cancel()
+        await self._look_back()
         outcome = self._verdict or ended
         elapsed = round(self._turn_clock.elapsed(self._clock.monotonic()) * 1000)
         return dataclasses.replace(outcome, record=_timed(ended.record, elapsed))
@@ -191,6 +196,7 @@ class Turn:
     def _heard(self, event: AgentEvent) -> None:
         self._timekeeper.noise()
         self._taken = self._taken or not isinstance(event, Unrecognised)
+        self._used_tools = self._used_tools or isinstance(event, ToolUsed)
         self.worked = self.worked or isinstance(event, TextDelta | ToolUsed)
 
     def _ended(self, event: TurnEnded) -> Outcome:
@@ -247,6 +253,13 @@ class Turn:
     async def _measure(self) -> None:
         if self._outgrown is not None:
             self._reached(await self._outgrown())
+
+    async def _look_back(self) -> None:
+        """A tool that has reached a limit may have failed at once, and the turn be over before anybody looked."""
+        if self._at_the_end is not None and self._used_tools and self._verdict is None:
+            reached = await self._at_the_end()
+            if reached is not None:
+                self._reached(reached)
 
     def _reached(self, event: LimitReached) -> None:
         if self._verdict is None:  # it is told again and again until the turn has ended

@@ -389,6 +389,8 @@ class Status:
     version: str
     uptime_ms: int
     held: Held
+    subscription_in_room: bool = False
+    """Whether runs hold the subscription's token."""
     heard_ms: int | None = None
     """How long ago the homeserver was heard last; None before the first time."""
     failures: int = 0
@@ -421,8 +423,9 @@ def status_text(status: Status) -> str:
         lines.insert(-1, f"- Database: {status.stalled or 'works'}; had to wait {count(status.stalls, 'time')}")
     if status.draining:
         lines.append("- About to be restarted: what is queued runs afterwards")
-    warning = isolation_warning(status.held)
-    return "\n".join([*lines, "", warning] if warning else lines)
+    for warning in warnings(status.held, subscription_in_room=status.subscription_in_room).values():
+        lines += ["", warning]
+    return "\n".join(lines)
 
 
 def _hearing(status: Status) -> str:
@@ -459,6 +462,21 @@ def _degraded(held: Held) -> str:
     can += ["reach services on this machine"] if held.landlock_abi < 4 else []
     can += ["signal the daemon"] if held.landlock_abi < 6 else []
     return f"{', '.join(can[:-1])} and {can[-1]}" if len(can) > 1 else can[0]
+
+
+SUBSCRIPTION_IN_ROOM = (
+    "⚠️ The token of the subscription is in this room: whoever works here can copy it, and so can what the agent runs "
+    "or reads. The operator keeps it outside with `subscription_in_room: false` in config.yaml."
+)
+
+
+def warnings(held: Held, *, subscription_in_room: bool) -> Mapping[str, str]:
+    """What whoever works in a room must know, by what it is about."""
+    said = {
+        "isolation": isolation_warning(held),
+        "subscription": SUBSCRIPTION_IN_ROOM if subscription_in_room else None,
+    }
+    return {what: text for what, text in said.items() if text is not None}
 
 
 def leftovers(number: int) -> str:

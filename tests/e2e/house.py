@@ -1,6 +1,7 @@
 """A daemon with a person and rooms, as most stories begin."""
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from rig.homeserver import Account
 from rig.matrix_client import MatrixUser
 from rig.model import Model
 from rig.people import People
+from rig.script import Step, script
 from rig.unprivileged import own
 
 WITHIN_REACH = "within-reach"
@@ -74,6 +76,20 @@ class House:
         start = next(index for index, message in enumerate(view) if message.id == command)
         return "\n\n".join(message.body for message in view[start + 1 :] if message.sender == self.account.user_id)
 
+    async def shell(self, command: str, *, room: str = "", timeout: float = 60) -> str:
+        """Have the agent run a shell command; what the agent saw of it. For rooms that allow Bash."""
+        mark = f"run {secrets.token_hex(8)}"
+        use = Step(tool="Bash", input={"command": command})
+        asked = await self.ask(script(mark, use, Step(text="Done.")), room=room)
+        end = await self.ended(asked, room=room, timeout=timeout)
+        assert end == "✅", self.daemon.tail()
+        return self.model.requests(mark)[-1].asked.results[-1].text
+
+    def told(self, text: str, *, room: str = "") -> int:
+        """How many messages of the daemon hold `text` so far."""
+        said = (message for message in self.anna.view(room or self.room) if message.sender == self.account.user_id)
+        return sum(text in message.body for message in said)
+
     async def question(self) -> Message:
         """Wait for a question for approval."""
         return await self.anna.until_message(self.room, "✅ allows it once", sender=self.account.user_id)
@@ -102,12 +118,16 @@ def pipe_within_reach(folder: Path, name: str = "started") -> Path:
 async def move_in(
     people: People, model: Model, folder: Path, *, rooms: int = 1, start: bool = True, **settings: Any
 ) -> AsyncIterator[House]:
-    """A house; `settings` go into config.yaml, `room` among them into every room, `environ` into the environment."""
+    """A house; `settings` go into config.yaml, `room` among them into every room, `environ` into the environment.
+
+    With `as_root` its daemon stays root, for a folder that other users can go through (`crossroads`).
+    """
     anna = await people.person()
     account = people.account()
     room_settings = settings.pop("room", {})
     if (shared := folder / WITHIN_REACH).exists():
         room_settings = {"mounts": [{"path": str(shared), "mode": "rw"}], **room_settings}
+    as_root = settings.pop("as_root", False)
     ids = [await people.room(anna, account) for _ in range(rooms)]
     daemon = Daemon(
         folder,
@@ -118,6 +138,8 @@ async def move_in(
         users=[anna.id],
         **settings,
     )
+    if as_root:
+        daemon.stay_root()
     house = House(anna, account, ids, daemon, model)
     if not start:
         yield house

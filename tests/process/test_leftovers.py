@@ -44,6 +44,7 @@ async def test_nothing_left_is_nothing_done() -> None:
 
 def test_sockets_of_an_earlier_life_are_removed_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "gates"
+    os.umask(0o077)  # as the daemon has it
     clear_sockets(folder)
     (folder / "a.sock").touch()
     (folder / "kept").touch()

@@ -226,7 +226,7 @@ async def test_each_way_is_found_by_trying_it(isolation: Isolation, place: Path)
 async def test_without_bubblewrap_the_next_best_is_taken_or_nothing(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder, "PATH", str(place))
+    monkeypatch.setenv("PATH", str(place))
     choice = await ladder.choose("auto", Isolation.NONE, folder=place, uid=UID)
     with pytest.raises(IsolationRefused) as caught:
         await ladder.choose("auto", Isolation.STRICT, folder=place, uid=UID)
@@ -241,6 +241,21 @@ async def test_without_bubblewrap_the_next_best_is_taken_or_nothing(
         if ROOT
         else "  Or accept less, if it is only for yourself: isolation_minimum: landlock in config.yaml.",
     ]
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+async def test_a_room_cannot_bring_its_own_sandbox(place: Path) -> None:
+    cell = make_cell(place, Isolation.STRICT)
+    planted = cell.workspace / "bwrap"
+    planted.write_text("#!/bin/sh\necho planted\n")
+    planted.chmod(0o755)
+    argv = enclose(Isolation.STRICT, cell, ["/bin/sh", "-c", "echo kept in"])
+    tree = await Tree.start(argv, env={**ENVIRONMENT, "PATH": str(cell.workspace)}, cwd=cell.workspace, uid=cell.uid)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        group.create_task(tree.serve())
+        lines = [line async for line in tree.lines()]
+
+    assert lines == [b"kept in"]
 
 
 async def test_a_way_that_lets_something_through_does_not_work() -> None:

@@ -89,6 +89,7 @@ class House:
         text: str = "make tea",
         granted: str = "",
         outgrown: Callable[[], Awaitable[LimitReached]] | None = None,
+        at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None,
     ) -> tuple[Turn, ScriptedRun]:
         """A turn of a command that is running, and its run, which is served."""
         asked = replace(command("$1"), text=text, granted=granted)
@@ -103,7 +104,10 @@ class House:
             ledgers=self.shop.ledgers,
             clock=self.clock,
             limits=Limits(
-                turn=TurnClock(TURN_SECONDS, self.clock.monotonic()), approval=APPROVAL_SECONDS, outgrown=outgrown
+                turn=TurnClock(TURN_SECONDS, self.clock.monotonic()),
+                approval=APPROVAL_SECONDS,
+                outgrown=outgrown,
+                at_the_end=at_the_end,
             ),
             nudge=self.nudge,
         )

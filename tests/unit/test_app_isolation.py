@@ -14,7 +14,6 @@ from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError, IsolationRefused
 from aiagentchat.core.isolation import Held, Isolation
-from aiagentchat.process.sandbox import ladder
 from tests.unit.execute_house import make_settings
 
 ROOT = os.geteuid() == 0
@@ -37,9 +36,9 @@ def settings(place: Path) -> Settings:
 
 async def test_without_isolation_one_room_is_warned_of_and_two_are_refused(settings: Settings) -> None:
     with capture_logs() as logs:
-        held = await ready_for_runs(replace(settings, rooms=settings.rooms[:1]))
+        held = await ready_for_runs(replace(settings, rooms=settings.rooms[:1]), {})
     with pytest.raises(IsolationRefused, match="the 2 rooms could read"):
-        await ready_for_runs(settings)
+        await ready_for_runs(settings, {})
 
     assert held.isolation is Isolation.NONE
     assert [line["event"] for line in logs] == ["isolation.chosen", "isolation.degraded"]
@@ -48,9 +47,9 @@ async def test_without_isolation_one_room_is_warned_of_and_two_are_refused(setti
 async def test_a_better_way_that_does_not_work_is_named_with_what_to_do(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ladder, "PATH", "/nowhere")
+    monkeypatch.setenv("PATH", "/nowhere")
     with capture_logs() as logs:
-        held = await ready_for_runs(replace(settings, isolation="auto"))
+        held = await ready_for_runs(replace(settings, isolation="auto"), {})
 
     assert held.isolation is (Isolation.USERS if ROOT else Isolation.LANDLOCK)
     [line] = [line for line in logs if line["event"] == "isolation.not_possible"]
@@ -62,7 +61,7 @@ async def test_sockets_of_an_earlier_life_are_gone(settings: Settings) -> None:
     old = settings.data_dir / GATES / "old.sock"
     old.parent.mkdir()
     old.touch()
-    await ready_for_runs(replace(settings, rooms=()))
+    await ready_for_runs(replace(settings, rooms=()), {})
 
     assert not old.exists()
 
@@ -71,7 +70,7 @@ async def test_a_folder_that_cannot_be_made_is_a_sentence(settings: Settings) ->
     (settings.data_dir / GATES).touch()
 
     with pytest.raises(ConfigError, match="data_dir"):
-        await ready_for_runs(settings)
+        await ready_for_runs(settings, {})
 
 
 @pytest.mark.parametrize(

@@ -78,3 +78,10 @@ async def test_a_room_without_isolation_is_warned(front: Front) -> None:
     front.use(catalog(replace(front.desk, held=Held(Isolation.NONE))))
 
     assert "No isolation" in await status(front)
+
+
+async def test_a_room_that_holds_the_subscription_is_warned(front: Front) -> None:
+    assert "subscription" not in await status(front)
+    front.use(catalog(replace(front.desk, subscription_in_room=lambda: True)))
+
+    assert "whoever works here can copy it" in await status(front)

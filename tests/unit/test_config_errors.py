@@ -126,6 +126,12 @@ WORDS = [
         "config.yaml:2: defaults.env.HOME: aiagentchat sets this variable itself; remove it",
     ),
     row(
+        "a variable that would load code into the sandbox's own programs",
+        "defaults: {env: {LD_PRELOAD: /srv/x.so}}",
+        "config.yaml:2: defaults.env.LD_PRELOAD: this variable loads code into every program, also into the one that "
+        "makes the sandbox; remove it, and set it in a script that starts the program which needs it",
+    ),
+    row(
         "a long value is shortened",
         f"data_dir: [{'x' * 100}]\nagents: {{a: {'y' * 100}}}",
         'config.yaml:2: data_dir: a list is not a folder; write for example "./rooms"',

@@ -131,6 +131,29 @@ async def test_without_a_limit_nothing_is_too_large(room: Room, clock: FakeClock
         assert not task.done()
 
 
+# ── a turn that is over before anybody has looked ─────────────────────────────────────────────────────────────────
+
+
+async def test_what_a_short_turn_has_reached_is_told_at_its_end(room: Room, clock: FakeClock) -> None:
+    meter = Meter(clock)
+    nothing = await meter.at_the_end(room.folders, LIMITS, NOW)
+    room.claim(5)
+    file = await meter.at_the_end(room.folders, RunLimits(file_size=5), NOW)
+    old = await meter.at_the_end(room.folders, RunLimits(file_size=5), FUTURE)
+    room.fill(3)
+    full = await meter.at_the_end(room.folders, LIMITS, NOW)
+
+    assert (nothing, old) == (None, None)
+    assert (file, full) == (LimitReached("file_size", 5), TOO_LARGE)
+
+
+async def test_nobody_waits_for_the_look_at_another_room(room: Room, clock: FakeClock) -> None:
+    meter = Meter(clock)
+    room.fill(3)
+    async with asyncio.timeout(PATIENCE), meter._one_at_a_time:
+        assert await meter.at_the_end(room.folders, LIMITS, NOW) is None
+
+
 # ── a room that is full ───────────────────────────────────────────────────────────────────────────────────────────
 
 

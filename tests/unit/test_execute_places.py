@@ -140,7 +140,8 @@ async def test_a_workspace_of_the_rooms_own_is_used_as_it_is(
 
 
 @needs_root
-async def test_where_rooms_have_users_of_their_own_their_folders_are_theirs(ledger: Ledger, settings: Settings) -> None:
+async def test_where_rooms_have_users_of_their_own_their_folders_are_theirs(ledger: Ledger, crossroads: Path) -> None:
+    settings = make_settings(crossroads)
     template(settings)
     places = Places(ledger.rooms, lambda: settings, own_users=True)
     first, second = [await places.of(room) for room in settings.rooms]
@@ -153,11 +154,35 @@ async def test_where_rooms_have_users_of_their_own_their_folders_are_theirs(ledg
 
 
 @needs_root
-async def test_a_room_for_which_no_user_is_left_is_not_run(ledger: Ledger, settings: Settings) -> None:
-    few = replace(settings, room_uids=(200_000, 200_000))
+async def test_a_room_for_which_no_user_is_left_is_not_run(ledger: Ledger, crossroads: Path) -> None:
+    few = replace(make_settings(crossroads), room_uids=(200_000, 200_000))
     places = Places(ledger.rooms, lambda: few, own_users=True)
     await places.of(few.rooms[0])
 
     with pytest.raises(AgentUnavailable) as caught:
         await places.of(few.rooms[1])
     assert caught.value.human == words.NO_UID
+
+
+@needs_root
+async def test_a_room_with_a_user_of_its_own_gets_to_its_folders_and_nobody_lists_them(
+    ledger: Ledger, crossroads: Path
+) -> None:
+    settings = make_settings(crossroads)
+    os.umask(0o077)  # as the daemon has it
+    room = replace(settings.rooms[0], workspace=settings.workspaces / "deep" / "down" / "here")
+    place = await Places(ledger.rooms, lambda: settings, own_users=True).of(room)
+
+    ways = [*place.home.parents[:2], *place.workspace.parents[:3]]
+    assert {way.stat().st_mode & 0o777 for way in ways} == {0o711}
+    for folder in (place.workspace, place.home):
+        assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, place.uid)
+
+
+@needs_root
+async def test_a_place_that_the_rooms_user_cannot_get_to_is_refused(
+    ledger: Ledger, settings: Settings, tmp_path: Path
+) -> None:
+    os.chmod(tmp_path, 0o700)  # noqa: PTH101 - nothing else goes on
+    with pytest.raises(AgentUnavailable, match="does not get through"):
+        await Places(ledger.rooms, lambda: settings, own_users=True).of(settings.rooms[0])

@@ -501,6 +501,24 @@ async def test_a_turn_whose_folders_become_too_large_is_ended(tmp_path: Path) ->
     assert (outcome.state, outcome.words) == (CommandState.FAILED, words.limit_reached("workspace_size", 7))
 
 
+@pytest.mark.parametrize("reached", [None, LimitReached("file_size", 7)])
+@pytest.mark.parametrize("tool", [True, False])
+async def test_what_a_tool_has_reached_counts_also_when_the_turn_is_over_already(
+    tmp_path: Path, reached: LimitReached | None, tool: bool
+) -> None:
+    async def at_the_end() -> LimitReached | None:
+        return reached
+
+    used = [Emit((ToolUsed("Bash", {"command": "dd"}),))] if tool else []
+    async with open_house(tmp_path, plays(*used, Say("Tea."))) as house:
+        turn, _ = await house.turn(at_the_end=at_the_end)
+        outcome = await turn.go()
+
+    ended = outcome.state, outcome.words
+    failed = CommandState.FAILED, words.limit_reached("file_size", 7)
+    assert ended == (failed if tool and reached else (CommandState.DONE, ""))
+
+
 async def test_a_turn_that_ends_is_looked_at_no_longer(tmp_path: Path) -> None:
     over = asyncio.Event()
 

@@ -244,6 +244,13 @@ def test_status_of_a_fresh_room_without_isolation() -> None:
     assert told.endswith(f"\n\n{words.isolation_warning(Held(Isolation.NONE))}")
 
 
+def test_status_of_a_room_that_holds_the_subscription_and_is_held_by_nothing() -> None:
+    held = Held(Isolation.NONE)
+    told = status_text(held=held, subscription_in_room=True)
+
+    assert told.endswith(f"\n\n{words.isolation_warning(held)}\n\n{words.SUBSCRIPTION_IN_ROOM}")
+
+
 @pytest.mark.parametrize(
     ("held", "expected"),
     [

@@ -19,9 +19,9 @@ from structlog.contextvars import bind_contextvars
 
 from aiagentchat.agents.claude_code import binary, command, wire
 from aiagentchat.agents.claude_code.quarters import (
-    PLACEHOLDERS,
     Quarters,
     cell_of,
+    has_key,
     held,
     new_token,
     prepare,
@@ -343,7 +343,7 @@ class ClaudeCode:
         """A run for `spec`. Raises AgentUnavailable when binary, key or the room's folder is missing."""
         found = await self.binary()
         credentials = self._credentials()
-        if not any(credentials.get(name) for name in PLACEHOLDERS):
+        if not has_key(credentials):
             raise AgentUnavailable("no Anthropic credential is set", human=words.NO_KEY)
         run, token = new_run_id(), new_token(credentials)
         socket = self._quarters.gates / f"{run[:12]}.sock"
@@ -378,7 +378,8 @@ class ClaudeCode:
 
     async def fingerprint(self, spec: RunSpec) -> str:
         """Changes with everything that a warm process cannot change any more."""
-        found = await self.binary()
+        found, credentials = await self.binary(), self._credentials()
+        in_room = self._quarters.subscription_in_room
         parts = [
             str(found),
             *command.flags(spec.home, spec),
@@ -387,7 +388,8 @@ class ClaudeCode:
             command.settings(spec),
             spec.instructions,
             json.dumps(dict(spec.env), sort_keys=True),
-            json.dumps(dict(self._credentials()), sort_keys=True),
+            # A key that stays outside may be replaced at any time: its next request uses the new one.
+            json.dumps(held(credentials, "", subscription_in_room=in_room) if has_key(credentials) else {}),
             str(spec.uid),
             str(spec.limits),
             str((spec.network, spec.network_hosts)),

@@ -104,9 +104,19 @@ def held(credentials: Mapping[str, str], token: str, *, subscription_in_room: bo
     variables = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:0"}
     for name, value in (("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", near)):
         variables |= {name: value, name.lower(): value}
-    used = _used(credentials)
-    variables[used] = credentials[used] if subscription_in_room and used == SUBSCRIPTION else token
+    is_given = gives_subscription(credentials, subscription_in_room=subscription_in_room)
+    variables[_used(credentials)] = credentials[SUBSCRIPTION] if is_given else token
     return variables
+
+
+def gives_subscription(credentials: Mapping[str, str], *, subscription_in_room: bool) -> bool:
+    """Whether runs hold the subscription's own token: where that is wanted, and no other key is used."""
+    return subscription_in_room and has_key(credentials) and _used(credentials) == SUBSCRIPTION
+
+
+def has_key(credentials: Mapping[str, str]) -> bool:
+    """Whether the model can be asked at all."""
+    return any(credentials.get(name) for name in PLACEHOLDERS)
 
 
 def upstream(credentials: Mapping[str, str], *, subscription_in_room: bool) -> Upstream:
@@ -118,7 +128,7 @@ def upstream(credentials: Mapping[str, str], *, subscription_in_room: bool) -> U
         base_url=credentials.get("ANTHROPIC_BASE_URL") or BASE_URL,
         api_key=secret if is_key else None,
         bearer=None if is_key else secret,
-        passthrough=subscription_in_room and used == SUBSCRIPTION,
+        passthrough=gives_subscription(credentials, subscription_in_room=subscription_in_room),
     )
 
 

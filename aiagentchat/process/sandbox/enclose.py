@@ -1,6 +1,7 @@
 """From a cell and a command to the command line that keeps it in. Pure, but for a look at where this Python lies."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,15 @@ PROC = (
 """Of /proc where a run shares it with all others: nothing that is of a process. So `ps` works in `strict` only."""
 OURS = ("passwd", "group", "hosts")
 """Files of /etc that a sandbox gets in a version of its own (`identity`)."""
+
+
+def bubblewrap() -> str | None:
+    """Where it is; None if it is not here.
+
+    A whole path, by the daemon's own PATH: that of a run is what its room says, and may lead into the workspace.
+    """
+    found = shutil.which(BUBBLEWRAP)
+    return None if found is None else str(Path(found).absolute())
 
 
 def identity(cell: Cell, uid: int, gid: int) -> dict[str, str]:
@@ -100,7 +110,14 @@ def _landlock(cell: Cell) -> list[str]:
 
 def _bubblewrap(cell: Cell) -> list[str]:
     # A user, pid, network, ipc, mount and host name of its own, and no way to make more of them.
-    words = [BUBBLEWRAP, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    words = [
+        bubblewrap() or BUBBLEWRAP,
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+    ]
     words += ["--unshare-cgroup-try", "--disable-userns", "--hostname", "room", "--die-with-parent", "--new-session"]
     words += ["--ro-bind", "/usr", "/usr"]
     for path in SYSTEM:

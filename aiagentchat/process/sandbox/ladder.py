@@ -18,14 +18,14 @@ from aiagentchat.core.errors import IsolationRefused
 from aiagentchat.core.isolation import LADDER, Isolation
 from aiagentchat.process.inside import landlock
 from aiagentchat.process.sandbox.cell import Cell
-from aiagentchat.process.sandbox.enclose import BUBBLEWRAP, INSIDE, enclose
+from aiagentchat.process.sandbox.enclose import INSIDE, bubblewrap, enclose
 from aiagentchat.process.sandbox.furnish import furnish
 from aiagentchat.process.tree import Tree
 
 TRY_SECONDS = 10.0
 """How long one try may take; it is done in a twentieth of a second where it works."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What a try finds its programs by, and every run."""
+"""What a try finds its programs by."""
 
 _TRY = r"""
 import os, sys
@@ -134,7 +134,7 @@ def _python() -> list[str]:
 def _missing(isolation: Isolation, uid: int | None) -> Tried | None:
     """What can be said without a try."""
     match isolation:
-        case Isolation.STRICT if shutil.which(BUBBLEWRAP, path=PATH) is None:
+        case Isolation.STRICT if bubblewrap() is None:
             return Tried(isolation=isolation, works=False, why="bubblewrap is not installed", fix=INSTALL)
         case Isolation.USERS if os.geteuid() != 0 or uid is None:
             return Tried(isolation=isolation, works=False, why="only a daemon that runs as root can change users")

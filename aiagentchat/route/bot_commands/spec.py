@@ -59,6 +59,8 @@ class Desk:
     version: str
     held: Held
     """What runs are kept in."""
+    subscription_in_room: Callable[[], bool] = lambda: False
+    """Whether runs hold the subscription's token."""
 
 
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]

@@ -30,6 +30,7 @@ def status_command(desk: Desk) -> BotCommand:
             version=desk.version,
             uptime_ms=now - desk.started_at,
             held=desk.held,
+            subscription_in_room=desk.subscription_in_room(),
             heard_ms=None if heard is None else round((desk.clock.monotonic() - heard) * 1000),
             failures=health.sync.failures,
             restarts=health.sync.restarts,

@@ -1,0 +1,162 @@
+"""Whatever is killed, nothing of a turn is left, the room is told, and the conversation goes on."""
+
+import asyncio
+import secrets
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from aiagentchat.render import words
+from rig.model import Model
+from rig.people import People
+from rig.script import Step, script
+from rig.unprivileged import as_unprivileged, clean_env
+from tests.e2e.house import House, move_in
+from tests.process.test_raid import needs_bubblewrap, needs_root
+from tests.process.trees import TORTURE
+
+pytestmark = [needs_bubblewrap, pytest.mark.usefixtures("cli")]
+
+BASH = {"allow": ["Bash"]}
+USERS: dict[str, Any] = {"isolation": "users", "isolation_minimum": "users", "as_root": True}
+ORPHANS = "(setsid sleep 601 &); (setsid nohup sleep 602 > /dev/null 2>&1 &); (env -i setsid sleep 603 &)"
+HOLD = f"{ORPHANS}; echo started; tail -f /dev/null"
+
+
+def _argv(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _below(house: House) -> list[psutil.Process]:
+    """Every process that the daemon has started, and theirs."""
+    return _process(house).children(recursive=True)
+
+
+def _process(house: House) -> psutil.Process:
+    """The daemon's own, which may be the first one of its namespace."""
+    process = psutil.Process(house.daemon.pid)
+    return process.children()[0] if process.name() == "unshare" else process
+
+
+async def _holding(house: House, mark: str) -> str:
+    """A command whose tool holds on, with children that got away."""
+    command = await house.ask(script(mark, Step(text="Working.", tool="Bash", input={"command": HOLD})))
+
+    def grown() -> bool:
+        return sum("sleep 60" in _argv(each) for each in _below(house)) >= 3
+
+    async with asyncio.timeout(30):
+        while not grown():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+    return command
+
+
+async def _killed(house: House, victim: str) -> None:
+    """Kill the first process of this name in a turn, and see what comes of it."""
+    mark = f"hold on, {house.account.user_id}"
+    command = await _holding(house, mark)
+    watched = _below(house)
+    {each.name(): each for each in reversed(watched)}[victim].kill()
+
+    assert await house.ended(command) == "❌"
+    assert words.AGENT_DIED in await house.answer(command)
+    _, alive = psutil.wait_procs(watched, timeout=10)
+    assert [_argv(each) for each in alive] == []
+    following = await house.ask(script("go on", Step(text="Here I am.")))
+    assert await house.ended(following) == "✅"
+    assert mark in house.prompts("go on")[-1]
+    assert house.told("I started a new one") == 0
+    assert [each for each in _below(house) if each.status() == psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.parametrize("victim", ["python", "bwrap", "claude"])
+async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
+    people: People, model: Model, workplace: Path, victim: str
+) -> None:
+    async with move_in(people, model, workplace, room=BASH) as house:
+        await _killed(house, victim)
+
+
+@needs_root
+@pytest.mark.parametrize("victim", ["python", "python3.11", "claude"])
+async def test_whatever_is_killed_of_a_user_of_its_own_nothing_is_left(
+    people: People, model: Model, crossroads: Path, victim: str
+) -> None:
+    async with move_in(people, model, crossroads, room=BASH, **USERS) as house:
+        uid = int(await house.shell("id -u"))
+        await _killed(house, victim)
+        await house.daemon.stop()
+
+        assert [_argv(each) for each in psutil.process_iter() if each.uids().real == uid] == []
+
+
+@needs_root
+async def test_as_the_first_process_of_a_container_it_leaves_nothing_behind(
+    people: People, model: Model, crossroads: Path
+) -> None:
+    async with move_in(people, model, crossroads, room=BASH, start=False, **USERS) as house:
+        house.daemon.before = ("unshare", "--pid", "--fork", "--mount-proc", "--")
+        async with house.daemon:
+            await house.settle_in()
+            started = await house.daemon.until_line("daemon.starting")
+            said = await house.shell(f"{ORPHANS}; echo left")
+            await _killed(house, "python")
+            left = [each for each in _below(house) if "sleep 60" in _argv(each)]
+            _process(house).send_signal(signal.SIGTERM)
+
+            assert started["pid"] == 1
+            assert said.strip() == "left"
+            assert left == []
+            assert await house.daemon.wait() == 0
+    assert house.daemon.lines()[-1]["event"] == "daemon.stopped"
+
+
+def _sleeper(run: str) -> "subprocess.Popen[bytes]":
+    """A process that carries the mark of a run."""
+    argv = [*as_unprivileged(), "/bin/sleep", "604"]
+    return subprocess.Popen(argv, env=clean_env(AICHAT_RUN=run), start_new_session=True)
+
+
+async def test_what_a_life_that_was_killed_has_left_is_ended_and_told(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with move_in(people, model, workplace, room=BASH) as house:
+        run = (await house.shell('echo "$AICHAT_RUN"')).strip()
+        await house.daemon.kill()
+        left, other = _sleeper(run), _sleeper(secrets.token_hex(16))
+        await house.daemon.start(until="sync.resumed")
+
+        assert await asyncio.to_thread(left.wait, 10) == -signal.SIGKILL
+        told = await house.anna.until_message(house.room, "from before the last restart", sender=house.account.user_id)
+        assert told.body == "1 process of a run from before the last restart still ran here; it was ended."
+        assert other.poll() is None
+        other.kill()
+        other.wait()
+        assert (await house.shell("echo fine")).strip() == "fine"
+
+
+async def test_a_warm_second_turn_after_a_tree_that_got_away(people: People, model: Model, workplace: Path) -> None:
+    async with move_in(people, model, workplace, room=BASH) as house:
+        house.workspace().mkdir(exist_ok=True)
+        (house.workspace() / "torture.py").write_text(TORTURE.read_text())
+        house.daemon.write_config()
+        word = f"mark-{secrets.token_hex(8)}"
+        run = (await house.shell('echo "$AICHAT_RUN"')).strip()
+        grown = await house.shell(
+            f"/usr/bin/python3 -ISE torture.py {word} > ready 2>&1 < /dev/null & {ORPHANS};"
+            " until command grep -q ready ready; do sleep 0.1; done;"
+            f" cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | command grep -c {word}"
+        )
+        again = (await house.shell('echo "$AICHAT_RUN"')).strip()
+
+        assert int(grown.split()[-1]) > 25
+        assert again == run
+        assert [_argv(each) for each in psutil.process_iter() if word in _argv(each)] == []
+        assert [_argv(each) for each in _below(house) if "sleep 60" in _argv(each)] == []
