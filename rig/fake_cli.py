@@ -8,7 +8,7 @@ It follows the script in the prompt, written as for the model (`rig.script`), wi
     {"whole": true}              the text comes only whole, not in pieces
     {"tail": "…"}                the whole text goes on like this after what was streamed
     {"raw": "…"} {"hex": "…"}    a line of its own, as it is
-    {"line": 50000000}           a tool result of so many bytes, in one line
+    {"line": 50000000}           a tool result of so many bytes, in one line; it may be more than there is memory
     {"flood": 1000}              so many lines of a kind that means nothing
     {"ignore": ["interrupt", "end_session", "SIGINT"]}    from here on
     {"deaf": true}               from here on stdin is not read
@@ -233,7 +233,7 @@ class FakeCli:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(UNFIT) + "\n")
         if "line" in step:
-            self.say(type="user", message={"role": "user", "content": "x" * step["line"]})
+            self._long_line(step["line"])
         if "stderr" in step:
             print(step["stderr"], file=sys.stderr, flush=True)
         for _ in range(step.get("flood", 0)):
@@ -244,6 +244,18 @@ class FakeCli:
             self.write(b'{"type":"result","is_error":fal')
         if step.get("die"):
             os._exit(3)
+
+    def _long_line(self, size: int) -> None:
+        """Piece by piece: it may be longer than there is memory."""
+        line = {"type": "user", "session_id": self._session, "message": {"role": "user", "content": "@"}}
+        head, tail = json.dumps(line).split("@")
+        piece = b"x" * 2**20
+        with self._lock:
+            sys.stdout.buffer.write(head.encode())
+            for at in range(0, size, len(piece)):
+                sys.stdout.buffer.write(piece[: size - at])
+            sys.stdout.buffer.write(tail.encode() + b"\n")
+            sys.stdout.buffer.flush()
 
     def _wait_for_stop(self) -> None:
         self._stop.wait()

@@ -1,6 +1,7 @@
 """The supervisor of one run: a subreaper that ends the whole tree when its control pipe says so, or closes.
 
-    python -I -S -E shim.py --control FD --status FD [--stop FD] [--uid N] [--memory MIB] [--processes N] -- COMMAND...
+    python -I -S -E -c BOOT FOLDER --control FD --status FD [--stop FD] [--uid N] [--memory MIB] [--processes N]
+        -- COMMAND...
 
 Killing the CLI or its process group leaves its tools alive: each Bash call runs in a session of its own. So the run's
 main process is a child of this one, and every orphan of the tree becomes a child of this one too
@@ -20,15 +21,22 @@ status, one line each      started PID · kept N · swept N (-1: could not be pr
                            memory MIB · processes N: the limit is reached; said once in a watch
 
 The end of the status pipe is the proof that nothing is left: this process exits only when it has no child.
-Standard library only, and no import of ours: it starts in about 15 ms.
+It starts with every run, and a person waits: standard library only, of ours only the system calls, and of both no more
+than it needs. Started as a module, it is compiled once and not every time.
 """
 
-import ctypes
 import os
 import select
-import signal
 import sys
 import time
+
+from .inside.syscalls import prctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # `signal` itself makes enumerations of it, which takes 4 ms
 
 _PR_SET_CHILD_SUBREAPER = 36
 _SWEEP_SECONDS = 2.0
@@ -301,10 +309,12 @@ class Shim:
 
 
 def main() -> None:
-    words = sys.argv[1:]
+    words = sys.argv[2:]
     end = words.index("--")
     options = {words[index].lstrip("-"): int(words[index + 1]) for index in range(0, end, 2)}
-    if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    try:
+        prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    except OSError:
         os._exit(125)
     os.set_inheritable(options["control"], False)
     os.set_inheritable(options["status"], False)
@@ -319,7 +329,3 @@ def main() -> None:
     finally:
         shim.end()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,10 +17,13 @@ import psutil
 import structlog
 
 from aiagentchat.core.isolation import RunLimits
+from aiagentchat.process import shim
 from aiagentchat.process.children import children
 from aiagentchat.process.lines import TooLong, lines
 
-SHIM = Path(__file__).with_name("shim.py")
+_PACKAGE = Path(shim.__file__).parents[1]
+_PYTHON = os.path.realpath(sys.executable)
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from process.shim import main; main()"
 MAX_LINE_BYTES = 32 * 2**20
 """The longest line that is handed on; tool results carry base64, so it is generous."""
 STDERR_LINES = 50
@@ -82,7 +85,8 @@ class Tree:
         status_read, status_write = os.pipe()
         try:
             process = await children.start(
-                *(sys.executable, "-ISE", str(SHIM), "--control", str(control_read), "--status", str(status_write)),
+                *(_PYTHON, "-ISE", "-c", _BOOT, str(_PACKAGE)),
+                *("--control", str(control_read), "--status", str(status_write)),
                 *_options(uid, stop_fd, limits),
                 *("--", *command),
                 stdin=asyncio.subprocess.PIPE,

@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,13 @@ def test_a_zombie_is_no_living_descendant(child: subprocess.Popen[bytes], grandc
 
     assert shim._is_zombie(child.pid)
     assert child.pid not in shim._tree(os.getpid())
+
+
+@pytest.mark.parametrize("module", ["process.shim", "process.inside.main"])
+def test_what_a_first_message_waits_for_imports_nothing_that_takes_long(module: str) -> None:
+    program = f"import sys; sys.path.append(sys.argv[1]); import {module}; print(*sys.modules)"
+    argv = [sys.executable, "-ISE", "-c", program, str(Path(shim.__file__).parents[1])]
+    loaded = set(subprocess.check_output(argv, text=True).split())
+
+    assert module in loaded
+    assert loaded.isdisjoint({"ctypes", "enum", "collections", "socket", "threading", "pathlib", "contextlib", "re"})

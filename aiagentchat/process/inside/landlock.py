@@ -5,8 +5,8 @@ renames from 2, truncation from 3, TCP ports from 4, device ioctls from 5, signa
 What no ABI holds: chmod, chown, utime and xattr of files whose path is known.
 """
 
-import ctypes
 import os
+import struct
 
 from .syscalls import LANDLOCK_ADD_RULE, LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF, no_new_privileges, syscall
 
@@ -19,19 +19,6 @@ _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1 << 0, 1 << 1
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
-
-
-class _Ruleset(ctypes.Structure):
-    _fields_ = (("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
-
-
-class _PathBeneath(ctypes.Structure):
-    _pack_ = 1
-    _fields_ = (("access", ctypes.c_uint64), ("parent", ctypes.c_int32))
-
-
-class _NetPort(ctypes.Structure):
-    _fields_ = (("access", ctypes.c_uint64), ("port", ctypes.c_uint64))
 
 
 def abi() -> int:
@@ -63,8 +50,7 @@ def restrict(*, read: list[str], write: list[str], connect: list[int], version: 
         raise OSError("this kernel has no Landlock")
     files, network, scoped = handled(version)
     size = 8 if version < 4 else 16 if version < 6 else 24
-    attributes = _Ruleset(files, network, scoped)
-    ruleset = syscall(LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), size, 0)
+    ruleset = syscall(LANDLOCK_CREATE_RULESET, struct.pack("=QQQ", files, network, scoped), size, 0)
     for path in read:
         _allow(ruleset, path, (EXECUTE | READ_FILE | READ_DIR) & files)
     for path in write:
@@ -72,8 +58,7 @@ def restrict(*, read: list[str], write: list[str], connect: list[int], version: 
     for path in DEVICES:
         _allow(ruleset, path, (READ_FILE | WRITE_FILE | IOCTL_DEV) & files)
     for port in connect if network else ():
-        rule = _NetPort(CONNECT_TCP, port)
-        syscall(LANDLOCK_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(rule), 0)
+        syscall(LANDLOCK_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0)
     no_new_privileges()
     syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
@@ -87,6 +72,5 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         return
     if not os.path.isdir(path):
         access &= _OF_FILES
-    rule = _PathBeneath(access, descriptor)
-    syscall(LANDLOCK_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
+    syscall(LANDLOCK_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, descriptor), 0)
     os.close(descriptor)

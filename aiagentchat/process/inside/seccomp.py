@@ -5,12 +5,11 @@ EPERM, so that programs fall back; `clone3` gets ENOSYS, because its flags lie w
 library then takes `clone`. Another architecture than the kernel's own is ended.
 """
 
-import ctypes
 import errno
 import os
 import struct
 
-from .syscalls import no_new_privileges, prctl
+from .syscalls import no_new_privileges, pointer, prctl
 
 _PR_SET_SECCOMP = 22
 _MODE_FILTER = 2
@@ -66,10 +65,6 @@ _CALLS = {
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _DENIED = {"x86_64": X86_64, "aarch64": AARCH64}
 _X32 = 0x40000000
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
 class _Builder:
@@ -171,7 +166,5 @@ def restrict(*, shared_network: bool) -> None:
     if machine not in _CALLS:
         raise OSError(f"no filter is known for {machine}")
     raw = program(machine, shared_network=shared_network)
-    buffer = ctypes.create_string_buffer(raw, len(raw))
-    described = _Program(len(raw) // 8, ctypes.addressof(buffer))
     no_new_privileges()
-    prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(described))
+    prctl(_PR_SET_SECCOMP, _MODE_FILTER, struct.pack("=H6x", len(raw) // 8) + pointer(raw))

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiagentchat.core.isolation import Isolation
+from aiagentchat.process.inside import main as first  # also: it is compiled now, by who may keep what comes of it
 from aiagentchat.process.sandbox.cell import Cell
 
-INSIDE = Path(__file__).resolve().parent.parent / "inside"
+INSIDE = Path(first.__file__).resolve().parent
 BUBBLEWRAP = "bwrap"
 STOP_FD = 9
 """Where the first program inside finds the shim's word that the command be interrupted."""
