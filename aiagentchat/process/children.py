@@ -42,6 +42,13 @@ class Children:
         """How many children exist, or soon will, whose pid is not known yet."""
         self._adopting = False
         """Whether strangers are ours to end: who was not asked to adopt leaves them to whom they belong."""
+        self._look: asyncio.Event | None = None
+        """Set when strangers may have come; None while nobody looks after them."""
+
+    @property
+    def are_certain(self) -> bool:
+        """Whether every child is known. While one is being started, a stranger cannot be told from it."""
+        return not self._starting
 
     async def start(self, *command: str, **options: Any) -> asyncio.subprocess.Process:  # noqa: ANN401 - asyncio's own
         """Start a child of ours. It is one until `ended` is told. As `asyncio.create_subprocess_exec`."""
@@ -51,6 +58,8 @@ class Children:
             self._ours.add(process.pid)
         finally:
             self._starting -= 1
+            if self._look is not None:  # who came meanwhile was not seen, and may never make itself heard
+                self._look.set()
         return process
 
     def ended(self, process: asyncio.subprocess.Process) -> None:
@@ -63,8 +72,8 @@ class Children:
         self._adopting = True
 
     def strangers(self) -> Iterator[int]:
-        """Children that we did not start. None while one is being started, which cannot be told from them yet."""
-        if self._starting or not self._adopting:
+        """Children that we did not start. None unless we `are_certain`."""
+        if not self.are_certain or not self._adopting:
             return
         for file in Path("/proc/self/task").glob("*/children"):
             with contextlib.suppress(OSError):  # threads come and go
@@ -85,18 +94,19 @@ class Children:
 
     async def look_after(self) -> None:
         """End strangers whenever one may have come. Runs until cancelled."""
-        looked = asyncio.Event()
+        look = self._look = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGCHLD, looked.set)
+        loop.add_signal_handler(signal.SIGCHLD, look.set)
         try:
             while True:
                 if killed := self.end_strangers().killed:
                     log.warning("process.orphans_ended", count=killed)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
-                        await looked.wait()
-                looked.clear()
+                        await look.wait()
+                look.clear()
         finally:
+            self._look = None
             loop.remove_signal_handler(signal.SIGCHLD)
 
 

@@ -233,11 +233,17 @@ class Tree:
         log.error("process.shim_killed", pid=self.pid)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                # What was the shim's child is ours now, if we are a subreaper; what carries the mark is its too.
-                while sum(children.end_strangers()) + _kill(_marked(self._mark)):  # noqa: ASYNC110 - nobody tells
+                while self._mopped() or not children.are_certain:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_PAUSE)
                 return True
         return False
+
+    def _mopped(self) -> int:
+        """How many there were this time: what was the shim's child is ours now, if we are a subreaper.
+
+        What carries the mark is its too. That is looked for last: it reads all of /proc.
+        """
+        return sum(children.end_strangers()) or _kill(_marked(self._mark))
 
     def _note(self, word: str, number: int) -> None:
         match word:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from aiagentchat.process.children import Children
-from tests.process.trees import ENVIRONMENT, living, mark, torture
+from tests.process.trees import ENVIRONMENT, PATIENCE, living, mark, torture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +43,9 @@ async def main():
             group.create_task(tree.serve())
             async for line in tree.lines():
                 break
+            if sys.argv[1] == "starting":  # as while another run is being started
+                children._starting += 1
+                asyncio.get_running_loop().call_later(0.3, setattr, children, "_starting", 0)
             psutil.Process(tree._process.pid).kill()
             await tree.gone.wait()
             print("left", len(psutil.Process().children(recursive=True)))
@@ -69,10 +72,11 @@ async def test_a_hundred_jobs_that_leave_orphans_keep_their_exit_codes_and_nothi
     assert await daemon("codes") == "right 100"
 
 
-async def test_a_tree_whose_shim_is_killed_is_ended_also_where_it_has_emptied_its_environment() -> None:
+@pytest.mark.parametrize("meanwhile", ["shim", "starting"])
+async def test_a_tree_whose_shim_is_killed_is_ended_also_where_it_has_emptied_its_environment(meanwhile: str) -> None:
     word = mark()
 
-    assert await daemon("shim", *torture(word)) == "left 0"
+    assert await daemon(meanwhile, *torture(word)) == "left 0"
     assert living(word) == []
 
 
@@ -99,3 +103,23 @@ async def test_while_a_child_is_being_started_nobody_is_a_stranger(monkeypatch: 
     process.kill()
     await process.wait()
     assert os.getpid() > 0
+
+
+async def test_a_stranger_that_came_while_a_child_was_being_started_is_ended_when_that_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    family = Children()
+    monkeypatch.setattr(family, "_adopting", True)
+    monkeypatch.setattr(family, "_ours", {child.pid for child in psutil.Process().children()})
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        looking = group.create_task(family.look_after())
+        await asyncio.sleep(0)
+        with subprocess.Popen(["/bin/sleep", "60"]) as stranger:  # noqa: ASYNC220 - it is to start at once
+            ours = await family.start("/bin/sleep", "60")
+            await asyncio.to_thread(stranger.wait)
+        alive = ours.returncode is None
+        looking.cancel()
+        ours.kill()
+        await ours.wait()
+
+    assert alive

@@ -11,10 +11,11 @@ import psutil
 
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.tree import Tree
+from rig.torture import tree as torture_tree
 
 PATIENCE = 20.0
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
-TORTURE = Path(__file__).with_name("torture.py")
+TORTURE = Path(torture_tree.__file__)
 
 
 def mark() -> str:
