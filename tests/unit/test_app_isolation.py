@@ -69,7 +69,7 @@ async def test_sockets_of_an_earlier_life_are_gone(settings: Settings) -> None:
 async def test_a_folder_that_cannot_be_made_is_a_sentence(settings: Settings) -> None:
     (settings.data_dir / GATES).touch()
 
-    with pytest.raises(ConfigError, match="data_dir"):
+    with pytest.raises(ConfigError, match="gates: File exists"):
         await ready_for_runs(settings, {})
 
 
