@@ -21,7 +21,7 @@ TOUCHING = frozenset({
 """Without those that text and sets have too (`replace`, `remove`)."""
 OURS = {
     # The workspace itself, before anything of the room has run in it; its parent is the operator's.
-    "execute/places.py": {"chmod", "copytree", "is_dir", "is_symlink", "mkdir", "rename", "rmtree"},
+    "execute/places.py": {"chmod", "copytree", "exists", "is_dir", "is_symlink", "mkdir", "rename", "rmtree", "stat"},
     # Beside the room's HOME, in a folder that no room reaches.
     "agents/claude_code/quarters.py": {"chown", "mkdir", "unlink"},
     # The program, which is the operator's.

@@ -127,7 +127,9 @@ class Daemon:
     def _mq(self) -> int:
         library = shared.librt()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        queue = checked(library.mq_open(f"/{self.tag}".encode(), flags, _OBJECT_MODE, None), "mq_open")
+        # One short message: a user may have few bytes in queues, and one that nobody removed takes little of them.
+        small = (ctypes.c_long * 8)(0, 1, shared.MESSAGE_BYTES)
+        queue = checked(library.mq_open(f"/{self.tag}".encode(), flags, _OBJECT_MODE, ctypes.byref(small)), "mq_open")
         secret = self.secrets["mq"].encode()
         return checked(library.mq_send(queue, secret, len(secret), 0), "mq_send")
 
