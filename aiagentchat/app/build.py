@@ -1,8 +1,9 @@
 """The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -88,16 +89,19 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
     What stands here stands before the first sync, so everything that can go on beside it does.
     """
     clock = SystemClock()
-    held = await ready_for_runs(live.settings, live.environ)
     me = UserId(live.settings.matrix.user_id)
-    async with (
-        open_ledger(live.settings.database, clock=clock, vault=vault_of(live)) as ledger,
-        connected(live, ledger, me, clock) as client,
-        owned(ledger, client, me, clock, take_over=take_over) as ownership,
-    ):
-        live.prepare = lambda settings: prepare(settings, client, ledger)
-        live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
-        yield _house(live, ledger, client, ownership, Here(me, held, clock, patience or Patience()))
+    async with AsyncExitStack() as stack:
+        # Whatever fails first ends the rest of the start, also while that waits for a homeserver.
+        async with asyncio.TaskGroup() as group:
+            trying = group.create_task(ready_for_runs(live.settings, live.environ), name="isolation")
+            ledger = await stack.enter_async_context(
+                open_ledger(live.settings.database, clock=clock, vault=vault_of(live))
+            )
+            client = await stack.enter_async_context(connected(live, ledger, me, clock))
+            ownership = await stack.enter_async_context(owned(ledger, client, me, clock, take_over=take_over))
+            live.prepare = lambda settings: prepare(settings, client, ledger)
+            live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
+        yield _house(live, ledger, client, ownership, Here(me, trying.result(), clock, patience or Patience()))
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:

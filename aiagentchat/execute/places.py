@@ -17,7 +17,7 @@ from aiagentchat.render import words
 TEMPLATE = "_template"
 """The folder among the workspaces whose files a new workspace starts with."""
 
-_WAY, _THROUGH = 0o711, 0o011
+_WAY = 0o711
 """A folder that others go through and cannot list."""
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class Places:
         uid = await self._uid(room, settings)
         place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug, uid)
         try:
-            self._make(place, settings.workspaces)
+            self._make(place, settings.workspaces / TEMPLATE)
         except OSError as error:
             raise AgentUnavailable(f"workspace {place.workspace}: {error}", human=words.NO_WORKSPACE) from error
         return place
@@ -63,18 +63,16 @@ class Places:
             raise AgentUnavailable(f"room_uids {first}-{last}: all are taken", human=words.NO_UID)
         return uid
 
-    def _make(self, place: Place, workspaces: Path) -> None:
+    def _make(self, place: Place, template: Path) -> None:
         if place.workspace.is_symlink():
             raise OSError("the workspace has become a symbolic link")
         place.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not place.workspace.is_dir():
-            self._make_workspace(place, workspaces / TEMPLATE)
+            self._make_workspace(place, template)
         if place.uid is not None:
             # The rooms' users go through here; they cannot list it.
             for folder in (place.home.parent, place.home.parent.parent):
                 folder.chmod(_WAY)
-            if place.workspace.is_relative_to(workspaces):
-                workspaces.chmod(stat.S_IMODE(workspaces.stat().st_mode) | _THROUGH)
             place.home.mkdir(mode=0o700, exist_ok=True)
             for folder in (place.workspace, place.home):
                 _be_on_the_way(folder)

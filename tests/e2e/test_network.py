@@ -18,7 +18,11 @@ from tests.process.test_raid import needs_bubblewrap, needs_root
 BASH = {"allow": ["Bash"]}
 ASK = "/usr/bin/curl -sS -m 10 -o /dev/null -w 'status %{{http_code}} %{{http_connect}}\\n' {} 2>&1; true"
 
-pytestmark = [needs_bubblewrap, pytest.mark.usefixtures("cli")]
+pytestmark = [
+    needs_bubblewrap,
+    pytest.mark.usefixtures("cli"),
+    pytest.mark.skipif(not Path("/usr/bin/curl").exists(), reason="curl is not installed"),
+]
 
 
 class Here(http.server.BaseHTTPRequestHandler):
