@@ -285,13 +285,13 @@ class Shim:
         if not self.kept or "behind" not in self.options:
             return  # without the first nobody knows what the run itself is
         ours = {pid for pid, stat in stats.items() if pid == self.main or (pid, stat[_BORN]) in self.kept}
-        behind = self.behind | {int(stats[pid][_SESSION]) for pid in ours}
+        settled = self.behind | {int(stats[pid][_SESSION]) for pid in ours}
         sessions = {}
         for pid in stats.keys() - ours:
             if int(stats[pid][_NICE]) < _LAST:
                 _come_last(pid)
             sessions[int(stats[pid][_SESSION])] = pid
-        self.behind |= {session for session in sessions.keys() - behind if _session_comes_last(sessions[session])}
+        self.behind |= {session for session in sessions.keys() - settled if _session_comes_last(sessions[session])}
 
     def serve(self) -> None:
         """Until the main process ends or the control pipe closes."""
