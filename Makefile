@@ -10,10 +10,10 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test bench bench-limits bench-catch-up faults image image-test requirements clean
+.PHONY: help demo check fix test bench bench-limits bench-catch-up bench-neighbours faults torture image image-test requirements clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml rig/find-python.sh
 	@python="$$(sh rig/find-python.sh)" && echo "Making $(VENV) with $$python (once; about a minute) …" \
@@ -55,6 +55,10 @@ bench-limits: $(READY)  ## 25 answers in 5 rooms under a homeserver's default ra
 bench-catch-up: $(READY)  ## 10,000 missed messages in 100 rooms, while another room is answered (ten minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.catch_up $(ARGS)
+
+bench-neighbours: $(READY)  ## rooms that are answered while another one does its worst (six minutes)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.neighbours $(ARGS)
 
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver

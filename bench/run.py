@@ -3,20 +3,26 @@
 The floor is what sixty lines can do: a long poll, a warm CLI, one PUT. It keeps nothing, streams nothing and survives
 nothing, so it says what the parts cost, and the ratio says what everything else of ours costs. Absolute times depend on
 the machine and its load; compare ratios.
+
+`bench/layers.py` then says, with a floor of its own, what keeping a run in adds to its messages.
 """
 
 import argparse
 import asyncio
 import json
+import logging
 import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
+from bench import layers
 from bench.stage import Bot, Floor, Ours, Stage, Timing, idle, load, stage
 from rig.homeserver import Homeserver
 from rig.model import Model, model_thread
@@ -164,8 +170,8 @@ async def run(homeserver: Homeserver, model: Model, folder: Path, given: argpars
     return table
 
 
-def show(table: Table_) -> None:
-    """Print it, and keep it."""
+def show(table: Table_) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Print it. Returns what to keep of it."""
     shown = Table("case", "metric", *("floor", "ours", "ratio"), title="aiagentchat beside a floor")
     for column in shown.columns[2:]:
         column.justify = "right"
@@ -178,8 +184,14 @@ def show(table: Table_) -> None:
             kept.setdefault(case, {})[metric] = row
         shown.add_section()
     console.print(shown)
+    return kept
+
+
+def keep(results: dict[str, Any]) -> None:
+    """Replace what was measured again; the rest stays from the run before."""
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(before | results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(f"written to {RESULTS.relative_to(Path.cwd())}" if RESULTS.is_relative_to(Path.cwd()) else "")
 
 
@@ -189,14 +201,24 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=30, help="how many warm messages (default 30)")
     parser.add_argument("--cold", type=int, default=5, help="how many starts (default 5)")
     parser.add_argument("--idle", type=float, default=10, help="seconds of rest (default 10)")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds through the ways to keep a run in (default 10)")
+    parser.add_argument("--only", choices=["floor", "layers"], help="one of the two parts")
     given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # of our own runs
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="aiagentchat-bench-") as name:
         folder = own(Path(name))
         folder.chmod(0o755)
         (folder / "homeserver").mkdir()
-        with Homeserver(folder / "homeserver") as homeserver, model_thread() as model:
-            table = asyncio.run(run(homeserver, model, folder, given))
-    show(table)
+        with model_thread() as model:
+            if given.only != "layers":
+                with Homeserver(folder / "homeserver") as homeserver:
+                    results |= show(asyncio.run(run(homeserver, model, folder, given)))
+            if given.only != "floor":
+                kept_in = asyncio.run(layers.measure(model, folder / "layers", given.rounds, say))
+                layers.show(kept_in, console)
+                results["what keeping a run in adds"] = kept_in
+    keep(results)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +66,18 @@ class Ours:
     name = "ours"
 
     def __init__(
-        self, folder: Path, people: People, model: Model, rooms: list[str], bot: Account, *, user: str
+        self,
+        folder: Path,
+        people: People,
+        model: Model,
+        rooms: list[str],
+        bot: Account,
+        *,
+        user: str,
+        allow: Sequence[str] = (),
     ) -> None:
         self.account = bot
-        names = [{"id": room, "name": f"room{index}"} for index, room in enumerate(rooms)]
+        names = [{"id": room, "name": f"room{index}", "allow": [*allow]} for index, room in enumerate(rooms)]
         self._daemon = Daemon(
             folder, people.homeserver.url, bot, names, model_url=model.url, users=[user], max_parallel_turns=5
         )
@@ -85,6 +93,14 @@ class Ours:
     def process(self) -> psutil.Process:
         """The daemon."""
         return psutil.Process(self._daemon.pid)
+
+    def workspace(self, index: int) -> Path:
+        """Where a room works."""
+        return self._daemon.workspaces / f"room{index}"
+
+    def limits_reached(self) -> list[str]:
+        """The limits that have ended turns so far."""
+        return [line["limit"] for line in self._daemon.lines() if line.get("event") == "turn.limit_reached"]
 
     def is_complete(self, body: str, end: str) -> bool:
         """With the footer: nothing follows it."""

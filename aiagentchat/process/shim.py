@@ -1,7 +1,7 @@
 """The supervisor of one run: a subreaper that ends the whole tree when its control pipe says so, or closes.
 
     python -I -S -E -c BOOT FOLDER --control FD --status FD [--stop FD] [--uid N] [--memory MIB] [--processes N]
-        -- COMMAND...
+        [--behind 1] -- COMMAND...
 
 Killing the CLI or its process group leaves its tools alive: each Bash call runs in a session of its own. So the run's
 main process is a child of this one, and every orphan of the tree becomes a child of this one too
@@ -14,7 +14,8 @@ sandbox, where a signal from here would hit the sandbox and not the CLI.
 
 control, one byte each     i   interrupt: SIGINT to the main process, or a byte in the stop pipe
                            k   keep: what runs now is the run itself, and outlives sweeps
-                           w   watch: from now on, until the next sweep, look at the limits
+                           w   watch: from now on, until the next sweep, look at the limits; with --behind, let what
+                               is not kept come last on the processor
                            s   sweep: end every process of the tree that is not kept
                            EOF end everything
 status, one line each      started PID · kept N · swept N (-1: could not be proven) · exit CODE · clean KILLED
@@ -35,6 +36,7 @@ from .inside.syscalls import prctl
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Iterable
 else:
     import _signal as signal  # `signal` itself makes enumerations of it, which takes 4 ms
 
@@ -47,8 +49,10 @@ _WATCH_SECONDS = 0.25
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 2**20
+_LAST = 19
+"""The niceness of whoever comes last."""
 # Fields of /proc/PID/stat, counted from the state, which is the first after the name.
-_STATE, _THREADS, _BORN, _RESIDENT = 0, 17, 19, 21
+_STATE, _SESSION, _NICE, _THREADS, _BORN, _RESIDENT = 0, 3, 16, 17, 19, 21
 
 
 def _children(pid: int) -> list[int]:
@@ -112,15 +116,32 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def _used(pids: list[int]) -> tuple[int, int]:
+def _used(stats: "Iterable[list[bytes]]") -> tuple[int, int]:
     """Processes with their threads, and bytes of memory. What is shared counts in part for each who shares it."""
     threads = resident = 0
-    for pid in pids:
-        stat = _stat(pid)
-        if len(stat) > _RESIDENT:
-            threads += int(stat[_THREADS])
-            resident += int(stat[_RESIDENT]) * _PAGE
+    for stat in stats:
+        threads += int(stat[_THREADS])
+        resident += int(stat[_RESIDENT]) * _PAGE
     return threads, resident
+
+
+def _come_last(pid: int) -> None:
+    """Each thread has a niceness of its own."""
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.setpriority(os.PRIO_PROCESS, int(thread), _LAST)
+    except OSError:
+        pass  # it has just ended, or a thread of it: the rest is for the next time
+
+
+def _session_comes_last(pid: int) -> bool:
+    """False when it is to be tried again: the kernel takes few of these in a second."""
+    try:
+        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+            file.write(str(_LAST))
+    except OSError:
+        return False
+    return True
 
 
 def _shared_out(pids: list[int]) -> int:
@@ -144,8 +165,10 @@ class Shim:
         self.exits: dict[int, int] = {}
         self.kept: set[tuple[int, bytes]] = set()
         self.stop_write = -1
-        self.watching: set[str] = set()
+        self.watching = False
+        self.untold: set[str] = set()
         self.watched_at = 0.0
+        self.behind: set[int] = set()
         self.wake, wake_write = os.pipe()
         for descriptor in (self.wake, wake_write):
             os.set_blocking(descriptor, False)
@@ -223,7 +246,7 @@ class Shim:
         return [pid for pid in _tree(os.getpid()) if pid != self.main and _identity(pid) not in self.kept]
 
     def sweep(self) -> None:
-        self.watching = set()
+        self.watching = False
         killed = quiet = 0
         deadline = time.monotonic() + _SWEEP_SECONDS
         while quiet < _QUIET_SCANS:
@@ -238,19 +261,37 @@ class Shim:
         self.say(f"swept {killed}")
 
     def watch(self) -> None:
-        """Say which limits are reached, each once."""
+        """Say which limits are reached, each once; and let what is not the run itself come last."""
         if time.monotonic() - self.watched_at < _WATCH_SECONDS:
             return  # children that end wake us as well, and they may be many
-        pids = _tree(os.getpid())
-        threads, resident = _used(pids)
+        stats = {pid: stat for pid in _tree(os.getpid()) if len(stat := _stat(pid)) > _RESIDENT}
+        self.step_back(stats)
+        threads, resident = _used(stats.values())
         most = self.options.get("memory", 0) * _MIB
-        if "memory" in self.watching and resident > most and (used := _shared_out(pids)) > most:
-            self.watching.remove("memory")
+        if "memory" in self.untold and resident > most and (used := _shared_out([*stats])) > most:
+            self.untold.remove("memory")
             self.say(f"memory {used // _MIB}")
-        if "processes" in self.watching and threads > self.options["processes"]:
-            self.watching.remove("processes")
+        if "processes" in self.untold and threads > self.options["processes"]:
+            self.untold.remove("processes")
             self.say(f"processes {threads}")
         self.watched_at = time.monotonic()
+
+    def step_back(self, stats: dict[int, list[bytes]]) -> None:
+        """What a turn starts gives way to the answers of all rooms, however much of it there is.
+
+        Two things decide who gives way to whom: the niceness of processes and, where Linux groups them by sessions and
+        they are in no cgroup (`man 7 sched`, autogroup), that of their session, which is the only one then.
+        """
+        if not self.kept or "behind" not in self.options:
+            return  # without the first nobody knows what the run itself is
+        ours = {pid for pid, stat in stats.items() if pid == self.main or (pid, stat[_BORN]) in self.kept}
+        settled = self.behind | {int(stats[pid][_SESSION]) for pid in ours}
+        sessions = {}
+        for pid in stats.keys() - ours:
+            if int(stats[pid][_NICE]) < _LAST:
+                _come_last(pid)
+            sessions[int(stats[pid][_SESSION])] = pid
+        self.behind |= {session for session in sessions.keys() - settled if _session_comes_last(sessions[session])}
 
     def serve(self) -> None:
         """Until the main process ends or the control pipe closes."""
@@ -271,7 +312,9 @@ class Shim:
                 case "k":
                     self.keep()
                 case "w":
-                    self.watching = {"memory", "processes"} & self.options.keys()
+                    self.watching = True
+                    self.untold = {"memory", "processes"} & self.options.keys()
+                    self.behind = set()
                 case "s":
                     self.sweep()
         return bool(orders)

@@ -181,7 +181,7 @@ class Tree:
         return await _word(self._kept)
 
     def watch(self) -> None:
-        """Look at the limits from now on, until the next sweep."""
+        """From now on, until the next sweep: look at the limits, and let what is not kept come last."""
         self._order(b"w")
 
     async def sweep(self) -> bool:
@@ -279,6 +279,7 @@ def _options(uid: int | None, stop_fd: int | None, limits: RunLimits | None) -> 
     numbers = {"uid": uid, "stop": stop_fd}
     if limits is not None:
         numbers |= {"memory": limits.memory or None, "processes": limits.processes or None}
+        numbers |= {"behind": 1 if limits.niceness else None}
     return [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
 
 

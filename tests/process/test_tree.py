@@ -486,6 +486,38 @@ async def test_what_was_there_before_is_the_run_itself(tmp_path: Path) -> None:
     assert sleeping == [["sleep", "79"]]
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        pytest.param('until [ "$(nice)" = 19 ]; do sleep 0.02; done', id="processes"),
+        pytest.param(
+            "setsid sh -c 'until grep -q \"nice 19\" /proc/self/autogroup; do sleep 0.02; done'",
+            marks=pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="nobody is grouped here"),
+            id="sessions",
+        ),
+    ],
+)
+async def test_what_a_turn_starts_comes_last_and_the_run_itself_does_not(tmp_path: Path, behind: str) -> None:
+    script = f"echo up; read line; {behind}; cut -d ' ' -f 19 /proc/$$/stat; grep -o 'nice .*' /proc/$$/autogroup"
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start(shell(script), env=ENVIRONMENT, cwd=tmp_path, limits=RunLimits())
+        group.create_task(tree.serve())
+        async with aclosing(tree.lines()) as stream:
+            assert await anext(stream) == b"up"
+            assert await tree.keep()
+            tree.watch()
+            await tree.write(b"go")
+            said = [line async for line in stream]
+
+    assert said[0] == str(os.nice(0)).encode()
+    assert b"nice 19" not in said
+
+
+def test_without_niceness_nothing_comes_last() -> None:
+    assert "--behind" in module._options(None, None, RunLimits())
+    assert "--behind" not in module._options(None, None, RunLimits(niceness=0))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 async def test_a_command_becomes_another_user_and_cannot_touch_its_shim() -> None:
     script = "id -u; id -G; kill -9 $PPID 2>/dev/null || echo refused"
