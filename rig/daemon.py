@@ -66,6 +66,8 @@ class Daemon:
         """More words for `aiagentchat run`."""
         self.module = "aiagentchat"
         """What is run with `python -m`."""
+        self.before: tuple[str, ...] = ()
+        """What stands before its argv."""
         for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
             if name in os.environ:
                 self.environ[name] = os.environ[name]
@@ -91,7 +93,7 @@ class Daemon:
         self.write_config()
         before = len(self.lines())
         words = ["run", *self.arguments, "--config", str(self.config)]
-        argv = [*as_unprivileged(), sys.executable, "-m", self.module, *words]
+        argv = [*self.before, *as_unprivileged(), sys.executable, "-m", self.module, *words]
         self._process = subprocess.Popen(  # noqa: ASYNC220 - Popen.wait works from any loop, and starts at once
             argv,
             cwd=self.folder,
