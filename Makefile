@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test bench bench-limits bench-catch-up faults image requirements clean
+.PHONY: help demo check fix test bench bench-limits bench-catch-up faults torture image requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -59,6 +59,10 @@ bench-catch-up: $(READY)  ## 10,000 missed messages in 100 rooms, while another 
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver
 	$(BIN)/python -m rig.faults --full --lanes 2 $(ARGS)
+
+torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count what is left (a quarter of an hour)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m rig.torture --full --lanes 2 $(ARGS)
 
 image:  ## the container image, with docker, podman or buildah
 	deploy/build-image.sh

@@ -14,7 +14,6 @@ from pathlib import Path
 from rig.torture import report, runner
 from rig.torture.ends import ENDS, WHOLE_ENDS, End
 from rig.torture.plan import Plan
-from rig.torture.ways import Way
 
 EXAMPLES = """\
 examples:
@@ -54,7 +53,7 @@ async def _run(folder: Path, asked: argparse.Namespace) -> int:
     seconds = None if asked.full else asked.seconds
     alone = Plan(ends=chosen(ENDS, asked.only), ways=ways, chance=chance, seconds=seconds)
     with_cli = chosen(WHOLE_ENDS, asked.only) if asked.full or asked.only else []
-    whole = Plan(ends=with_cli, ways=[best(ways)], chance=chance, seconds=None if asked.full else 0)
+    whole = Plan(ends=with_cli, ways=[runner.best(ways)], chance=chance, seconds=None if asked.full else 0)
     await runner.run(alone, folder, lanes=asked.lanes)
     if whole.ends:
         await runner.run_whole(whole, folder)
@@ -63,11 +62,6 @@ async def _run(folder: Path, asked: argparse.Namespace) -> int:
     if asked.full and not asked.only:
         report.write(report.results(alone, whole, seconds=taken, seed=asked.seed, lanes=asked.lanes))
     return len(alone.violations) + len(whole.violations)
-
-
-def best(ways: Sequence[Way]) -> Way:
-    """What a daemon that is no root takes by itself."""
-    return next(way for way in ways if not way.as_root)
 
 
 def chosen(ends: Sequence[End], only: Sequence[str]) -> list[End]:

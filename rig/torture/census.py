@@ -20,7 +20,7 @@ QUIET_LOOKS = 3
 """So many in a row must find nobody: one can miss who is born behind its back."""
 ZOMBIE_FOR = 0.1
 """Seconds that a process may be a zombie: its parent must get to run."""
-MOST_AFTER = 5.0
+SURVIVES_AFTER = 5.0
 """Seconds after the deadline until who is still there counts as a survivor, and not as late."""
 PROC = Path("/proc")
 
@@ -158,6 +158,7 @@ class Judge:
     """Who may stay."""
     within: float
     """Seconds that the end may take."""
+    survives_after: float = SURVIVES_AFTER
     began: float = field(default_factory=time.monotonic)
 
     def from_now(self, within: float, *, later: float = 0) -> "Judge":
@@ -187,7 +188,7 @@ class Judge:
             now = time.monotonic() - self.began
             if self.scene.left(self.spared):
                 quiet = 0
-                if now > self.within + MOST_AFTER:
+                if now > self.within + self.survives_after:
                     return None
             else:
                 since = since if quiet else now

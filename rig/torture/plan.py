@@ -71,6 +71,8 @@ class Plan:
         self._left = {way.name: [] for way in self.ways}
         for end in self.ends:
             ways = self._possible(end)
+            if not ways:
+                continue
             for number in range(max(len(ways), end.planned) if self.seconds is None else len(ways)):
                 self._left[ways[number % len(ways)].name].append(end)
         for ends in self._left.values():

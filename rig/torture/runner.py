@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rig.torture import whole
@@ -48,6 +49,11 @@ async def _hindrance(folder: Path, way: Way) -> str:
     except TrialFailed as error:
         return str(error)
     return ""
+
+
+def best(ways: Sequence[Way]) -> Way:
+    """What a daemon that is not root takes by itself."""
+    return next(way for way in ways if not way.as_root)
 
 
 async def run(plan: Plan, folder: Path, *, lanes: int) -> None:
