@@ -95,11 +95,12 @@ async def test_a_tree_has_as_many_processes_as_it_says_and_each_has_the_word(lea
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         await grown(process.pid, word)
-        living = [each for each in census.below(process.pid) if not each.is_zombie]
+        # Who walks through the tree while its first one leaves misses some; nobody is counted twice.
+        living = max(sum(not each.is_zombie for each in census.below(process.pid)) for _ in range(10))
         while left := census.below(process.pid):
             for each in left:
                 with suppress(ProcessLookupError):
                     os.kill(each.pid, 9)
 
     assert tree.PROCESSES >= 70
-    assert abs(len(living) - tree.PROCESSES) <= 8  # those that fork on may just be between two
+    assert abs(living - tree.PROCESSES) <= 8  # those that fork on may just be between two
