@@ -33,6 +33,8 @@ async def ready_for_runs(settings: Settings, environ: Mapping[str, str]) -> Held
                 settings.workspaces.mkdir(parents=True)
                 settings.workspaces.chmod(0o711)
         clear_sockets(settings.data_dir / GATES)
+        if os.geteuid() == 0:
+            (settings.data_dir / GATES).chmod(0o711)  # a room's user goes through here to its way out
     except OSError as error:
         raise ConfigError([f"{error.filename or settings.data_dir}: {error.strerror}"]) from error
     uid = settings.room_uids[0] if os.geteuid() == 0 else None

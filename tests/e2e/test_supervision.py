@@ -1,6 +1,7 @@
 """Whatever is killed, nothing of a turn is left, the room is told, and the conversation goes on."""
 
 import asyncio
+import os
 import secrets
 import signal
 import subprocess
@@ -22,7 +23,13 @@ from tests.process.trees import TORTURE
 pytestmark = [needs_bubblewrap, pytest.mark.usefixtures("cli")]
 
 BASH = {"allow": ["Bash"]}
-USERS: dict[str, Any] = {"isolation": "users", "isolation_minimum": "users", "as_root": True}
+_FIRST = 300_000 + 10 * (os.getpid() % 10_000)
+USERS: dict[str, Any] = {
+    "isolation": "users",
+    "isolation_minimum": "users",
+    "as_root": True,
+    "room_uids": f"{_FIRST}-{_FIRST + 9}",  # tests run side by side
+}
 ORPHANS = "(setsid sleep 601 &); (setsid nohup sleep 602 > /dev/null 2>&1 &); (env -i setsid sleep 603 &)"
 HOLD = f"{ORPHANS}; echo started; tail -f /dev/null"
 
@@ -58,12 +65,23 @@ async def _holding(house: House, mark: str) -> str:
     return command
 
 
+def _part(process: psutil.Process) -> str:
+    """What it is of the run: the shim, bubblewrap, the first program inside, or another program, by its name."""
+    try:
+        argv, name = process.cmdline(), process.name()
+    except psutil.Error:  # it has just ended
+        return ""
+    if "--control" in argv:
+        return "shim"
+    return "inside" if "--stop-fd" in argv and name.startswith("python") else name
+
+
 async def _killed(house: House, victim: str) -> None:
-    """Kill the first process of this name in a turn, and see what comes of it."""
+    """Kill this part of the run in a turn, and see what comes of it."""
     mark = f"hold on, {house.account.user_id}"
     command = await _holding(house, mark)
     watched = _below(house)
-    {each.name(): each for each in reversed(watched)}[victim].kill()
+    {_part(each): each for each in reversed(watched)}[victim].kill()
 
     assert await house.ended(command) == "❌"
     assert words.AGENT_DIED in await house.answer(command)
@@ -76,7 +94,7 @@ async def _killed(house: House, victim: str) -> None:
     assert [each for each in _below(house) if each.status() == psutil.STATUS_ZOMBIE] == []
 
 
-@pytest.mark.parametrize("victim", ["python", "bwrap", "claude"])
+@pytest.mark.parametrize("victim", ["shim", "bwrap", "inside", "claude"])
 async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
     people: People, model: Model, workplace: Path, victim: str
 ) -> None:
@@ -85,7 +103,7 @@ async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
 
 
 @needs_root
-@pytest.mark.parametrize("victim", ["python", "python3.11", "claude"])
+@pytest.mark.parametrize("victim", ["shim", "inside", "claude"])
 async def test_whatever_is_killed_of_a_user_of_its_own_nothing_is_left(
     people: People, model: Model, crossroads: Path, victim: str
 ) -> None:
@@ -107,7 +125,7 @@ async def test_as_the_first_process_of_a_container_it_leaves_nothing_behind(
             await house.settle_in()
             started = await house.daemon.until_line("daemon.starting")
             said = await house.shell(f"{ORPHANS}; echo left")
-            await _killed(house, "python")
+            await _killed(house, "shim")
             left = [each for each in _below(house) if "sleep 60" in _argv(each)]
             _process(house).send_signal(signal.SIGTERM)
 
