@@ -66,6 +66,7 @@ def _mark(process: psutil.Process) -> str:
 def clear_sockets(folder: Path) -> None:
     """Remove what an earlier life listened on. OSError if the folder cannot be made."""
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o711)  # the daemon's umask is for what is secret; a room's user goes through here to its way out
+    # Where a room is a user of its own, it goes through here to its way out; the umask is for what is secret.
+    folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
     for file in folder.glob("*.sock"):
         file.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from aiagentchat.render import words
+from rig.daemon import NAMESPACE
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -36,13 +37,15 @@ def _argv(process: psutil.Process) -> str:
 
 def _below(house: House) -> list[psutil.Process]:
     """Every process that the daemon has started, and theirs."""
-    return _process(house).children(recursive=True)
+    return psutil.Process(house.daemon.pid).children(recursive=True)
 
 
-def _process(house: House) -> psutil.Process:
-    """The daemon's own, which may be the first one of its namespace."""
-    process = psutil.Process(house.daemon.pid)
-    return process.children()[0] if process.name() == "unshare" else process
+def _role(process: psutil.Process) -> str:
+    """What it is in a run."""
+    name, argv = process.name(), _argv(process)
+    if name in {"bwrap", "claude"}:
+        return name
+    return "shim" if "process.shim" in argv else "inside" if "inside.main" in argv else ""
 
 
 async def _holding(house: House, mark: str) -> str:
@@ -59,11 +62,11 @@ async def _holding(house: House, mark: str) -> str:
 
 
 async def _killed(house: House, victim: str) -> None:
-    """Kill the first process of this name in a turn, and see what comes of it."""
+    """Kill the first process with this role in a turn, and see what comes of it."""
     mark = f"hold on, {house.account.user_id}"
     command = await _holding(house, mark)
     watched = _below(house)
-    {each.name(): each for each in reversed(watched)}[victim].kill()
+    {_role(each): each for each in reversed(watched)}[victim].kill()
 
     assert await house.ended(command) == "❌"
     assert words.AGENT_DIED in await house.answer(command)
@@ -76,7 +79,7 @@ async def _killed(house: House, victim: str) -> None:
     assert [each for each in _below(house) if each.status() == psutil.STATUS_ZOMBIE] == []
 
 
-@pytest.mark.parametrize("victim", ["python", "bwrap", "claude"])
+@pytest.mark.parametrize("victim", ["shim", "bwrap", "claude"])
 async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
     people: People, model: Model, workplace: Path, victim: str
 ) -> None:
@@ -85,7 +88,7 @@ async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
 
 
 @needs_root
-@pytest.mark.parametrize("victim", ["python", "python3.11", "claude"])
+@pytest.mark.parametrize("victim", ["shim", "inside", "claude"])
 async def test_whatever_is_killed_of_a_user_of_its_own_nothing_is_left(
     people: People, model: Model, crossroads: Path, victim: str
 ) -> None:
@@ -102,19 +105,18 @@ async def test_as_the_first_process_of_a_container_it_leaves_nothing_behind(
     people: People, model: Model, crossroads: Path
 ) -> None:
     async with move_in(people, model, crossroads, room=BASH, start=False, **USERS) as house:
-        house.daemon.before = ("unshare", "--pid", "--fork", "--mount-proc", "--")
+        house.daemon.before = NAMESPACE
         async with house.daemon:
             await house.settle_in()
             started = await house.daemon.until_line("daemon.starting")
             said = await house.shell(f"{ORPHANS}; echo left")
-            await _killed(house, "python")
+            await _killed(house, "shim")
             left = [each for each in _below(house) if "sleep 60" in _argv(each)]
-            _process(house).send_signal(signal.SIGTERM)
 
             assert started["pid"] == 1
             assert said.strip() == "left"
             assert left == []
-            assert await house.daemon.wait() == 0
+            assert await house.daemon.stop() == 0
     assert house.daemon.lines()[-1]["event"] == "daemon.stopped"
 
 
