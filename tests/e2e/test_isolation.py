@@ -172,6 +172,6 @@ async def test_without_the_isolation_that_is_asked_for_nothing_starts(
         assert ended.returncode == 8
         assert "bubblewrap is not installed" in ended.stderr
         assert "apt-get install bubblewrap" in ended.stderr
-        assert "isolation_minimum: users" in ended.stderr
+        assert "isolation_minimum: landlock" in ended.stderr
         assert house.anna.reactions(house.room, command) == {}
         assert list(house.daemon.workspaces.iterdir()) == []
