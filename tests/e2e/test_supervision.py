@@ -72,9 +72,9 @@ async def _killed(house: House, victim: str) -> None:
     assert words.AGENT_DIED in await house.answer(command)
     _, alive = psutil.wait_procs(watched, timeout=10)
     assert [_argv(each) for each in alive] == []
-    following = await house.ask(script("go on", Step(text="Here I am.")))
-    assert await house.ended(following) == "✅"
-    assert mark in house.prompts("go on")[-1]
+    following = f"go on, {house.account.user_id}"
+    assert await house.ended(await house.ask(script(following, Step(text="Here I am.")))) == "✅"
+    assert mark in house.prompts(following)[-1]
     assert house.told("I started a new one") == 0
     assert [each for each in _below(house) if each.status() == psutil.STATUS_ZOMBIE] == []
 
