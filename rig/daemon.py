@@ -24,6 +24,9 @@ from rig.unprivileged import as_unprivileged, clean_env, own
 PATIENCE = 30.0
 """Seconds that anything may take before the rig says what the log says."""
 
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--")
+"""What makes the daemon PID 1, with a /proc of its own."""
+
 
 class Daemon:
     """Made with what goes into its config.yaml; `start`, then `stop` or `kill`, then `start` again."""
@@ -66,7 +69,7 @@ class Daemon:
         )
         self.environ.update(environ or {})
         self.as_root = False
-        self.before: Sequence[str] = as_unprivileged()
+        self.before: tuple[str, ...] = tuple(as_unprivileged())
         """What stands before the command line: who it becomes, where it lives."""
         self.arguments: tuple[str, ...] = ()
         """More words for `aiagentchat run`."""
@@ -82,9 +85,13 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The process: where something made a namespace for it, that which is the first one there."""
         assert self._process is not None
-        return self._process.pid
+        pid = self._process.pid
+        if self.before[:1] == (NAMESPACE[0],):
+            with suppress(OSError, ValueError):  # it has ended
+                return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii"))
+        return pid
 
     def stay_root(self) -> None:
         """It is started as whoever we are."""

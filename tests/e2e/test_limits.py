@@ -54,7 +54,8 @@ async def test_a_limit_ends_the_turn_with_its_name_and_nothing_else(
     room = {"allow": ["Bash"], "limits": {key: most}}
     async with move_in(people, model, workplace, rooms=2, room=room) as house:
         await _takes_too_much(house, key, command, sentence)
-        following = await house.shell("rm -f big part?; rm -f part??; echo fine")
+        fine = f"echo fine, {house.account.user_id}"
+        following = await house.shell(f"rm -f big part?; rm -f part??; {fine}")
 
-        assert following.strip().endswith("fine")
-        assert "take it all" in house.prompts("echo fine")[-1]
+        assert "fine, " in following
+        assert "take it all" in house.prompts(fine)[-1]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from aiagentchat.render import words
+from rig.daemon import NAMESPACE
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -43,13 +44,15 @@ def _argv(process: psutil.Process) -> str:
 
 def _below(house: House) -> list[psutil.Process]:
     """Every process that the daemon has started, and theirs."""
-    return _process(house).children(recursive=True)
+    return psutil.Process(house.daemon.pid).children(recursive=True)
 
 
-def _process(house: House) -> psutil.Process:
-    """The daemon's own, which may be the first one of its namespace."""
-    process = psutil.Process(house.daemon.pid)
-    return process.children()[0] if process.name() == "unshare" else process
+def _role(process: psutil.Process) -> str:
+    """What it is in a run."""
+    name, argv = process.name(), _argv(process)
+    if name in {"bwrap", "claude"}:
+        return name
+    return "shim" if "process.shim" in argv else "inside" if "inside.main" in argv else ""
 
 
 async def _holding(house: House, mark: str) -> str:
@@ -87,9 +90,9 @@ async def _killed(house: House, victim: str) -> None:
     assert words.AGENT_DIED in await house.answer(command)
     _, alive = psutil.wait_procs(watched, timeout=10)
     assert [_argv(each) for each in alive] == []
-    following = await house.ask(script("go on", Step(text="Here I am.")))
-    assert await house.ended(following) == "✅"
-    assert mark in house.prompts("go on")[-1]
+    following = f"go on, {house.account.user_id}"
+    assert await house.ended(await house.ask(script(following, Step(text="Here I am.")))) == "✅"
+    assert mark in house.prompts(following)[-1]
     assert house.told("I started a new one") == 0
     assert [each for each in _below(house) if each.status() == psutil.STATUS_ZOMBIE] == []
 
@@ -120,19 +123,18 @@ async def test_as_the_first_process_of_a_container_it_leaves_nothing_behind(
     people: People, model: Model, crossroads: Path
 ) -> None:
     async with move_in(people, model, crossroads, room=BASH, start=False, **USERS) as house:
-        house.daemon.before = ("unshare", "--pid", "--fork", "--mount-proc", "--")
+        house.daemon.before = NAMESPACE
         async with house.daemon:
             await house.settle_in()
             started = await house.daemon.until_line("daemon.starting")
             said = await house.shell(f"{ORPHANS}; echo left")
             await _killed(house, "shim")
             left = [each for each in _below(house) if "sleep 60" in _argv(each)]
-            _process(house).send_signal(signal.SIGTERM)
 
             assert started["pid"] == 1
             assert said.strip() == "left"
             assert left == []
-            assert await house.daemon.wait() == 0
+            assert await house.daemon.stop() == 0
     assert house.daemon.lines()[-1]["event"] == "daemon.stopped"
 
 

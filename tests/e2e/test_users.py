@@ -38,7 +38,8 @@ async def test_each_room_is_a_user_of_its_own_for_ever(people: People, model: Mo
 
         assert again == [first, second]
         assert first != second
-        assert {int(first), int(second)} <= set(range(200_000, 265_536))
+        assert house.daemon.settings["room_uids"].startswith(f"{first}-")
+        assert int(second) == int(first) + 1
         assert tried.count("ermission denied") + tried.count("No such file") == 3
         assert "mine" not in tried
         assert processes
@@ -55,21 +56,21 @@ async def test_what_a_room_is_used_for_works(people: People, model: Model, cross
         async with house.daemon:
             await house.settle_in()
             touch = Step(tool="Bash", input={"command": 'echo "$GREETING" > made; cat CLAUDE.md'})
-            command = await house.ask(script("make something", touch, Step(text="Made it.")))
+            command = await house.ask(script(f"make something, {house.account.user_id}", touch, Step(text="Made it.")))
             question = await house.question()
             await house.anna.react(house.room, question.id, "✅")
 
             assert await house.ended(command) == "✅"
             assert (house.workspace() / "made").read_text() == "hello\n"
-            assert "the project of Zanzibar" in house.prompts("make something")[0]
+            assert "the project of Zanzibar" in house.prompts(f"make something, {house.account.user_id}")[0]
             hold = Step(text="Working.", tool="Bash", input={"command": "echo x; tail -f /dev/null"})
             held = await house.ask(script("hold on", hold))
             await house.anna.react(house.room, (await _second_question(house)).id, "✅")
             await house.ask("/stop")
             assert await house.ended(held) == "🛑"
-            following = await house.ask(script("go on", Step(text="Here I am.")))
+            following = await house.ask(script(f"go on, {house.account.user_id}", Step(text="Here I am.")))
             assert await house.ended(following) == "✅"
-            assert "make something" in house.prompts("go on")[-1]
+            assert "make something" in house.prompts(f"go on, {house.account.user_id}")[-1]
 
 
 async def _second_question(house: House) -> Message:
