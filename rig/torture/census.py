@@ -56,11 +56,6 @@ class Verdict:
     zombies: tuple[str, ...] = ()
     is_late: bool = False
 
-    @property
-    def is_bad(self) -> bool:
-        """Whether anything of it must not be."""
-        return bool(self.survivors or self.zombies or self.is_late)
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:
