@@ -18,7 +18,7 @@ from typing import Any
 
 from rig import fake_cli
 from rig.torture import census, ends, init, tree
-from rig.torture.census import Judge, Scene, Seen, Verdict
+from rig.torture.census import Identity, Judge, Scene, Seen, Verdict
 from rig.torture.ends import SLACK, End
 from rig.torture.growing import PATIENCE, PYTHON, TrialFailed, command, grown
 from rig.torture.plan import Outcome
@@ -47,11 +47,10 @@ class Stage:
         self.pid = 0
         """The owner; 0 when there is none."""
 
-    @property
-    def scene(self) -> Scene:
-        """What belongs to the owner."""
+    def scene(self, *words: str) -> Scene:
+        """What belongs to the owner, also by these words."""
         assert self._process is not None
-        return Scene((self._process.pid, self._starter), (str(self.folder),), self._uid)
+        return Scene((self._process.pid, self._starter), (str(self.folder), *words), self._uid)
 
     async def open(self, *, attempt: bool = False) -> None:
         """Make the folder. With `attempt` each owner tries its isolation first; TrialFailed if that does not work."""
@@ -120,7 +119,7 @@ class Stage:
 
     async def end(self) -> None:
         """End whatever is left of the owner; the next one can be started."""
-        await self._end_all(self.scene.left)
+        await self._end_all(self.scene().left)
         self.pid = 0
 
     async def close(self) -> None:
@@ -135,7 +134,7 @@ class Stage:
     async def _end_all(self, living: Callable[[], list[Seen]]) -> None:
         while left := living():
             for each in left:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(TrialFailed):
                     ends.kill(each.pid)
             await asyncio.sleep(census.LOOK_EVERY)
 
@@ -198,9 +197,7 @@ class Trial:
     async def _in_the_launch(self) -> Verdict:
         """A CLI that grows the tree as soon as it is there, and an owner or a shim that does not live to see it."""
         stage, end = self._stage, self._end
-        spared = (
-            [] if end.stays == "nobody" else [each.identity for each in stage.scene.left() if each.pid == stage.pid]
-        )
+        spared = [] if end.stays == "nobody" else self._owner()
         stage.tell("close")
         await stage.hear("closed")
         stage.tell("turn", text="", env={"WORD": self._word})
@@ -209,13 +206,17 @@ class Trial:
             while not census.children(stage.pid):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0)
         await asyncio.sleep(self._chance.uniform(*end.between))
-        judge = Judge(scene=stage.scene, spared=spared, within=SLACK)
-        ends.kill(census.children(stage.pid)[0].pid if end.victim else stage.pid)
+        judge = Judge(scene=stage.scene(self._word), spared=spared, within=SLACK)
+        ends.kill(ends.victim(end.victim, census.children(stage.pid)) if end.victim else stage.pid)
         return await judge.verdict()
+
+    def _owner(self) -> list[Identity]:
+        """It alone."""
+        return [each.identity for each in self._stage.scene().left() if each.pid == self._stage.pid]
 
     async def _in_a_turn(self) -> Verdict:
         stage, end = self._stage, self._end
-        owner = [each.identity for each in stage.scene.left() if each.pid == stage.pid]
+        owner = self._owner()
         warm = await stage.turn("hello")
         if warm.get("text") != "hello":
             raise TrialFailed(f"the first turn: {warm}")
@@ -228,7 +229,7 @@ class Trial:
         elif end.how != "leave":
             await grown(stage.pid, self._word)
         within = await self._strike(links)
-        judge = Judge(scene=stage.scene, spared=spared, within=within)
+        judge = Judge(scene=stage.scene(self._word), spared=spared, within=within)
         if end.bustle:  # until then there is always somebody
             await stage.hear("bustled")
         return await judge.verdict()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-LOOK_EVERY = 0.01
-"""Seconds between two looks."""
+LOOK_EVERY = 0.02
+"""Seconds between two looks. Whoever reads of a process in /proc makes its end a little longer."""
 QUIET_LOOKS = 3
 """So many in a row must find nobody: one can miss who is born behind its back."""
 ZOMBIE_FOR = 0.1
@@ -55,11 +55,6 @@ class Verdict:
     """Who was not gone long after the deadline."""
     zombies: tuple[str, ...] = ()
     is_late: bool = False
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether anything of it must not be."""
-        return bool(self.survivors or self.zombies or self.is_late)
 
 
 @dataclass(frozen=True, slots=True)

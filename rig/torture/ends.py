@@ -91,10 +91,15 @@ def chain(owner: int, *, of: str = "") -> list[Seen]:
 
 def victim(name: str, links: Sequence[Seen]) -> int:
     """Whom to kill."""
-    place = {"shim": 0, "bwrap": 1, "init": 2, "inside": -2, "cli": -1}
-    return links[place[name]].pid
+    place = {"shim": 0, "bwrap": 1, "init": 2, "inside": -2, "cli": -1}[name]
+    if not -len(links) <= place < len(links):
+        raise TrialFailed(f"there is no {name} among {[link.name for link in links]}")
+    return links[place].pid
 
 
 def kill(pid: int) -> None:
     """SIGKILL."""
-    os.kill(pid, signal.SIGKILL)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError as error:
+        raise TrialFailed(f"{pid} had ended before it was killed") from error

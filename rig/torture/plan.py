@@ -17,7 +17,8 @@ PER_ROUND = 12
 class Outcome:
     """What came of a trial."""
 
-    verdict: Verdict
+    verdict: Verdict | None
+    """None when it did not come to an end that could be judged."""
     again: float | None = None
     """Seconds that the next turn of the same run took."""
     wrong: tuple[str, ...] = ()
@@ -41,13 +42,14 @@ class Tally:
 
     def count(self, outcome: Outcome) -> None:
         """One more."""
-        self.trials += 1
-        self.survivors += len(outcome.verdict.survivors)
-        self.zombies += len(outcome.verdict.zombies)
-        self.late += outcome.verdict.is_late
         self.wrong += bool(outcome.wrong)
-        self.seconds.append(outcome.verdict.seconds)
         self.again += [] if outcome.again is None else [outcome.again]
+        if (verdict := outcome.verdict) is not None:
+            self.trials += 1
+            self.survivors += len(verdict.survivors)
+            self.zombies += len(verdict.zombies)
+            self.late += verdict.is_late
+            self.seconds.append(verdict.seconds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,11 +97,12 @@ class Plan:
         """It was tried; what was wrong."""
         self.tallies[end.name].count(outcome)
         self.by_way[way.name].count(outcome)
-        where, verdict = f"{end.name} ({way.name})", outcome.verdict
-        found = [f"{where}: survives: {each}" for each in verdict.survivors]
-        found += [f"{where}: zombie: {each}" for each in verdict.zombies]
-        found += [f"{where}: late: {verdict.seconds * 1000:.0f} ms"] if verdict.is_late else []
-        found += [f"{where}: {each}" for each in outcome.wrong]
+        found = list(outcome.wrong)
+        if (verdict := outcome.verdict) is not None:
+            found += [f"survives: {each}" for each in verdict.survivors]
+            found += [f"zombie: {each}" for each in verdict.zombies]
+            found += [f"late: {verdict.seconds * 1000:.0f} ms"] if verdict.is_late else []
+        found = [f"{end.name} ({way.name}): {each}" for each in found]
         self.violations += found
         return found
 

@@ -1,6 +1,7 @@
 """What is left of a run: a table for the terminal, results for machines."""
 
 import json
+import os
 import platform
 import re
 import subprocess
@@ -39,7 +40,8 @@ def table(plans: Sequence[Plan], *, seconds: float) -> str:
     lines = [f"{'end':{width}}  " + "  ".join(f"{column:>9}" for column in COLUMNS)]
     lines += [f"{name:{width}}  " + "  ".join(f"{row[column]:9}" for column in COLUMNS) for name, row in rows.items()]
     violations = [each for plan in plans for each in plan.violations]
-    sums = f"{sum(row['trials'] for row in rows.values())} trials, {len(violations)} violations, {seconds:.0f} s"
+    trials = sum(row["trials"] for row in rows.values())
+    sums = f"{trials} trials, {len(violations)} violations, {seconds:.0f} s; {busy()}"
     return "\n".join([*lines, "", sums, *violations])
 
 
@@ -54,6 +56,7 @@ def results(plan: Plan, whole: Plan, *, seconds: float, seed: int, lanes: int) -
         "seconds": round(seconds),
         "seed": seed,
         "lanes": lanes,
+        "load": busy(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": _versions(),
     }
@@ -63,6 +66,11 @@ def write(found: Mapping[str, Any], file: Path = RESULTS) -> None:
     """The results."""
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def busy() -> str:
+    """What else the machine had to do; how late an end is depends on it."""
+    return f"load average {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores"
 
 
 def _rows(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:

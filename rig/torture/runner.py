@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rig.torture import whole
 from rig.torture.alone import Stage, Trial, stage
-from rig.torture.census import Verdict
 from rig.torture.growing import TrialFailed
 from rig.torture.plan import Outcome, Plan
 from rig.torture.ways import WAYS, Way
@@ -70,10 +69,10 @@ async def _lane(plan: Plan, folder: Path, number: int, chance: random.Random) ->
         async with stage(folder, way, uid_of(number)) as made:
             for end in ends:
                 outcome = await _trial(made, Trial(made, end, chance))
-                for violation in plan.count(end, way, outcome):
-                    say(f"VIOLATION {violation}")
-                if outcome.wrong or outcome.verdict.is_bad:
+                if found := plan.count(end, way, outcome):
                     _keep_log(made, folder / "evidence")
+                for violation in found:
+                    say(f"VIOLATION {violation}")
         say(f"lane {number}: {way.name} ({plan.progress()})")
 
 
@@ -102,7 +101,7 @@ async def _trial(stage: Stage, trial: Trial) -> Outcome:
 
 
 def _failed(error: Exception) -> Outcome:
-    return Outcome(verdict=Verdict(seconds=0), wrong=(str(error),))
+    return Outcome(verdict=None, wrong=(str(error),))
 
 
 def _keep_log(stage: Stage, folder: Path) -> None:

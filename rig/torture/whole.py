@@ -87,7 +87,7 @@ class House:
         """End the daemon, and everything else that is there."""
         while self.daemon.is_up:
             for each in census.below(self.daemon.init):
-                with suppress(ProcessLookupError):
+                with suppress(TrialFailed):
                     ends.kill(each.pid)
             await asyncio.sleep(census.LOOK_EVERY)
 
@@ -138,7 +138,7 @@ class Trial:
     def _judge(self, links: Sequence[Seen]) -> Judge:
         """Who may stay is who is there before it begins."""
         house, end = self._house, self._end
-        scene = Scene((house.daemon.init,), (str(house.daemon.folder),))
+        scene = Scene((house.daemon.init,), (str(house.daemon.folder), self._word))
         there = {each.identity for each in scene.left()}
         run = {each.identity for each in (links[0], *census.below(links[0].pid))}
         if end.stays == "nobody":  # on SIGTERM the daemon still tells the room, when nothing runs any more

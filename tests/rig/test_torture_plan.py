@@ -60,12 +60,17 @@ def test_with_time_left_there_is_always_more() -> None:
 def test_whatever_is_wrong_is_a_violation_and_what_is_not_is_none() -> None:
     plan, end, way = make_plan(), ENDS[0], WAYS[0]
     bad = Verdict(seconds=3, survivors=("7 sleep",), zombies=("8 sh", "9 sh"), is_late=True)
-    said = [plan.count(end, way, outcome) for outcome in (CLEAN, Outcome(verdict=bad, wrong=("the run did not stay",)))]
+    failed = Outcome(verdict=None, wrong=("no 'up' from the owner",))
+    said = [
+        plan.count(end, way, outcome)
+        for outcome in (CLEAN, Outcome(verdict=bad, wrong=("the run did not stay",)), failed)
+    ]
     row = report.as_dict(plan.tallies[end.name])
 
     assert said[0] == []
-    assert len(said[1]) == len(plan.violations) == 5
-    assert (row["trials"], row["survivors"], row["zombies"], row["late"], row["wrong"]) == (2, 1, 2, 1, 1)
+    assert (len(said[1]), len(said[2])) == (5, 1)
+    assert plan.violations == [*said[1], *said[2]]
+    assert (row["trials"], row["survivors"], row["zombies"], row["late"], row["wrong"]) == (2, 1, 2, 1, 2)
     assert (row["p50_ms"], row["max_ms"], row["next_turn_p50_ms"]) == (3000, 3000, 100)
 
 
