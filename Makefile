@@ -64,7 +64,7 @@ faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge t
 	@$(BIN)/python -m rig.setup --homeserver
 	$(BIN)/python -m rig.faults --full --lanes 2 $(ARGS)
 
-torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count what is left (a quarter of an hour)
+torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count what is left (ten minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m rig.torture --full --lanes 2 $(ARGS)
 

@@ -82,7 +82,7 @@ def _versions() -> dict[str, str]:
         "aiagentchat": __version__,
         "Python": platform.python_version(),
         "bubblewrap": _said("bwrap", "--version"),
-        "Claude Code": _pinned("claude-agent-sdk", "requirements-cli.txt"),
+        "claude-agent-sdk": _pinned("claude-agent-sdk", "requirements-cli.txt"),
         "Synapse": _pinned("matrix-synapse", "requirements-synapse.txt"),
         "Linux": platform.release().partition("-")[0],
     }
