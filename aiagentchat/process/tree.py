@@ -233,17 +233,20 @@ class Tree:
         log.error("process.shim_killed", pid=self.pid)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                while self._mopped() or not children.are_certain:  # noqa: ASYNC110 - nobody tells
+                while not self._is_mopped():  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_PAUSE)
                 return True
         return False
 
-    def _mopped(self) -> int:
-        """How many there were this time: what was the shim's child is ours now, if we are a subreaper.
+    def _is_mopped(self) -> bool:
+        """Whether nobody was left to be ended.
 
-        What carries the mark is its too. That is looked for last: it reads all of /proc.
+        What was the shim's child is ours now, if we are a subreaper; but not before the shim is reaped, although its
+        pipes are closed earlier. What carries the mark is its too; that is looked for last, as it reads all of /proc.
         """
-        return sum(children.end_strangers()) or _kill(_marked(self._mark))
+        if self._process.returncode is None or any(children.end_strangers()) or not children.are_certain:
+            return False
+        return not _kill(_marked(self._mark))
 
     def _note(self, word: str, number: int) -> None:
         match word:

@@ -260,6 +260,8 @@ class Trial:
         said = await stage.hear("settled")
         if said["warm"] is not (end.stays == "run"):
             self._wrong.append("the run did not stay" if end.stays == "run" else "the run counts as warm")
+        if said["left"] and not end.bustle:
+            self._wrong.append(f"the run was called gone while {said['left']} were left")
         began = time.monotonic()
         after = await stage.turn("and now?")
         if after.get("text") != "and now?":

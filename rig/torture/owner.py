@@ -6,7 +6,8 @@ It says "ready", and at each {"do": "start"} it forks an owner, which says "up" 
 next can be started, without the second that Python takes for the imports. An owner takes orders on stdin and answers on
 stdout, one JSON object in a line each:
 
-    {"do": "turn", "text": "…"}             a turn; says "ended" or "failed", then "settled"
+    {"do": "turn", "text": "…"}             a turn; says "ended" or "failed", then "settled", and who is left of a run
+                                            that is over
     {"do": "turn", "text": "…", "env": {}}  the same with variables, in a run of its own
     {"do": "stop"}                          stop the turn
     {"do": "close"}                         end the run; says "closed"
@@ -44,6 +45,7 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.process.children import children
 from aiagentchat.process.give import give
 from aiagentchat.process.sandbox.ladder import choose
+from rig.torture import census
 
 CREDENTIALS = {"ANTHROPIC_API_KEY": "sk-ant-offline", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
 ROOM = RoomId("!torture:localhost")
@@ -126,7 +128,8 @@ class Owner:
         else:
             say("ended", **said)
         await self._runs.give_back(ROOM)
-        say("settled", warm=self._runs.is_warm(ROOM))
+        warm = self._runs.is_warm(ROOM)
+        say("settled", warm=warm, left=0 if warm else len(census.below(os.getpid())))
 
     async def _listen(self, run: AgentRun, prompt: Prompt) -> dict[str, Any]:
         text, ending = "", ""

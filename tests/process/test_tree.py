@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -40,7 +40,8 @@ def suspended(tree: Tree) -> Iterator[None]:
     try:
         yield
     finally:
-        shim.resume()
+        with suppress(psutil.NoSuchProcess):
+            shim.resume()
 
 
 # ── pipes and codes ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -383,6 +384,23 @@ async def test_a_tree_whose_shim_is_killed_ends_by_its_mark(tmp_path: Path) -> N
     assert left == []
     assert living(word) == []
     assert [line["event"] for line in logs] == ["process.shim_killed"]
+
+
+async def test_a_tree_is_not_gone_before_its_shim_is_reaped(tmp_path: Path) -> None:
+    word = mark()
+    marked = {**ENVIRONMENT, "MARK": word}
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tree = await Tree.start(shell("echo born; cat", word), env=marked, cwd=tmp_path, mark="MARK")
+        group.create_task(tree.serve())
+        await first_line(tree)
+        with suspended(tree):
+            tree._status.feed_eof()  # as while it dies: its pipes are closed, and its children are still its own
+            too_early = await tree.wait_gone(0.2)
+            psutil.Process(tree._process.pid).kill()
+        await tree.gone.wait()
+
+    assert not too_early
+    assert living(word) == []
 
 
 def _variable(process: psutil.Process, name: str) -> str | None:
