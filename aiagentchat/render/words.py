@@ -443,16 +443,14 @@ def _speaking(status: Status) -> str:
 
 def isolation_warning(held: Held) -> str | None:
     """What the isolation in force does not hold back; None when there is nothing to warn of."""
-    match held.isolation:
-        case Isolation.STRICT | Isolation.USERS:
-            return None
-        case Isolation.LANDLOCK:
-            return f"⚠️ Degraded isolation: what the agent runs here cannot read other rooms, but {_degraded(held)}."
-        case Isolation.NONE:
-            return (
-                "⚠️ No isolation: what the agent runs here can read and change whatever the daemon's own user can. "
-                "Only use it for yourself."
-            )
+    if held.isolation is Isolation.LANDLOCK:
+        return f"⚠️ Degraded isolation: what the agent runs here cannot read other rooms, but {_degraded(held)}."
+    if held.isolation is Isolation.NONE:
+        return (
+            "⚠️ No isolation: what the agent runs here can read and change whatever the daemon's own user can. "
+            "Only use it for yourself."
+        )
+    return None
 
 
 def _degraded(held: Held) -> str:
