@@ -85,9 +85,10 @@ class Ours:
             folder, people.homeserver.url, bot, names, model_url=model.url, users=[user], max_parallel_turns=5
         )
 
-    async def start(self) -> None:
-        """Start the daemon; its first message will find no warm process."""
-        await self._daemon.start(until="service.started")
+    async def start(self, until: str = "service.started") -> None:
+        """Start the daemon; its first message will find no warm process. What was said before is not answered in a
+        first life, so whoever asks at once waits for `sync.first`."""
+        await self._daemon.start(until=until)
 
     async def stop(self) -> None:
         """SIGTERM."""
