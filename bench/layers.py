@@ -45,6 +45,7 @@ from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
 from aiagentchat.process.sandbox.furnish import furnish
 from aiagentchat.process.sandbox.ladder import attempt
 from aiagentchat.process.tree import MAX_LINE_BYTES, Tree
+from bench.stage import quiet
 from rig.claude import cli_binary
 from rig.model import Model
 from rig.script import Step, script
@@ -76,6 +77,8 @@ class Scene:
     folder: Path
     model: Model
     ways: Sequence[Isolation]
+    patience: float
+    """Seconds that a measurement may wait for a quiet moment of the machine."""
 
     @property
     def gates(self) -> Path:
@@ -111,12 +114,12 @@ def uid_in(way: Isolation) -> int | None:
     return UID if way in {Isolation.STRICT, Isolation.USERS} else None
 
 
-async def scene(folder: Path, model: Model) -> Scene:
+async def scene(folder: Path, model: Model, patience: float) -> Scene:
     """The folders, and which ways this machine has."""
     for place in (folder, folder / "gates", folder / "homes"):
         place.mkdir(mode=0o711)
     tried = [await attempt(way, folder=folder, uid=UID) for way in reversed(Isolation)]
-    return Scene(folder, model, [each.isolation for each in tried if each.works])
+    return Scene(folder, model, [each.isolation for each in tried if each.works], patience)
 
 
 # ── a command that does nothing ──
@@ -127,7 +130,11 @@ async def bare(on: Scene, rounds: int) -> Rounds:
     starts: dict[str, Callable[[], Awaitable[float]]] = {DIRECT: lambda: _plain(on.folder), SHIM: lambda: _shim(on)}
     for way in on.ways:
         starts[way] = partial(_enclosed, on, way)
-    return [{name: {ECHO: await start()} for name, start in starts.items()} for _ in range(rounds)]
+    found: Rounds = []
+    for _ in range(rounds):
+        await quiet(on.patience)
+        found.append({name: {ECHO: await start()} for name, start in starts.items()})
+    return found
 
 
 async def _plain(folder: Path) -> float:
@@ -196,6 +203,7 @@ async def _direct(on: Scene, warm: int) -> list[float]:
     prepare(spec, cell_of(spec, cli_binary(), None))
     argv = command.argv(cli_binary(), str(settings_file(spec)), spec)
     env = command.environment(spec, new_run_id(), path=PATH, credentials=on.credentials())
+    await quiet(on.patience)
     begun = time.perf_counter()
     process = await create_subprocess_exec(
         *argv, cwd=spec.workspace, env=env, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=MAX_LINE_BYTES
@@ -225,6 +233,7 @@ async def _direct(on: Scene, warm: int) -> list[float]:
 async def _driven(on: Scene, agent: ClaudeCode, way: Isolation, warm: int) -> list[float]:
     took: list[float] = []
     spec = on.spec(f"room-{way}", uid_in(way))
+    await quiet(on.patience)
     begun = time.perf_counter()
     async with running(agent, spec) as run:
         for number in range(warm + 1):
@@ -279,6 +288,7 @@ async def after_torture(on: Scene, rounds: int) -> Rows:
         assert await run.settle()
         for number in range(rounds):
             for left, starts in found.items():
+                await quiet(on.patience)
                 mark = uuid.uuid4().hex
                 await turn(run, _leave_behind(starter, mark) if left == "a tree" else _leave_nothing(mark))
                 grown = len(_marked(mark))
@@ -310,7 +320,7 @@ def _bash(line: str) -> Prompt:
 
 
 def _marked(mark: str) -> list[int]:
-    """Processes with this word in their argv, but for the shell that a tool call was."""
+    """Processes with this word in their argv."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -374,9 +384,11 @@ def added(rounds: Rounds, what: str) -> Rows:
     }
 
 
-async def measure(model: Model, folder: Path, rounds: int, say: Callable[[str], None]) -> dict[str, Rows]:
+async def measure(
+    model: Model, folder: Path, rounds: int, *, patience: float, say: Callable[[str], None]
+) -> dict[str, Rows]:
     """All of it."""
-    on = await scene(folder, model)
+    on = await scene(folder, model, patience)
     say("layers: a command that does nothing")
     echoes = await bare(on, 2 * rounds)
     say(f"layers: {rounds} rounds of a first message and {WARM_MESSAGES} warm ones, in {len(on.ways) + 1} ways")

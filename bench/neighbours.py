@@ -153,7 +153,7 @@ async def run(homeserver: Homeserver, model: Model, folder: Path, given: argpars
         rooms = [await people.room(anna, player) for _ in range(NEIGHBOURS + 1)]
         bot = Ours(folder, people, model, rooms, account, user=anna.id, allow=["Bash"])
         on = Stage(anna, {bot.name: rooms})
-        await bot.start()
+        await bot.start(until="sync.first")
         try:
             await ask(on, bot, 5)  # everything warm
             for name in given.load or LOADS:

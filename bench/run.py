@@ -202,6 +202,9 @@ def main() -> None:
     parser.add_argument("--cold", type=int, default=5, help="how many starts (default 5)")
     parser.add_argument("--idle", type=float, default=10, help="seconds of rest (default 10)")
     parser.add_argument("--rounds", type=int, default=10, help="rounds through the ways to keep a run in (default 10)")
+    parser.add_argument(
+        "--patience", type=float, default=0, help="seconds to wait for a quiet machine before each round (default 0)"
+    )
     parser.add_argument("--only", choices=["floor", "layers"], help="one of the two parts")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # of our own runs
@@ -215,7 +218,9 @@ def main() -> None:
                 with Homeserver(folder / "homeserver") as homeserver:
                     results |= show(asyncio.run(run(homeserver, model, folder, given)))
             if given.only != "floor":
-                kept_in = asyncio.run(layers.measure(model, folder / "layers", given.rounds, say))
+                kept_in = asyncio.run(
+                    layers.measure(model, folder / "layers", given.rounds, patience=given.patience, say=say)
+                )
                 layers.show(kept_in, console)
                 results["what keeping a run in adds"] = kept_in
     keep(results)

@@ -23,6 +23,9 @@ from rig.people import People
 from rig.unprivileged import as_unprivileged, clean_env, own
 
 PATIENCE = 120.0
+GLANCE_SECONDS = 0.25
+IDLE = 0.9
+"""Of all processors together: then the machine is called quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,10 @@ class Ours:
             folder, people.homeserver.url, bot, names, model_url=model.url, users=[user], max_parallel_turns=5
         )
 
-    async def start(self) -> None:
-        """Start the daemon; its first message will find no warm process."""
-        await self._daemon.start(until="service.started")
+    async def start(self, until: str = "service.started") -> None:
+        """Start the daemon; its first message will find no warm process. What was said before is not answered in a
+        first life, so whoever asks at once waits for `sync.first`."""
+        await self._daemon.start(until=until)
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -213,6 +217,19 @@ async def idle(process: psutil.Process, seconds: float, wait: Callable[[float], 
     after = process.cpu_times()
     used = after.user + after.system - before.user - before.system
     return process.memory_info().rss / 2**20, max(0.0, used) / seconds * 100
+
+
+async def quiet(patience: float) -> bool:
+    """Wait until the machine has had next to nothing to do for a moment. False if it has not come to that."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        before = psutil.cpu_times()
+        await asyncio.sleep(GLANCE_SECONDS)
+        after = psutil.cpu_times()
+        idle_share = (after.idle - before.idle) / (sum(after) - sum(before))
+        if idle_share > IDLE:
+            return True
+    return False
 
 
 def load() -> str:
