@@ -25,13 +25,13 @@ def imported() -> set[str]:
 def test_every_imported_package_is_declared_and_every_declared_one_is_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert imported() == {re.split(r"[<>=]", line)[0] for line in project["dependencies"]}
+    assert imported() == {re.split(r"[<>=[]", line)[0] for line in project["dependencies"]}
 
 
 def test_every_declared_package_is_pinned_with_a_hash() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pinned = re.findall(
-        r"^([\w.-]+)==\S+ \\\n    --hash=sha256:", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
+        r"^([\w.-]+)(?:\[\w+\])?==\S+ \\\n    --hash=sha256:", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
     )
 
-    assert {re.split(r"[<>=]", line)[0] for line in project["dependencies"]} <= set(pinned)
+    assert {re.split(r"[<>=[]", line)[0] for line in project["dependencies"]} <= set(pinned)
