@@ -49,6 +49,7 @@ from bench.stage import quiet
 from rig.claude import cli_binary
 from rig.model import Model
 from rig.script import Step, script
+from rig.torture import tree as torture_tree
 
 PATIENCE = 60.0
 UID = 262_100 if os.geteuid() == 0 else None
@@ -62,7 +63,7 @@ WHAT = (ECHO, FIRST, WARM)
 WARM_MESSAGES = 3
 PAUSE_SECONDS = 0.1
 """Between messages: nobody types faster, and the program tidies up after each."""
-TORTURE = Path(__file__).parent.parent / "tests" / "process" / "torture.py"
+TORTURE = Path(torture_tree.__file__).read_bytes()
 IDLE_SECONDS = 5.0
 
 Rounds = list[dict[str, dict[str, float]]]
@@ -281,7 +282,7 @@ async def after_torture(on: Scene, rounds: int) -> Rows:
     found: dict[str, list[float]] = {"nothing": [], "a tree": []}
     spec = on.spec("torture", uid_in(way))
     starter = Path(spec.workspace) / "torture.py"
-    starter.write_bytes(TORTURE.read_bytes())
+    starter.write_bytes(TORTURE)
     starter.chmod(0o644)
     async with running(agent, spec) as run:
         await turn(run, ask(0))

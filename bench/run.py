@@ -208,7 +208,6 @@ def main() -> None:
     parser.add_argument("--only", choices=["floor", "layers"], help="one of the two parts")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # of our own runs
-    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="aiagentchat-bench-") as name:
         folder = own(Path(name))
         folder.chmod(0o755)
@@ -216,14 +215,13 @@ def main() -> None:
         with model_thread() as model:
             if given.only != "layers":
                 with Homeserver(folder / "homeserver") as homeserver:
-                    results |= show(asyncio.run(run(homeserver, model, folder, given)))
+                    keep(show(asyncio.run(run(homeserver, model, folder, given))))
             if given.only != "floor":
                 kept_in = asyncio.run(
                     layers.measure(model, folder / "layers", given.rounds, patience=given.patience, say=say)
                 )
                 layers.show(kept_in, console)
-                results["what keeping a run in adds"] = kept_in
-    keep(results)
+                keep({"what keeping a run in adds": kept_in})
 
 
 if __name__ == "__main__":
