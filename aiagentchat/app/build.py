@@ -13,7 +13,7 @@ from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
-from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs
+from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
@@ -26,6 +26,7 @@ from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.recovery import report_interrupted
+from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.room import Workshop
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
@@ -34,6 +35,7 @@ from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.ownership import Ownership
 from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.process.cgroup import Subtree
 from aiagentchat.process.children import children
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
@@ -90,6 +92,7 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
     """
     clock = SystemClock()
     me = UserId(live.settings.matrix.user_id)
+    cgroups = delegated_cgroups()
     async with AsyncExitStack() as stack:
         # Whatever fails first ends the rest of the start, also while that waits for a homeserver.
         async with asyncio.TaskGroup() as group:
@@ -101,7 +104,8 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             ownership = await stack.enter_async_context(owned(ledger, client, me, clock, take_over=take_over))
             live.prepare = lambda settings: prepare(settings, client, ledger)
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
-        yield _house(live, ledger, client, ownership, Here(me, trying.result(), clock, patience or Patience()))
+        here = Here(me, trying.result(), cgroups, clock, patience or Patience())
+        yield _house(live, ledger, client, ownership, here)
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -128,11 +132,12 @@ def _warn_of_subscription(live: Live) -> None:
         log.warning("subscription.in_room", warning=SUBSCRIPTION_IN_ROOM)
 
 
-def _agents(live: Live, held: Held) -> dict[str, ClaudeCode]:
+def _agents(live: Live, held: Held, cgroups: Subtree | None) -> dict[str, ClaudeCode]:
     quarters = Quarters(
         isolation=held.isolation,
         gates=live.settings.data_dir / GATES,
         subscription_in_room=live.settings.subscription_in_room,
+        cgroups=cgroups,
     )
     return {
         name: ClaudeCode(agent.binary, environ=live.environ, credentials=live.credentials, quarters=quarters)
@@ -146,6 +151,7 @@ class Here:
 
     me: UserId
     held: Held
+    cgroups: Subtree | None
     clock: Clock
     patience: Patience
 
@@ -161,7 +167,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         warm_ttl=settings.warm_ttl,
         max_warm=settings.max_warm,
     )
-    agents = _agents(live, here.held)
+    agents = _agents(live, here.held, here.cgroups)
     shop = Workshop(
         ledgers=Ledgers(
             commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
@@ -170,6 +176,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         agents=agents,
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
+        rests=Rests(clock),
         voice=Speaker(outbox=ledger.outbox, clock=clock),
         signals=signals,
         settings=live.current,
@@ -246,7 +253,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         scheduler.max_parallel = fresh.max_parallel_turns
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
         agents.clear()
-        agents.update(_agents(live, here.held))
+        agents.update(_agents(live, here.held, here.cgroups))
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 

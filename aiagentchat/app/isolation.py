@@ -10,6 +10,7 @@ from aiagentchat.agents.claude_code.binary import find, readable_for
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable, ConfigError, IsolationRefused
 from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.process.cgroup import NotDelegatedError, Subtree, claim
 from aiagentchat.process.leftovers import clear_sockets
 from aiagentchat.process.sandbox.ladder import choose
 from aiagentchat.render.words import isolation_warning
@@ -58,6 +59,17 @@ async def ready_for_runs(settings: Settings, environ: Mapping[str, str]) -> Held
     if (warning := isolation_warning(held)) is not None:
         log.warning("isolation.degraded", isolation=held.isolation, warning=warning)
     return held
+
+
+def delegated_cgroups() -> Subtree | None:
+    """Where runs can have a cgroup of their own; for before any other process is started. None: nowhere."""
+    try:
+        subtree = claim()
+    except NotDelegatedError as error:
+        log.info("cgroup.not_delegated", why=str(error))
+        return None
+    log.info("cgroup.delegated", path=str(subtree.path))
+    return subtree
 
 
 def has_own_users(held: Held) -> bool:

@@ -29,6 +29,7 @@ from aiagentchat.execute.mending import Mending, Remedy
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
+from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
@@ -47,6 +48,7 @@ class Workshop:
     agents: Mapping[str, Agent]
     places: Places
     meter: Meter
+    rests: Rests
     voice: Voice
     signals: Signals
     settings: Callable[[], Settings]
@@ -103,7 +105,7 @@ class RoomExecutor:
         while (command := await self._shop.ledgers.commands.next_queued(self.room)) is not None:
             with bound_contextvars(room=self.room, command=command.event, turn=message_uuid(command.event)):
                 await self._execute(command)
-            if others_wait():
+            if others_wait() or self._shop.rests.left(self.room):
                 return
 
     async def _execute(self, command: Command) -> None:
@@ -130,6 +132,9 @@ class RoomExecutor:
         finally:
             shop.signals.typing(self.room, False)
             self._turn_clock = None
+        if rest := shop.rests.note(self.room, outcome.limit):
+            log.warning("room.rests", seconds=rest, limit=outcome.limit)
+            outcome = replace(outcome, words=f"{outcome.words} {words.rests(rest)}")
         await self._finish(command, sink, outcome)
         await shop.runs.give_back(self.room, empty=outcome.empty)
 

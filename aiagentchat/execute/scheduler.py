@@ -38,13 +38,16 @@ class Scheduler:
             while True:
                 for executor in self._active.values():
                     executor.nudge.set()
-                waiting = [room for room in await commands.rooms_with_work() if room not in self._active]
+                work = [room for room in await commands.rooms_with_work() if room not in self._active]
+                rests = {room: rest for room in work if (rest := self._shop.rests.left(room))}
+                waiting = [room for room in work if room not in rests]
                 free = 0 if self.draining else max(0, self.max_parallel - len(self._active))
                 for room in waiting[:free]:
                     self._start(group, room)
                 self._waiting = len(waiting) > free
-                due = self._shop.runs.end_idle()
-                await commands.bell.wait(LONGEST_NAP if due is None else min(LONGEST_NAP, max(due, 0.0)))
+                idle = self._shop.runs.end_idle()
+                soonest = [LONGEST_NAP, *rests.values(), *([] if idle is None else [max(idle, 0.0)])]
+                await commands.bell.wait(min(soonest))
 
     def turn_time(self, room: RoomId) -> TurnTime | None:
         """How the room's running turn stands with its time; None while none runs."""

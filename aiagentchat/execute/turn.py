@@ -95,6 +95,8 @@ class Outcome:
     """Set when it failed because the account's usage limit is reached, and would go on when that is lifted."""
     empty: bool = False
     """Whether the agent came to a good end and has neither said nor done anything."""
+    limit: str = ""
+    """Which limit of the run (a field of `RunLimits`) has ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,9 @@ class Turn:
     def _reached(self, event: LimitReached) -> None:
         if self._verdict is None:  # it is told again and again until the turn has ended
             log.warning("turn.limit_reached", limit=event.limit, most=event.most)
-        self._end(Outcome(state=CommandState.FAILED, words=words.limit_reached(event.limit, event.most)))
+        self._end(
+            Outcome(state=CommandState.FAILED, words=words.limit_reached(event.limit, event.most), limit=event.limit)
+        )
 
     async def _refused(self, host: str) -> None:
         """Say so, once for each host. What runs in the room chooses the names, so not for every one."""

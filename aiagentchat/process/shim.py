@@ -1,7 +1,7 @@
 """The supervisor of one run: a subreaper that ends the whole tree when its control pipe says so, or closes.
 
     python -I -S -E -c BOOT FOLDER --control FD --status FD [--stop FD] [--uid N] [--memory MIB] [--processes N]
-        [--behind 1] -- COMMAND...
+        [--behind 1] [--cgroup FD] -- COMMAND...
 
 Killing the CLI or its process group leaves its tools alive: each Bash call runs in a session of its own. So the run's
 main process is a child of this one, and every orphan of the tree becomes a child of this one too
@@ -10,7 +10,8 @@ killed, the read end here reports EOF and the tree is ended. No PR_SET_PDEATHSIG
 
 With --uid the command becomes that user, and this process stays who it is: so the run cannot touch it, and it can end
 the run. With --stop the command finds a pipe at that descriptor, and an interrupt is a byte in it: for a command in a
-sandbox, where a signal from here would hit the sandbox and not the CLI.
+sandbox, where a signal from here would hit the sandbox and not the CLI. With --cgroup the command joins the one whose
+folder that is: the kernel holds it to the limits then, and this process says so.
 
 control, one byte each     i   interrupt: SIGINT to the main process, or a byte in the stop pipe
                            k   keep: what runs now is the run itself, and outlives sweeps
@@ -45,22 +46,29 @@ _SWEEP_SECONDS = 2.0
 _QUIET_SCANS = 2  # one empty scan can miss a process that was born behind the reader's back
 _PAUSE = 0.002
 _WATCH_SECONDS = 0.25
-"""How often the limits are looked at."""
+"""How often the limits are looked at, at least."""
+_WATCH_LEAST_SECONDS = 0.02
+_GROWN = 32
+"""When there are so many more than at the last look, the next one is at once."""
+_WATCH_SHARE = 50
+"""A look that took a millisecond is followed by so many without one: what multiplies is seen while it is small."""
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 2**20
 _LAST = 19
 """The niceness of whoever comes last."""
 # Fields of /proc/PID/stat, counted from the state, which is the first after the name.
-_STATE, _SESSION, _NICE, _THREADS, _BORN, _RESIDENT = 0, 3, 16, 17, 19, 21
+_STATE, _GROUP, _SESSION, _NICE, _THREADS, _BORN, _RESIDENT = 0, 2, 3, 16, 17, 19, 21
 
 
-def _children(pid: int) -> list[int]:
+def _children(pid: int, threads: "Iterable[int] | None" = None) -> list[int]:
+    """Each thread has children of its own. Without `threads` all of them are asked."""
     found: list[int] = []
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return found
+    if threads is None:
+        try:
+            threads = [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
+        except OSError:
+            return found
     for thread in threads:
         try:
             with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
@@ -71,7 +79,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields from the state on; those of a zombie for a process that is gone."""
+    """The fields from the state on; only that of a zombie for a process that is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split() or [b"Z"]
@@ -79,25 +87,26 @@ def _stat(pid: int) -> list[bytes]:
         return [b"Z"]
 
 
-def _is_zombie(pid: int) -> bool:
-    return _stat(pid)[_STATE] == b"Z"
+def _lives(stat: list[bytes]) -> bool:
+    """A process whose first thread has ended looks like a zombie, and its other threads go on."""
+    return stat[_STATE] != b"Z" or (len(stat) > _THREADS and int(stat[_THREADS]) > 1)
 
 
-def _identity(pid: int) -> tuple[int, bytes]:
+def _identity(pid: int, stat: list[bytes]) -> tuple[int, bytes]:
     """A number that is used again is another process: it was born later."""
-    stat = _stat(pid)
     return pid, stat[_BORN] if len(stat) > _BORN else b""
 
 
-def _tree(root: int) -> list[int]:
-    """Every living descendant of `root`."""
-    found: list[int] = []
-    todo = [root]
+def _tree(root: int) -> dict[int, list[bytes]]:
+    """Every living descendant of `root`, and what `_stat` says of it. Of thousands, perhaps: two files for each."""
+    found: dict[int, list[bytes]] = {}
+    todo = _children(root)
     while todo:
-        for child in _children(todo.pop()):
-            todo.append(child)
-            if not _is_zombie(child):
-                found.append(child)
+        pid = todo.pop()
+        stat = _stat(pid)
+        if _lives(stat):
+            found[pid] = stat
+        todo += _children(pid, [pid] if len(stat) > _THREADS and stat[_THREADS] == b"1" else None)
     return found
 
 
@@ -114,6 +123,25 @@ def _kill(pid: int) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _kill_group(group: int, pid: int) -> None:
+    """Kill the process group that `pid` is in, at once: killed one by one, those that multiply are always more.
+
+    Nobody is born behind the back of a signal for a group. While one in it is stopped, its number is not used again.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGSTOP)
+        if os.getpgid(pid) == group:
+            os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass  # it has just ended
+    finally:
+        os.close(descriptor)
 
 
 def _used(stats: "Iterable[list[bytes]]") -> tuple[int, int]:
@@ -156,8 +184,45 @@ def _shared_out(pids: list[int]) -> int:
     return total
 
 
+def _write_at(folder: int, name: str, text: bytes) -> None:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.write(descriptor, text)
+    finally:
+        os.close(descriptor)
+
+
+def _count_at(folder: int, name: str, key: bytes) -> int:
+    """One line of a file of counters; 0 without it."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return 0
+    try:
+        counters = dict(line.split() for line in os.read(descriptor, 4096).splitlines())
+        return int(counters.get(key, 0))
+    except (OSError, ValueError):
+        return 0
+    finally:
+        os.close(descriptor)
+
+
+def _reserve(number: int, options: "dict[str, int]") -> None:
+    """The descriptor is promised to the command: what happens to have it moves, and nothing new gets it."""
+    for name in ("control", "status", "cgroup"):
+        if options.get(name) == number:
+            options[name] = os.dup(number)
+    os.dup2(options["status"], number, inheritable=False)
+
+
+_REACHED = {"memory": ("memory.events", b"oom_kill"), "processes": ("pids.events", b"max")}
+"""Where a cgroup counts how often a limit held something back."""
+
+
 class Shim:
     def __init__(self, options: dict[str, int]) -> None:
+        if "stop" in options:
+            _reserve(options["stop"], options)
         self.control = options["control"]
         self.status = options["status"]
         self.options = options
@@ -168,6 +233,9 @@ class Shim:
         self.watching = False
         self.untold: set[str] = set()
         self.watched_at = 0.0
+        self.pause = _WATCH_SECONDS
+        self.seen = 0
+        self.counted: dict[str, int] = {}
         self.behind: set[int] = set()
         self.wake, wake_write = os.pipe()
         for descriptor in (self.wake, wake_write):
@@ -226,7 +294,9 @@ class Shim:
             for number in (*_IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.setpgid(0, 0)
-            uid = self.options.get("uid")
+            cgroup, uid = self.options.get("cgroup"), self.options.get("uid")
+            if cgroup is not None:
+                _write_at(cgroup, "cgroup.procs", b"0")  # as who we still are; and nothing of the run is elsewhere
             if uid is not None:
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
@@ -238,43 +308,71 @@ class Shim:
             os._exit(127)
 
     def keep(self) -> None:
-        self.kept = {_identity(pid) for pid in _tree(os.getpid())}
+        self.kept = {_identity(pid, stat) for pid, stat in _tree(os.getpid()).items()}
         self.say(f"kept {len(self.kept)}")
-
-    def others(self) -> list[int]:
-        """Everything but the run itself."""
-        return [pid for pid in _tree(os.getpid()) if pid != self.main and _identity(pid) not in self.kept]
 
     def sweep(self) -> None:
         self.watching = False
+        self.say(f"swept {self.clear()}")
+
+    def clear(self) -> int:
+        """End everything but the run itself; how many that were, -1 if it could not be proven that none is left."""
         killed = quiet = 0
         deadline = time.monotonic() + _SWEEP_SECONDS
         while quiet < _QUIET_SCANS:
             if time.monotonic() > deadline:
-                self.say("swept -1")
-                return
-            others = self.others()
+                return -1
+            tree = _tree(os.getpid())
+            ours = {pid for pid, stat in tree.items() if pid == self.main or _identity(pid, stat) in self.kept}
+            spared = {os.getpgrp(), *(int(tree[pid][_GROUP]) for pid in ours if len(tree[pid]) > _GROUP)}
+            others = [pid for pid in tree if pid not in ours]
+            for group, pid in {int(tree[pid][_GROUP]): pid for pid in others if len(tree[pid]) > _GROUP}.items():
+                if group not in spared:
+                    _kill_group(group, pid)
             killed += sum(_kill(pid) for pid in others)
             quiet = 0 if others else quiet + 1
             self.reap()
             time.sleep(_PAUSE if others else 0)
-        self.say(f"swept {killed}")
+        return killed
 
     def watch(self) -> None:
         """Say which limits are reached, each once; and let what is not the run itself come last."""
-        if time.monotonic() - self.watched_at < _WATCH_SECONDS:
+        began = time.monotonic()
+        if began - self.watched_at < self.pause:
             return  # children that end wake us as well, and they may be many
-        stats = {pid: stat for pid in _tree(os.getpid()) if len(stat := _stat(pid)) > _RESIDENT}
-        self.step_back(stats)
+        untold = len(self.untold)
+        self.ask_the_kernel()
+        stats = {pid: stat for pid, stat in _tree(os.getpid()).items() if len(stat) > _RESIDENT}
         threads, resident = _used(stats.values())
         most = self.options.get("memory", 0) * _MIB
-        if "memory" in self.untold and resident > most and (used := _shared_out([*stats])) > most:
-            self.untold.remove("memory")
-            self.say(f"memory {used // _MIB}")
         if "processes" in self.untold and threads > self.options["processes"]:
-            self.untold.remove("processes")
-            self.say(f"processes {threads}")
+            self.tell("processes", threads)
+        elif "memory" in self.untold and resident > most and (used := _shared_out([*stats])) > most:
+            self.tell("memory", used // _MIB)
+        if self.kept and len(self.untold) < untold:
+            self.clear()  # whoever is told takes the turn to its end; the other rooms need not wait for that
+        else:
+            self.step_back(stats)
         self.watched_at = time.monotonic()
+        self.pause = min(_WATCH_SECONDS, max(_WATCH_LEAST_SECONDS, _WATCH_SHARE * (self.watched_at - began)))
+        if threads > self.seen + _GROWN:
+            self.pause = _WATCH_LEAST_SECONDS
+        self.seen = threads
+
+    def tell(self, limit: str, value: int) -> None:
+        self.untold.remove(limit)
+        self.say(f"{limit} {value}")
+
+    def count(self) -> "dict[str, int]":
+        if "cgroup" not in self.options:
+            return {}
+        return {limit: _count_at(self.options["cgroup"], *where) for limit, where in _REACHED.items()}
+
+    def ask_the_kernel(self) -> None:
+        """Say what has been held back since the watch began."""
+        for limit, count in self.count().items():
+            if limit in self.untold and count > self.counted[limit]:
+                self.tell(limit, self.options[limit])
 
     def step_back(self, stats: dict[int, list[bytes]]) -> None:
         """What a turn starts gives way to the answers of all rooms, however much of it there is.
@@ -296,7 +394,7 @@ class Shim:
     def serve(self) -> None:
         """Until the main process ends or the control pipe closes."""
         while self.reap() and self.main not in self.exits:
-            readable, _, _ = select.select([self.control, self.wake], [], [], _WATCH_SECONDS if self.watching else None)
+            readable, _, _ = select.select([self.control, self.wake], [], [], self.pause if self.watching else None)
             if self.wake in readable:
                 os.read(self.wake, 4096)
             if self.control in readable and not self.obey():
@@ -314,6 +412,7 @@ class Shim:
                 case "w":
                     self.watching = True
                     self.untold = {"memory", "processes"} & self.options.keys()
+                    self.counted = self.count()
                     self.behind = set()
                 case "s":
                     self.sweep()
@@ -333,8 +432,15 @@ class Shim:
 
         A direct child that was not reaped keeps its pid, so this cannot hit a stranger.
         """
+        if self.watching:
+            self.ask_the_kernel()  # it may have ended the main process itself
         if self.main in self.exits:
             self.say(f"exit {self.exits[self.main]}")
+        if "cgroup" in self.options:
+            try:
+                _write_at(self.options["cgroup"], "cgroup.kill", b"1")  # all at once, however fast they multiply
+            except OSError:
+                pass  # a kernel before 5.14; what follows is enough
         told = self.main in self.exits
         killed = rounds = 0
         while self.reap():
@@ -361,6 +467,8 @@ def main() -> None:
         os._exit(125)
     os.set_inheritable(options["control"], False)
     os.set_inheritable(options["status"], False)
+    if "cgroup" in options:
+        os.set_inheritable(options["cgroup"], False)
     shim = Shim(options)
     try:
         shim.spawn(words[end + 1 :])

@@ -18,6 +18,7 @@ import structlog
 
 from aiagentchat.core.isolation import RunLimits
 from aiagentchat.process import shim
+from aiagentchat.process.cgroup import Cgroup
 from aiagentchat.process.children import children
 from aiagentchat.process.lines import TooLong, lines
 
@@ -45,12 +46,18 @@ class Tree:
     """A running command and everything it starts. Use `start`, then `serve` it until it returns."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader, mark: str
+        self,
+        process: asyncio.subprocess.Process,
+        control: int,
+        status: asyncio.StreamReader,
+        mark: str,
+        cgroup: Cgroup | None,
     ) -> None:
         self._process = process
         self._control: int | None = control
         self._status = status
         self._mark = mark
+        self._cgroup = cgroup
         self._proven = False
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._swept: asyncio.Queue[bool] = asyncio.Queue()
@@ -65,7 +72,7 @@ class Tree:
         self.exit_code: int | None = None
 
     @classmethod
-    async def start(
+    async def start(  # noqa: PLR0913 - all that is different between two trees, in the one place that says it
         cls,
         command: Sequence[str],
         *,
@@ -75,11 +82,13 @@ class Tree:
         uid: int | None = None,
         stop_fd: int | None = None,
         limits: RunLimits | None = None,
+        cgroup: Cgroup | None = None,
     ) -> "Tree":
         """Start `command` under the shim. OSError if python or the folder is missing.
 
         `mark` names a variable of `env` that no other tree shares the value of. With `uid` the command becomes that
-        user. With `stop_fd` it finds a pipe there, and `interrupt` is a byte in it.
+        user. With `stop_fd` it finds a pipe there, and `interrupt` is a byte in it. With `cgroup`, which must outlast
+        the tree, everything that it starts is in that.
         """
         control_read, control_write = os.pipe()
         status_read, status_write = os.pipe()
@@ -87,12 +96,12 @@ class Tree:
             process = await children.start(
                 *(_PYTHON, "-ISE", "-c", _BOOT, str(_PACKAGE)),
                 *("--control", str(control_read), "--status", str(status_write)),
-                *_options(uid, stop_fd, limits),
+                *_options(uid, stop_fd, limits, cgroup),
                 *("--", *command),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                pass_fds=(control_read, status_write),
+                pass_fds=(control_read, status_write, *([cgroup.descriptor] if cgroup else [])),
                 env=dict(env),
                 cwd=cwd,
                 start_new_session=True,
@@ -112,7 +121,7 @@ class Tree:
         except BaseException:
             os.close(control_write)  # the shim ends with it, and the command with the shim
             raise
-        return cls(process, control_write, reader, f"{mark}={env[mark]}" if mark else "")
+        return cls(process, control_write, reader, f"{mark}={env[mark]}" if mark else "", cgroup)
 
     async def serve(self) -> None:
         """Keep the tree until nothing of it is left. Cancelling this ends the tree first."""
@@ -231,6 +240,8 @@ class Tree:
     async def _mop_up(self) -> bool:
         """Somebody killed the shim: end whoever carries the tree's mark, which is less than the shim could do."""
         log.error("process.shim_killed", pid=self.pid)
+        if self._cgroup is not None:
+            self._cgroup.kill()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 while not self._is_mopped():  # noqa: ASYNC110 - nobody tells
@@ -278,8 +289,8 @@ async def _word(queue: "asyncio.Queue[bool]") -> bool:
     return False
 
 
-def _options(uid: int | None, stop_fd: int | None, limits: RunLimits | None) -> list[str]:
-    numbers = {"uid": uid, "stop": stop_fd}
+def _options(uid: int | None, stop_fd: int | None, limits: RunLimits | None, cgroup: Cgroup | None) -> list[str]:
+    numbers = {"uid": uid, "stop": stop_fd, "cgroup": cgroup.descriptor if cgroup else None}
     if limits is not None:
         numbers |= {"memory": limits.memory or None, "processes": limits.processes or None}
         numbers |= {"behind": 1 if limits.niceness else None}

@@ -191,6 +191,12 @@ def limit_reached(limit: str, most: int) -> str:
     )
 
 
+def rests(seconds: float) -> str:
+    """It was not the first turn in a row that was ended so."""
+    wait = duration(round(seconds * 1000))
+    return f"It was not the first in a row, so the next turn here waits {wait}: the other rooms share this machine."
+
+
 def host_blocked(host: str) -> str:
     """Something here wanted to reach a host that the room may not."""
     return (

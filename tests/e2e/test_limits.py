@@ -32,7 +32,7 @@ TOO_MUCH = [
 ]
 
 
-async def _takes_too_much(house: House, key: str, command: str, sentence: str) -> None:
+async def takes_too_much(house: House, key: str, command: str, sentence: str) -> None:
     """One room takes too much while the other is answered; then it is answered, too."""
     use = Step(text="On it.", tool="Bash", input={"command": command})
     hog = await house.ask(script("take it all", use, Step(text="That was all.")))
@@ -53,7 +53,7 @@ async def test_a_limit_ends_the_turn_with_its_name_and_nothing_else(
 ) -> None:
     room = {"allow": ["Bash"], "limits": {key: most}}
     async with move_in(people, model, workplace, rooms=2, room=room) as house:
-        await _takes_too_much(house, key, command, sentence)
+        await takes_too_much(house, key, command, sentence)
         fine = f"echo fine, {house.account.user_id}"
         following = await house.shell(f"rm -f big part?; rm -f part??; {fine}")
 

@@ -122,8 +122,8 @@ async def test_limits_hold_inside(isolation: Isolation, place: Path) -> None:
 
 
 @pytest.mark.parametrize("isolation", [param for param in HELD if param.id != "landlock"])
-async def test_forks_end_at_the_limit_and_other_rooms_do_not_count(isolation: Isolation, place: Path) -> None:
-    cell = make_cell(place, isolation, limits=RunLimits(processes=10))
+async def test_forks_end_at_twice_the_limit_and_other_rooms_do_not_count(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation, limits=RunLimits(processes=20))
     program = """
 import os, time
 made = 0

@@ -38,15 +38,15 @@ def test_a_process_that_is_gone_has_no_children_and_cannot_be_killed() -> None:
 
     assert shim._children(gone.pid) == []
     assert not shim._kill(gone.pid)
-    assert shim._is_zombie(gone.pid)
+    assert not shim._lives(shim._stat(gone.pid))
 
 
 def test_a_zombie_is_no_living_descendant(child: subprocess.Popen[bytes], grandchild: int) -> None:
-    assert not shim._is_zombie(grandchild)
+    assert shim._lives(shim._stat(grandchild))
     assert shim._kill(child.pid)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
-    assert shim._is_zombie(child.pid)
+    assert not shim._lives(shim._stat(child.pid))
     assert child.pid not in shim._tree(os.getpid())
 
 
@@ -58,3 +58,15 @@ def test_what_a_first_message_waits_for_imports_nothing_that_takes_long(module: 
 
     assert module in loaded
     assert loaded.isdisjoint({"ctypes", "enum", "collections", "socket", "threading", "pathlib", "contextlib", "re"})
+
+
+def test_a_process_whose_first_thread_has_ended_still_lives() -> None:
+    program = "import ctypes, threading; threading.Thread(target=input).start(); ctypes.CDLL(None).pthread_exit(None)"
+    with subprocess.Popen([sys.executable, "-ISc", program], stdin=subprocess.PIPE) as headless:
+        while shim._stat(headless.pid)[0] != b"Z":
+            assert headless.poll() is None
+        lives, tree = shim._lives(shim._stat(headless.pid)), shim._tree(os.getpid())
+        headless.kill()
+
+    assert lives
+    assert headless.pid in tree

@@ -489,6 +489,41 @@ async def test_a_limit_that_is_reached_is_told_once_in_a_watch(
     assert told[0][1] > getattr(limits, expected)
 
 
+async def test_what_multiplies_is_ended_by_the_shim_itself_and_the_run_goes_on(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+    bomb = "setsid bash -c 'bomb() { bomb | bomb & }; bomb; sleep 60' 2> /dev/null"
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        command = ["/bin/bash", "-c", f"echo up; read line; {bomb}; echo over; read line; echo more"]
+        tree = await Tree.start(command, env=ENVIRONMENT, cwd=tmp_path, limits=RunLimits(processes=100))
+        tree.on_limit = lambda *_: reached.set()
+        group.create_task(tree.serve())
+        async with aclosing(tree.lines()) as stream:
+            assert await anext(stream) == b"up"
+            assert await tree.keep()
+            tree.watch()
+            await tree.write(b"go")
+            await reached.wait()
+            assert await anext(stream) == b"over"  # nobody has ordered a sweep
+            await tree.write(b"go")
+            assert await anext(stream) == b"more"
+
+    assert tree.exit_code == 0
+
+
+@pytest.mark.parametrize("stop_fd", range(3, 24))
+async def test_the_descriptor_that_a_command_is_promised_may_be_any(tmp_path: Path, stop_fd: int) -> None:
+    """Which numbers are free in the daemon, and in the shim, is chance."""
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        command = ["/bin/bash", "-c", f"head -c 1 <&{stop_fd}"]  # others know no descriptor beyond 9
+        tree = await Tree.start(command, env=ENVIRONMENT, cwd=tmp_path, stop_fd=stop_fd)
+        group.create_task(tree.serve())
+        async with aclosing(tree.lines()) as stream:
+            tree.interrupt()
+            assert await anext(stream) == b"i"
+
+    assert tree.exit_code == 0
+
+
 async def test_what_was_there_before_is_the_run_itself(tmp_path: Path) -> None:
     word = mark()
     async with growing(shell("sleep 79 & echo up; read line; sleep 80 & echo more; read line", word), tmp_path) as tree:
@@ -532,8 +567,8 @@ async def test_what_a_turn_starts_comes_last_and_the_run_itself_does_not(tmp_pat
 
 
 def test_without_niceness_nothing_comes_last() -> None:
-    assert "--behind" in module._options(None, None, RunLimits())
-    assert "--behind" not in module._options(None, None, RunLimits(niceness=0))
+    assert "--behind" in module._options(None, None, RunLimits(), None)
+    assert "--behind" not in module._options(None, None, RunLimits(niceness=0), None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -21,6 +21,7 @@ from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
+from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.room import RoomExecutor, Workshop
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import Ledgers, Limits, Turn
@@ -199,6 +200,7 @@ async def house_for_a_scheduler(
             agents={"claude": agent},
             places=Places(ledger.rooms, lambda: settings),
             meter=Meter(clock),
+            rests=Rests(clock),
             voice=Speaker(outbox=ledger.outbox, clock=clock),
             signals=FakeSignals(),
             settings=lambda: settings,

@@ -6,14 +6,17 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from aiagentchat.core.agent_events import LimitReached
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import DecideApproval, RequestStop
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.execute import rests
 from aiagentchat.execute.scheduler import Scheduler
+from aiagentchat.render import words
 from tests.contract.store_fixtures import ANNA, ROOM, accept, command, settle
-from tests.fakes.agent import Hang, Say, ScriptedAgent, Step, Use, Wait, plays
+from tests.fakes.agent import Emit, Hang, Say, ScriptedAgent, Step, Use, Wait, plays
 from tests.fakes.changes import Changes
 from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, house_for_a_scheduler
 
@@ -182,6 +185,29 @@ async def test_when_it_ends_nothing_of_the_agent_is_left(tmp_path: Path) -> None
 
         assert not any(run.alive for run in house.agent.runs)
         assert await house.state("$0.0") is CommandState.RUNNING
+
+
+async def test_a_room_that_burdens_the_machine_turn_after_turn_rests_and_the_others_do_not(tmp_path: Path) -> None:
+    reached = LimitReached("processes", 7)
+
+    def plan(prompt: Prompt) -> Sequence[Step]:
+        return [Emit((reached,)), Hang()] if prompt.text.startswith("0.") else [Say("So.")]
+
+    async with house_for_a_scheduler(tmp_path, ScriptedAgent(plan), *ROOMS) as house, running(house):
+        await accept(house.ledger, *(asked(0, number) for number in range(3)))
+        await ended(house, "$0.0", "$0.1")
+        await accept(house.ledger, asked(1))
+        await ended(house, "$1.0")
+        await look_around(house)
+        rested = await house.state("$0.2")
+        house.clock.advance(rests.FIRST_SECONDS)
+        house.ledger.commands.bell.ring()
+        await ended(house, "$0.2")
+        said = [text for text in await house.read(ROOMS[0]) if text.startswith("This turn was ended")]
+
+    assert rested is CommandState.QUEUED
+    assert ["so the next turn here waits" in text for text in said] == [False, True, True]
+    assert [words.rests(seconds) in text for seconds, text in zip((5, 10), said[1:], strict=True)] == [True, True]
 
 
 async def test_it_knows_how_a_running_turn_stands_with_its_time(tmp_path: Path) -> None:

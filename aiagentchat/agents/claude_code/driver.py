@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ from aiagentchat.core.ids import RunId, new_run_id
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.egress.gate import Gate
 from aiagentchat.egress.internet import Internet
+from aiagentchat.process.cgroup import Cgroup, Subtree
 from aiagentchat.process.leftovers import MARKER
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
@@ -71,6 +73,7 @@ class Launch:
     env: Mapping[str, str]
     make_gate: Callable[[Callable[[str], None]], Gate]
     """The way out; told whom to tell which host was refused."""
+    cgroups: Subtree | None = None
 
 
 class ClaudeRun:
@@ -119,9 +122,10 @@ class ClaudeRun:
         gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)))
         try:
             async with gate.serving():
-                await self._start()
-                if self._tree is not None:
-                    await self._keep(self._tree)
+                with self._cgroup() as cgroup:
+                    await self._start(cgroup)
+                    if self._tree is not None:
+                        await self._keep(self._tree)
         except OSError as error:
             self._failed = AgentUnavailable(f"no way out for the run: {error}", human=_NOT_STARTED)
             log.error("run.not_started", error=str(error))  # noqa: TRY400 - no bug, no traceback
@@ -130,7 +134,11 @@ class ClaudeRun:
             traffic = gate.traffic
             log.info("run.traffic", requests=traffic.requests, sent=traffic.bytes_out, received=traffic.bytes_in)
 
-    async def _start(self) -> None:
+    def _cgroup(self) -> AbstractContextManager[Cgroup | None]:
+        cgroups = self._launch.cgroups
+        return cgroups.cgroup(self._id, self._spec.limits) if cgroups is not None else contextlib.nullcontext()
+
+    async def _start(self, cgroup: Cgroup | None) -> None:
         try:
             async with asyncio.timeout(START_SECONDS):
                 self._tree = await Tree.start(
@@ -141,6 +149,7 @@ class ClaudeRun:
                     uid=self._spec.uid,
                     stop_fd=STOP_FD,
                     limits=self._spec.limits,
+                    cgroup=cgroup,
                 )
                 self._tree.on_limit = self._limit_reached
         except (OSError, TimeoutError) as error:
@@ -373,6 +382,7 @@ class ClaudeCode:
             argv=enclose(self._quarters.isolation, cell, argv),
             env=command.environment(spec, run, path=path, credentials=variables),
             make_gate=make_gate,
+            cgroups=self._quarters.cgroups,
         )
         return ClaudeRun(launch, spec, run)
 

@@ -20,6 +20,7 @@ from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.egress.upstream import BASE_URL, Upstream
 from aiagentchat.process.beneath import create_beneath, make_folder_beneath
+from aiagentchat.process.cgroup import Subtree
 from aiagentchat.process.sandbox.cell import Cell
 from aiagentchat.process.sandbox.furnish import furnish
 
@@ -36,6 +37,8 @@ class Quarters:
     """The folder for the sockets of their ways out."""
     subscription_in_room: bool = False
     """Whether a subscription token is given to the room itself."""
+    cgroups: Subtree | None = None
+    """Where runs get a cgroup of their own."""
 
 
 def settings_file(spec: RunSpec) -> Path:

@@ -89,13 +89,14 @@ def _inside(cell: Cell, folder: Path, words: Sequence[str], argv: Sequence[str])
 def _limits(cell: Cell, *, per_user: bool) -> list[str]:
     """The kernel counts processes by user: where rooms share one, it would count those of the others (and ours)."""
     limits = cell.limits
-    # A little more than the shim ends the run at, so that it is the shim who says so.
-    processes = ["--processes", str(limits.processes + SPARE_PROCESSES)] if per_user and limits.processes else []
+    processes = ["--processes", str(limits.processes * MORE_PROCESSES)] if per_user and limits.processes else []
     size = ["--file-size", str(limits.file_size)] if limits.file_size else []
     return ["--nice", str(limits.niceness), *processes, *size]
 
 
-SPARE_PROCESSES = 32
+MORE_PROCESSES = 2
+"""How much farther than to the limit the kernel lets a run go. The shim looks, and what multiplies must not have come
+to its end in the meantime: a program that finds no place then waits, or dies, and nobody knows of what."""
 
 
 def _landlock(cell: Cell) -> list[str]:
