@@ -30,8 +30,7 @@ def test_every_imported_package_is_declared_and_every_declared_one_is_imported()
 
 def test_every_declared_package_is_pinned_with_a_hash() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pinned = re.findall(
-        r"^([\w.-]+)(?:\[\w+\])?==\S+ \\\n    --hash=sha256:", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
-    )
+    pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pinned = re.findall(r"^([\w.-]+)(?:\[\w+\])?==\S+ \\\n    --hash=sha256:", pins, re.MULTILINE)
 
     assert {re.split(r"[<>=[]", line)[0] for line in project["dependencies"]} <= set(pinned)
