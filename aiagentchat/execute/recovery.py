@@ -13,9 +13,9 @@ from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.ids import ApprovalId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.execute.marks import mark
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.render import away, words
+from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 

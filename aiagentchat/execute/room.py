@@ -24,7 +24,6 @@ from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.instructions import instructions
-from aiagentchat.execute.marks import mark
 from aiagentchat.execute.mending import Mending, Remedy
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
@@ -34,6 +33,7 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.render import words
+from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
 log = structlog.get_logger(__name__)

@@ -29,7 +29,7 @@ from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
 from aiagentchat.route import catch_up, questions
 from aiagentchat.route.access import role_of
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, reply_in_room
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, reply_in_room, stop
 from aiagentchat.route.decide import (
     AnswerApproval,
     Ask,
@@ -188,7 +188,7 @@ class Dispatcher:
         command = await self._desk.commands.get(target if parcel is None or parcel.command is None else parcel.command)
         if command is None or command.room != event.room:
             return []
-        return [RequestStop(command.event, event.sender)]
+        return stop(command, event.sender)
 
     async def _change(self, event: Incoming, target: EventId, text: str) -> Sequence[Effect]:
         command = await self._desk.commands.get(target)

@@ -323,6 +323,7 @@ async def test_a_stop_on_a_queued_command_cancels_it(front: Front) -> None:
     await front.hear(reacted("🛑", queued.event))
 
     assert await front.state(queued.event) is CommandState.CANCELLED
+    assert [each.content["m.relates_to"]["key"] for each in await front.deliver()] == ["🛑"]
 
 
 async def test_a_stop_on_a_running_command_asks_its_executor(front: Front) -> None:
@@ -333,6 +334,7 @@ async def test_a_stop_on_a_running_command_asks_its_executor(front: Front) -> No
 
     assert await front.state(running.event) is CommandState.RUNNING
     assert await front.ledger.commands.stop_requested(running.event) == ADA
+    assert await front.deliver() == []
 
 
 async def test_a_stop_on_the_question_of_a_command_stops_the_command(front: Front) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.execute.marks import REACTIONS
 from aiagentchat.render import away, words
+from aiagentchat.render.marks import REACTIONS
 from aiagentchat.route.decide import NO, YES
 from aiagentchat.route.dispatch import ACCEPTED
 

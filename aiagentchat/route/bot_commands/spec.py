@@ -4,15 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from aiagentchat.config.settings import RoomSettings, Settings
-from aiagentchat.core.commands import TurnTime
-from aiagentchat.core.effects import Effect, PutParcel
+from aiagentchat.core.commands import Command, CommandState, TurnTime
+from aiagentchat.core.effects import Effect, PutParcel, RequestStop
 from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
-from aiagentchat.core.ids import RoomId, txn_id
+from aiagentchat.core.ids import RoomId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Commands, Inbox, Outbox, Rooms, Sessions
+from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 from aiagentchat.route.access import Role
@@ -103,3 +104,9 @@ def reply_in_room(event: Incoming, text: str) -> list[Effect]:
     """Say `text` in the room because of `event`, which no person has typed."""
     said = Parcel(txn=txn_id(event.event, "reply", "0"), room=event.room, content=message(text, notice=True))
     return [PutParcel(said)]
+
+
+def stop(command: Command, by: UserId) -> list[Effect]:
+    """End it: if it runs, by its executor, which says so; if it waits, at once, and then nobody else would."""
+    ended = [PutParcel(mark(command, CommandState.CANCELLED))] if command.state is CommandState.QUEUED else []
+    return [RequestStop(command.event, by), *ended]

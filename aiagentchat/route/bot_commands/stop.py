@@ -1,10 +1,10 @@
 """/stop: end the running turn."""
 
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.effects import Effect, RequestStop
+from aiagentchat.core.effects import Effect
 from aiagentchat.render import words
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, stop
 
 
 def stop_command(desk: Desk) -> BotCommand:
@@ -16,7 +16,7 @@ def stop_command(desk: Desk) -> BotCommand:
             return reply(asked.event, words.NOTHING_TO_STOP)
         # Between two turns nothing is running yet: then the one that would start next is meant.
         queued = sum(command.state is CommandState.QUEUED for command in queue[1:])
-        return [RequestStop(queue[0].event, asked.event.sender), *reply(asked.event, words.stopping(queued))]
+        return [*stop(queue[0], asked.event.sender), *reply(asked.event, words.stopping(queued))]
 
     return BotCommand(
         name="stop", usage="/stop", summary="ends the running turn; what waits goes on", role=Role.USER, run=run
