@@ -24,6 +24,7 @@ from tests.process.trees import ENVIRONMENT, PATIENCE, argvs, first_line, living
 
 ROOT = os.geteuid() == 0
 UID = 262_001 if ROOT else None
+TIME_ZONE = os.path.realpath("/etc/localtime")
 HELD = [
     pytest.param(
         Isolation.STRICT,
@@ -111,6 +112,12 @@ async def test_the_tools_under_usr_work(isolation: Isolation, place: Path) -> No
 
     assert await ask(isolation, cell, script) == ["c"]
     assert await ask(isolation, cell, "python3 -c 'print(6 * 7)'") == ["42"]
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_the_time_zone_is_where_programs_look_for_it(isolation: Isolation, place: Path) -> None:
+    """A file in place of the link makes some look through all zones, at every start."""
+    assert await ask(isolation, make_cell(place, isolation), "readlink -f /etc/localtime") == [TIME_ZONE]
 
 
 @pytest.mark.parametrize("isolation", EVERY)

@@ -110,6 +110,18 @@ def _landlock(cell: Cell) -> list[str]:
     ]
 
 
+def _same(path: Path) -> list[str]:
+    """What is there; a link as a link where it leads to what is visible inside, too.
+
+    /etc/localtime says by where it leads which time zone it is: programs that find a file there look through all zones
+    for one that is the same, which takes the CLI 15 ms.
+    """
+    leads_to = path.resolve() if path.is_symlink() else path
+    if path != leads_to and leads_to.is_relative_to("/usr"):
+        return ["--symlink", str(leads_to), str(path)]
+    return ["--ro-bind-try", str(path), str(path)]
+
+
 def _bubblewrap(cell: Cell) -> list[str]:
     # A user, pid, network, ipc, mount and host name of its own, and no way to make more of them.
     words = [
@@ -125,7 +137,7 @@ def _bubblewrap(cell: Cell) -> list[str]:
     for path in SYSTEM:
         words += ["--symlink", f"usr{path}", path] if Path(path).is_symlink() else ["--ro-bind-try", path, path]
     for name in ETC:
-        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        words += _same(Path("/etc", name))
     for name in OURS:
         words += ["--ro-bind", str(identity_folder(cell.home) / name), f"/etc/{name}"]
     words += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_MIB * _MIB), "--tmpfs", _SHM]
