@@ -202,6 +202,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         settings=live.current,
         is_warm=runs.is_warm,
         turn_time=scheduler.turn_time,
+        rest=shop.rests.left,
         is_draining=lambda: scheduler.draining,
         health=health,
         clock=clock,

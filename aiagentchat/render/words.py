@@ -197,6 +197,12 @@ def rests(seconds: float) -> str:
     return f"It was not the first in a row, so the next turn here waits {wait}: the other rooms share this machine."
 
 
+def waits(seconds: float) -> str:
+    """In answer to a message while the room rests."""
+    wait = duration(round(seconds * 1000))
+    return f"Queued; it begins in {wait}: the last turns here had reached limits, and the other rooms come first."
+
+
 def host_blocked(host: str) -> str:
     """Something here wanted to reach a host that the room may not."""
     return (
@@ -409,18 +415,23 @@ class Status:
     """Why nothing can be written down now."""
     stalls: int = 0
     draining: bool = False
+    rest_ms: int = 0
+    """How long the room begins no turn."""
 
 
 def status_text(status: Status) -> str:
     """The answer to /status."""
     now = "nothing" if status.running_ms is None else f"a turn, for {duration(status.running_ms)}"
     model = f", model {quoted(status.model)}" if status.model else ""
+    rest = (
+        f"; the next turn waits {duration(status.rest_ms)}: the last ones had reached limits" if status.rest_ms else ""
+    )
     process = "warm" if status.warm else "starts with the next message"
     lines = [
         f"- Room: {quoted(status.room)}, workspace {quoted(status.workspace)}",
         f"- Agent: {quoted(status.agent)}{model}",
         f"- Session: {short(status.session) if status.session else 'none yet'}",
-        f"- Running: {now}; {count(status.queued, 'message')} queued",
+        f"- Running: {now}; {count(status.queued, 'message')} queued{rest}",
         f"- Agent's process: {process}; isolation: {status.held.isolation}",
         f"- Homeserver: {_hearing(status)}; {_speaking(status)}",
         f"- aiagentchat {status.version}, up for {duration(status.uptime_ms)}",

@@ -145,7 +145,11 @@ class Dispatcher:
     def _wait_words(self, event: Incoming, before: int) -> list[Effect]:
         if self._desk.is_draining():
             return reply(event, away.WAITS_FOR_RESTART, key="place")
-        if not before or event.late_ms:  # late ones were announced together
+        if event.late_ms:  # these were announced together
+            return []
+        if rest := self._desk.rest(event.room):
+            return reply(event, words.waits(rest), key="place", urgency=Urgency.SPARE)
+        if not before:
             return []
         return reply(event, words.queue_place(before), key="place", urgency=Urgency.SPARE)
 

@@ -36,6 +36,7 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             settings=lambda: settings,
             is_warm=lambda _: False,
             turn_time=lambda _: None,
+            rest=lambda _: 0.0,
             is_draining=lambda: False,
             health=health,
             clock=SystemClock(),

@@ -52,6 +52,7 @@ class Front:
         self.settings: Settings = settings()
         self.warm: set[RoomId] = set()
         self.draining = False
+        self.rest = 0.0
         self.times: dict[RoomId, TurnTime] = {}
         self.health = Health()
         self.desk = Desk(
@@ -64,6 +65,7 @@ class Front:
             settings=lambda: self.settings,
             is_warm=lambda room: room in self.warm,
             turn_time=self.times.get,
+            rest=lambda _: self.rest,
             is_draining=lambda: self.draining,
             health=self._health,
             clock=self.clock,

@@ -54,6 +54,12 @@ async def test_what_waits_between_two_turns_is_not_running(front: Front) -> None
     assert "Running: nothing; 1 message queued" in await status(front)
 
 
+async def test_a_room_that_rests_says_until_when(front: Front) -> None:
+    front.rest = 12.0
+
+    assert "queued; the next turn waits 12.0 s: the last ones" in await status(front)
+
+
 async def test_the_model_of_the_room_is_named(front: Front) -> None:
     front.settings = settings(replace(KITCHEN, model="opus"))
 

@@ -125,6 +125,8 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
         pytest.param(words.host_blocked("x`\n**y\u202e"), "``x` **y\\u202e``", id="host blocked, whatever its name"),
         pytest.param(words.OTHER_HOSTS_BLOCKED, "`network: allowlist`", id="more hosts blocked"),
         pytest.param(words.limit_reached("sails", 3), "no more than 3 (`limits.sails` of", id="a limit without words"),
+        pytest.param(words.rests(5), "the next turn here waits 5.0 s", id="a room rests"),
+        pytest.param(words.waits(5), "it begins in 5.0 s", id="a message while it rests"),
         pytest.param(words.refused(BOB, "back`end"), "add `@bob:hs` to `users`", id="refused names the sender"),
         pytest.param(words.refused(BOB, "back`end"), "listed for ``back`end``", id="refused names the room"),
         pytest.param(words.unknown_command("stopp", "stop"), "Did you mean `/stop`?", id="nearest command"),

@@ -102,6 +102,12 @@ async def test_whoever_is_first_is_told_nothing(front: Front) -> None:
     assert await front.told(typed("first")) == []
 
 
+async def test_whoever_writes_while_the_room_rests_is_told_until_when(front: Front) -> None:
+    front.rest = 12.0
+
+    assert await front.told(typed("first")) == [words.waits(12.0)]
+
+
 async def test_the_queues_of_rooms_do_not_meet(front: Front) -> None:
     await front.accepted(command(), command())
 

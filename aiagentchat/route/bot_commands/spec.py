@@ -51,6 +51,8 @@ class Desk:
     is_warm: Callable[[RoomId], bool]
     turn_time: Callable[[RoomId], TurnTime | None]
     """How the room's running turn stands with its time, if one runs."""
+    rest: Callable[[RoomId], float]
+    """For how many seconds the room begins no turn, because its last ones have burdened the machine."""
     is_draining: Callable[[], bool]
     """Whether the daemon is about to end and starts nothing more."""
     health: Callable[[], Awaitable[Health]]

@@ -25,6 +25,7 @@ def status_command(desk: Desk) -> BotCommand:
             model=room.model,
             session=await desk.sessions.current(room.id),
             running_ms=None if running is None else now - (running.started_at or now),
+            rest_ms=round(desk.rest(room.id) * 1000),
             queued=sum(command.state is CommandState.QUEUED for command in queue),
             warm=desk.is_warm(room.id),
             version=desk.version,
