@@ -97,6 +97,9 @@ class _Renewing(AsyncClient):
             raise aiohttp.ClientConnectionError("logged in again in the middle of the request")
         return await self._send_as(self.access_token, method, path, data, given, trace_context, timeout)
 
+    def load_store(self) -> None:
+        """Nothing is encrypted yet, so there is no store of keys."""
+
     async def parse_body(self, transport_response: aiohttp.ClientResponse) -> dict[Any, Any]:
         """The JSON object of an answer; empty where it has none, whatever is there instead."""
         try:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 from aiagentchat.core.isolation import RunLimits
@@ -40,11 +41,11 @@ async def run_into(subtree: Subtree, load: str) -> tuple[list[str], str]:
             )
             tree.on_limit = note
             group.create_task(tree.serve())
-            run = ""
-            async for line in tree.lines():
-                run = line.decode() if isinstance(line, bytes) else ""
-                tree.watch()
-                await tree.write(b"go")
+            async with aclosing(tree.lines()) as stream:
+                line = await anext(stream)
+            run = line.decode() if isinstance(line, bytes) else ""
+            tree.watch()
+            await tree.write(b"go")
             await reached.wait()
             tree.end()
     return told, run
