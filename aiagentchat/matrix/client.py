@@ -27,8 +27,9 @@ from aiagentchat.matrix.errors import PASSING, TOKEN_REFUSED, TRANSPORT, TRIES, 
 REQUEST_SECONDS = 60.0
 """How long one request may take, long polls aside."""
 REFRESH_PAUSE_SECONDS = 1.0
-"""How long after one try to renew a token that is still good the next one may be, whatever the homeserver says of its
-life."""
+"""How long a token is not renewed again after it was, however short the homeserver says that its life is."""
+REFRESH_RETRY_SECONDS = 5.0
+"""How long after a failure a token that is still good is not renewed again."""
 
 _OK = 200
 _UNAUTHORIZED = 401
@@ -261,13 +262,12 @@ class Client:
         """
         if self._is_due(used) and not self._renewing.locked():
             async with self._renewing:
-                if self._is_due(used):
-                    self._refresh_after = self._monotonic() + REFRESH_PAUSE_SECONDS
-                    try:
-                        await self._refresh()
-                    except Unreachable as problem:
-                        self._refresh_after = self._monotonic() + max(REFRESH_PAUSE_SECONDS, problem.retry_after)
-                        log.warning("matrix.not_renewed", user=self._account.user, error=str(problem))
+                self._refresh_after = self._monotonic() + REFRESH_PAUSE_SECONDS
+                try:
+                    await self._refresh()
+                except Unreachable as problem:
+                    self._refresh_after = self._monotonic() + max(REFRESH_RETRY_SECONDS, problem.retry_after)
+                    log.warning("matrix.not_renewed", user=self._account.user, error=str(problem))
         return str(self.nio.access_token or used)
 
     def _is_due(self, used: str) -> bool:

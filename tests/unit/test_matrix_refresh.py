@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from aiagentchat.core.errors import LoginFailed, StoreError, Unreachable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login
-from aiagentchat.matrix.client import REFRESH_PAUSE_SECONDS, Account, Client
+from aiagentchat.matrix.client import REFRESH_PAUSE_SECONDS, REFRESH_RETRY_SECONDS, Account, Client
 from aiagentchat.matrix.grants import renewal
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.clock import START_MS, FakeClock
@@ -256,7 +256,7 @@ async def test_a_device_that_was_logged_out_stays_out_also_when_its_token_was_du
     assert server.logins == []
 
 
-@pytest.mark.parametrize(("status", "pause"), [(500, REFRESH_PAUSE_SECONDS), (429, 7.0)])
+@pytest.mark.parametrize(("status", "pause"), [(500, REFRESH_RETRY_SECONDS), (429, 7.0)])
 async def test_a_refresh_that_fails_now_is_tried_again_later_and_nobody_waits_for_it(
     server: LoginServer, clock: FakeClock, status: int, pause: float
 ) -> None:
