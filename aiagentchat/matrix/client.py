@@ -122,6 +122,9 @@ class _Renewing(AsyncClient):
         is_about_token = str(problem.get("errcode")) in TOKEN_REFUSED
         return is_about_token and await self._renew(used, problem.get("soft_logout") is True)
 
+    def load_store(self) -> None:
+        """Nothing is encrypted yet, so there is no store of keys."""
+
     async def parse_body(self, transport_response: aiohttp.ClientResponse) -> dict[Any, Any]:
         """The JSON object of an answer; empty where it has none, whatever is there instead."""
         try:
