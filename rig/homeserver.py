@@ -19,6 +19,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -84,11 +85,14 @@ class Homeserver:
         server_name: str = "localhost",
         limits: Literal["off", "default"] = "off",
         python: Path | None = None,
+        config: Mapping[str, object] | None = None,
     ) -> None:
+        """`config` has what else its homeserver.yaml says, such as how long a login lasts."""
         self.folder = folder
         self.server_name = server_name
         self._limits = limits
         self._python = python
+        self._config = dict(config or {})
         self._process: subprocess.Popen[bytes] | None = None
         # A bound socket that never listens: others are refused the port, Synapse (SO_REUSEADDR as well) is not.
         self._reserved = socket.socket()
@@ -272,7 +276,7 @@ class Homeserver:
             # Otherwise an identical /sync within two minutes is answered from a cache, without what is new.
             "caches": {"sync_response_cache_duration": "0s"},
         }
-        config |= _LIMITS_OFF if self._limits == "off" else {}
+        config |= (_LIMITS_OFF if self._limits == "off" else {}) | self._config
         (self.folder / "homeserver.yaml").write_text(json.dumps(config, indent=1), "utf-8")
         (self.folder / "log.yaml").write_text(
             json.dumps(_log_config(self.folder / "homeserver.log"), indent=1), "utf-8"

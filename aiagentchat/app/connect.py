@@ -10,11 +10,11 @@ import structlog
 
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
-from aiagentchat.config.secrets import STORE_KEY, store_key_bytes
+from aiagentchat.config.secrets import STORE_KEY, Secret, store_key_bytes
 from aiagentchat.config.settings import Settings, slug_wish
 from aiagentchat.config.workspaces import check_folders
 from aiagentchat.core.backoff import delay
-from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreKeyError, Unreachable
+from aiagentchat.core.errors import ConfigError, MatrixError, RateLimited, Refused, StoreKeyError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Accounts, Login
@@ -25,6 +25,11 @@ from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.vault import KEY_FILE, Vault
 
 Result = TypeVar("Result")
+
+STRANGER_SECONDS = 60.0
+"""How long something that answers and is no homeserver may stand in its place: a proxy that came up first."""
+_NO_HOMESERVER = frozenset({*range(200, 500), 501})
+"""Statuses, without a homeserver's code, of what works and is something else. A proxy without backend says 502."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,33 +52,72 @@ class KnownAccounts:
             log.warning("matrix.stored_login_sealed", error=str(error))
             return None
         if found is not None:
-            self._live.learn("MATRIX_ACCESS_TOKEN", found.access_token)
+            self._hide(found)
         return found
 
     async def save_login(self, login: Login) -> None:
         """Keep it."""
-        self._live.learn("MATRIX_ACCESS_TOKEN", login.access_token)
+        self._hide(login)
         await self._accounts.save_login(login)
+
+    def _hide(self, login: Login) -> None:
+        self._live.learn("MATRIX_ACCESS_TOKEN", login.access_token)
+        if login.refresh_token is not None:
+            self._live.learn("MATRIX_REFRESH_TOKEN", login.refresh_token)
 
 
 @asynccontextmanager
 async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> AsyncIterator[Client]:
-    """Logged in. While the homeserver does not answer, try again: it may come up after us."""
+    """Logged in. While the homeserver does not answer, try again: it may come up after us.
+
+    Raises LoginFailed, and ConfigError where somebody else answers for long.
+    """
     secrets, matrix = live.secrets, live.settings.matrix
-    token, password = secrets.matrix_access_token, secrets.matrix_password
     account = Account(
         homeserver=str(matrix.homeserver),
         user=me,
         device_name=matrix.device_name,
-        token=None if token is None else token.reveal(),
-        password=None if password is None else password.reveal(),
+        token=_revealed(secrets.matrix_access_token),
+        refresh_token=_revealed(secrets.matrix_refresh_token),
+        password=_revealed(secrets.matrix_password),
     )
-    client = Client(account, KnownAccounts(ledger.accounts, live))
+    client = Client(account, KnownAccounts(ledger.accounts, live), now_ms=clock.now_ms, monotonic=clock.monotonic)
     try:
-        await until_reached(client.log_in, clock)
+        await until_reached(_Door(client, account.homeserver, clock).log_in, clock)
         yield client
     finally:
         await client.close()
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+class _Door:
+    """The way in, at which somebody else may stand: a web server, or a proxy whose homeserver is not there yet."""
+
+    def __init__(self, client: Client, address: str, clock: Clock) -> None:
+        self._client = client
+        self._address = address
+        self._clock = clock
+        self._stranger_since: float | None = None
+
+    async def log_in(self) -> None:
+        """As `Client.log_in`; ConfigError when it was a stranger who answered, for STRANGER_SECONDS and longer."""
+        try:
+            await self._client.log_in()
+        except Unreachable as error:
+            if error.errcode or error.status not in _NO_HOMESERVER:
+                self._stranger_since = None
+                raise
+            now = self._clock.monotonic()
+            since = self._stranger_since = now if self._stranger_since is None else self._stranger_since
+            said = f"{self._address} answers, but not as a homeserver does ({error})"
+            if now - since >= STRANGER_SECONDS:
+                raise ConfigError(
+                    [f"matrix.homeserver: {said}; write the address of the homeserver itself, and start it again"]
+                ) from error
+            raise Unreachable(f"{said}; is matrix.homeserver right?") from error
 
 
 @asynccontextmanager
@@ -100,8 +144,7 @@ async def until_reached(attempt: Callable[[], Awaitable[Result]], clock: Clock) 
             return await attempt()
         except (Unreachable, RateLimited) as error:
             failures += 1
-            wait = delay(failures, random.random)
-            wait = max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
+            wait = max(delay(failures, random.random), error.retry_after)
             log.warning("matrix.unreachable", error=str(error), wait_s=round(wait, 1))
             await clock.sleep(wait)
 

@@ -19,8 +19,9 @@ from aiagentchat.core.shapes import names_a_secret
 
 REPORT = "reload.json"
 """In data_dir: what came of the last reload, for `aiagentchat reload` to print."""
-MOST_LEARNED = 64
-"""Secrets of before that are still hidden: a key that was replaced, a login that has worn off."""
+MOST_LEARNED = 8
+"""Secrets of one name that are hidden: the newest, and those of before, a key that was replaced, a login that has worn
+off. The name of one that is renewed all the time pushes out no other."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,20 +35,22 @@ class Live:
     environ: Mapping[str, str]
     prepare: Callable[[Settings], Awaitable[Settings]] | None = None
     """Makes fresh settings usable (aliases, folders); set once there is a homeserver to ask. Raises ConfigError."""
-    _learned: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=MOST_LEARNED), repr=False)
+    _learned: dict[str, deque[str]] = field(default_factory=dict, repr=False)
     _redactor: Redactor | None = field(default=None, repr=False)
 
     def redactor(self) -> Redactor:
         """Hides every secret that is known now."""
         if self._redactor is None:
             rooms = [pair for room in self.settings.rooms for pair in room.env if names_a_secret(pair[0])]
-            self._redactor = Redactor([*self.secrets.known(), *rooms, *self._learned])
+            learned = [(name, value) for name, values in self._learned.items() for value in values]
+            self._redactor = Redactor([*self.secrets.known(), *rooms, *learned])
         return self._redactor
 
     def learn(self, name: str, value: str) -> None:
         """There is a secret that was not in the environment."""
-        if (name, value) not in self._learned:
-            self._learned.append((name, value))
+        values = self._learned.setdefault(name, deque(maxlen=MOST_LEARNED))
+        if value not in values:
+            values.append(value)
             self._redactor = None
 
     def current(self) -> Settings:

@@ -12,6 +12,7 @@ from aiagentchat.core.shapes import shaped_like
 _KEY = re.compile(r"(?:^|_)(?:password|passwd|passphrase|token|secret|credentials?|api_?key|access_?key|auth_?key)$")
 _BY_KEY = (
     ("oauth", "CLAUDE_CODE_OAUTH_TOKEN"),
+    ("refresh", "MATRIX_REFRESH_TOKEN"),
     ("auth_token", "ANTHROPIC_AUTH_TOKEN"),
     ("key", "ANTHROPIC_API_KEY"),
     ("pass", "MATRIX_PASSWORD"),

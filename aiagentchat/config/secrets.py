@@ -26,6 +26,7 @@ STORE_KEY_BYTES = 32
 
 VARIABLES: Mapping[str, str] = {
     "MATRIX_ACCESS_TOKEN": "matrix_access_token",
+    "MATRIX_REFRESH_TOKEN": "matrix_refresh_token",
     "MATRIX_PASSWORD": "matrix_password",
     "ANTHROPIC_API_KEY": "anthropic_api_key",
     "ANTHROPIC_AUTH_TOKEN": "anthropic_auth_token",
@@ -79,6 +80,8 @@ class Secrets:
 
     matrix_access_token: Secret | None = None
     """Used instead of the password when both are there."""
+    matrix_refresh_token: Secret | None = None
+    """Renews the access token that is given beside it."""
     matrix_password: Secret | None = None
     anthropic_api_key: Secret | None = None
     anthropic_auth_token: Secret | None = None
@@ -119,6 +122,8 @@ def load_secrets(environ: Mapping[str, str]) -> Secrets:
         elif value:
             found.append(source)
             values[attribute] = Secret(value)
+    if "matrix_refresh_token" in values and "matrix_access_token" not in values and not problems:
+        problems.append("MATRIX_REFRESH_TOKEN: it goes with an access token; set MATRIX_ACCESS_TOKEN as well")
     url = environ.get(_BASE_URL, "").strip()
     parts = split_url(url)
     if url and (parts is None or "@" in parts.netloc):

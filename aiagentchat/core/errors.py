@@ -117,13 +117,15 @@ class RateLimited(MatrixError):
 class Unreachable(MatrixError):
     """No answer, or one that makes no sense. Trying again is right.
 
-    `status` is that of the answer, 0 without one; `errcode` is empty when it is not the homeserver that speaks.
+    `status` is that of the answer, 0 without one; `errcode` is empty when it is not the homeserver that speaks. Before
+    `retry_after` seconds have passed it is of no use to try.
     """
 
-    def __init__(self, message: str, *, status: int = 0, errcode: str = "") -> None:
+    def __init__(self, message: str, *, status: int = 0, errcode: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.errcode = errcode
+        self.retry_after = retry_after
 
 
 class Refused(MatrixError):

@@ -159,6 +159,7 @@ SHAPES = (
     _token("Anthropic key", "sk-ant-oat", r"sk-ant-oat[A-Za-z0-9_-]*", "CLAUDE_CODE_OAUTH_TOKEN"),
     _token("Anthropic key", "sk-ant-", r"sk-ant-[A-Za-z0-9_-]{12,}", "ANTHROPIC_API_KEY"),
     _token("Matrix token", "syt_", r"syt_[A-Za-z0-9_+/=-]{10,}", "MATRIX_ACCESS_TOKEN"),
+    _token("Matrix token", "syr_", r"syr_[A-Za-z0-9_+/=-]{10,}", "MATRIX_REFRESH_TOKEN"),
     _token("Matrix token", "mat_ mct_ mar_ mcr_", _MATRIX, "MATRIX_ACCESS_TOKEN"),
     _token("OpenAI key", "sk-", _OPENAI),
     _token("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", _GITHUB),

@@ -50,13 +50,14 @@ class Visit:
 
 @asynccontextmanager
 async def visit(patient: Patient) -> AsyncIterator[Visit]:
-    """A client with the token that is given or stored. The password stays where it is: a login has side effects."""
+    """A client with the token that is given or stored. The password stays where it is: a login has side effects; and so
+    does what renews a token, which is good for one use and not ours."""
     matrix, token = patient.settings.matrix, patient.secrets.matrix_access_token
     account = Account(
         homeserver=str(matrix.homeserver),
         user=UserId(matrix.user_id),
         device_name=matrix.device_name,
-        token=None if token is None else token.reveal(),
+        token=token.reveal() if token is not None and _is_given(patient) else None,
     )
     client = Client(account, _Stored(patient.known.login))
     try:
@@ -142,7 +143,7 @@ async def _login(patient: Patient, visit: Visit) -> Row:
         visit.why_not = "the stored login cannot be opened"
         fix = "Put the key back in its place, or set MATRIX_PASSWORD: the next start then logs in as a new device."
         return fail(id_, f"The stored login cannot be opened: {patient.known.trouble}.", fix)
-    which = "MATRIX_ACCESS_TOKEN" if secrets.matrix_access_token else "the stored login"
+    is_given = _is_given(patient)
     if secrets.matrix_access_token is None and patient.known.login is None:
         visit.why_not = "there is no token to ask with"
         if secrets.matrix_password is None:
@@ -153,20 +154,40 @@ async def _login(patient: Patient, visit: Visit) -> Row:
         await visit.client.log_in()
     except LoginFailed as error:
         visit.why_not = "the login is not accepted"
-        if which == "the stored login" and secrets.matrix_password is not None:
-            return warn(
-                id_,
-                f"The stored login is not accepted any more ({error}); the password was not tried.",
-                "The next start logs in with the password.",
-            )
-        return fail(
-            id_, f"{which} is not accepted: {error}.", "Give it a fresh MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD."
-        )
+        return _refused(patient, is_given, error)
     except MatrixError:
         visit.why_not = "the login was not answered"
         raise
     visit.logged_in = True
+    which = "MATRIX_ACCESS_TOKEN" if is_given else "the stored login"
     return ok(id_, f"{patient.settings.matrix.user_id} is logged in, with {which}.")
+
+
+def _is_given(patient: Patient) -> bool:
+    """Whether it is a given token that the daemon would take first."""
+    secrets = patient.secrets
+    if secrets.matrix_refresh_token is not None and patient.known.login is not None:
+        return False
+    return secrets.matrix_access_token is not None
+
+
+def _refused(patient: Patient, is_given: bool, error: LoginFailed) -> Row:
+    """What a refusal means for the next start."""
+    id_, secrets = "matrix.login", patient.secrets
+    which = "MATRIX_ACCESS_TOKEN" if is_given else "The stored login"
+    if secrets.matrix_refresh_token is not None if is_given else patient.known.is_renewable:
+        return unknown(
+            id_,
+            f"{which} is not accepted now ({error}); what renews it is good for one use, and was not used.",
+            "If it has only worn off, the next start renews it.",
+        )
+    if not is_given and secrets.matrix_password is not None:
+        return warn(
+            id_,
+            f"{which} is not accepted any more ({error}); the password was not tried.",
+            "The next start logs in with the password.",
+        )
+    return fail(id_, f"{which} is not accepted: {error}.", "Give it a fresh MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD.")
 
 
 def owner_row(owner: Owner | None, mine: Owner, now: int | None) -> Row:

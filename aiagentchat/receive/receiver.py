@@ -113,7 +113,7 @@ class Receiver:
     async def _back_off(self, error: Unreachable | Refused | RateLimited) -> None:
         self._failures += 1
         wait = delay(self._failures, self._random)
-        if isinstance(error, RateLimited):
+        if not isinstance(error, Refused):
             wait = max(wait, error.retry_after)
         log.warning("sync.failed", error=str(error), failures=self._failures, wait_s=round(wait, 1))
         await self._clock.sleep(wait)

@@ -31,11 +31,14 @@ class Known(NamedTuple):
     """What a daemon on this database has found out so far."""
 
     login: Login | None
+    """Without what it is renewed with, which is good for one use."""
     installation: str
     """Empty before its first life."""
     slugs: Mapping[RoomId, str]
     trouble: str = ""
     """Why the login that is there cannot be opened."""
+    is_renewable: bool = False
+    """Whether the daemon can renew the login when it has worn off."""
 
 
 def running_turns(path: Path) -> list[RunningTurn] | None:
@@ -61,6 +64,7 @@ def known(path: Path, user: UserId, vault: Vault) -> Known:
         login=login,
         trouble=trouble,
         installation=next((str(id_) for (id_,) in installations), ""),
+        is_renewable=any(renewable for (renewable,) in _rows(path, _GLANCE["is_renewable"], user=user) or []),
         slugs={RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []},
     )
 

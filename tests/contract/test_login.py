@@ -1,7 +1,6 @@
 """Being logged out by a real homeserver, softly and for good: what tests/fakes/login_server.py claims it does."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -23,18 +22,11 @@ PATIENCE = 30.0
 DEVICES = "/_matrix/client/v3/devices"
 
 
-class Forgetful(rig.Homeserver):
-    """Every login wears off after a second."""
-
-    def _write_config(self) -> None:
-        super()._write_config()
-        file = self.folder / "homeserver.yaml"
-        file.write_text(json.dumps({**json.loads(file.read_text()), "session_lifetime": f"{LIFETIME_SECONDS}s"}))
-
-
 @pytest.fixture(scope="module")
-def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forgetful]:
-    with Forgetful(tmp_path_factory.mktemp("forgetful")) as server:
+def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rig.Homeserver]:
+    """Every login wears off after a second."""
+    config = {"session_lifetime": f"{LIFETIME_SECONDS}s"}
+    with rig.Homeserver(tmp_path_factory.mktemp("forgetful"), config=config) as server:
         yield server
 
 
@@ -63,7 +55,7 @@ async def worn_off(server: rig.Homeserver, token: str) -> str:
 
 
 async def test_a_login_that_wears_off_is_renewed_on_the_same_device_while_everything_goes_on(
-    forgetful: Forgetful,
+    forgetful: rig.Homeserver,
 ) -> None:
     account = forgetful.register("wears-off")
     async with logged_in(forgetful, account, password=account.password) as (client, accounts):
@@ -78,7 +70,7 @@ async def test_a_login_that_wears_off_is_renewed_on_the_same_device_while_everyt
         assert kept.access_token not in ("", account.access_token)
 
 
-async def test_a_login_that_wears_off_without_a_password_is_one_sentence(forgetful: Forgetful) -> None:
+async def test_a_login_that_wears_off_without_a_password_is_one_sentence(forgetful: rig.Homeserver) -> None:
     account = forgetful.register("no-password")
     async with logged_in(forgetful, account, password=None) as (client, _):
         await worn_off(forgetful, account.access_token)

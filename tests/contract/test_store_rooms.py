@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import NewSession
 from aiagentchat.core.ids import EventId, RoomId, SessionId
@@ -91,11 +93,20 @@ async def test_a_room_that_has_moved_on_is_not_called_back(ledger: Ledger) -> No
     assert await ledger.sessions.current(ROOM) == OTHER_SESSION
 
 
-async def test_the_newest_login_of_an_account_is_kept(backend: OpenLedger, tmp_path: Path) -> None:
-    newest = Login(user=ANNA, device="D2", access_token="second")
+@pytest.mark.parametrize(
+    "newest",
+    [
+        Login(user=ANNA, device="D2", access_token="second"),
+        Login(user=ANNA, device="D1", access_token="second", refresh_token="its own", renew_at=NOW),
+    ],
+    ids=["does not wear off", "wears off"],
+)
+async def test_the_newest_login_of_an_account_is_kept_whole(backend: OpenLedger, tmp_path: Path, newest: Login) -> None:
     async with backend(tmp_path / "ledger.db") as first:
         assert await first.accounts.login(ANNA) is None
-        await first.accounts.save_login(Login(user=ANNA, device="D1", access_token="first"))
+        await first.accounts.save_login(
+            Login(user=ANNA, device="D1", access_token="first", refresh_token="of the first", renew_at=NOW - 1)
+        )
         await first.accounts.save_login(newest)
 
     async with backend(tmp_path / "ledger.db") as second:

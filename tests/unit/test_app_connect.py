@@ -1,17 +1,21 @@
 """The login is kept sealed, hidden from the moment on in which it is known, and got anew if its key is lost."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
 
-from aiagentchat.app.connect import KnownAccounts, connected, vault_of
+from aiagentchat.app.connect import STRANGER_SECONDS, KnownAccounts, connected, vault_of
 from aiagentchat.app.live import Live
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
-from aiagentchat.core.errors import StoreKeyError
+from aiagentchat.core.errors import ConfigError, StoreKeyError
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.store.ledger import open_ledger
@@ -41,10 +45,11 @@ async def test_a_login_is_hidden_as_soon_as_it_is_stored_or_read(tmp_path: Path)
     live = live_in(tmp_path, {})
     accounts = KnownAccounts(MemoryAccounts(Login(user=ME, device="D", access_token=stored)), live)
     await accounts.login(ME)
-    await accounts.save_login(Login(user=ME, device="D", access_token=fresh))
+    await accounts.save_login(Login(user=ME, device="D", access_token=fresh, refresh_token="the next one"))
 
     gone = "[redacted: MATRIX_ACCESS_TOKEN]"
-    assert live.redactor()(f"{stored}, {fresh}") == f"{gone}, {gone}"
+    shown = live.redactor()(f"{stored}, {fresh}, the next one")
+    assert shown == f"{gone}, {gone}, [redacted: MATRIX_REFRESH_TOKEN]"
 
 
 async def test_the_key_that_is_made_is_in_data_dir_and_hidden(tmp_path: Path) -> None:
@@ -64,10 +69,10 @@ async def test_the_key_that_is_given_is_used(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / KEY_FILE).exists()
 
 
-async def _log_in(live: Live) -> str:
+async def _log_in(live: Live, clock: FakeClock | None = None) -> str:
     async with (
         open_ledger(live.settings.database, vault=vault_of(live)) as ledger,
-        connected(live, ledger, ME, FakeClock()) as client,
+        connected(live, ledger, ME, clock or FakeClock()) as client,
     ):
         return str(client.nio.device_id)
 
@@ -94,3 +99,100 @@ async def test_a_token_is_in_no_address(tmp_path: Path) -> None:
 
         assert server.addresses
         assert [address for address in server.addresses if "syt_" in address or "access_token" in address] == []
+
+
+async def test_a_given_refresh_token_renews_the_given_token(tmp_path: Path) -> None:
+    async with login_server() as server:
+        server.token("given")
+        server.refresh_token("given too")
+        server.wear_off()
+        environ = {"MATRIX_ACCESS_TOKEN": "given", "MATRIX_REFRESH_TOKEN": "given too"}
+        live = live_in(tmp_path, environ, server.url)
+        await _log_in(live)
+
+        assert server.refreshes == ["given too"]
+        assert live.redactor()("renewed-1 refresh-of-1").count("[redacted: ") == 2
+
+
+# ── whoever answers ──
+
+
+@asynccontextmanager
+async def _answering(status: int, body: bytes) -> AsyncIterator[tuple[str, list[str]]]:
+    """Something that answers everything so; its address, and what it was asked."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=status, body=body, content_type="text/html")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _logging_in(live: Live, clock: FakeClock) -> "AsyncIterator[asyncio.Task[str]]":
+    """A daemon that logs in meanwhile."""
+    async with asyncio.TaskGroup() as group:
+        yield group.create_task(_log_in(live, clock))
+
+
+async def _wait_in_vain(live: Live, clock: FakeClock) -> None:
+    async with _logging_in(live, clock):
+        while clock.monotonic() < STRANGER_SECONDS:
+            await clock.pass_nap()
+
+
+@pytest.mark.parametrize("environ", [{"MATRIX_ACCESS_TOKEN": "syt_x"}, {"MATRIX_PASSWORD": PASSWORD}])
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, b"<h1>Not found</h1>"), (200, b"<html>"), (200, b"{}"), (405, b""), (501, b"")]
+)
+async def test_what_answers_and_is_no_homeserver_is_one_sentence_after_a_minute(
+    tmp_path: Path, environ: Mapping[str, str], status: int, body: bytes
+) -> None:
+    clock = FakeClock()
+    async with _answering(status, body) as (url, asked):
+        live = live_in(tmp_path, environ, url)
+        with pytest.raises(ExceptionGroup) as ended, capture_logs() as logs:
+            await _wait_in_vain(live, clock)
+
+    assert ended.group_contains(
+        ConfigError, match=r"^matrix\.homeserver: http.*answers, but not as a homeserver does .*write the address"
+    )
+    told = [line for line in logs if line["event"] == "matrix.unreachable"]
+    assert len(told) == len(asked) - 1
+    assert all("is matrix.homeserver right?" in line["error"] for line in told)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_a_proxy_whose_homeserver_is_away_is_waited_for(tmp_path: Path, status: int) -> None:
+    clock = FakeClock()
+    async with (
+        _answering(status, b"<html>") as (url, _),
+        _logging_in(live_in(tmp_path, {"MATRIX_ACCESS_TOKEN": "syt_x"}, url), clock) as waiting,
+    ):
+        while clock.monotonic() < 10 * STRANGER_SECONDS:
+            await clock.pass_nap()
+
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_a_limit_on_logins_is_waited_for_as_long_as_the_homeserver_says(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with login_server() as server:
+        server.busy_for_ms = 333_000
+        async with _logging_in(live_in(tmp_path, {"MATRIX_PASSWORD": PASSWORD}, server.url), clock):
+            wait = await clock.until_asleep()
+            server.busy_for_ms = None
+            clock.advance(wait)
+
+        assert wait == 333
+        assert server.attempts == 2

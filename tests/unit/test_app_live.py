@@ -124,3 +124,12 @@ def test_what_is_learned_is_hidden_from_then_on(live: Live) -> None:
     assert shown == "a login"
     assert live.redactor()("a login") == "[redacted: MATRIX_ACCESS_TOKEN]"
     assert "a login" not in repr(live)
+
+
+def test_a_login_that_is_renewed_all_the_time_pushes_out_no_other_secret(live: Live) -> None:
+    live.learn("AIAGENTCHAT_STORE_KEY", "the key of the store")
+    for number in range(100):
+        live.learn("MATRIX_ACCESS_TOKEN", f"login number {number}.")
+
+    hidden = live.redactor()("the key of the store, login number 99., login number 1.")
+    assert hidden == "[redacted: AIAGENTCHAT_STORE_KEY], [redacted: MATRIX_ACCESS_TOKEN], login number 1."

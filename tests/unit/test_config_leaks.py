@@ -23,6 +23,7 @@ def advice(variable: str) -> str:
     ("text", "key", "variable"),
     [
         pytest.param("access_token: hunter2", "access_token", "MATRIX_ACCESS_TOKEN", id="a token"),
+        pytest.param("refresh_token: hunter2", "refresh_token", "MATRIX_REFRESH_TOKEN", id="what renews it"),
         pytest.param("password: hunter2", "password", "MATRIX_PASSWORD", id="a password"),
         pytest.param("password: 12345678", "password", "MATRIX_PASSWORD", id="a password of digits"),
         pytest.param("password: [hunter2]", "password", "MATRIX_PASSWORD", id="a password in a list"),

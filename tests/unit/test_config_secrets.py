@@ -27,8 +27,9 @@ def secret_file(folder: Path, content: str = "hunter2\n", mode: int = 0o600) -> 
     return str(file)
 
 
-PLAIN = [name for name in VARIABLES if name != STORE_KEY]
-"""Those that may be any text."""
+REFRESH_TOKEN = "MATRIX_REFRESH_TOKEN"
+PLAIN = [name for name in VARIABLES if name not in (STORE_KEY, REFRESH_TOKEN)]
+"""Those that may be any text, and stand alone."""
 A_STORE_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -151,6 +152,15 @@ def test_one_secret_of_each_kind_is_enough(name: str) -> None:
     assert [missing_matrix_login(secrets), missing_model_key(secrets)].count(None) == 1
 
 
+def test_a_refresh_token_goes_with_an_access_token(tmp_path: Path) -> None:
+    found = load_secrets({"MATRIX_ACCESS_TOKEN": "x", f"{REFRESH_TOKEN}_FILE": secret_file(tmp_path)})
+
+    assert found.matrix_refresh_token == Secret("hunter2")
+    assert problem_of({REFRESH_TOKEN: "hunter2", "MATRIX_PASSWORD": "x"}) == (
+        f"{REFRESH_TOKEN}: it goes with an access token; set MATRIX_ACCESS_TOKEN as well"
+    )
+
+
 def test_a_store_key_is_32_bytes_in_base64(tmp_path: Path) -> None:
     found = load_secrets({f"{STORE_KEY}_FILE": secret_file(tmp_path, f"{A_STORE_KEY}\n")})
 
@@ -166,7 +176,7 @@ def test_what_is_no_store_key_is_refused_and_not_printed(text: str) -> None:
 
 
 def test_every_secret_is_known_by_name_and_value() -> None:
-    given = {name: f"value of {name}" for name in PLAIN} | {STORE_KEY: A_STORE_KEY}
+    given = {name: f"value of {name}" for name in (*PLAIN, REFRESH_TOKEN)} | {STORE_KEY: A_STORE_KEY}
 
     assert dict(load_secrets(given).known()) == given
 

@@ -25,6 +25,7 @@ KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{A * 2}\n{A * 2}\n{A}==\n-----END O
         pytest.param("", f"sk-proj-{A}", "", "OpenAI key", id="OpenAI project"),
         pytest.param("", f"sk-{A}{A}", "", "OpenAI key", id="OpenAI"),
         pytest.param('"', f"syt_Y2xh_{A}_abc", '"', "Matrix token", id="Synapse"),
+        pytest.param('"', f"syr_Y2xh_{A}_abc", '"', "Matrix token", id="Synapse, to refresh"),
         pytest.param("x-", f"mct_{A}_AbCdEf", "", "Matrix token", id="the authentication service"),
         pytest.param("", f"ghp_{A}{A}", "", "GitHub token", id="GitHub"),
         pytest.param("", f"github_pat_{A}_{A}{A}", "", "GitHub token", id="GitHub, fine-grained"),

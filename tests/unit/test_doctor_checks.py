@@ -234,6 +234,16 @@ async def test_a_glance_knows_login_installation_and_folders_and_changes_nothing
     assert known(path, ME, Vault(tmp_path / "elsewhere")).trouble.endswith("is not there")
 
 
+async def test_a_glance_knows_that_a_login_can_be_renewed_and_not_with_what(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    async with open_ledger(path) as ledger:
+        await ledger.accounts.save_login(Login(user=ME, device="D", access_token="t", refresh_token="r", renew_at=1))
+
+    found = known(path, ME, Vault(path.with_name(KEY_FILE)))
+    assert found.login == Login(user=ME, device="D", access_token="t")
+    assert found.is_renewable
+
+
 def tried(*works: Isolation) -> tuple[Tried, ...]:
     """Every way, of which only these work."""
     return tuple(

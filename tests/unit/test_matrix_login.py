@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
-from aiagentchat.core.errors import LoginFailed, RateLimited, Unreachable
+from aiagentchat.core.errors import LoginFailed, Unreachable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.matrix.client import Account, Client
 from tests.fakes.accounts import MemoryAccounts
+from tests.fakes.clock import FakeClock
 from tests.fakes.login_server import PASSWORD, USER, LoginServer, login_server
 
 ME = UserId(USER)
@@ -24,15 +26,17 @@ async def server() -> AsyncIterator[LoginServer]:
         yield running
 
 
+def account(server: LoginServer, *, token: str | None = None, password: str | None = PASSWORD) -> Account:
+    return Account(homeserver=server.url, user=ME, device_name="test", token=token, password=password)
+
+
 @asynccontextmanager
 async def a_client(
     server: LoginServer, *stored: Login, token: str | None = None, password: str | None = None
 ) -> AsyncIterator[tuple[Client, MemoryAccounts]]:
     """A client, not logged in."""
     accounts = MemoryAccounts(*stored)
-    client = Client(
-        Account(homeserver=server.url, user=ME, device_name="test", token=token, password=password), accounts
-    )
+    client = Client(account(server, token=token, password=password), accounts)
     try:
         yield client, accounts
     finally:
@@ -100,11 +104,43 @@ async def test_a_wrong_password_is_said_to_be_one(server: LoginServer) -> None:
             await client.log_in()
 
 
+@pytest.mark.parametrize("password", ["wrong", PASSWORD])
+async def test_a_start_logs_in_once_whatever_comes_of_it(server: LoginServer, password: str) -> None:
+    server.token("old")
+    server.wear_off()
+    server.stillborn = True
+    async with a_client(server, stored("old"), password=password) as (client, _):
+        with pytest.raises(LoginFailed):
+            await client.log_in()
+
+    assert server.attempts == 1
+
+
+async def test_a_password_of_somebody_else_is_refused(server: LoginServer) -> None:
+    server.user = "@other:hs"
+    async with a_client(server, password=PASSWORD) as (client, accounts):
+        with pytest.raises(
+            LoginFailed, match=r"MATRIX_PASSWORD belongs to @other:hs, but matrix.user_id is @claude:hs"
+        ):
+            await client.log_in()
+
+    assert accounts.kept == {}
+
+
+async def test_a_login_that_is_answered_with_nonsense_is_to_be_tried_again(server: LoginServer) -> None:
+    server.gives_nonsense = True
+    async with a_client(server, password=PASSWORD) as (client, accounts):
+        with pytest.raises(Unreachable):
+            await client.log_in()
+
+    assert accounts.kept == {}
+
+
 async def test_a_token_of_somebody_else_is_refused(server: LoginServer) -> None:
     server.token("theirs")
     accounts = MemoryAccounts()
-    account = Account(homeserver=server.url, user=UserId("@other:hs"), device_name="test", token="theirs")
-    client = Client(account, accounts)
+    others = Account(homeserver=server.url, user=UserId("@other:hs"), device_name="test", token="theirs")
+    client = Client(others, accounts)
     with pytest.raises(LoginFailed, match="belongs to @claude:hs"):
         await client.log_in()
     await client.close()
@@ -191,16 +227,28 @@ async def test_a_device_that_was_logged_out_on_purpose_stays_out(server: LoginSe
     assert server.logins == []
 
 
-async def test_a_limit_on_logins_is_waited_for_by_whoever_asked(server: LoginServer) -> None:
-    async with logged_in(server) as (client, _):
-        server.wear_off()
-        server.busy_for_ms = 2500
-        with pytest.raises(RateLimited) as limited:
-            await ask(client)
-        server.busy_for_ms = None
+async def test_a_limit_on_logins_is_waited_for_and_nobody_logs_in_meanwhile(server: LoginServer) -> None:
+    clock = FakeClock()
+    accounts = MemoryAccounts(stored(server.token("first")))
+    client = Client(account(server), accounts, now_ms=clock.now_ms, monotonic=clock.monotonic)
+    await client.log_in()
+    server.wear_off()
+    server.busy_for_ms = 333_000
+    waits = []
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(Unreachable) as later:
+                await ask(client)
+            waits.append(later.value.retry_after)
+            clock.advance(111)
+    server.busy_for_ms = None
+    device = await ask(client)
+    await client.close()
 
-        assert limited.value.retry_after == 2.5
-        assert await ask(client) == "D1"
+    assert waits == [333, 222, 111]
+    assert [line["wait_s"] for line in logs if line["event"] == "matrix.login_limited"] == [333]
+    assert server.attempts == 2
+    assert device == "D1"
 
 
 async def test_a_password_that_was_changed_is_one_sentence(server: LoginServer) -> None:
@@ -210,6 +258,16 @@ async def test_a_password_that_was_changed_is_one_sentence(server: LoginServer) 
 
         with pytest.raises(LoginFailed, match="MATRIX_PASSWORD"):
             await ask(client)
+
+
+async def test_a_password_that_is_refused_is_tried_once_by_all_who_meet_it(server: LoginServer) -> None:
+    async with a_client(server, stored(server.token("first")), password="old one") as (client, _):
+        await client.log_in()
+        server.wear_off()
+        ends = await asyncio.gather(*[ask(client) for _ in range(5)], return_exceptions=True)
+
+        assert [type(end) for end in ends] == [LoginFailed] * 5
+    assert server.attempts == 1
 
 
 async def test_an_upload_that_meets_it_is_to_be_sent_again(server: LoginServer) -> None:

@@ -136,8 +136,9 @@ async def test_after_an_answer_the_waits_start_again(ear: Ear) -> None:
         await ear.until_asked(None, None, None, 0, 1, 1)
 
 
-async def test_a_limit_on_syncs_is_obeyed(ear: Ear) -> None:
-    ear.homeserver.fail(RateLimited("429", retry_after=30))
+@pytest.mark.parametrize("error", [RateLimited("429", retry_after=30), Unreachable("no login", retry_after=30)])
+async def test_a_limit_on_syncs_or_on_logins_is_obeyed(ear: Ear, error: MatrixError) -> None:
+    ear.homeserver.fail(error)
 
     async with ear.listening():
         assert await naps(ear, 1) == pytest.approx([30])

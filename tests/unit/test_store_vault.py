@@ -16,7 +16,8 @@ from aiagentchat.store.vault import KEY_BYTES, KEY_FILE, Vault
 
 CLAUDE = UserId("@claude:hs")
 TOKEN = "syt_a_token_of_the_homeserver"
-LOGIN = Login(user=CLAUDE, device="D1", access_token=TOKEN)
+REFRESH = "syr_what_renews_it"
+LOGIN = Login(user=CLAUDE, device="D1", access_token=TOKEN, refresh_token=REFRESH, renew_at=7)
 GIVEN = bytes(range(KEY_BYTES))
 
 
@@ -138,6 +139,9 @@ async def test_a_login_is_kept_and_nowhere_to_be_read(tmp_path: Path) -> None:
         await ledger.accounts.save_login(LOGIN)
 
         assert TOKEN.encode() not in _bytes_of(tmp_path)
+        assert REFRESH.encode() not in _bytes_of(tmp_path)
+        assert TOKEN not in repr(LOGIN)
+        assert REFRESH not in repr(LOGIN)
     async with open_ledger(path) as ledger:
         assert await ledger.accounts.login(CLAUDE) == LOGIN
 
@@ -148,13 +152,28 @@ async def test_a_login_of_an_earlier_version_is_sealed_at_the_start(tmp_path: Pa
         pass
     assert not (tmp_path / KEY_FILE).exists()
     with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO accounts VALUES (?, 'D1', ?)", (CLAUDE, TOKEN))
+        connection.execute(
+            "INSERT INTO accounts (user_id, device_id, access_token) VALUES (?, 'D1', ?)", (CLAUDE, TOKEN)
+        )
     connection.close()
     assert TOKEN.encode() in _bytes_of(tmp_path)
 
     async with open_ledger(path) as ledger:
         assert TOKEN.encode() not in _bytes_of(tmp_path)
-        assert await ledger.accounts.login(CLAUDE) == LOGIN
+        assert await ledger.accounts.login(CLAUDE) == Login(user=CLAUDE, device="D1", access_token=TOKEN)
+
+
+async def test_a_refresh_token_opens_nothing_in_the_place_of_the_other_one(tmp_path: Path) -> None:
+    path = tmp_path / "l.db"
+    async with open_ledger(path) as ledger:
+        await ledger.accounts.save_login(LOGIN)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE accounts SET refresh_token = access_token")
+    connection.close()
+
+    async with open_ledger(path) as ledger:
+        with pytest.raises(StoreKeyError):
+            await ledger.accounts.login(CLAUDE)
 
 
 async def test_a_backup_has_neither_token_nor_key(tmp_path: Path) -> None:
@@ -167,6 +186,7 @@ async def test_a_backup_has_neither_token_nor_key(tmp_path: Path) -> None:
 
     key = (tmp_path / "data" / KEY_FILE).read_bytes().strip()
     assert TOKEN.encode() not in _bytes_of(copies)
+    assert REFRESH.encode() not in _bytes_of(copies)
     assert key not in _bytes_of(copies)
     assert [each.name for each in copies.iterdir()] == ["copy.db"]
 

@@ -2,7 +2,7 @@
 can stand behind them (docs/decisions)."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.approvals import Approval, ApprovalState
@@ -303,11 +303,16 @@ class RunRecords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """The device that this daemon is for the homeserver."""
+    """The device that this daemon is for the homeserver, and what proves it."""
 
     user: UserId
     device: str
-    access_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    """Good for the next access token and the next refresh token; None where the homeserver gave none."""
+    renew_at: int | None = None
+    """When (milliseconds, by this machine's clock) to renew the access token, which wears off soon after; None: it does
+    not wear off, as far as we know."""
 
 
 class Accounts(Protocol):

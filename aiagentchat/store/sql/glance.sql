@@ -8,6 +8,10 @@ WHERE commands.state = 'running' ORDER BY commands.position;
 -- As in accounts.sql.
 SELECT user_id, device_id, access_token FROM accounts WHERE user_id = :user;
 
+-- name: is_renewable
+-- Of its refresh token nothing else is read here: whoever uses it owns the login from then on.
+SELECT refresh_token IS NOT NULL FROM accounts WHERE user_id = :user;
+
 -- name: installation
 -- As in daemon.sql; no row before the first life.
 SELECT installation FROM daemon WHERE id = 1;
