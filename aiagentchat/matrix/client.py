@@ -125,9 +125,6 @@ class _Renewing(AsyncClient):
     def load_store(self) -> None:
         """Nothing is encrypted yet, so there is no store of keys."""
 
-    def load_store(self) -> None:
-        """Nothing is encrypted yet, so there is no store of keys."""
-
     async def parse_body(self, transport_response: aiohttp.ClientResponse) -> dict[Any, Any]:
         """The JSON object of an answer; empty where it has none, whatever is there instead."""
         try:
