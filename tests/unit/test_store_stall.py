@@ -21,7 +21,7 @@ from tests.fakes.log import FakeLog
 
 PATIENCE = 10.0
 WRITE = "INSERT INTO sync_token VALUES (1, 't')"
-OTHER = "INSERT INTO accounts VALUES ('@a', 'D', 'x')"
+OTHER = "INSERT INTO accounts (user_id, device_id, access_token) VALUES ('@a', 'D', 'x')"
 READ = "SELECT token FROM sync_token"
 
 
