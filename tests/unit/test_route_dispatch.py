@@ -14,6 +14,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION
 from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
+from aiagentchat.route.access import Roles
 from aiagentchat.route.decide import Ask
 from aiagentchat.route.dispatch import REFUSALS_A_DAY
 from tests.fakes.front import Front, event_of, open_front
@@ -84,7 +85,7 @@ async def test_what_is_said_about_a_message_has_the_same_transactions_in_every_l
     await front.accepted(command())
     said = typed("make tea")
 
-    lives = [await front.dispatcher.effects(Ask("make tea"), said, KITCHEN) for _ in range(2)]
+    lives = [await front.dispatcher.effects(Ask("make tea"), said, Roles(room=KITCHEN)) for _ in range(2)]
 
     first, second = ([effect.parcel.txn for effect in life if isinstance(effect, PutParcel)] for life in lives)
     assert first == second
