@@ -34,10 +34,6 @@ class Grant:
     until: int | None = None
     """From then on it is none; None: until somebody takes it back."""
 
-    def holds(self, now: int) -> bool:
-        """Whether it counts at that moment."""
-        return self.until is None or now < self.until
-
 
 class Hindrance(StrEnum):
     """Why a command that waits is not run."""

@@ -390,9 +390,10 @@ def turned_away(user: UserId, hindrance: Hindrance) -> str:
 
 
 GRANT_FORMS = (
-    "`/allow @user:server [viewer|user] [for 2h]` lets somebody in (`m`, `h`, `d`), "
-    "`/allow remove @user:server` takes that back, `/allow` alone lists it"
+    "`/allow ID [viewer|user] [for 2h]` lets somebody in (`m`, `h`, `d`), `/allow remove ID` takes that back, `/allow` "
+    "alone lists it"
 )
+"""No id stands in it: `no_ping` puts something invisible into one that is not right behind a backtick."""
 NOBODY_IS_MADE_ADMIN = (
     "Nobody is made an admin by `/allow`, so nothing was changed: the operator adds admins in config.yaml. "
     f"{GRANT_FORMS}."
@@ -428,7 +429,7 @@ def allowed(grant: Grant, now: int) -> str:
     user = person(grant.user)
     return (
         f"{user} is {_ROLES[grant.role]} in this room now, {_until(grant, now)}. It is that id to the letter. "
-        f"{code_span('/allow remove ' + _spelled(grant.user))} takes it back."
+        "`/allow remove` with it takes that back."
     )
 
 

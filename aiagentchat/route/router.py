@@ -72,7 +72,7 @@ class Router:
                     if effects is not None:
                         await self._inbox.settle(event.event, effects, self._clock.now_ms())
                         is_settled = True
-            if not is_settled:
+            if not events or (self._unknown and not is_settled):
                 await self._inbox.bell.wait(self._nap())
 
     def _nap(self) -> float:

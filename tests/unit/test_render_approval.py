@@ -54,7 +54,7 @@ ENDING = (
 def test_the_whole_input_is_shown(tool: str, tool_input: dict[str, Any], expected: str) -> None:
     text = approval_text(tool, tool_input, who="Asked.", minutes=60)
 
-    assert text == f"🔐 **May the agent use** `{tool}`**?**\n\n{expected}\n\n{ENDING}"
+    assert text == f"🔐 **May the agent use** `{tool}`**?**\n\n{expected}\n\nAsked.\n\n{ENDING}"
     assert open_fence(text) is None
 
 

@@ -59,7 +59,7 @@ def allow_command(desk: Desk) -> BotCommand:
 
     return BotCommand(
         name="allow",
-        usage="/allow @user:server",
+        usage="/allow ID",
         summary="lets somebody in, or lists who was",
         role=Role.ADMIN,
         run=run,
