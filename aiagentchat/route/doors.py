@@ -50,7 +50,7 @@ class Doorkeeper:
         try:
             return None if await self._members.is_in(command.room, command.sender) else Hindrance.LEFT
         except MatrixError as error:
-            log.warning("membership.unknown", room=command.room, sender=command.sender, error=str(error))
+            log.warning("membership.unknown", sender=command.sender, error=str(error))
             return Hindrance.UNKNOWN
 
     def admins(self, room: RoomId) -> Sequence[UserId]:
