@@ -17,7 +17,16 @@ TOUCH = script(
     Step(text="I will.", tool="Bash", input={"command": "touch made", "description": "make it"}),
     Step(text="That was it."),
 )
-HELLO = script("say hello", Step(text="Hello from here."))
+
+
+def hello(person: MatrixUser) -> str:
+    """A text of one test alone: the model is shared."""
+    return f"say hello to {person.id}"
+
+
+def greeting(person: MatrixUser) -> str:
+    """What asks for it."""
+    return script(hello(person), Step(text="Hello from here."))
 
 
 async def come_in(people: People, house: House, name: str) -> MatrixUser:
@@ -77,7 +86,7 @@ async def test_what_somebody_who_was_kicked_had_queued_is_not_run(
             await bert.join(house.room)
             first = await house.ask(TOUCH)
             await house.question()
-            queued = await bert.send(house.room, HELLO)
+            queued = await bert.send(house.room, greeting(bert))
             await house.anna.until_message(house.room, "yours is next", sender=house.account.user_id)
             await house.anna.request("POST", f"/rooms/{house.room}/kick", {"user_id": bert.id})
             last = await house.ask(script("after it", Step(text="I am last.")))
@@ -88,7 +97,7 @@ async def test_what_somebody_who_was_kicked_had_queued_is_not_run(
             assert await house.ended(last) == "✅"
             told = await house.anna.until_message(house.room, "is no longer in this room")
             assert bert.id in told.body
-            assert not house.prompts("say hello")
+            assert not house.prompts(hello(bert))
 
 
 async def test_what_somebody_who_was_kicked_while_we_were_down_had_queued_is_not_run(
@@ -103,7 +112,7 @@ async def test_what_somebody_who_was_kicked_while_we_were_down_had_queued_is_not
             await bert.join(house.room)
             await house.ask(TOUCH)
             await house.question()
-            queued = await bert.send(house.room, HELLO)
+            queued = await bert.send(house.room, greeting(bert))
             await house.anna.until_message(house.room, "yours is next", sender=house.account.user_id)
             await house.daemon.kill()
             await house.anna.request("POST", f"/rooms/{house.room}/kick", {"user_id": bert.id})
@@ -112,7 +121,7 @@ async def test_what_somebody_who_was_kicked_while_we_were_down_had_queued_is_not
             await house.daemon.start(until="sync.resumed")
 
             assert await house.ended(queued) == "🛑"
-            assert not house.prompts("say hello")
+            assert not house.prompts(hello(bert))
 
 
 async def test_an_admin_lets_somebody_in_for_as_long_as_it_is_meant(
@@ -123,24 +132,24 @@ async def test_an_admin_lets_somebody_in_for_as_long_as_it_is_meant(
         async with house.daemon:
             await house.settle_in()
             bert = await come_in(people, house, "bert")
-            await bert.send(house.room, f"{house.account.user_id}: {HELLO}")
+            await bert.send(house.room, f"{house.account.user_id}: {greeting(bert)}")
             await house.anna.until_message(house.room, "I only work for", sender=house.account.user_id)
 
             await house.ask(f"/allow {bert.id} for 2h")
             told = await house.anna.until_message(house.room, "is a user in this room now")
             assert bert.id in told.body
-            command = await bert.send(house.room, HELLO)
+            command = await bert.send(house.room, greeting(bert))
             assert await house.ended(command) == "✅"
             await house.ask("/allow")
             await house.anna.until_message(house.room, f"`{bert.id}`: user by `/allow` of `{house.anna.id}`")
 
             await house.ask(f"/allow remove {bert.id}")
             await house.anna.until_message(house.room, "They have no role here any more")
-            again = await bert.send(house.room, script("once more", Step(text="Never said.")))
+            again = await bert.send(house.room, script(f"once more {bert.id}", Step(text="Never said.")))
             await bert.send(house.room, "/whoami")
             await house.anna.until(lambda: house.told("I only work for") >= 2)
             assert not house.anna.reactions(house.room, again)
-            assert not house.prompts("once more")
+            assert not house.prompts(f"once more {bert.id}")
 
 
 async def test_whoever_is_taken_out_of_config_yaml_gets_nothing_more_run(
@@ -155,7 +164,7 @@ async def test_whoever_is_taken_out_of_config_yaml_gets_nothing_more_run(
             await bert.join(house.room)
             await house.ask(TOUCH)
             await house.question()
-            queued = await bert.send(house.room, HELLO)
+            queued = await bert.send(house.room, greeting(bert))
             await house.anna.until_message(house.room, "yours is next", sender=house.account.user_id)
             users(house, house.anna)
             await reload(house)
@@ -163,7 +172,7 @@ async def test_whoever_is_taken_out_of_config_yaml_gets_nothing_more_run(
 
             assert await house.ended(queued) == "🛑"
             await house.anna.until_message(house.room, "may not run anything here any more")
-            assert not house.prompts("say hello")
+            assert not house.prompts(hello(bert))
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
@@ -181,19 +190,21 @@ async def test_power_levels_narrow_in_rooms_of_either_kind(
             await house.settle_in()
             await house.anna.invite(room, bert.id)
             await bert.join(room)
-            assert await house.ended(await house.ask(HELLO)) == "✅"  # who made the room has power enough
+            assert (
+                await house.ended(await house.ask(greeting(house.anna))) == "✅"
+            )  # who made the room has power enough
             await house.ask("/whoami")
             await house.anna.until_message(room, "and an admin in this room")
 
-            await bert.send(room, HELLO)
+            await bert.send(room, greeting(bert))
             await house.anna.until_message(room, "not run anything, so nothing was done")
             await set_power(house.anna, room, bert.id, 10)
-            assert await house.ended(await bert.send(room, HELLO)) == "✅"
+            assert await house.ended(await bert.send(room, greeting(bert))) == "✅"
             await set_power(house.anna, room, bert.id, 9)
-            asked = len(house.prompts("say hello"))
-            await bert.send(room, HELLO)
+            asked = len(house.prompts(hello(bert)))
+            await bert.send(room, greeting(bert))
             await house.anna.until(lambda: house.told("not run anything, so nothing was done") == 2)
-            assert len(house.prompts("say hello")) == asked
+            assert len(house.prompts(hello(bert))) == asked
 
 
 async def set_power(owner: MatrixUser, room: str, user: str, level: int) -> None:
@@ -214,4 +225,4 @@ async def test_a_rule_on_a_server_is_about_that_server(people: People, model: Mo
             house.daemon.settings["defaults"]["users"] = [f"@*:{server}"]
             await reload(house)
 
-            assert await house.ended(await house.ask(HELLO)) == "✅"
+            assert await house.ended(await house.ask(greeting(house.anna))) == "✅"
