@@ -34,6 +34,7 @@ from aiagentchat.execute.turn import Ledgers
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.ownership import Ownership
+from aiagentchat.matrix.roster import Roster
 from aiagentchat.matrix.sync import MatrixHomeserver
 from aiagentchat.process.cgroup import Subtree
 from aiagentchat.process.children import children
@@ -44,6 +45,7 @@ from aiagentchat.render.words import SUBSCRIPTION_IN_ROOM
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
+from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.router import Router
 from aiagentchat.send.postman import Postman
 from aiagentchat.send.redacting import RedactingOutbound
@@ -160,6 +162,8 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
     settings, me, clock = live.settings, here.me, here.clock
     outbound = RedactingOutbound(MatrixOutbound(client), live.redactor)
     signals = RoomSignals(outbound)
+    roster = Roster(client, clock)
+    doors = Doorkeeper(settings=live.current, grants=ledger.grants, members=roster, clock=clock)
     runs = Runs(
         records=ledger.runs,
         boot_id=this_machine()[1],
@@ -182,6 +186,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         settings=live.current,
         clock=clock,
         held=here.held,
+        doors=doors,
         subscription_in_room=lambda: _gives_subscription(live),
         redacting=live.redactor,
         patience=here.patience,
@@ -200,6 +205,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         outbox=ledger.outbox,
         rooms=ledger.rooms,
         settings=live.current,
+        roles=doors.roles,
         is_warm=runs.is_warm,
         turn_time=scheduler.turn_time,
         rest=shop.rests.left,
@@ -223,7 +229,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
     )
     receiver = Receiver(
         Tools(
-            homeserver=MatrixHomeserver(client, me),
+            homeserver=MatrixHomeserver(client, me, hears=roster.hear),
             inbox=ledger.inbox,
             rules=Rules(me, lambda room: live.current().room(room) is not None),
             clock=clock,

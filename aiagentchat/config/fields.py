@@ -24,6 +24,8 @@ BYPASS = "bypassPermissions"
 _MOST_ID = 255  # bytes; a limit of the Matrix specification
 _SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?"
 _USER = re.compile(rf"@[!-9;-~]+:{_SERVER}")
+_WHOLE_SERVER = re.compile(rf"@\*:{_SERVER}")
+_RULES_ON_USERS = 'write "@you:localhost" for one person, or "@*:localhost" for everybody on that one server'
 _ROOM = re.compile(rf"![!-9;-~]+(?::{_SERVER})?|#[^\s:]+:{_SERVER}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _HOST = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+|\[[0-9A-Fa-f:.]{2,45}\]")
@@ -119,12 +121,32 @@ def _flag(value: object) -> object:
     raise ValueError(f"{show(value)} is not true or false; write {meant}")
 
 
+def is_user(value: str) -> bool:
+    """Whether it is the id of one user, to the letter. Letters beyond ASCII are refused: they pass for others."""
+    return bool(_USER.fullmatch(value)) and len(value) <= _MOST_ID
+
+
 def _user(value: object) -> object:
     if isinstance(value, str) and "*" in value:
-        raise ValueError(f"{show(value)} has a * in it; only exact user ids are accepted, list each person")
-    if not (isinstance(value, str) and _USER.fullmatch(value) and len(value) <= _MOST_ID):
+        raise ValueError(f"{show(value)} has a * in it; only the exact id of one user is accepted here")
+    if not (isinstance(value, str) and is_user(value)):
         raise ValueError(f'{show(value)} is not a Matrix user id; write for example "@you:localhost"')
     return value
+
+
+def _person(value: object) -> object:
+    """One user, or everybody on one server: its whole name, and nothing that is only like it."""
+    if not isinstance(value, str):
+        return _user(value)
+    if not value.isascii() and value.startswith("@"):
+        spelled = value.encode("ascii", "backslashreplace").decode("ascii")
+        raise ValueError(
+            f"{show(value)} has letters in it that may only look like those of an id ({spelled[:_MOST_ID]}); "
+            "type it anew, with plain letters"
+        )
+    if "*" in value and not (_WHOLE_SERVER.fullmatch(value) and len(value) <= _MOST_ID):
+        raise ValueError(f"{show(value)} is neither one user nor one server; {_RULES_ON_USERS}")
+    return value if "*" in value else _user(value)
 
 
 def _is_room(value: str) -> bool:
@@ -203,7 +225,8 @@ a_mount = BeforeValidator(_mount)
 Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 Url: TypeAlias = Annotated[str, BeforeValidator(_url)]
 User: TypeAlias = Annotated[UserId, BeforeValidator(_user)]
-Users: TypeAlias = Annotated[tuple[User, ...], LISTED]
+Person: TypeAlias = Annotated[UserId, BeforeValidator(_person)]
+Users: TypeAlias = Annotated[tuple[Person, ...], LISTED]
 RoomRef: TypeAlias = Annotated[str, text("a room id or alias", "!abc:localhost", _is_room)]
 Name: TypeAlias = Annotated[str, text("a short name of a-z, 0-9, _ and -", "backend", is_name)]
 Folder: TypeAlias = Annotated[str, text("a folder", "./rooms")]

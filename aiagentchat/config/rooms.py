@@ -10,7 +10,7 @@ from aiagentchat.config.fields import BYPASS
 from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
 from aiagentchat.config.schema import Agent, File, Room, Section
-from aiagentchat.config.settings import GitIdentity, Mount, RoomSettings
+from aiagentchat.config.settings import GitIdentity, Mount, PowerNeeded, RoomSettings
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Network, RunLimits
 
@@ -64,6 +64,7 @@ def _merge_one(
         users=frozenset(_first(room.users, defaults.users, otherwise=())),
         admins=frozenset(_first(room.admins, defaults.admins, otherwise=())),
         viewers=frozenset(_first(room.viewers, defaults.viewers, otherwise=())),
+        power=PowerNeeded(**_by_key(defaults.power, room.power)),
         timeout=_first(room.timeout, defaults.timeout, otherwise=_TIMEOUT),
         agent=agent_name,
         model=room.model or defaults.model or agent.model,

@@ -33,6 +33,7 @@ from aiagentchat.config.fields import (
     text,
     whole,
 )
+from aiagentchat.core.power import MOST_LEVEL
 
 _SECONDS = "a whole number of seconds"
 _DAYS = "a whole number of days"
@@ -82,12 +83,21 @@ class RoomLimits(Section):
     niceness: Annotated[int, whole("a whole number", example=5, least=0, most=19)] | None = None
 
 
+class Power(Section):
+    """The power that a user must have in the room, beside being listed. None: not said here."""
+
+    viewer: Annotated[int, whole("a power level", example=0, least=0, most=MOST_LEVEL)] | None = None
+    user: Annotated[int, whole("a power level", example=0, least=0, most=MOST_LEVEL)] | None = None
+    admin: Annotated[int, whole("a power level", example=50, least=0, most=MOST_LEVEL)] | None = None
+
+
 class Shared(Section):
     """What `defaults` says for every room, and a room may say otherwise. None: not said here."""
 
     users: Users | None = None
     admins: Users | None = None
     viewers: Users | None = None
+    power: Power | None = None
     timeout: Annotated[int, whole(_SECONDS, example=300, least=1, most=WEEK)] | None = None
     """Seconds that a turn may take; waiting for an approval does not count."""
     agent: Name | None = None

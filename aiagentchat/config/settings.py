@@ -29,6 +29,15 @@ class GitIdentity:
     email: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PowerNeeded:
+    """The power level that a role needs in the room, beside being given. None: none. Levels only ever take away."""
+
+    viewer: int | None = None
+    user: int | None = None
+    admin: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSettings:
     """One room, with the defaults and its agent's settings merged in."""
@@ -41,8 +50,10 @@ class RoomSettings:
     """None: the folder in `workspaces` that is named by the room's slug."""
     workspace_outside: bool = False
     users: frozenset[UserId] = frozenset()
+    """Exact ids, and rules on servers (`@*:example.org`); as `admins` and `viewers`. See `route.access`."""
     admins: frozenset[UserId] = frozenset()
     viewers: frozenset[UserId] = frozenset()
+    power: PowerNeeded = PowerNeeded()
     timeout: int = 300
     agent: str = "claude"
     model: str | None = None
@@ -172,6 +183,7 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "users": sorted(room.users),
         "admins": sorted(room.admins),
         "viewers": sorted(room.viewers),
+        "power": dataclasses.asdict(room.power),
         "timeout": room.timeout,
         "agent": room.agent,
         "model": room.model,

@@ -20,6 +20,7 @@ from aiagentchat.config.schema import (
     Git,
     Matrix,
     MountEntry,
+    Power,
     Room,
     RoomLimits,
     Section,
@@ -156,6 +157,8 @@ def _section_at(loc: Loc) -> type[Section]:
             return Git
         case ("defaults", "limits") | ("rooms", _, "limits"):
             return RoomLimits
+        case ("defaults", "power") | ("rooms", _, "power"):
+            return Power
         case ("agents", _):
             return Agent
         case _:

@@ -8,6 +8,7 @@ A bot command and a decision return these instead of writing, so that a crash be
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from aiagentchat.core.access import Grant
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
@@ -105,6 +106,22 @@ class DecideApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveRole:
+    """Somebody may do more in a room than config.yaml says. It takes the place of what they were given before."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRole:
+    """What somebody was given in a room is taken back; what config.yaml says stays."""
+
+    room: RoomId
+    user: UserId
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class CountRefusal:
     """Remember that this room was told once more today that a sender is not allowed."""
 
@@ -124,5 +141,7 @@ Effect: TypeAlias = (
     | EnterRoom
     | NewSession
     | DecideApproval
+    | GiveRole
+    | TakeRole
     | CountRefusal
 )

@@ -10,7 +10,7 @@ import structlog
 
 from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import ApprovalId, RoomId, txn_id
+from aiagentchat.core.ids import ApprovalId, RoomId, UserId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.turn import Ledgers
@@ -40,7 +40,7 @@ async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | 
         lasted = _lasted(command.started_at or now, now, alive_at)
         waited_for = await ledgers.approvals.open_of(command.event)
         question = _question(command, waited_for, now) if waited_for else None
-        text = _told(lasted, waited_for)
+        text = _told(command.sender, lasted, waited_for)
         parcels = [*_parcels(command, text, question), mark(command, CommandState.INTERRUPTED)]
         await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
         log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
@@ -63,10 +63,10 @@ def _lasted(started: int, now: int, alive_at: int | None) -> int:
     return max(0, until - started)
 
 
-def _told(lasted: int, waited_for: list[Approval]) -> str:
+def _told(asker: UserId, lasted: int, waited_for: list[Approval]) -> str:
     if not waited_for:
         return away.interrupted(lasted)
-    return away.resume_question(_shown(waited_for))
+    return away.resume_question(_shown(waited_for), asker)
 
 
 def _shown(waited_for: list[Approval]) -> str:

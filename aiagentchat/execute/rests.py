@@ -4,7 +4,7 @@ One turn that runs into its limits is an accident. Many in a row, each ended and
 rooms what the limits are there to leave them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.ports.clock import Clock
@@ -43,6 +43,12 @@ class Rests:
         rest = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(turns - 2, 10)) if turns > 1 else 0.0
         self._rows[room] = _Row(turns, now, now + rest)
         return rest
+
+    def hold(self, room: RoomId, seconds: float) -> None:
+        """The room's next turn waits so long, for another reason than its turns before."""
+        now = self._clock.monotonic()
+        row = self._rows.get(room, _Row(0, now, now))
+        self._rows[room] = replace(row, until=max(row.until, now + seconds))
 
     def left(self, room: RoomId) -> float:
         """Seconds until the room's next turn may begin."""

@@ -18,10 +18,12 @@ from aiagentchat.core.errors import AgentError
 from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import Agent, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
+from aiagentchat.execute.admission import Admission, Unknown
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.mending import Mending, Remedy
@@ -55,10 +57,14 @@ class Workshop:
     clock: Clock
     held: Held
     """What runs are kept in."""
+    doors: Doors
+    """Who may start a turn, when one is about to start."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
     warned: set[tuple[RoomId, str]] = field(default_factory=set)
     """Rooms that were told, in this life, and of what."""
+    unknown: Unknown = field(default_factory=dict)
+    """What waits because it is not known whether it may start."""
     redacting: Redacting = shapes_only
     """Who hides secrets in what a turn says."""
     patience: Patience = field(default_factory=Patience)
@@ -91,6 +97,13 @@ class RoomExecutor:
         """Set when something about this room may have changed: a stop, an answer to an approval."""
         self._shop = workshop
         self._turn_clock: TurnClock | None = None
+        self._admission = Admission(
+            workshop.doors,
+            ledgers=workshop.ledgers,
+            rests=workshop.rests,
+            clock=workshop.clock,
+            unknown=workshop.unknown,
+        )
 
     def turn_time(self) -> TurnTime | None:
         """How the running turn stands with its time; None while none runs."""
@@ -110,6 +123,8 @@ class RoomExecutor:
 
     async def _execute(self, command: Command) -> None:
         shop = self._shop
+        if not await self._admission.admit(command):
+            return
         # Committed before anything is run: after a crash it is reported, never run again by itself.
         if not await shop.ledgers.commands.start(command.event, shop.clock.now_ms()):
             return
@@ -182,6 +197,7 @@ class RoomExecutor:
                         outgrown=self._outgrown(room, spec),
                         at_the_end=self._at_the_end(room, spec),
                         patience=shop.patience,
+                        admins=shop.doors.admins(self.room),
                     ),
                     nudge=self.nudge,
                 )

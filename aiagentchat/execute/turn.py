@@ -34,7 +34,7 @@ from aiagentchat.core.agent_events import (
 from aiagentchat.core.approvals import Approval, ApprovalState, request_digest
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import ApprovalId, SessionId, message_uuid, txn_id
+from aiagentchat.core.ids import ApprovalId, SessionId, UserId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
@@ -70,7 +70,7 @@ class Ledgers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long things may take, in seconds; and how much."""
+    """How long things may take, in seconds; how much; and who says so."""
 
     turn: TurnClock
     approval: float
@@ -79,6 +79,8 @@ class Limits:
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
     """Looks once more, in no time."""
     patience: Patience = field(default_factory=Patience)
+    admins: Sequence[UserId] = ()
+    """Who may answer what it asks, beside whoever asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,7 @@ class Turn:
         self._clock = clock
         self._approval_seconds = limits.approval
         self._minutes = max(1, round(limits.approval / 60))
+        self._admins = limits.admins
         self._outgrown = limits.outgrown
         self._at_the_end = limits.at_the_end
         self._nudge = nudge
@@ -310,7 +313,8 @@ class Turn:
         started = self._clock.monotonic()
         self._waiting[event.request] = Waiting(approval, started + self._approval_seconds)
         self._turn_clock.pause(started)
-        text = approval_text(event.tool, shown, minutes=self._minutes)
+        who = words.approval_for(self._command.sender, self._admins)
+        text = approval_text(event.tool, shown, who=who, minutes=self._minutes)
         texts = [piece.text for piece in split(text, PAGE_BYTES)]
         parcels = [*self._output.break_off(), *self._question(approval, texts)]
         await self._ledgers.approvals.ask(approval, parcels, now)

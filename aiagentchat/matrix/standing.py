@@ -8,12 +8,11 @@ from urllib.parse import quote
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import MESSAGE, REACTION
+from aiagentchat.core.power import ABOVE_ALL, power_of
 from aiagentchat.matrix.account_data import server_now
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.errors import TRANSPORT
 
-CREATORS_ARE_ABOVE = 12
-"""The room version from which those who made a room may do everything, whatever its levels say."""
 _OK = 200
 
 
@@ -81,37 +80,23 @@ async def joined_rooms(client: Client) -> frozenset[RoomId]:
 async def standing(client: Client, room: RoomId, me: UserId) -> Standing:
     """What we are in `room`, which we are in. Raises as `Client.ask`."""
     create = await _state(client, room, "m.room.create", whole=True)
-    levels = await _state(client, room, "m.room.power_levels")
+    levels = await _state(client, room, "m.room.power_levels", whole=True)
     encryption = await _state(client, room, "m.room.encryption")
-    return weigh(me, create, levels, is_encrypted=bool(encryption))
+    return weigh(me, create, _mapping(levels.get("content")) if levels else None, is_encrypted=bool(encryption))
 
 
-def weigh(me: UserId, create: Mapping[str, Any], levels: Mapping[str, Any], *, is_encrypted: bool) -> Standing:
+def weigh(me: UserId, create: Mapping[str, Any], levels: Mapping[str, Any] | None, *, is_encrypted: bool) -> Standing:
     """The standing that the state of a room amounts to: `create` is a whole event, `levels` the content of one."""
-    events = _mapping(levels.get("events"))
-    default = _level(levels.get("events_default"), 0)
+    said = levels or {}
+    events = _mapping(said.get("events"))
+    default = _level(said.get("events_default"), 0)
+    power = power_of(me, create, levels)
     return Standing(
-        power=_power(me, create, levels),
+        power=None if power == ABOVE_ALL else power or 0,
         to_send=_level(events.get(MESSAGE), default),
         to_react=_level(events.get(REACTION), default),
         encrypted=is_encrypted,
     )
-
-
-def _power(me: UserId, create: Mapping[str, Any], levels: Mapping[str, Any]) -> int | None:
-    content = _mapping(create.get("content"))
-    version = str(content.get("room_version", "1"))
-    also = content.get("additional_creators")
-    creators = (
-        {create.get("sender"), *(name for name in also if isinstance(name, str))}
-        if isinstance(also, list)
-        else {create.get("sender")}
-    )
-    if version.isdigit() and int(version) >= CREATORS_ARE_ABOVE and me in creators:
-        return None
-    if not levels:
-        return 100 if create.get("sender") == me else 0
-    return _level(_mapping(levels.get("users")).get(me), _level(levels.get("users_default"), 0))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

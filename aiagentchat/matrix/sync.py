@@ -1,6 +1,7 @@
 """One sync request at a time; the token is ours, and the caller commits it with the events (`receive/`)."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nio.rooms import MatrixRoom
@@ -13,6 +14,7 @@ from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.events import TYPES
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, TooLarge, get, mapped
+from aiagentchat.matrix.roster import POWER_TYPES
 
 TIMELINE_LIMIT = 20
 """Events per room and sync. JSON is read in one go: this many of 100 busy rooms take it a few milliseconds. What more
@@ -26,9 +28,13 @@ GRACE_SECONDS = 20.0
 class MatrixHomeserver:
     """The Homeserver port. nio gives the connections and the login, and is told which rooms are encrypted."""
 
-    def __init__(self, client: Client, me: UserId) -> None:
+    def __init__(
+        self, client: Client, me: UserId, *, hears: Callable[[Mapping[str, Any]], None] = lambda _: None
+    ) -> None:
+        """`hears` is told every answer of a sync, before it is taken in."""
         self._client = client.nio
         self._me = me
+        self._hears = hears
         self._first = True
         self._limit = TIMELINE_LIMIT
 
@@ -45,6 +51,7 @@ class MatrixHomeserver:
             raise
         batch = await read_batch(answer, self._me)
         self._note_rooms(answer)
+        self._hears(answer.body)
         self._first, self._limit = False, TIMELINE_LIMIT
         return batch
 
@@ -64,14 +71,14 @@ class MatrixHomeserver:
 
 
 def _filter(limit: int) -> str:
-    """What is asked for. Of the state only what nio must know: the rest is nothing to us."""
+    """What is asked for. Of the state only what nio must know, and what power comes from (`matrix/roster.py`)."""
     asked: dict[str, Any] = {
         "presence": {"types": []},
         "account_data": {"types": [OWNER]},
         "room": {
             "account_data": {"types": []},
             "ephemeral": {"types": []},
-            "state": {"types": ["m.room.encryption"]},
+            "state": {"types": ["m.room.encryption", *POWER_TYPES]},
             "timeline": {"limit": limit, "types": TYPES},
         },
     }

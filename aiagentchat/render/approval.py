@@ -17,9 +17,12 @@ MOST_SHOWN_AGAIN = 6_000
 """Characters of a request that are shown a second time; a longer one stands further up in the room, whole."""
 
 
-def approval_text(tool: str, tool_input: Mapping[str, Any], *, minutes: int) -> str:
-    """The question as Markdown. It can be long: split it, and let the last piece, which says how to answer, ask."""
-    blocks = [approval_question(_named(tool)), *_shown(tool, dict(tool_input)), approval_answers(minutes)]
+def approval_text(tool: str, tool_input: Mapping[str, Any], *, who: str, minutes: int) -> str:
+    """The question as Markdown, with `who` asked for it and may answer.
+
+    It can be long: split it, and let the last piece, which says how to answer, ask.
+    """
+    blocks = [approval_question(_named(tool)), *_shown(tool, dict(tool_input)), who, approval_answers(minutes)]
     return "\n\n".join(blocks)
 
 

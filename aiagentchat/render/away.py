@@ -8,7 +8,7 @@ from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.render.fences import code_span
 from aiagentchat.render.hygiene import one_line, visible
-from aiagentchat.render.words import count, duration, quoted
+from aiagentchat.render.words import count, duration, person
 
 _QUOTE_LIMIT = 120
 
@@ -32,7 +32,7 @@ def _moments(first: int, last: int) -> tuple[str, str]:
 
 def _said(said: Said) -> str:
     when, _ = _moments(said.at, said.at)
-    return f"{when} {quoted(said.by)}: {code_span(one_line(visible(said.text), _QUOTE_LIMIT))}"
+    return f"{when} {person(said.by)}: {code_span(one_line(visible(said.text), _QUOTE_LIMIT))}"
 
 
 # ── a restart ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -51,10 +51,11 @@ RESUME_ANSWERS = "✅ goes on and allows exactly this once, ❌ drops it (or `/a
 AS_ASKED_ABOVE = "(exactly as it was asked further up)"
 
 
-def resume_question(request: str) -> str:
+def resume_question(request: str, asker: UserId) -> str:
     """The daemon was restarted while a person was asked; `request` is Markdown that shows what about."""
     told = "Interrupted by a restart while this waited for an answer; nothing of it was run."
-    return f"{told}\n\n{request}\n\n{RESUME_ANSWERS}"
+    who = f"Asked for by {person(asker)}. They may answer, and the admins of this room."
+    return f"{told}\n\n{request}\n\n{who}\n\n{RESUME_ANSWERS}"
 
 
 def resumed_for_agent(tool: str, request: str, text: str) -> str:
@@ -132,6 +133,10 @@ ANSWER_UNSEEN = (
 ANSWER_TOO_LATE = (
     "You wrote this while I was away, so it decided nothing: since then something else may have been asked. "
     "Answer what is open now; a reaction on a question is always about that question."
+)
+ALLOW_TOO_LATE = (
+    "You wrote this while I was away, so nobody was let in by it. Write it again if it is still meant; "
+    "`/allow remove` counts, however late it comes."
 )
 EDIT_TOO_LATE = (
     "This already runs, so your edit changed nothing. Send it as a message of its own, or `/stop` what runs first."

@@ -7,11 +7,14 @@ A sentence says what happened, what was and was not done, and what to do next. I
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import assert_never
 
+from aiagentchat.core.access import Grant, Hindrance, Role
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.errors import AgentDied, AppError
 from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.core.power import MOST_LEVEL
 from aiagentchat.render.fences import close_open, code_span
 from aiagentchat.render.hygiene import one_line, visible
 
@@ -103,6 +106,20 @@ def quoted(name: str) -> str:
     return code_span(one_line(visible(name), _NAME_LIMIT) or "?")
 
 
+def person(user: UserId) -> str:
+    """An id as it is, to the letter and whole: what is not plain ASCII is spelled out, since it may look like it."""
+    return code_span(_spelled(user))
+
+
+def _spelled(user: str) -> str:
+    spelled = "".join(char if char.isascii() and char.isprintable() else _escaped(char) for char in user)
+    return spelled if len(spelled) <= _ID_LIMIT else f"{spelled[:_ID_LIMIT]}…"
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
 # ── how a turn ends ───────────────────────────────────────────────────────────────────────────────────────────────
 
 NO_TEXT = "(the agent finished without saying anything)"
@@ -163,7 +180,7 @@ def timed_out(seconds: int) -> str:
 def stopped(by: UserId) -> str:
     """Somebody ended the turn."""
     return (
-        f"Stopped by {quoted(by)}. What was done until then is done; the conversation goes on with your next message."
+        f"Stopped by {person(by)}. What was done until then is done; the conversation goes on with your next message."
     )
 
 
@@ -320,6 +337,10 @@ def queues_full(limit: int) -> str:
 
 # ── who may ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+PEOPLE_SHOWN = 20
+"""So many people are named in a list; of the rest it is said how many there are."""
+_ID_LIMIT = 800
+"""Longer than any id is when it is spelled out."""
 VIEWER_MAY_NOT_RUN = "You may read and ask for `/status` here, but not run anything, so nothing was done."
 
 
@@ -327,8 +348,213 @@ def refused(user: UserId, room: str) -> str:
     """The sender is not listed."""
     return (
         f"I only work for the people listed for {quoted(room)}, so nothing was done. "
-        f"Ask the operator to add {quoted(user)} to `users` of this room in config.yaml."
+        f"Ask the operator to add {person(user)} to `users` of this room in config.yaml, or an admin of this room for "
+        "`/allow`."
     )
+
+
+def power_too_low(user: UserId, power: int | None, needed: Mapping[Role, int]) -> str:
+    """The sender is listed, but the power levels of the room leave nothing of that."""
+    return (
+        f"{person(user)} is listed here, but has not the power in this room that the operator asks for beside it "
+        f"(theirs is {_power(power)}; {_needs(needed)}), so nothing was done."
+    )
+
+
+def only_admins(command: str) -> str:
+    """Somebody who is no admin has used what only they may."""
+    return f"Only admins of this room may use {code_span('/' + command)}, so nothing was done. `/who` names them."
+
+
+def not_yours_to_answer(asker: UserId | None) -> str:
+    """Somebody has answered what the agent asked in the turn of another."""
+    if asker is None:
+        return "Only admins of this room may answer this, so your answer changed nothing. `/who` names them."
+    return (
+        f"{person(asker)} asked for this turn, so only they, or an admin of this room, may answer; your answer changed "
+        "nothing. `/who` names the admins."
+    )
+
+
+def turned_away(user: UserId, hindrance: Hindrance) -> str:
+    """What had waited is not run."""
+    match hindrance:
+        case Hindrance.LEFT:
+            return f"Not run: {person(user)}, who asked for it, is no longer in this room."
+        case Hindrance.NOT_ALLOWED:
+            return (
+                f"Not run: {person(user)}, who asked for it, may not run anything here any more. `/who` says who "
+                "may; an admin of this room can change it with `/allow`."
+            )
+        case Hindrance.UNKNOWN:
+            return (
+                f"Not run: for an hour the homeserver did not say whether {person(user)}, who asked for it, is still "
+                "in this room, or with what power. Send it again if it is still needed."
+            )
+        case _:
+            assert_never(hindrance)
+
+
+GRANT_FORMS = (
+    "`/allow ID [viewer|user] [for 2h]` lets somebody in (`m`, `h`, `d`), `/allow remove ID` takes that back, `/allow` "
+    "alone lists it"
+)
+"""No id stands in it: `no_ping` puts something invisible into one that is not right behind a backtick."""
+NOBODY_IS_MADE_ADMIN = (
+    "Nobody is made an admin by `/allow`, so nothing was changed: the operator adds admins in config.yaml. "
+    f"{GRANT_FORMS}."
+)
+NO_GRANTS = f"Nobody was let in here by `/allow`; `/who` lists who may do what. {GRANT_FORMS}."
+
+
+def allow_not_understood(typed: str) -> str:
+    """Not a form of /allow."""
+    return f"I do not understand {quoted(typed)}, so nothing was changed. {GRANT_FORMS}."
+
+
+def allow_not_a_user(typed: str) -> str:
+    """No id of one user; a display name, or letters that look like others."""
+    return (
+        f"{person(UserId(typed))} is not the id of one user in plain letters, so nothing was changed. Write the whole "
+        "id, as in `@anna:example.org`; names that are shown in a client do not count."
+    )
+
+
+def allow_too_long(typed: str, most: int) -> str:
+    """No length of time that a grant can have."""
+    return f"{quoted(typed)} is no time from a minute to {count(most, 'day')}, so nothing was changed. {GRANT_FORMS}."
+
+
+def allowed_already(user: UserId, role: Role) -> str:
+    """config.yaml gives as much, or more."""
+    return f"{person(user)} is {_ROLES[role]} here by config.yaml already, so nothing was changed."
+
+
+def allowed(grant: Grant, now: int) -> str:
+    """The answer to /allow with somebody."""
+    user = person(grant.user)
+    return (
+        f"{user} is {_ROLES[grant.role]} in this room now, {_until(grant, now)}. It is that id to the letter. "
+        "`/allow remove` with it takes that back."
+    )
+
+
+def but_power(role: Role | None) -> str:
+    """What was given does not count (whole), because of the power levels of the room."""
+    left = "nothing" if role is None else _ROLES[role]
+    return f"⚠️ But the power level that they have in this room leaves {left} of it; see `/who`."
+
+
+def disallowed(user: UserId, left: Role | None) -> str:
+    """The answer to /allow remove."""
+    stays = f"They are still {_ROLES[left]} by config.yaml." if left else "They have no role here any more."
+    return (
+        f"Taken back: what {person(user)} was given by `/allow`. {stays} What of theirs runs goes on; `/stop` ends it."
+    )
+
+
+def not_allowed_before(user: UserId, role: Role | None) -> str:
+    """There is nothing that /allow remove could take back."""
+    why = (
+        f"; they are {_ROLES[role]} by config.yaml, which only the operator changes"
+        if role
+        else " and have no role here"
+    )
+    return f"{person(user)} was given nothing by `/allow`{why}. Nothing was changed."
+
+
+def grants_listed(grants: Sequence[Grant], now: int) -> str:
+    """The answer to /allow alone."""
+    return "\n".join(["Let in by `/allow`:", "", *_few([_granted(grant, now) for grant in grants])])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What somebody is in a room, and why."""
+
+    user: UserId
+    role: Role
+    listed: Role | None
+    """By config.yaml."""
+    by_rule: bool
+    """Whether as one of everybody on their server."""
+    grant: Grant | None
+    power: int | None
+    needed: Mapping[Role, int]
+    """The power that roles ask for."""
+
+
+def whoami(standing: Standing, now: int) -> str:
+    """The answer to /whoami."""
+    lines = [f"You are {person(standing.user)}, and {_ROLES[standing.role]} in this room:", ""]
+    if standing.listed is not None:
+        how = "by the rule on your server" if standing.by_rule else "by your id"
+        lines.append(f"- {_ROLES[standing.listed]} in config.yaml, {how}")
+    if standing.grant is not None:
+        lines.append(f"- {_granted(standing.grant, now)}")
+    if standing.needed:
+        lines.append(f"- your power level in the room is {_power(standing.power)}; {_needs(standing.needed)}")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoMay:
+    """Who may do what in a room."""
+
+    admins: Sequence[UserId]
+    users: Sequence[UserId]
+    viewers: Sequence[UserId]
+    grants: Sequence[Grant]
+    needed: Mapping[Role, int]
+
+
+def who(may: WhoMay, now: int) -> str:
+    """The answer to /who."""
+    listed = {Role.ADMIN: may.admins, Role.USER: may.users, Role.VIEWER: may.viewers}
+    lines = [f"- **{role.name.lower()}** ({_MAY[role]}): {_people(users)}" for role, users in listed.items()]
+    lines += _few([_granted(grant, now) for grant in may.grants])
+    if may.needed:
+        lines.append(f"- beside that, {_needs(may.needed)}")
+    return "\n".join(["Who may do what in this room:", "", *lines])
+
+
+_ROLES: Mapping[Role, str] = {Role.VIEWER: "a viewer", Role.USER: "a user", Role.ADMIN: "an admin"}
+_MAY: Mapping[Role, str] = {
+    Role.VIEWER: "looks",
+    Role.USER: "asks the agent, and answers it in turns of their own",
+    Role.ADMIN: "also answers in the turns of others, and `/allow`",
+}
+
+
+def _granted(grant: Grant, now: int) -> str:
+    return f"{person(grant.user)}: {grant.role.name.lower()} by `/allow` of {person(grant.by)}, {_until(grant, now)}"
+
+
+def _until(grant: Grant, now: int) -> str:
+    return "until it is taken back" if grant.until is None else f"until {moment(grant.until, now).removeprefix('at ')}"
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - PEOPLE_SHOWN
+    return [f"- {line}" for line in lines[:PEOPLE_SHOWN]] + ([f"- … and {more} more"] if more > 0 else [])
+
+
+def _people(users: Sequence[UserId]) -> str:
+    """Ids, and rules on servers."""
+    more = len(users) - PEOPLE_SHOWN
+    named = [person(user) for user in users[:PEOPLE_SHOWN]] + ([f"{more} more"] if more > 0 else [])
+    return ", ".join(named) or "nobody"
+
+
+def _power(power: int | None) -> str:
+    if power is None:
+        return "not known"
+    return "that of who made the room" if power > MOST_LEVEL else str(power)
+
+
+def _needs(needed: Mapping[Role, int]) -> str:
+    levels = ", ".join(f"{role.name.lower()} {level}" for role, level in needed.items())
+    return f"one must have so much power in the room: {levels}"
 
 
 # ── bot commands ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -519,6 +745,13 @@ def approval_question(tool: str) -> str:
     return f"🔐 **May the agent use** {tool}**?**"
 
 
+def approval_for(asker: UserId, admins: Sequence[UserId]) -> str:
+    """Who asked for the turn, and who may answer."""
+    if not admins:
+        return f"Asked for by {person(asker)}, who alone may answer: this room has no admins."
+    return f"Asked for by {person(asker)}. They may answer, and the admins of this room: {_people(admins)}."
+
+
 def approval_answers(minutes: int) -> str:
     """The last line of an approval."""
     return (
@@ -529,13 +762,13 @@ def approval_answers(minutes: int) -> str:
 
 def approval_allowed(by: UserId) -> str:
     """Somebody said yes."""
-    return f"✅ Allowed once by {quoted(by)}."
+    return f"✅ Allowed once by {person(by)}."
 
 
 def approval_denied(by: UserId, reason: str) -> str:
     """Somebody said no."""
     because = f": {quoted(reason)}" if reason.strip() else ""
-    return f"❌ Denied by {quoted(by)}{because}. It was not run, and the agent was told."
+    return f"❌ Denied by {person(by)}{because}. It was not run, and the agent was told."
 
 
 def approval_expired(minutes: int) -> str:
@@ -545,7 +778,7 @@ def approval_expired(minutes: int) -> str:
 
 def approval_already_answered(by: UserId | None) -> str:
     """Somebody was faster."""
-    who = f" by {quoted(by)}" if by else ""
+    who = f" by {person(by)}" if by else ""
     return f"This approval is already closed{who}, so your answer changed nothing."
 
 

@@ -1,32 +1,93 @@
-"""Who may do what, where. Pure, deny by default: exact user ids from config.yaml, never display names."""
+"""Who may do what, where. Pure, deny by default, never by display names.
 
-from collections.abc import Iterable
-from enum import IntEnum
+A role comes from config.yaml (exact ids, or a rule on one whole server) or from a grant of an admin, whichever gives
+more; the power levels of the room, where the operator asks for some, can only take away from that. Ids are compared to
+the letter: `@Anna:hs` is not `@anna:hs`, and neither is one in which a letter only looks the same.
+"""
 
-from aiagentchat.config.settings import RoomSettings
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiagentchat.config.settings import PowerNeeded, RoomSettings
+from aiagentchat.core.access import MOST_GRANTED, Grant, Role
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.power import Powers
+
+__all__ = ["Role", "Roles", "is_listed", "may_invite", "role_of", "rule_for"]
 
 
-class Role(IntEnum):
-    """Each may do what the one before may."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who may do what in one room, at one moment."""
 
-    VIEWER = 1
-    """Bot commands that only read."""
-    USER = 2
-    """Runs commands, stops turns, answers approvals."""
-    ADMIN = 3
-    """What changes a room for everybody."""
+    room: RoomSettings
+    grants: Mapping[UserId, Grant] = field(default_factory=dict)
+    """Those that hold."""
+    powers: Powers | None = None
+    """None where nobody knows them: then nobody has any."""
+
+    def of(self, user: UserId) -> Role | None:
+        """The role in force; None for a stranger."""
+        return self.narrowed(user, self.given(user))
+
+    def given(self, user: UserId) -> Role | None:
+        """The role by config.yaml and grants, whatever power levels say."""
+        listed, grant = role_of(user, self.room), self.grants.get(user)
+        granted = None if grant is None else min(grant.role, MOST_GRANTED)
+        return max(filter(None, (listed, granted)), default=None)
+
+    def narrowed(self, user: UserId, role: Role | None) -> Role | None:
+        """What is left of a role: each needs the power that it asks for, and that of the roles below it."""
+        if role is None or self.room.power == PowerNeeded():
+            return role
+        power = self.power(user)
+        reached = None
+        for step in Role:
+            needed = self.needed(step)
+            if step > role or (needed is not None and (power is None or power < needed)):
+                break
+            reached = step
+        return reached
+
+    def power(self, user: UserId) -> int | None:
+        """The power of the user in the room; None if it is not known."""
+        return None if self.powers is None else self.powers.of(user)
+
+    def needed(self, role: Role) -> int | None:
+        """The power that this role asks for by itself; None: none."""
+        needed: int | None = getattr(self.room.power, role.name.lower())
+        return needed
+
+    def all_needed(self) -> dict[Role, int]:
+        """The power of every role that asks for some."""
+        return {role: level for role in Role if (level := self.needed(role)) is not None}
+
+    def is_by_rule(self, user: UserId) -> bool:
+        """Whether config.yaml gives the user a role only as one of everybody on their server."""
+        room = self.room
+        return role_of(user, room) is not None and user not in room.admins | room.users | room.viewers
 
 
 def role_of(user: UserId, room: RoomSettings) -> Role | None:
-    """The highest role of a user; None for a stranger."""
-    if user in room.admins:
+    """The highest role that config.yaml gives."""
+    if is_listed(user, room.admins):
         return Role.ADMIN
-    if user in room.users:
+    if is_listed(user, room.users):
         return Role.USER
-    return Role.VIEWER if user in room.viewers else None
+    return Role.VIEWER if is_listed(user, room.viewers) else None
+
+
+def is_listed(user: UserId, listed: Collection[UserId]) -> bool:
+    """Whether the id stands there, or everybody on its server."""
+    return user in listed or rule_for(user) in listed
+
+
+def rule_for(user: UserId) -> UserId | None:
+    """The rule on the server of the user, by its whole name: everything behind the first colon."""
+    name, colon, server = user.partition(":")
+    return UserId(f"@*:{server}") if name.startswith("@") and len(name) > 1 and colon and server else None
 
 
 def may_invite(user: UserId, room: RoomId, rooms: Iterable[RoomSettings]) -> bool:
     """An invite is accepted into a configured room, or from somebody who may run commands somewhere."""
-    return any(known.id == room or user in known.users or user in known.admins for known in rooms)
+    return any(known.id == room or is_listed(user, known.users) or is_listed(user, known.admins) for known in rooms)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.route.access import Role, role_of
+from aiagentchat.route.access import Role
 
 BOT_COMMAND = re.compile(r"([/!])([a-z_]+)(?:\s+|$)")
 YES = frozenset({"✅", "☑", "✔", "👍"})
@@ -152,9 +152,8 @@ Decision: TypeAlias = (
 )
 
 
-def decide(event: Incoming, room: RoomSettings, *, me: UserId, known: Collection[str]) -> Decision:
-    """What `event` means in `room`. `known` are the names of the bot commands."""
-    role = role_of(event.sender, room)
+def decide(event: Incoming, room: RoomSettings, *, role: Role | None, me: UserId, known: Collection[str]) -> Decision:
+    """What `event` means in `room`, where its sender has `role`. `known` are the names of the bot commands."""
     match event.kind:
         case Kind.TEXT:
             return _text(event, room, role, me, known)

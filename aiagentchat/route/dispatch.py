@@ -28,7 +28,7 @@ from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
 from aiagentchat.route import catch_up, questions
-from aiagentchat.route.access import role_of
+from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, reply_in_room, stop
 from aiagentchat.route.decide import (
     AnswerApproval,
@@ -50,6 +50,7 @@ from aiagentchat.route.decide import (
     Unreadable,
     decide,
 )
+from aiagentchat.route.refusals import refuse
 
 REFUSALS_A_DAY = 5
 """How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
@@ -68,25 +69,29 @@ class Dispatcher:
         self._bot_commands = bot_commands
         self._signals = signals
 
-    async def effects(self, decision: Decision, event: Incoming, room: RoomSettings) -> Sequence[Effect]:
-        """What follows from `decision` about `event`."""
+    async def roles(self, room: RoomSettings) -> Roles | None:
+        """Who may do what there now; None while that is not known."""
+        return await self._desk.roles(room)
+
+    async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
+        """What follows from `decision` about `event`, in a room with these roles."""
         match decision:
             case Ignore():
                 return []
             case Ask(text):
-                return await self._ask(event, text, room)
+                return await self._ask(event, text, roles)
             case RunBotCommand(name, arguments):
-                return await self._run(self._bot_commands[name], Asked(event=event, room=room, arguments=arguments))
+                return await self._run(self._bot_commands[name], Asked(event=event, roles=roles, arguments=arguments))
             case UnknownBotCommand(name, nearest):
                 return reply(event, words.unknown_command(name, nearest))
             case Refuse():
-                return await self._refuse(event, room)
+                return await self._refuse(event, roles)
             case RefuseToRun():
-                return reply(event, words.VIEWER_MAY_NOT_RUN)
+                return refuse(event, "run", words.VIEWER_MAY_NOT_RUN)
             case OnlyText():
                 return reply(event, words.ONLY_TEXT_FOR_NOW)
             case AnswerApproval(target, allow):
-                return await self._answer(event, target, allow=allow)
+                return await self._answer(event, target, roles, allow=allow)
             case StopTarget(target):
                 return await self._stop(event, target)
             case ChangeQueued() | TakeBack() | Unreadable():
@@ -107,11 +112,11 @@ class Dispatcher:
             case _:
                 assert_never(decision)
 
-    async def _ask(self, event: Incoming, text: str, room: RoomSettings) -> Sequence[Effect]:
+    async def _ask(self, event: Incoming, text: str, roles: Roles) -> Sequence[Effect]:
         desk = self._desk
         before: Sequence[Effect] = []
         if event.late_ms:
-            planned = await catch_up.plan(desk, event, lambda said: self._is_for_agent(said, room))
+            planned = await catch_up.plan(desk, event, lambda said: self._is_for_agent(said, roles))
             if not planned.run:
                 return planned.effects
             before = planned.effects
@@ -130,8 +135,9 @@ class Dispatcher:
         seen = self._reaction(event, ACCEPTED, "accepted")
         return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
 
-    def _is_for_agent(self, said: Incoming, room: RoomSettings) -> bool:
-        return isinstance(decide(said, room, me=self._me, known=self._bot_commands), Ask)
+    def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
+        role = roles.of(said.sender)
+        return isinstance(decide(said, roles.room, role=role, me=self._me, known=self._bot_commands), Ask)
 
     async def _full(self, in_room: int) -> str | None:
         """Why there is no place for another command; None if there is one."""
@@ -167,24 +173,33 @@ class Dispatcher:
 
     async def _run(self, command: BotCommand, asked: Asked) -> Sequence[Effect]:
         self._signals.read(asked.event.room, asked.event.event)
-        role = role_of(asked.event.sender, asked.room)
+        role = asked.role
         if role is None or role < command.role:
-            return reply(asked.event, words.VIEWER_MAY_NOT_RUN)
+            told = words.only_admins(command.name) if command.role is Role.ADMIN else words.VIEWER_MAY_NOT_RUN
+            return refuse(asked.event, command.name, told)
         return await command.run(asked)
 
-    async def _refuse(self, event: Incoming, room: RoomSettings) -> Sequence[Effect]:
+    async def _refuse(self, event: Incoming, roles: Roles) -> Sequence[Effect]:
         day = datetime.fromtimestamp(self._desk.clock.now_ms() / 1000, tz=UTC).date().isoformat()
         if await self._desk.rooms.refusals(event.room, day) >= REFUSALS_A_DAY:
             return []
-        return [CountRefusal(event.room, day), *reply(event, words.refused(event.sender, room.name))]
+        user = event.sender
+        if roles.given(user) is None:
+            told = words.refused(user, roles.room.name)
+        else:
+            told = words.power_too_low(user, roles.power(user), roles.all_needed())
+        return [CountRefusal(event.room, day), *refuse(event, "speak", told)]
 
-    async def _answer(self, event: Incoming, target: EventId, *, allow: bool) -> Sequence[Effect]:
+    async def _answer(self, event: Incoming, target: EventId, roles: Roles, *, allow: bool) -> Sequence[Effect]:
         parcel = await self._desk.outbox.parcel_of(target)
         if parcel is None or parcel.approval is None or parcel.room != event.room:
             return []
         asked = await self._desk.approvals.get(parcel.approval)
         if asked is None or asked.state is not ApprovalState.OPEN:
             return reply(event, words.approval_already_answered(None if asked is None else asked.decided_by))
+        hindered = await questions.hindered(self._desk, asked, event.sender, roles)
+        if hindered is not None:
+            return refuse(event, "answer", hindered)
         return await questions.answer(self._desk, asked, event, allow=allow)
 
     async def _stop(self, event: Incoming, target: EventId) -> Sequence[Effect]:

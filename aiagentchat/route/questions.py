@@ -5,17 +5,31 @@ from collections.abc import Sequence
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import AcceptCommand, DecideApproval, Effect, OpenApproval, PutParcel
-from aiagentchat.core.ids import ApprovalId, new_session_id, txn_id
+from aiagentchat.core.ids import ApprovalId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.render import away
+from aiagentchat.render import away, words
 from aiagentchat.render.message import message
+from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands.spec import Desk, reply
 
 OFFER_OPEN_MS = 24 * 3_600_000
 """How long messages that were not run can still be run by a yes."""
 MOST_SHOWN = 5
 """Messages that an offer quotes; of more it says how many."""
+
+
+async def hindered(desk: Desk, asked: Approval, user: UserId, roles: Roles) -> str | None:
+    """Why `user`, who may run commands, may not answer `asked`; None if they may.
+
+    What a turn asks is for whoever asked for the turn, and for admins. An offer is for everybody who may run commands:
+    each of its messages is run as its author's, whose right is looked at when its turn starts.
+    """
+    if asked.kind is ApprovalKind.OFFER or roles.of(user) is Role.ADMIN:
+        return None
+    command = await desk.commands.get(asked.command)
+    asker = None if command is None else command.sender
+    return None if asker == user else words.not_yours_to_answer(asker)
 
 
 async def answer(desk: Desk, asked: Approval, event: Incoming, *, allow: bool, reason: str = "") -> Sequence[Effect]:

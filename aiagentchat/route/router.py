@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, EnterRoom, PutParcel
 from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreError
-from aiagentchat.core.ids import EventId, UserId, txn_id
+from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
@@ -16,7 +16,7 @@ from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.render import words
 from aiagentchat.render.message import message
-from aiagentchat.route.access import may_invite
+from aiagentchat.route.access import Roles, may_invite
 from aiagentchat.route.bot_commands.spec import BotCommand, reply
 from aiagentchat.route.decide import decide
 from aiagentchat.route.dispatch import Dispatcher
@@ -26,6 +26,10 @@ BATCH = 100
 LONGEST_NAP = 30.0
 JOIN_AGAIN = 5.0
 """Seconds until a join that the homeserver did not answer is tried again; longer if it says so."""
+LOOK_AGAIN = 1.0
+"""Seconds until a room is looked at again whose power levels count, and are not known before the first sync."""
+OF_THE_ROOM = frozenset({Kind.LEFT, Kind.JOINED, Kind.TOMBSTONE, Kind.GAP_LOST})
+"""What happens to a room, and not what somebody in it may do: nobody's role matters."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,18 +57,28 @@ class Router:
         self._clock = clock
         self._later: dict[EventId, float] = {}
         """Invites that stay in the inbox, and when (monotonic seconds) they are looked at again."""
+        self._unknown: set[RoomId] = set()
+        """Rooms whose events wait, in their order, because nobody knows who may do what there."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
             events = await self._due()
+            self._unknown.clear()
+            is_settled = False
             for event in events:
                 with bound_contextvars(room=event.room, event_id=event.event):
                     effects = await self._route(event)
                     if effects is not None:
                         await self._inbox.settle(event.event, effects, self._clock.now_ms())
-            if not events:
-                await self._inbox.bell.wait(JOIN_AGAIN if self._later else LONGEST_NAP)
+                        is_settled = True
+            if not events or (self._unknown and not is_settled):
+                await self._inbox.bell.wait(self._nap())
+
+    def _nap(self) -> float:
+        if self._unknown:
+            return LOOK_AGAIN
+        return JOIN_AGAIN if self._later else LONGEST_NAP
 
     async def _due(self) -> list[Incoming]:
         """The oldest events that wait for nothing but us."""
@@ -81,15 +95,26 @@ class Router:
             if room is None:
                 log.info("event.ignored", why="the room is no longer configured")
                 return []
-            decision = decide(event, room, me=self._me, known=self._bot_commands)
+            roles = await self._roles_for(event, room)
+            if roles is None:
+                self._unknown.add(event.room)
+                return None
+            role = roles.of(event.sender)
+            decision = decide(event, room, role=role, me=self._me, known=self._bot_commands)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
-            return await self._dispatcher.effects(decision, event, room)
+            return await self._dispatcher.effects(decision, event, roles)
         except StoreError:
             raise  # not the event's fault: it stays in the inbox for a ledger that works again
         except Exception:
             # An event that breaks us must not be looked at again for ever, nor silence the room.
             log.exception("event.broken", kind=event.kind)
             return reply(event, words.BROKEN) if event.kind is Kind.TEXT else []
+
+    async def _roles_for(self, event: Incoming, room: RoomSettings) -> Roles | None:
+        """Who may do what; None if that is not known yet, or was not for an event that came before."""
+        if event.kind in OF_THE_ROOM:
+            return Roles(room=room)
+        return None if event.room in self._unknown else await self._dispatcher.roles(room)
 
     async def _invited(self, event: Incoming) -> Sequence[Effect] | None:
         self._later.pop(event.event, None)

@@ -118,6 +118,19 @@ class SqliteCommands:
         with ringing(self._bells.commands, self._bells.outbox):
             return await self._database.transact(write)
 
+    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
+        """queued → cancelled, with its parcels. False, and no change, if it is not queued (any more)."""
+
+        async def write(transaction: Transaction) -> bool:
+            if not await transaction.run(_COMMANDS["turn_away"], event=event, now=now):
+                return False
+            await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
+            await put_parcels(transaction, parcels, now)
+            return True
+
+        with ringing(self._bells.commands, self._bells.outbox):
+            return await self._database.transact(write)
+
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked first to end this command, if anybody did."""
         rows = await self._database.run(_COMMANDS["stop_requested"], event=event)

@@ -12,17 +12,20 @@ from aiagentchat.core.effects import (
     Effect,
     EnterRoom,
     EraseText,
+    GiveRole,
     LeaveRoom,
     NewSession,
     OpenApproval,
     PutParcel,
     RequestStop,
     SetTimeLimit,
+    TakeRole,
 )
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Transaction
+from aiagentchat.store.grants import grant_values
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
@@ -30,6 +33,7 @@ _FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | Le
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
+_GRANTS = statements("grants")
 _INBOX = statements("inbox")
 _REFUSALS = statements("refusals")
 _ROOMS = statements("rooms")
@@ -51,15 +55,14 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await _erase(transaction, event, room)
         case OpenApproval(approval):
             await put_approval(transaction, approval)
-        case LeaveRoom(room=room, by=by):
-            await transaction.run(_ROOMS["leave"], room=room, now=now)
-            await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
-        case EnterRoom(room=room):
-            await transaction.run(_ROOMS["enter"], room=room)
+        case LeaveRoom() | EnterRoom():
+            await _move(transaction, effect, now)
         case NewSession(room=room, session=session):
             await transaction.run(_ROOMS["set_session"], room=room, session=session)
         case DecideApproval(approval=approval, state=state, by=by, reason=reason):
             await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
+        case GiveRole() | TakeRole():
+            await _let_in(transaction, effect)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
         case _:
@@ -72,6 +75,27 @@ async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit, n
             await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
         case SetTimeLimit(command=event, seconds=seconds):
             await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds)
+        case _:
+            assert_never(effect)
+
+
+async def _move(transaction: Transaction, effect: LeaveRoom | EnterRoom, now: int) -> None:
+    match effect:
+        case LeaveRoom(room=room, by=by):
+            await transaction.run(_ROOMS["leave"], room=room, now=now)
+            await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
+        case EnterRoom(room=room):
+            await transaction.run(_ROOMS["enter"], room=room)
+        case _:
+            assert_never(effect)
+
+
+async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> None:
+    match effect:
+        case GiveRole(grant):
+            await transaction.run(_GRANTS["give"], **grant_values(grant))
+        case TakeRole(room=room, user=user):
+            await transaction.run(_GRANTS["take"], room=room, user=user)
         case _:
             assert_never(effect)
 

@@ -36,6 +36,7 @@ class Housekeeping:
     async def prune(self, before: int) -> Mapping[str, int]:
         """Remove what was over before that moment; how many rows, by what they were."""
         await self._all(_HOUSEKEEPING["prune_refusals"], before)
+        await self._all(_HOUSEKEEPING["prune_grants"], before)
         return {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),

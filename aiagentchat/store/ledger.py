@@ -1,4 +1,4 @@
-"""The nine ports on one database. Another database would get another `open_ledger`."""
+"""The ten ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiagentchat.core.health import StoreHealth
+from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import (
     Accounts,
@@ -23,6 +24,7 @@ from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.bell import Bells
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
+from aiagentchat.store.grants import SqliteGrants
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.lives import SqliteLives
@@ -43,6 +45,7 @@ class Ledger:
     approvals: Approvals
     sessions: Sessions
     rooms: Rooms
+    grants: Grants
     accounts: Accounts
     lives: Lives
     runs: RunRecords
@@ -69,6 +72,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             approvals=SqliteApprovals(database, bells),
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database),
+            grants=SqliteGrants(database),
             accounts=accounts,
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),

@@ -9,6 +9,7 @@ from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
 from aiagentchat.core.effects import EditCommand, SetTimeLimit
 from aiagentchat.core.ids import ApprovalId, EventId
+from aiagentchat.core.parcels import Urgency
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
     ANNA,
@@ -319,3 +320,23 @@ async def test_a_turn_may_be_interrupted_without_a_question(ledger: Ledger) -> N
     assert await ledger.commands.interrupt(event, None, USED, [], NOW)
     assert await ledger.approvals.open_in(ROOM) == []
     assert await ledger.commands.running() == []
+
+
+@pytest.mark.parametrize("before", CommandState)
+async def test_only_a_queued_command_is_turned_away(ledger: Ledger, before: CommandState) -> None:
+    event = await command_in(ledger, before)
+    allowed = before is CommandState.QUEUED
+
+    assert await ledger.commands.turn_away(event, [parcel("p", "not run")], NOW) is allowed
+    assert await state_of(ledger, event) is (CommandState.CANCELLED if allowed else before)
+    assert await waiting_texts(ledger) == (["not run"] if allowed else [])
+
+
+async def test_what_was_to_be_said_about_a_command_that_is_turned_away_is_dropped(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+    spare = replace(parcel("place", "yours is next"), command=A, urgency=Urgency.SPARE)
+    await ledger.outbox.put([spare], NOW)
+
+    assert await ledger.commands.turn_away(A, [parcel("p", "not run")], NOW)
+    assert await waiting_texts(ledger) == ["not run"]
+    assert await ledger.commands.retryable(ROOM) is None

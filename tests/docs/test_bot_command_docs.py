@@ -7,7 +7,9 @@ import pytest
 
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.config.load import load
+from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.decide import NO, STOP, YES
@@ -26,6 +28,9 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
         async def health() -> Health:
             return Health()
 
+        async def roles(_: RoomSettings) -> Roles | None:
+            return None
+
         desk = Desk(
             inbox=ledger.inbox,
             commands=ledger.commands,
@@ -34,6 +39,7 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             outbox=ledger.outbox,
             rooms=ledger.rooms,
             settings=lambda: settings,
+            roles=roles,
             is_warm=lambda _: False,
             turn_time=lambda _: None,
             rest=lambda _: 0.0,

@@ -16,7 +16,7 @@ from rig.unprivileged import clean_env
 from tests.e2e.terminal import PATIENCE, Terminal, in_terminal
 
 CCHAT = [sys.executable, "-m", "aiagentchat.cli.cchat"]
-QUESTION = message(approval_text("Bash", {"command": "date"}, minutes=60), notice=False)
+QUESTION = message(approval_text("Bash", {"command": "date"}, who="Asked.", minutes=60), notice=False)
 KEYS = "y  allow once"
 """What the box says as soon as keys answer."""
 

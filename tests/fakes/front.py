@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from aiagentchat.config.settings import Settings
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import AcceptCommand
-from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId, UserId
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
@@ -18,11 +19,13 @@ from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
+from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.router import Router
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.clock import FakeClock
+from tests.fakes.members import FakeMembers
 from tests.fakes.outbound import FakeOutbound
-from tests.fakes.people import ME, OTHER, ROOM, settings, typed
+from tests.fakes.people import ANNA, ME, OTHER, ROOM, command, settings, typed
 from tests.fakes.signals import FakeSignals
 
 STARTED_AGO = 60_000
@@ -55,6 +58,10 @@ class Front:
         self.rest = 0.0
         self.times: dict[RoomId, TurnTime] = {}
         self.health = Health()
+        self.members = FakeMembers()
+        self.doors = Doorkeeper(
+            settings=lambda: self.settings, grants=ledger.grants, members=self.members, clock=self.clock
+        )
         self.desk = Desk(
             inbox=ledger.inbox,
             commands=ledger.commands,
@@ -63,6 +70,7 @@ class Front:
             outbox=ledger.outbox,
             rooms=ledger.rooms,
             settings=lambda: self.settings,
+            roles=self.doors.roles,
             is_warm=lambda room: room in self.warm,
             turn_time=self.times.get,
             rest=lambda _: self.rest,
@@ -134,12 +142,17 @@ class Front:
         await self.accepted(command)
         assert await self.ledger.commands.start(command.event, self.clock.now_ms())
 
-    async def asked(self, name: str, room: RoomId = ROOM) -> EventId:
-        """The agent asks whether it may use a tool; the event of the question."""
+    async def asked(self, name: str, room: RoomId = ROOM, *, asker: UserId = ANNA) -> EventId:
+        """The agent asks, in a turn of `asker`, whether it may use a tool; the event of the question."""
+        asks = EventId(f"$asks {room} {asker}")
+        if await self.ledger.commands.get(asks) is None:
+            # In no queue, so that what runs there is what the test says.
+            made = replace(command(event=asks, room=room, sender=asker), state=CommandState.REJECTED)
+            await self.accepted(made)
         approval = Approval(
             id=ApprovalId(name),
             room=room,
-            command=EventId("$asks"),
+            command=asks,
             tool="Bash",
             expires_at=self.clock.now_ms() + 3_600_000,
         )

@@ -25,11 +25,13 @@ from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.room import RoomExecutor, Workshop
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import Ledgers, Limits, Turn
+from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.send.speech import Speaker
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
 from tests.fakes.agent import ScriptedAgent, ScriptedRun
 from tests.fakes.clock import FakeClock
+from tests.fakes.members import FakeMembers
 from tests.fakes.signals import FakeSignals
 
 PATIENCE = 10.0
@@ -81,6 +83,7 @@ class House:
     clock: FakeClock
     agent: ScriptedAgent
     settings: Settings
+    members: FakeMembers
     runs: Runs
     shop: Workshop
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
@@ -192,6 +195,7 @@ async def house_for_a_scheduler(
             warm_ttl=settings.warm_ttl,
             max_warm=settings.max_warm,
         )
+        members = FakeMembers()
         shop = Workshop(
             ledgers=Ledgers(
                 commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
@@ -206,5 +210,6 @@ async def house_for_a_scheduler(
             settings=lambda: settings,
             clock=clock,
             held=Held(Isolation.STRICT),
+            doors=Doorkeeper(settings=lambda: settings, grants=ledger.grants, members=members, clock=clock),
         )
-        yield House(ledger=ledger, clock=clock, agent=agent, settings=settings, runs=runs, shop=shop)
+        yield House(ledger=ledger, clock=clock, agent=agent, settings=settings, members=members, runs=runs, shop=shop)

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.approvals import Approval, ApprovalState
-from aiagentchat.core.ids import ApprovalId, EventId
+from aiagentchat.core.ids import ApprovalId, EventId, TxnId
+from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import away, words
+from aiagentchat.render.message import message
 from tests.fakes.clock import START_MS
 from tests.fakes.front import Front, open_front
-from tests.fakes.people import ADA, ANNA, EVE, OTHER, ROOM, typed
+from tests.fakes.people import ADA, ANNA, EVE, OTHER, ROOM, VERA, typed
 
 
 @pytest.fixture
@@ -98,3 +100,47 @@ async def test_a_question_that_is_not_in_the_room_yet_is_not_answered(front: Fro
 
     assert await front.told(typed("/approve")) == [away.ANSWER_UNSEEN]
     assert await front.is_open("a")
+
+
+# ── whose question it is ──
+
+
+async def test_the_question_of_another_users_turn_is_not_answered(front: Front) -> None:
+    await front.asked("a", asker=ADA)
+
+    assert await front.told(typed("/approve")) == [words.not_yours_to_answer(ADA)]
+    assert await front.told(typed("/deny no")) == [words.not_yours_to_answer(ADA)]
+    assert await front.is_open("a")
+
+
+async def test_an_admin_answers_the_question_of_any_turn(front: Front) -> None:
+    await front.asked("a", asker=ANNA)
+
+    assert await front.told(typed("/approve", sender=ADA)) == [words.approval_allowed(ADA)]
+    assert (await front.answer("a")).decided_by == ADA
+
+
+async def test_the_oldest_question_of_ones_own_is_meant(front: Front) -> None:
+    await front.asked("a", asker=ADA)
+    await front.asked("b")
+    await front.asked("c")
+
+    assert await front.told(typed("/approve")) == [words.approval_allowed(ANNA)]
+    assert [await front.is_open(name) for name in "abc"] == [True, False, True]
+
+
+async def test_of_several_questions_of_others_the_oldest_is_named(front: Front) -> None:
+    await front.asked("a", asker=ADA)
+    await front.asked("b", asker=VERA)
+
+    assert await front.told(typed("/approve")) == [words.not_yours_to_answer(ADA)]
+
+
+async def test_a_question_that_nobody_is_known_to_have_asked_for_is_for_admins(front: Front) -> None:
+    question = Approval(id=ApprovalId("a"), room=ROOM, command=EventId("$c"), tool="Bash", expires_at=START_MS + 1_000)
+    shown = Parcel(txn=TxnId("q"), room=ROOM, content=message("May it?", notice=False), approval=question.id)
+    await front.ledger.approvals.ask(question, [shown], front.clock.now_ms())
+    await front.deliver()
+
+    assert await front.told(typed("/approve")) == [words.not_yours_to_answer(None)]
+    assert await front.told(typed("/approve", sender=ADA)) == [words.approval_allowed(ADA)]

@@ -12,7 +12,20 @@ from aiagentchat.route.decide import BOT_COMMAND
 from tests.fakes.front import Front, open_front
 from tests.fakes.people import typed
 
-NAMES = ["help", "stop", "timeout", "retry", "status", "new_session", "approve", "deny", "version"]
+NAMES = [
+    "help",
+    "stop",
+    "timeout",
+    "retry",
+    "status",
+    "new_session",
+    "approve",
+    "deny",
+    "whoami",
+    "who",
+    "allow",
+    "version",
+]
 PHONE = 64
 """Characters of a line of /help, at most: two lines on a phone."""
 
@@ -41,7 +54,13 @@ def test_every_usage_starts_with_the_name(every: list[BotCommand]) -> None:
 
 
 def test_only_what_reads_is_for_viewers(every: list[BotCommand]) -> None:
-    assert {command.name for command in every if command.role is Role.VIEWER} == {"help", "status", "version"}
+    reads = {"help", "status", "version", "who", "whoami"}
+
+    assert {command.name for command in every if command.role is Role.VIEWER} == reads
+
+
+def test_who_comes_in_is_for_admins(every: list[BotCommand]) -> None:
+    assert {command.name for command in every if command.role is Role.ADMIN} == {"allow"}
 
 
 async def test_help_lists_every_command_on_a_line_that_fits(front: Front, every: list[BotCommand]) -> None:

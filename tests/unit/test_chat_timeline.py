@@ -13,7 +13,7 @@ from aiagentchat.render.away import Said
 from aiagentchat.render.message import edit, message, reaction
 
 ME, BOT, EVE = UserId("@me:hs"), UserId("@bot:hs"), UserId("@eve:hs")
-QUESTION = approval_text("Bash", {"command": "date"}, minutes=60)
+QUESTION = approval_text("Bash", {"command": "date"}, who="Asked.", minutes=60)
 
 
 class Story:
@@ -192,7 +192,7 @@ def test_the_end_of_the_command_closes_its_question(story: Story) -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        pytest.param(away.resume_question(QUESTION), id="whether to go on"),
+        pytest.param(away.resume_question(QUESTION, EVE), id="whether to go on"),
         pytest.param(away.offer([Said(at=0, by=EVE, text="old")], 1), id="whether to run what is old"),
     ],
 )

@@ -14,6 +14,7 @@ def row(sentence: str, text: str, *expected: str) -> object:
 
 ROOM = 'rooms: [{id: "!a:x", name: a}]\n'
 _LIST = "write [] or one item per line, each after a dash"
+_RULE = 'write "@you:localhost" for one person, or "@*:localhost" for everybody on that one server'
 _GROUP = "is not a group of keys; write each key on its own line below, indented"
 
 NUMBERS = [
@@ -146,10 +147,51 @@ IDS = [
         'config.yaml:5: defaults.users[1]: "you" is not a Matrix user id; write for example "@you:localhost"',
     ),
     row(
+        "everybody on every server",
+        "defaults: {users: ['@*:*']}",
+        f'config.yaml:2: defaults.users[0]: "@*:*" is neither one user nor one server; {_RULE}',
+    ),
+    row(
+        "everything",
+        "defaults: {admins: ['*']}",
+        f'config.yaml:2: defaults.admins[0]: "*" is neither one user nor one server; {_RULE}',
+    ),
+    row(
         "a pattern of users",
-        "defaults: {users: ['@*:localhost']}",
-        'config.yaml:2: defaults.users[0]: "@*:localhost" has a * in it; '
-        "only exact user ids are accepted, list each person",
+        "defaults: {users: ['@anna*:localhost']}",
+        f'config.yaml:2: defaults.users[0]: "@anna*:localhost" is neither one user nor one server; {_RULE}',
+    ),
+    row(
+        "a pattern of servers",
+        "defaults:\n  viewers: ['@you:x', '@*:*.example.org']",
+        f'config.yaml:3: defaults.viewers[1]: "@*:*.example.org" is neither one user nor one server; {_RULE}',
+    ),
+    row(
+        "a rule without a server",
+        "defaults: {users: ['@*:']}",
+        f'config.yaml:2: defaults.users[0]: "@*:" is neither one user nor one server; {_RULE}',
+    ),
+    row(
+        "a rule with more behind it",
+        "defaults: {users: ['@*:x ']}",
+        f'config.yaml:2: defaults.users[0]: "@*:x " is neither one user nor one server; {_RULE}',
+    ),
+    row(
+        "a letter that looks like another",
+        "defaults: {users: ['@\u0430nna:x']}",
+        'config.yaml:2: defaults.users[0]: "@\u0430nna:x" has letters in it that may only look like those of an id '
+        "(@\\u0430nna:x); type it anew, with plain letters",
+    ),
+    row(
+        "a power that is no level",
+        "defaults:\n  power: {user: high, admin: -1}",
+        'config.yaml:3: defaults.power.user: "high" is not a power level; write for example 0',
+        "config.yaml:3: defaults.power.admin: -1 is not between 0 and 9007199254740991; write for example 50",
+    ),
+    row(
+        "a power of a role that there is not",
+        f"{ROOM[:-3]}, power: {{owner: 100}}}}]",
+        "config.yaml:2: rooms[0].power.owner: this key is not known; write one of: viewer, user, admin",
     ),
     row(
         "one user without a list",

@@ -118,7 +118,7 @@ async def test_a_question_that_waited_becomes_the_question_whether_to_go_on(cras
     [attempt] = [await crashed.ledger.outbox.claim(NOW, device="D")]
     assert attempt is not None
     assert (attempt.parcel.content["body"], attempt.parcel.approval) == (
-        away.resume_question(asked.shown),
+        away.resume_question(asked.shown, ANNA),
         question.id,
     )
     assert attempt.parcel.content["m.relates_to"] == {"m.in_reply_to": {"event_id": "$1"}}
@@ -133,7 +133,7 @@ async def test_several_questions_are_asked_as_one(crashed: House) -> None:
     [question] = await crashed.ledger.approvals.open_in(ROOM)
     assert (question.tool, question.digest) == ("Bash, Read", f"{first.digest},{second.digest}")
     assert question.shown == f"{first.shown}\n\n{second.shown}"
-    assert (await crashed.read())[0] == away.resume_question(f"{first.shown}\n\n{second.shown}")
+    assert (await crashed.read())[0] == away.resume_question(f"{first.shown}\n\n{second.shown}", ANNA)
 
 
 async def test_an_answered_question_is_not_asked_again(crashed: House) -> None:

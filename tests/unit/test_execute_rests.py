@@ -42,3 +42,16 @@ def test_a_rest_ends_and_what_is_long_ago_is_forgotten(clock: FakeClock) -> None
     assert (before, rests.left(ROOM)) == (1.0, 0.0)
     clock.advance(FORGOTTEN_SECONDS)
     assert rests.note(ROOM, "memory") == 0.0
+
+
+def test_a_room_that_is_held_waits_and_its_row_is_what_it_was(clock: FakeClock) -> None:
+    rests = Rests(clock)
+    rests.hold(ROOM, 10.0)
+    assert (rests.left(ROOM), rests.left(OTHER_ROOM)) == (10.0, 0.0)
+    assert rests.note(ROOM, "memory") == 0.0
+
+    assert rests.note(ROOM, "memory") == FIRST_SECONDS
+    rests.hold(ROOM, 1.0)
+    assert rests.left(ROOM) == FIRST_SECONDS
+    rests.hold(ROOM, 30.0)
+    assert rests.left(ROOM) == 30.0

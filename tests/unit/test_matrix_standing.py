@@ -21,8 +21,10 @@ def create(sender: str = "@other:hs", **content: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("made", "levels", "power", "send", "react"),
     [
-        (create(), {}, 0, 0, 0),
-        (create("@me:hs"), {}, 100, 0, 0),
+        (create(), None, 0, 0, 0),
+        (create("@me:hs", room_version="11"), None, 100, 0, 0),
+        (create("@me:hs", creator="@me:hs"), None, 100, 0, 0),
+        (create("@me:hs", room_version="11"), {}, 0, 0, 0),
         (create(), {"users": {"@me:hs": 50}, "events_default": 20}, 50, 20, 20),
         (create(), {"users_default": 10, "events": {"m.room.message": 5, "m.reaction": 30}}, 10, 5, 30),
         (create("@me:hs", room_version="12"), {"events_default": 100}, None, 100, 100),
@@ -32,7 +34,7 @@ def create(sender: str = "@other:hs", **content: Any) -> dict[str, Any]:
     ],
 )
 def test_power_is_weighed_as_the_room_version_has_it(
-    made: dict[str, Any], levels: dict[str, Any], power: int | None, send: int, react: int
+    made: dict[str, Any], levels: dict[str, Any] | None, power: int | None, send: int, react: int
 ) -> None:
     assert weigh(ME, made, levels, is_encrypted=False) == Standing(
         power=power, to_send=send, to_react=react, encrypted=False

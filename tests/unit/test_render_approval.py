@@ -52,18 +52,18 @@ ENDING = (
     ],
 )
 def test_the_whole_input_is_shown(tool: str, tool_input: dict[str, Any], expected: str) -> None:
-    text = approval_text(tool, tool_input, minutes=60)
+    text = approval_text(tool, tool_input, who="Asked.", minutes=60)
 
-    assert text == f"🔐 **May the agent use** `{tool}`**?**\n\n{expected}\n\n{ENDING}"
+    assert text == f"🔐 **May the agent use** `{tool}`**?**\n\n{expected}\n\nAsked.\n\n{ENDING}"
     assert open_fence(text) is None
 
 
 def test_a_long_edit_is_shown_as_before_and_after() -> None:
-    text = approval_text("Edit", {"old_string": "a\n" * 1500, "new_string": "b\n" * 1500}, minutes=60)
+    text = approval_text("Edit", {"old_string": "a\n" * 1500, "new_string": "b\n" * 1500}, who="Asked.", minutes=60)
 
     assert "Before:\n\n```\na\na\n" in text
     assert "After:\n\n```\nb\nb\n" in text
 
 
 def test_a_tool_without_a_name_is_asked_about_too() -> None:
-    assert approval_text("", {}, minutes=1).startswith("🔐 **May the agent use** `?`**?**")
+    assert approval_text("", {}, who="Asked.", minutes=1).startswith("🔐 **May the agent use** `?`**?**")

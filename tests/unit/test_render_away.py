@@ -66,7 +66,8 @@ def test_a_long_message_is_quoted_by_its_beginning() -> None:
             away.interrupted(41_000), "Interrupted by a restart after 41.0 s; what it did is unknown", id="crash"
         ),
         pytest.param(away.interrupted(41_000), "`/retry` runs it again", id="what to do after a crash"),
-        pytest.param(away.resume_question("`x`"), "nothing of it was run.\n\n`x`\n\n✅ goes on", id="go on"),
+        pytest.param(away.resume_question("`x`", ANNA), "nothing of it was run.\n\n`x`\n\nAsked for by", id="go on"),
+        pytest.param(away.resume_question("`x`", ANNA), "admins of this room.\n\n✅ goes on", id="how to go on"),
         pytest.param(away.resumed_for_agent("Bash", "`x`", "make tea"), "permission to use Bash", id="the agent"),
         pytest.param(away.resumed_for_agent("Bash", "`x`", "make tea"), "`x`\n\nThe message", id="its request"),
         pytest.param(away.resumed_for_agent("Bash", "`x`", "make tea"), "working on:\n\nmake tea", id="its message"),

@@ -189,7 +189,7 @@ def test_a_tool_line_is_one_line_without_markup(tool: str, tool_input: dict[str,
     ),
 )
 def test_an_approval_shows_every_text_and_ends_with_how_to_answer(tool: str, tool_input: dict[str, Any]) -> None:
-    text = approval_text(tool, tool_input, minutes=60)
+    text = approval_text(tool, tool_input, who="Asked.", minutes=60)
     rendered = to_html(text)
 
     assert open_fence(text) is None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aiagentchat.core.access import Grant, Hindrance, Role
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held, Isolation, RunLimits
@@ -282,3 +283,73 @@ def test_what_isolation_does_not_hold_back_is_said(held: Held, expected: str | N
 def test_leftovers_are_counted() -> None:
     assert words.leftovers(1) == "1 process of a run from before the last restart still ran here; it was ended."
     assert words.leftovers(3).startswith("3 processes of a run")
+
+
+# ── who may ──
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        pytest.param("@anna:hs", "`@anna:hs`", id="as it is"),
+        pytest.param("@Anna:hs", "`@Anna:hs`", id="to the letter"),
+        pytest.param("@\u0430nna:hs", "`@\\u0430nna:hs`", id="a letter that looks the same"),
+        pytest.param("@anna\u200b:hs", "`@anna\\u200b:hs`", id="a letter that is not seen"),
+        pytest.param("@an\u202ena:hs", "`@an\\u202ena:hs`", id="a letter that turns the others around"),
+        pytest.param("@\U0001d41ana:hs", "`@\\U0001d41ana:hs`", id="a letter of mathematics"),
+        pytest.param("@a`b\n:hs", "``@a`b\\n:hs``", id="what would end the code"),
+        pytest.param("@" + "a" * 250 + ":hs", f"`@{'a' * 250}:hs`", id="whole, however long"),
+    ],
+)
+def test_an_id_is_shown_so_that_it_cannot_pass_for_another(user: str, shown: str) -> None:
+    assert words.person(UserId(user)) == shown
+
+
+def test_what_is_longer_than_an_id_is_cut() -> None:
+    assert len(words.person(UserId("@" + "ä" * 5000))) < 1000
+
+
+def test_a_question_says_who_asked_and_who_may_answer() -> None:
+    anna, bert, rule = UserId("@anna:hs"), UserId("@bert:hs"), UserId("@*:boss")
+
+    assert words.approval_for(anna, ()) == "Asked for by `@anna:hs`, who alone may answer: this room has no admins."
+    assert words.approval_for(anna, [bert, rule]) == (
+        "Asked for by `@anna:hs`. They may answer, and the admins of this room: `@bert:hs`, `@*:boss`."
+    )
+
+
+def test_of_many_people_some_are_named() -> None:
+    many = [UserId(f"@u{number}:hs") for number in range(words.PEOPLE_SHOWN + 3)]
+    grants = [Grant(room=RoomId("!r"), user=user, role=Role.USER, by=many[0], given_at=0) for user in many]
+
+    assert words.approval_for(many[0], many).endswith("`@u19:hs`, 3 more.")
+    assert words.grants_listed(grants, 0).endswith(
+        "`@u19:hs`: user by `/allow` of `@u0:hs`, until it is taken back\n- … and 3 more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("power", "told"),
+    [
+        pytest.param(None, "theirs is not known;", id="nobody knows"),
+        pytest.param(-1, "theirs is -1;", id="a level"),
+        pytest.param(2**53, "theirs is that of who made the room;", id="above all"),
+    ],
+)
+def test_a_power_is_named(power: int | None, told: str) -> None:
+    assert told in words.power_too_low(UserId("@anna:hs"), power, {Role.USER: 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        pytest.param(words.not_yours_to_answer(None), "Only admins of this room may answer", id="nobodys question"),
+        pytest.param(words.but_power(None), "leaves nothing of it", id="power leaves nothing"),
+        pytest.param(words.but_power(Role.VIEWER), "leaves a viewer of it", id="power leaves a viewer"),
+        pytest.param(words.turned_away(UserId("@a:hs"), Hindrance.LEFT), "no longer in this room", id="left"),
+        pytest.param(words.turned_away(UserId("@a:hs"), Hindrance.NOT_ALLOWED), "any more", id="not allowed"),
+        pytest.param(words.turned_away(UserId("@a:hs"), Hindrance.UNKNOWN), "did not say whether", id="unknown"),
+    ],
+)
+def test_what_is_said_of_access(text: str, holds: str) -> None:
+    assert holds in text

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.route.access import Role, role_of
 from aiagentchat.route.decide import (
     AnswerApproval,
     Ask,
@@ -30,7 +31,7 @@ from aiagentchat.route.decide import (
     decide,
     is_addressed,
 )
-from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, ROOM, VERA, event, typed
+from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, VERA, event, typed
 
 KNOWN = ("help", "stop", "status", "new_session", "approve", "deny", "version")
 TARGET = EventId("$target")
@@ -38,7 +39,8 @@ MENTION_ONLY = replace(KITCHEN, mention_only=True)
 
 
 def meaning(said: Incoming, *, mention_only: bool = False) -> Decision:
-    return decide(said, replace(KITCHEN, mention_only=mention_only), me=ME, known=KNOWN)
+    room = replace(KITCHEN, mention_only=mention_only)
+    return decide(said, room, role=role_of(said.sender, room), me=ME, known=KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -286,10 +288,12 @@ def test_only_text_of_those_who_may_is_ever_run(body: str, kind: Kind, sender: U
     assert not isinstance(decision, AnswerApproval | StopTarget) or sender in (ADA, ANNA)
 
 
-def test_the_room_of_a_decision_is_the_one_it_is_asked_for() -> None:
-    elsewhere = replace(KITCHEN, users=frozenset())
+def test_it_is_the_role_that_counts_and_not_who_is_listed() -> None:
+    said = typed("fix it")
 
-    assert decide(typed("fix it", room=ROOM), elsewhere, me=ME, known=KNOWN) == Ignore("the sender is not allowed")
+    assert decide(said, KITCHEN, role=None, me=ME, known=KNOWN) == Ignore("the sender is not allowed")
+    assert decide(said, KITCHEN, role=Role.VIEWER, me=ME, known=KNOWN) == RefuseToRun()
+    assert decide(replace(said, sender=EVE), KITCHEN, role=Role.USER, me=ME, known=KNOWN) == Ask("fix it")
 
 
 def test_a_message_without_a_text_is_answered_when_it_was_meant_for_us() -> None:

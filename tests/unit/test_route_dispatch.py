@@ -1,6 +1,7 @@
 """What follows from a message, read from the ledger after it was routed."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION
 from aiagentchat.render import away, words
 from aiagentchat.render.message import reaction
+from aiagentchat.route.access import Roles
+from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.decide import Ask
 from aiagentchat.route.dispatch import REFUSALS_A_DAY
 from tests.fakes.front import Front, event_of, open_front
@@ -84,7 +87,7 @@ async def test_what_is_said_about_a_message_has_the_same_transactions_in_every_l
     await front.accepted(command())
     said = typed("make tea")
 
-    lives = [await front.dispatcher.effects(Ask("make tea"), said, KITCHEN) for _ in range(2)]
+    lives = [await front.dispatcher.effects(Ask("make tea"), said, Roles(room=KITCHEN)) for _ in range(2)]
 
     first, second = ([effect.parcel.txn for effect in life if isinstance(effect, PutParcel)] for life in lives)
     assert first == second
@@ -281,6 +284,35 @@ async def test_the_reaction_of_somebody_who_may_not_answers_nothing(front: Front
     assert await front.is_open("a")
 
 
+@pytest.mark.parametrize("key", ["✅", "❌"])
+async def test_another_user_does_not_answer_in_the_turn_of_somebody_else(front: Front, key: str) -> None:
+    question = await front.asked("a", asker=ADA)
+
+    assert await front.told(reacted(key, question)) == [words.not_yours_to_answer(ADA)]
+    assert await front.is_open("a")
+
+
+@pytest.mark.parametrize("asker", [ADA, ANNA])
+async def test_an_admin_answers_in_every_turn(front: Front, asker: UserId) -> None:
+    question = await front.asked("a", asker=asker)
+
+    await front.hear(reacted("✅", question, ADA))
+
+    assert (await front.answer("a")).decided_by == ADA
+
+
+async def test_an_offer_is_answered_by_everybody_who_may_run_commands(front: Front) -> None:
+    front.settings = settings(replace(KITCHEN, users=frozenset({ANNA, EVE})))
+    said = typed("old", late_ms=OFFER_AFTER_MS)
+    await front.hear(said)
+    [offered] = await front.deliver()
+
+    await front.hear(reacted("✅", event_of(offered.txn), EVE))
+
+    [queued] = await front.ledger.commands.queue(ROOM)
+    assert (queued.event, queued.sender) == (said.event, ANNA)
+
+
 async def test_the_first_answer_stands(front: Front) -> None:
     question = await front.asked("a")
 
@@ -344,7 +376,7 @@ async def test_a_stop_on_a_running_command_asks_its_executor(front: Front) -> No
 
 
 async def test_a_stop_on_the_question_of_a_command_stops_the_command(front: Front) -> None:
-    running = command(event=EventId("$asks"))
+    running = command(event=EventId(f"$asks {ROOM} {ANNA}"))
     await front.running(running)
     question = await front.asked("a")
 

@@ -1,6 +1,7 @@
 """The question whether to go on after a restart: a yes is a new turn in the same conversation."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import away, words
 from aiagentchat.render.message import message
 from tests.fakes.front import Front, event_of, open_front
-from tests.fakes.people import ADA, ANNA, ROOM, VERA, command, event, typed
+from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ROOM, VERA, command, event, settings, typed
 
 QUESTION = Parcel(
     txn=TxnId("question"), room=ROOM, content=message("go on?", notice=False), approval=ApprovalId("resume")
@@ -96,6 +97,15 @@ async def test_a_viewer_decides_nothing(front: Front) -> None:
     assert await front.is_open("resume")
 
 
+async def test_another_user_does_not_go_on_with_what_is_not_theirs(front: Front) -> None:
+    await asked(front)
+    front.settings = settings(replace(KITCHEN, users=frozenset({ANNA, EVE})))
+
+    assert await front.told(reacted("✅", sender=EVE)) == [words.not_yours_to_answer(ANNA)]
+    assert await front.told(typed("/deny", sender=EVE)) == [words.not_yours_to_answer(ANNA)]
+    assert await front.is_open("resume")
+
+
 async def test_it_expires(front: Front) -> None:
     await asked(front)
     front.clock.advance(3600)
@@ -128,7 +138,7 @@ async def test_a_command_that_is_no_longer_kept_goes_on_in_the_rooms_conversatio
     await front.ledger.approvals.ask(lost, [QUESTION], front.clock.now_ms())
     await front.deliver()
 
-    await front.hear(reacted("✅"))
+    await front.hear(reacted("✅", sender=ADA))
 
     [resumed] = await front.ledger.commands.queue(ROOM)
     assert resumed.session == other.session

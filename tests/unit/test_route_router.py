@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from aiagentchat.config.settings import PowerNeeded
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
@@ -19,11 +20,12 @@ from aiagentchat.render import words
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand
-from aiagentchat.route.router import BATCH, JOIN_AGAIN, LONGEST_NAP
+from aiagentchat.route.router import BATCH, JOIN_AGAIN, LONGEST_NAP, LOOK_AGAIN
 from aiagentchat.store.ledger import open_ledger
 from tests.fakes.changes import PATIENCE
 from tests.fakes.front import Front, open_front
-from tests.fakes.people import ADA, ANNA, EVE, GARDEN, ME, OTHER, ROOM, VERA, event, settings, typed
+from tests.fakes.members import powers
+from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, ME, OTHER, ROOM, VERA, command, event, settings, typed
 
 NEW = RoomId("!new:hs")
 
@@ -131,6 +133,54 @@ async def test_an_event_that_the_ledger_could_not_serve_waits_for_one_that_works
 
     assert await front.told() == []
     assert [queued.event for queued in await front.ledger.commands.queue(ROOM)] == [said.event]
+
+
+# ── rooms whose power levels count ──
+
+BOUND = replace(KITCHEN, power=PowerNeeded(user=10))
+
+
+async def test_what_is_typed_before_the_levels_are_known_waits_for_them_in_its_order(front: Front) -> None:
+    front.settings = settings(BOUND, GARDEN)
+    first, second = typed("one"), typed("two")
+    await front.take_in(first, typed("elsewhere", room=OTHER), second)
+
+    assert await front.route() == LOOK_AGAIN
+    assert await front.ledger.inbox.unrouted(10) == [first, second]
+    assert [queued.text for queued in await front.ledger.commands.queue(OTHER)] == ["elsewhere"]
+
+    front.members.states[ROOM] = powers({"users": {ANNA: 10}})
+    assert await front.route() == LONGEST_NAP
+    assert [queued.text for queued in await front.ledger.commands.queue(ROOM)] == ["one", "two"]
+
+
+async def test_what_comes_behind_it_waits_with_it(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    front.settings = settings(BOUND, GARDEN)
+    told = [None, powers({"users": {ANNA: 10}})]
+    monkeypatch.setattr(front.members, "powers", lambda _: told.pop(0))
+    first, second = typed("one"), typed("two")
+    await front.take_in(first, second)
+
+    assert await front.route() == LOOK_AGAIN
+    assert await front.ledger.inbox.unrouted(10) == [first, second]
+
+
+async def test_what_happens_to_the_room_itself_waits_for_nothing(front: Front) -> None:
+    front.settings = settings(BOUND, GARDEN)
+    await front.accepted(command())
+
+    await front.hear(event(Kind.LEFT, "kick", sender=EVE))
+    assert await front.ledger.commands.next_queued(ROOM) is None
+
+
+async def test_who_has_not_the_power_is_told_so_and_who_has_it_is_served(front: Front) -> None:
+    front.settings = settings(replace(BOUND, power=PowerNeeded(viewer=0, user=10)), GARDEN)
+    front.members.states[ROOM] = powers({"users": {ANNA: 10, VERA: -1}})
+
+    assert await front.told(typed("make tea")) == []
+    assert await front.told(typed("/status", sender=VERA)) == [
+        words.power_too_low(VERA, -1, {Role.VIEWER: 0, Role.USER: 10})
+    ]
 
 
 # ── invites ──

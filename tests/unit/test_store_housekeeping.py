@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.core.access import Grant, Role
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import (
     AcceptCommand,
     CountRefusal,
     DecideApproval,
+    GiveRole,
     LeaveRoom,
     NewSession,
     OpenApproval,
     PutParcel,
 )
-from aiagentchat.core.ids import ApprovalId, EventId, SessionId, TxnId
+from aiagentchat.core.ids import ApprovalId, EventId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Kind
 from aiagentchat.store import housekeeping
 from aiagentchat.store.database import open_database
@@ -124,6 +126,18 @@ async def test_refusals_are_forgotten_with_their_day(ledger: Ledger) -> None:
 
     assert await ledger.rooms.refusals(ROOM, "2023-11-14") == 1
     assert await ledger.rooms.refusals(ROOM, "2023-11-13") == 0
+
+
+async def test_grants_are_forgotten_long_after_they_have_ended(ledger: Ledger) -> None:
+    grant = Grant(room=ROOM, user=ANNA, role=Role.USER, by=ANNA, given_at=NOW)
+    old, last = (
+        replace(grant, user=UserId("@old:hs"), until=NOW - 1),
+        replace(grant, user=UserId("@last:hs"), until=NOW),
+    )
+    await settle(ledger, *map(GiveRole, (grant, old, last)))
+    await ledger.housekeeping.prune(NOW)
+
+    assert await ledger.grants.in_room(ROOM, NOW - 2) == [grant, last]
 
 
 async def _not_routed(ledger: Ledger) -> None:
@@ -253,7 +267,7 @@ async def test_no_transaction_changes_more_rows_than_it_may(path: Path, monkeypa
         await database._connection.set_trace_callback(statements.append)
 
         assert (await housekeeping.Housekeeping(database).prune(LATER))["sessions"] == 7
-    assert statements.count("COMMIT") == 5 + 3  # five kinds of which there was nothing; 3 rows, 3 rows and 1
+    assert statements.count("COMMIT") == 6 + 3  # six kinds of which there was nothing; 3 rows, 3 rows and 1
 
 
 async def test_what_was_erased_is_in_no_file_any_more(ledger: Ledger, path: Path) -> None:

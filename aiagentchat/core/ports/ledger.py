@@ -124,6 +124,10 @@ class Commands(Protocol):
         """running → interrupted, with what the room is told, and the question whether to go on, if there is one."""
         ...
 
+    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
+        """queued → cancelled, because it may not run (any more), together with what the room is told about it."""
+        ...
+
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked to end this command, if anybody did."""
         ...

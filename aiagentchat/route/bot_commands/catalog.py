@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
@@ -11,6 +12,7 @@ from aiagentchat.route.bot_commands.status import status_command
 from aiagentchat.route.bot_commands.stop import stop_command
 from aiagentchat.route.bot_commands.timeout import timeout_command
 from aiagentchat.route.bot_commands.version import version_command
+from aiagentchat.route.bot_commands.who import who_command, whoami_command
 
 
 def catalog(desk: Desk) -> Mapping[str, BotCommand]:
@@ -23,6 +25,9 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         new_session_command(),
         approve_command(desk),
         deny_command(desk),
+        whoami_command(desk),
+        who_command(desk),
+        allow_command(desk),
         version_command(desk),
     ]
     return {command.name: command for command in (help_command(others), *others)}

@@ -16,7 +16,7 @@ from aiagentchat.core.ports.ledger import Approvals, Commands, Inbox, Outbox, Ro
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
-from aiagentchat.route.access import Role
+from aiagentchat.route.access import Role, Roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +24,18 @@ class Asked:
     """One use of a bot command."""
 
     event: Incoming
-    room: RoomSettings
+    roles: Roles
     arguments: str = ""
+
+    @property
+    def room(self) -> RoomSettings:
+        """Where it was typed."""
+        return self.roles.room
+
+    @property
+    def role(self) -> Role | None:
+        """What whoever typed it is here."""
+        return self.roles.of(self.event.sender)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,8 @@ class Desk:
     outbox: Outbox
     rooms: Rooms
     settings: Callable[[], Settings]
+    roles: Callable[[RoomSettings], Awaitable[Roles | None]]
+    """Who may do what in a room now; None while that is not known."""
     is_warm: Callable[[RoomId], bool]
     turn_time: Callable[[RoomId], TurnTime | None]
     """How the room's running turn stands with its time, if one runs."""

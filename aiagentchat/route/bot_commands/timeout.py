@@ -5,8 +5,9 @@ import re
 from aiagentchat.core.commands import LONGEST_TURN, Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, SetTimeLimit
 from aiagentchat.render import words
-from aiagentchat.route.access import Role, role_of
+from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.refusals import refuse
 
 _FORM = re.compile(r"(\+?) ?([0-9]{1,7}) ?([smh])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -23,8 +24,8 @@ def timeout_command(desk: Desk) -> BotCommand:
         time = await _time(desk, asked, running)
         if not asked.arguments:
             return reply(asked.event, words.time_left(time.limit, time.limit - time.elapsed, stands=time.stands))
-        if role_of(asked.event.sender, asked.room) is not Role.ADMIN and asked.event.sender != running.sender:
-            return reply(asked.event, words.NOT_YOURS_TO_TIME)
+        if asked.role is not Role.ADMIN and asked.event.sender != running.sender:
+            return refuse(asked.event, "timeout", words.NOT_YOURS_TO_TIME)
         return _set(asked, running, time)
 
     return BotCommand(

@@ -71,6 +71,12 @@ WHERE event_id = :event AND state = 'running'
   AND :state IN ('done', 'failed', 'cancelled', 'timed_out', 'interrupted')
 RETURNING event_id;
 
+-- name: turn_away
+-- queued → cancelled, because whoever asked may not run it (any more): nobody has stopped it.
+UPDATE commands SET state = 'cancelled', ended_at = :now
+WHERE event_id = :event AND state = 'queued'
+RETURNING event_id;
+
 -- name: request_stop!
 -- queued → cancelled at once; a running one remembers who asked first, and its executor ends it.
 UPDATE commands

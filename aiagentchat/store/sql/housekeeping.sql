@@ -123,3 +123,9 @@ RETURNING session_id;
 DELETE FROM refusals
 WHERE rowid IN (SELECT rowid FROM refusals WHERE day < date(:before / 1000, 'unixepoch') LIMIT :most)
 RETURNING day;
+
+-- name: prune_grants
+-- Those that have ended by themselves.
+DELETE FROM grants
+WHERE rowid IN (SELECT rowid FROM grants WHERE until < :before LIMIT :most)
+RETURNING user_id;

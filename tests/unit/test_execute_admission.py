@@ -1,0 +1,114 @@
+"""A command that waited is looked at again when its turn is about to start."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.access import Hindrance
+from aiagentchat.core.commands import CommandState
+from aiagentchat.core.errors import Unreachable
+from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
+from aiagentchat.execute.room import RoomExecutor
+from aiagentchat.render import words
+from tests.contract.store_fixtures import ANNA, BERT, ROOM, accept, command, stop
+from tests.fakes.agent import Say, plays
+from tests.unit.execute_house import House, open_house
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, plays(Say("Tea is ready."))) as opened:
+        yield opened
+
+
+async def again(house: House) -> None:
+    """The room's executor is started once more."""
+    await RoomExecutor(ROOM, house.shop).run(others_wait=lambda: False)
+
+
+async def test_what_somebody_who_has_left_had_asked_for_is_not_run(house: House) -> None:
+    house.members.gone.add((ROOM, ANNA))
+    await house.execute(command("$1"))
+
+    assert await house.state("$1") is CommandState.CANCELLED
+    assert await house.read() == [words.turned_away(ANNA, Hindrance.LEFT), "🛑"]
+    assert house.agent.runs == []
+
+
+async def test_what_somebody_who_may_not_had_asked_for_is_not_run_and_the_next_is(house: House) -> None:
+    await house.execute(replace(command("$1"), sender=BERT), command("$2"))
+
+    assert await house.state("$1") is CommandState.CANCELLED
+    assert await house.state("$2") is CommandState.DONE
+    assert (await house.read())[0] == words.turned_away(BERT, Hindrance.NOT_ALLOWED)
+
+
+async def test_the_room_is_answered_where_it_was_asked(house: House) -> None:
+    await house.execute(replace(command("$1"), sender=BERT, reply_to=EventId("$shown")))
+
+    told, _ = await house.send_all()
+    assert told.content["m.relates_to"] == {"m.in_reply_to": {"event_id": "$shown"}}
+    assert told.content["msgtype"] == "m.text"
+
+
+async def test_while_the_homeserver_does_not_say_it_waits_in_its_place(house: House) -> None:
+    house.members.trouble = Unreachable("nobody")
+    await house.execute(command("$1"), command("$2"))
+
+    assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.QUEUED] * 2
+    assert house.shop.rests.left(ROOM) == ASK_AGAIN
+    assert await house.read() == []
+
+    house.members.trouble = None
+    await again(house)
+    assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.DONE] * 2
+
+
+async def test_it_does_not_wait_for_ever(house: House) -> None:
+    house.members.trouble = Unreachable("nobody")
+    await house.execute(command("$1"))
+    house.clock.advance(ASK_FOR - 1)
+    await again(house)
+    assert await house.state("$1") is CommandState.QUEUED
+
+    house.clock.advance(1)
+    await again(house)
+    assert await house.state("$1") is CommandState.CANCELLED
+    assert await house.read() == [words.turned_away(ANNA, Hindrance.UNKNOWN), "🛑"]
+
+
+async def test_the_hour_of_one_command_is_not_that_of_the_next(house: House) -> None:
+    house.members.trouble = Unreachable("nobody")
+    await house.execute(command("$1"), command("$2"))
+    house.clock.advance(ASK_FOR)
+    await again(house)
+
+    assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.CANCELLED, CommandState.QUEUED]
+
+
+async def test_what_is_taken_back_while_it_waits_counts_for_nothing(house: House) -> None:
+    house.members.trouble = Unreachable("nobody")
+    await house.execute(command("$1"))
+    await stop(house.ledger, EventId("$1"))
+    house.clock.advance(ASK_FOR)
+    await accept(house.ledger, command("$2"))
+    await again(house)
+
+    assert await house.state("$2") is CommandState.QUEUED
+
+
+async def test_one_that_is_taken_back_while_the_homeserver_is_asked_is_told_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leaves(room: str, user: UserId) -> bool:
+        await stop(house.ledger, EventId("$1"))
+        return not (room and user)
+
+    monkeypatch.setattr(house.members, "is_in", leaves)
+    await house.execute(command("$1"))
+
+    assert await house.state("$1") is CommandState.CANCELLED
+    assert await house.read() == []
