@@ -15,10 +15,10 @@ from aiagentchat.core.ids import EventId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.execute.marks import mark
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.render import words
+from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
 ASK_AGAIN = 10.0
