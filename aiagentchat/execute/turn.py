@@ -38,7 +38,7 @@ from aiagentchat.core.ids import ApprovalId, SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Sessions
+from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Rooms, Sessions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.watch import Timekeeper
@@ -66,6 +66,7 @@ class Ledgers:
     approvals: Approvals
     sessions: Sessions
     outbox: Outbox
+    rooms: Rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ class Limits:
 
     turn: TurnClock
     approval: float
+    in_words: bool = False
+    """Whether questions are answered in words alone."""
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
@@ -129,6 +132,7 @@ class Turn:
         self._ledgers = ledgers
         self._clock = clock
         self._approval_seconds = limits.approval
+        self._in_words = limits.in_words
         self._minutes = max(1, round(limits.approval / 60))
         self._outgrown = limits.outgrown
         self._at_the_end = limits.at_the_end
@@ -310,7 +314,7 @@ class Turn:
         started = self._clock.monotonic()
         self._waiting[event.request] = Waiting(approval, started + self._approval_seconds)
         self._turn_clock.pause(started)
-        text = approval_text(event.tool, shown, minutes=self._minutes)
+        text = approval_text(event.tool, shown, minutes=self._minutes, in_words=self._in_words)
         texts = [piece.text for piece in split(text, PAGE_BYTES)]
         parcels = [*self._output.break_off(), *self._question(approval, texts)]
         await self._ledgers.approvals.ask(approval, parcels, now)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
+from aiagentchat.core.audit import Detail
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import (
     AcceptCommand,
@@ -12,21 +13,26 @@ from aiagentchat.core.effects import (
     Effect,
     EnterRoom,
     EraseText,
+    ForgetAnswer,
+    ForgetEdits,
     LeaveRoom,
     NewSession,
+    NoteDeed,
     OpenApproval,
     PutParcel,
     RequestStop,
     SetTimeLimit,
 )
-from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.ids import UserId
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
-from aiagentchat.store.database import Transaction
+from aiagentchat.store.database import Row, Transaction
+from aiagentchat.store.erase import erase, forget_answer, forget_edits
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
-_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | LeaveRoom | EnterRoom
+_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | EraseText | LeaveRoom | EnterRoom
+_FOR_SENDER = PutParcel | EnterRoom | ForgetAnswer | ForgetEdits
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -35,22 +41,70 @@ _REFUSALS = statements("refusals")
 _ROOMS = statements("rooms")
 
 
-async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
-    """Apply one effect. What is not possible (any more) changes nothing."""
+async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) -> Detail | None:
+    """Apply one effect. What is not possible (any more) changes nothing.
+
+    `by` is who sent the event that it follows from. Returns what is known of what was changed; None: nothing was.
+    """
     match effect:
         case AcceptCommand(command):
-            await _accept(transaction, command, now)
+            return await _accept(transaction, command, now)
+        case RequestStop() | SetTimeLimit() | EditCommand():
+            return await _steer(transaction, effect, now)
+        case EraseText(event=event, room=room):
+            return await erase(transaction, event, room, by, now)
+        case ForgetAnswer(command=event):
+            return await forget_answer(transaction, event, now)
+        case ForgetEdits(event=event, room=room):
+            await forget_edits(transaction, event, room, now)
+        case DecideApproval(approval=approval, state=state, by=by, reason=reason):
+            rows = await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
+            return {"question": rows[0]["kind"], **_named(rows[0])} if rows else None
+        case PutParcel() | OpenApproval() | NoteDeed():
+            await _add(transaction, effect, now)
+        case LeaveRoom() | EnterRoom() | NewSession() | CountRefusal():
+            await _settle_room(transaction, effect, now)
+        case _:
+            assert_never(effect)
+    return {}
+
+
+def _named(row: Row) -> Detail:
+    """A question of our own may be about more than one tool, or none."""
+    return {name: row[name] for name in ("tool", "command") if row[name]}
+
+
+async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit | EditCommand, now: int) -> Detail | None:
+    match effect:
+        case RequestStop(command=event, by=by):
+            rows = await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+            return {"asked_by": rows[0]["sender"]} if rows else None
+        case SetTimeLimit(command=event, seconds=seconds):
+            return {} if await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds) else None
+        case EditCommand(command=event, text=text, by=by):
+            rows = await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
+            await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
+            return {} if rows else None
+        case _:
+            assert_never(effect)
+
+
+async def _add(transaction: Transaction, effect: PutParcel | OpenApproval | NoteDeed, now: int) -> None:
+    match effect:
         case PutParcel(parcel):
             await put_parcels(transaction, [parcel], now)
-        case RequestStop() | SetTimeLimit():
-            await _steer(transaction, effect, now)
-        case EditCommand(command=event, text=text, by=by):
-            await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
-            await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
-        case EraseText(event=event, room=room):
-            await _erase(transaction, event, room)
         case OpenApproval(approval):
             await put_approval(transaction, approval)
+        case NoteDeed():
+            return  # it is a line of the audit, and whoever asks for the effect writes that
+        case _:
+            assert_never(effect)
+
+
+async def _settle_room(
+    transaction: Transaction, effect: LeaveRoom | EnterRoom | NewSession | CountRefusal, now: int
+) -> None:
+    match effect:
         case LeaveRoom(room=room, by=by):
             await transaction.run(_ROOMS["leave"], room=room, now=now)
             await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
@@ -58,31 +112,13 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await transaction.run(_ROOMS["enter"], room=room)
         case NewSession(room=room, session=session):
             await transaction.run(_ROOMS["set_session"], room=room, session=session)
-        case DecideApproval(approval=approval, state=state, by=by, reason=reason):
-            await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
         case _:
             assert_never(effect)
 
 
-async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit, now: int) -> None:
-    match effect:
-        case RequestStop(command=event, by=by):
-            await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
-        case SetTimeLimit(command=event, seconds=seconds):
-            await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds)
-        case _:
-            assert_never(effect)
-
-
-async def _erase(transaction: Transaction, event: EventId, room: RoomId) -> None:
-    await transaction.run(_INBOX["erase"], event=event, room=room)
-    if await transaction.run(_COMMANDS["erase"], event=event, room=room):
-        await transaction.run(_APPROVALS["withdraw_of"], command=event)
-
-
-async def _accept(transaction: Transaction, command: Command, now: int) -> None:
+async def _accept(transaction: Transaction, command: Command, now: int) -> Detail | None:
     accepted = await transaction.run(
         _COMMANDS["accept"],
         event=command.event,
@@ -97,8 +133,10 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> None:
         granted=command.granted,
         now=now,
     )
-    if accepted:
-        await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+    if not accepted:
+        return None
+    await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+    return {}
 
 
 def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
@@ -106,6 +144,6 @@ def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
     rung = []
     if any(isinstance(effect, _FOR_EXECUTOR) for effect in effects):
         rung.append(bells.commands)
-    if any(isinstance(effect, PutParcel | EnterRoom) for effect in effects):
+    if any(isinstance(effect, _FOR_SENDER) for effect in effects):
         rung.append(bells.outbox)
     return rung

@@ -1,4 +1,4 @@
-"""The nine ports on one database. Another database would get another `open_ledger`."""
+"""The ten ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
+    Audit,
     Commands,
     Inbox,
     Lives,
@@ -20,6 +21,7 @@ from aiagentchat.core.ports.ledger import (
 )
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
+from aiagentchat.store.audit import SqliteAudit
 from aiagentchat.store.bell import Bells
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
@@ -44,6 +46,7 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     accounts: Accounts
+    audit: Audit
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -70,6 +73,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database),
             accounts=accounts,
+            audit=SqliteAudit(database),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

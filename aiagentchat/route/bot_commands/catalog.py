@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
 from aiagentchat.route.bot_commands.retry import retry_command
@@ -23,6 +24,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         new_session_command(),
         approve_command(desk),
         deny_command(desk),
+        forget_command(desk),
         version_command(desk),
     ]
     return {command.name: command for command in (help_command(others), *others)}

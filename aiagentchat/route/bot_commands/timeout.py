@@ -6,7 +6,7 @@ from aiagentchat.core.commands import LONGEST_TURN, Command, CommandState, TurnT
 from aiagentchat.core.effects import Effect, SetTimeLimit
 from aiagentchat.render import words
 from aiagentchat.route.access import Role, role_of
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply
 
 _FORM = re.compile(r"(\+?) ?([0-9]{1,7}) ?([smh])", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -24,7 +24,7 @@ def timeout_command(desk: Desk) -> BotCommand:
         if not asked.arguments:
             return reply(asked.event, words.time_left(time.limit, time.limit - time.elapsed, stands=time.stands))
         if role_of(asked.event.sender, asked.room) is not Role.ADMIN and asked.event.sender != running.sender:
-            return reply(asked.event, words.NOT_YOURS_TO_TIME)
+            return [refused(asked.event, "timeout"), *reply(asked.event, words.NOT_YOURS_TO_TIME)]
         return _set(asked, running, time)
 
     return BotCommand(
