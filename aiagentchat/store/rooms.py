@@ -55,6 +55,6 @@ class SqliteRooms:
         """Whether the room is known to be encrypted."""
         return bool(await self._database.run(_ROOMS["is_encrypted"], room=room))
 
-    async def encrypted(self, room: RoomId, now: int) -> None:
+    async def mark_encrypted(self, room: RoomId, now: int) -> None:
         """The room is encrypted, from now on for ever."""
-        await self._database.run(_ROOMS["encrypted"], room=room, now=now)
+        await self._database.run(_ROOMS["mark_encrypted"], room=room, now=now)

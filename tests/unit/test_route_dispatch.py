@@ -659,7 +659,7 @@ async def test_a_word_does_not_answer_a_question_of_another_room(front: Front) -
 @pytest.mark.parametrize("how", ["encrypted", "reply"])
 async def test_where_words_are_wanted_a_reaction_decides_nothing_and_is_answered_once(front: Front, how: str) -> None:
     if how == "encrypted":
-        await front.ledger.rooms.encrypted(ROOM, front.clock.now_ms())
+        await front.ledger.rooms.mark_encrypted(ROOM, front.clock.now_ms())
     else:
         front.settings = settings(replace(KITCHEN, approvals="reply"))
     question = await front.asked("a")
@@ -671,7 +671,7 @@ async def test_where_words_are_wanted_a_reaction_decides_nothing_and_is_answered
 
 
 async def test_an_encrypted_room_may_be_told_to_take_reactions(front: Front) -> None:
-    await front.ledger.rooms.encrypted(ROOM, front.clock.now_ms())
+    await front.ledger.rooms.mark_encrypted(ROOM, front.clock.now_ms())
     front.settings = settings(replace(KITCHEN, approvals="reaction"))
     question = await front.asked("a")
 

@@ -279,7 +279,7 @@ class Rooms(Protocol):
         """Whether the room is known to be encrypted."""
         ...
 
-    async def encrypted(self, room: RoomId, now: int) -> None:
+    async def mark_encrypted(self, room: RoomId, now: int) -> None:
         """The room is encrypted, from now on for ever."""
         ...
 
