@@ -148,8 +148,11 @@ class Dispatcher:
         seen = self._reaction(event, ACCEPTED, "accepted")
         return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
 
-    def _is_for_agent(self, said: Incoming, room: RoomSettings) -> bool:
-        return isinstance(decide(said, room, me=self._me, known=self._bot_commands), Ask)
+    async def _is_for_agent(self, said: Incoming, room: RoomSettings) -> bool:
+        decision = decide(said, room, me=self._me, known=self._bot_commands)
+        if isinstance(decision, AnswerInWords) and not await self._is_question(said, decision.target):
+            decision = decision.otherwise
+        return isinstance(decision, Ask)
 
     async def _full(self, in_room: int) -> str | None:
         """Why there is no place for another command; None if there is one."""

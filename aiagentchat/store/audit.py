@@ -55,11 +55,11 @@ class SqliteAudit:
 
 
 async def write(transaction: Transaction, deed: Deed, now: int) -> list[AuditLine]:
-    """Write `deed` down, after what was held back in hours that are over. Returns the lines that there are now."""
+    """Write `deed` down; what is limited, after what was held back in hours that are over. Returns the lines."""
+    if deed.kind not in LIMITED:
+        return [await _add(transaction, deed, now)]
     lines = await write_held(transaction, now)
-    if deed.kind in LIMITED and await _has_enough(transaction, deed, now):
-        return lines
-    return [*lines, await _add(transaction, deed, now)]
+    return lines if await _has_enough(transaction, deed, now) else [*lines, await _add(transaction, deed, now)]
 
 
 async def write_held(transaction: Transaction, now: int) -> list[AuditLine]:
