@@ -18,6 +18,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings
+from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Held
@@ -105,6 +106,7 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             client = await stack.enter_async_context(connected(live, ledger, me, clock))
             ownership = await stack.enter_async_context(owned(ledger, client, me, clock, take_over=take_over))
             live.prepare = lambda settings: prepare(settings, client, ledger)
+            live.reloaded = lambda: ledger.audit.write(Deed(kind=AuditKind.RELOADED), clock.now_ms())
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience())
         yield _house(live, ledger, client, ownership, here)
@@ -174,7 +176,11 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
     agents = _agents(live, here.held, here.cgroups)
     shop = Workshop(
         ledgers=Ledgers(
-            commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
+            commands=ledger.commands,
+            approvals=ledger.approvals,
+            sessions=ledger.sessions,
+            outbox=ledger.outbox,
+            rooms=ledger.rooms,
         ),
         runs=runs,
         agents=agents,
@@ -252,7 +258,9 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
 
     janitor = Janitor(
         ledger.housekeeping,
-        keep=lambda: Keep(rows=live.current().retention, bodies=live.current().body_retention),
+        keep=lambda: Keep(
+            rows=live.current().retention, bodies=live.current().body_retention, audit=live.current().audit_retention
+        ),
         clock=clock,
     )
 

@@ -13,6 +13,7 @@ from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import STORE_KEY, Secret, store_key_bytes
 from aiagentchat.config.settings import Settings, slug_wish
 from aiagentchat.config.workspaces import check_folders
+from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import ConfigError, MatrixError, RateLimited, Refused, StoreKeyError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
@@ -37,9 +38,10 @@ log = structlog.get_logger(__name__)
 class KnownAccounts:
     """The stored logins, whose tokens are hidden in logs and rooms from the moment on in which they are known."""
 
-    def __init__(self, accounts: Accounts, live: Live) -> None:
+    def __init__(self, accounts: Accounts, live: Live, logged_in: Callable[[Login], Awaitable[None]]) -> None:
         self._accounts = accounts
         self._live = live
+        self._logged_in = logged_in
 
     async def login(self, user: UserId) -> Login | None:
         """The stored login. One that cannot be opened is none, if there is another way to log in."""
@@ -59,6 +61,7 @@ class KnownAccounts:
         """Keep it."""
         self._hide(login)
         await self._accounts.save_login(login)
+        await self._logged_in(login)
 
     def _hide(self, login: Login) -> None:
         self._live.learn("MATRIX_ACCESS_TOKEN", login.access_token)
@@ -81,7 +84,13 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
         refresh_token=_revealed(secrets.matrix_refresh_token),
         password=_revealed(secrets.matrix_password),
     )
-    client = Client(account, KnownAccounts(ledger.accounts, live), now_ms=clock.now_ms, monotonic=clock.monotonic)
+
+    async def note(login: Login) -> None:
+        deed = Deed(kind=AuditKind.LOGGED_IN, actor=login.user, subject=login.device)
+        await ledger.audit.write(deed, clock.now_ms())
+
+    accounts = KnownAccounts(ledger.accounts, live, note)
+    client = Client(account, accounts, now_ms=clock.now_ms, monotonic=clock.monotonic)
     try:
         await until_reached(_Door(client, account.homeserver, clock).log_in, clock)
         yield client

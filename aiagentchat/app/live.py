@@ -35,6 +35,8 @@ class Live:
     environ: Mapping[str, str]
     prepare: Callable[[Settings], Awaitable[Settings]] | None = None
     """Makes fresh settings usable (aliases, folders); set once there is a homeserver to ask. Raises ConfigError."""
+    reloaded: Callable[[], Awaitable[None]] | None = None
+    """Told of each reload that applies; set once there is a ledger."""
     _learned: dict[str, deque[str]] = field(default_factory=dict, repr=False)
     _redactor: Redactor | None = field(default=None, repr=False)
 
@@ -93,6 +95,8 @@ class Live:
             log.error("config.reload_refused", problems=problems)
         else:
             log.info("config.reloaded", rooms=len(self.settings.rooms))
+            if self.reloaded is not None:
+                await self.reloaded()
         return not problems
 
 

@@ -82,6 +82,27 @@ def doctor(
     raise typer.Exit(doctor_command(config, only, as_json=as_json))
 
 
+@app.command(
+    epilog="Examples:  aiagentchat audit --since 2h  ·  aiagentchat audit --room backend --kind refused  ·  "
+    "aiagentchat audit --json --limit 100000 | jq ."
+)
+def audit(  # noqa: PLR0913 - one for each option
+    config: Config = DEFAULT_CONFIG,
+    room: Annotated[str | None, typer.Option(help="Only of this room: its name or its id.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only since then: 2h, 7d, or 2026-11-25T14:00.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only of this person: @anna:example.org.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only of this kind: asked, refused, approved …")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many lines, the newest.", min=1, max=100_000)] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+) -> None:
+    """Say who asked, was refused, approved, stopped or changed what, oldest first."""
+    from aiagentchat.cli.audit import Wish, audit_command
+
+    wish = Wish(room=room, since=since, actor=actor, kind=kind)
+    raise typer.Exit(audit_command(config, wish, limit=limit, as_json=as_json, follow=follow))
+
+
 db = typer.Typer(
     help="Back up, check and shrink the database.",
     epilog="Examples:  aiagentchat db backup ledger-monday.db  ·  aiagentchat db check  ·  aiagentchat db vacuum",

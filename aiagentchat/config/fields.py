@@ -236,6 +236,7 @@ MountMode: TypeAlias = Annotated[str, one_of("ro", "rw")]
 IsolationName: TypeAlias = Annotated[str, one_of(*Isolation)]
 IsolationWish: TypeAlias = Annotated[str, one_of("auto", *Isolation)]
 NetworkName: TypeAlias = Annotated[str, one_of(*Network)]
+Approvals: TypeAlias = Annotated[str, one_of("reply", "reaction")]
 OnLimit: TypeAlias = Annotated[str, one_of("wait", "fail")]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[

@@ -106,6 +106,7 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         sync_timeout=file.sync_timeout,
         retention=file.retention,
         body_retention=file.body_retention,
+        audit_retention=file.audit_retention,
         catch_up_max_age=file.catch_up_max_age,
         computed=frozenset(name for name in Limits._fields if getattr(file, name) is None),
     )

@@ -8,6 +8,7 @@ from aiagentchat.config.fields import (
     DAY,
     LISTED,
     WEEK,
+    Approvals,
     Env,
     Flag,
     Folder,
@@ -114,6 +115,7 @@ class Shared(Section):
     network_hosts: Hosts | None = None
     limits: RoomLimits | None = None
     on_limit: OnLimit | None = None
+    approvals: Approvals | None = None
 
 
 class Defaults(Shared):
@@ -168,6 +170,8 @@ class File(Section):
     """Days after its end for which a command, and all that belongs to it, is kept. 0: for ever."""
     body_retention: Annotated[int, whole(_DAYS, example=7, least=0, most=MOST_DAYS)] = 7
     """Days after its end for which its text is kept. 0: as long as it is."""
+    audit_retention: Annotated[int, whole(_DAYS, example=365, least=0, most=MOST_DAYS)] = 365
+    """Days for which a line of the audit is kept. 0: for ever."""
     catch_up_max_age: Annotated[int, whole(_SECONDS, example=DAY, least=60, most=30 * DAY)] = DAY
 
 

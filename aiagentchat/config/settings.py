@@ -71,8 +71,14 @@ class RoomSettings:
     limits: RunLimits = field(default_factory=RunLimits)
     on_limit: str = "wait"
     """`wait` or `fail`: what a turn does when the model's usage limit is reached."""
+    approvals: str | None = None
+    """`reply` or `reaction`: how a question is answered. None: by reply where the room is encrypted."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
+
+    def wants_words(self, *, encrypted: bool) -> bool:
+        """Whether a reaction answers nothing: those are not encrypted, so a homeserver could make one up."""
+        return encrypted if self.approvals is None else self.approvals == "reply"
 
 
 def slug_wish(room: RoomSettings) -> str:
@@ -107,6 +113,8 @@ class Settings:
     retention: int = 90
     """Days; 0: for ever. As `body_retention`, which is 0 for "as long as the rest"."""
     body_retention: int = 7
+    audit_retention: int = 365
+    """Days; 0: for ever."""
     catch_up_max_age: int
     secret_places: tuple[Path, ...] = field(default=(), compare=False)
     """Where secrets lie, as far as is known; never printed."""
@@ -169,6 +177,7 @@ class Settings:
             "sync_timeout": self.sync_timeout,
             "retention": self.retention,
             "body_retention": self.body_retention,
+            "audit_retention": self.audit_retention,
             "catch_up_max_age": self.catch_up_max_age,
             "agents": {name: agent.model_dump(mode="json") for name, agent in self.agents.items()},
             "rooms": [_effective(self, room) for room in self.rooms],
@@ -199,4 +208,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "network_hosts": list(room.network_hosts),
         "limits": dataclasses.asdict(room.limits),
         "on_limit": room.on_limit,
+        "approvals": room.approvals,
     }

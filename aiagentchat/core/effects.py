@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from aiagentchat.core.access import Grant
 from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.audit import Deed
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
@@ -59,10 +60,36 @@ class EditCommand:
 
 @dataclass(frozen=True, slots=True)
 class EraseText:
-    """The message was taken back: what it said is not to be run later."""
+    """The message was taken back, ours or somebody's: what it said is not to be run later, and is kept nowhere."""
 
     event: EventId
     room: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAnswer:
+    """Delete all that was said in answer to this command, which has ended, from its room and from the ledger.
+
+    The homeserver keeps each edit as an event of its own, so each is deleted on its own.
+    """
+
+    command: EventId
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetEdits:
+    """A message of ours was deleted by somebody else: delete its edits, which a homeserver keeps."""
+
+    event: EventId
+    room: RoomId
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDeed:
+    """Somebody did, or tried, what nothing else here tells of."""
+
+    deed: Deed
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +163,9 @@ Effect: TypeAlias = (
     | SetTimeLimit
     | EditCommand
     | EraseText
+    | ForgetAnswer
+    | ForgetEdits
+    | NoteDeed
     | OpenApproval
     | LeaveRoom
     | EnterRoom

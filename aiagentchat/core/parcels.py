@@ -1,4 +1,4 @@
-"""One thing to be put into a room: a message, an edit of one, a reaction."""
+"""One thing to be put into a room: a message, an edit of one, a reaction, a deletion of one of these."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
 
 MESSAGE = "m.room.message"
 REACTION = "m.reaction"
+REDACTION = "m.room.redaction"
+"""Its content is ours alone: which parcel is to be deleted from the room (`PARCEL`), and why (`reason`)."""
+PARCEL = "parcel"
 TXN_KEY = "com.aiagentchat.txn"
 """Where the content of everything that we send has its transaction id: how we know an event of ours again when the
 homeserver does not know the transaction any more."""

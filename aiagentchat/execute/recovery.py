@@ -38,7 +38,8 @@ async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | 
     running = await ledgers.commands.running()
     for command in running:
         lasted = _lasted(command.started_at or now, now, alive_at)
-        waited_for = await ledgers.approvals.open_of(command.event)
+        # What was taken back is not gone on with.
+        waited_for = await ledgers.approvals.open_of(command.event) if command.text else []
         question = _question(command, waited_for, now) if waited_for else None
         text = _told(command.sender, lasted, waited_for)
         parcels = [*_parcels(command, text, question), mark(command, CommandState.INTERRUPTED)]

@@ -194,6 +194,7 @@ class RoomExecutor:
                     limits=Limits(
                         turn=course.clock,
                         approval=settings.approval_timeout,
+                        in_words=room.wants_words(encrypted=await shop.ledgers.rooms.is_encrypted(self.room)),
                         outgrown=self._outgrown(room, spec),
                         at_the_end=self._at_the_end(room, spec),
                         patience=shop.patience,

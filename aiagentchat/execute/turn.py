@@ -38,7 +38,7 @@ from aiagentchat.core.ids import ApprovalId, SessionId, UserId, message_uuid, tx
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Sessions
+from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Rooms, Sessions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.watch import Timekeeper
@@ -66,6 +66,7 @@ class Ledgers:
     approvals: Approvals
     sessions: Sessions
     outbox: Outbox
+    rooms: Rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ class Limits:
 
     turn: TurnClock
     approval: float
+    in_words: bool = False
+    """Whether questions are answered in words alone."""
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
@@ -131,6 +134,7 @@ class Turn:
         self._ledgers = ledgers
         self._clock = clock
         self._approval_seconds = limits.approval
+        self._in_words = limits.in_words
         self._minutes = max(1, round(limits.approval / 60))
         self._admins = limits.admins
         self._outgrown = limits.outgrown
@@ -314,7 +318,7 @@ class Turn:
         self._waiting[event.request] = Waiting(approval, started + self._approval_seconds)
         self._turn_clock.pause(started)
         who = words.approval_for(self._command.sender, self._admins)
-        text = approval_text(event.tool, shown, who=who, minutes=self._minutes)
+        text = approval_text(event.tool, shown, who=who, minutes=self._minutes, in_words=self._in_words)
         texts = [piece.text for piece in split(text, PAGE_BYTES)]
         parcels = [*self._output.break_off(), *self._question(approval, texts)]
         await self._ledgers.approvals.ask(approval, parcels, now)

@@ -42,6 +42,13 @@ class MatrixOutbound:
             fail("send", answer)
         return EventId(answer.event_id)
 
+    async def redact(self, room: RoomId, event: EventId, reason: str, txn: TxnId) -> EventId:
+        """Take what an event says out of the room. Redactions are not encrypted, in no room."""
+        answer = await _ask("redact", self._client.room_redact(room, event, reason=reason, tx_id=txn))
+        if not isinstance(answer, nio.RoomRedactResponse):
+            fail("redact", answer)
+        return EventId(answer.event_id)
+
     async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:
         """Show or hide the typing indicator."""
         answer = await _ask("typing", self._client.room_typing(room, on, timeout=int(seconds * 1000)))

@@ -25,7 +25,8 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
     """The events that routing should see, in order.
 
     The first sync of an account ignores what was said before: only invites count. Our own events, and notices, which
-    must never be answered automatically (Client-Server API, "m.notice"), are nothing to us. Invites come from rooms
+    must never be answered automatically (Client-Server API, "m.notice"), are nothing to us: of those that speak to us
+    all the same, the audit tells. Invites come from rooms
     that nobody has configured, too; anything else from such a room is not ours to keep.
     """
     configured: dict[RoomId, bool] = {}
@@ -33,13 +34,19 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
     def is_wanted(event: Incoming) -> bool:
         if event.kind is Kind.INVITE:
             return True
-        if first or event.kind is Kind.NOTICE or (event.sender == rules.me and event.kind not in ABOUT_US):
+        if first or (event.sender == rules.me and event.kind not in ABOUT_US):
+            return False
+        if event.kind is Kind.NOTICE and not _speaks_to_us(event, rules.me):
             return False
         if event.room not in configured:
             configured[event.room] = rules.is_configured(event.room)
         return configured[event.room]
 
     return [event for event in events if is_wanted(event)]
+
+
+def _speaks_to_us(event: Incoming, me: UserId) -> bool:
+    return me in event.mentions or event.body.startswith(("/", "!", me))
 
 
 def dated(event: Incoming, now: int | None) -> Incoming:

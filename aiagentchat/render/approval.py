@@ -8,7 +8,7 @@ from typing import Any
 from aiagentchat.render.away import AS_ASKED_ABOVE
 from aiagentchat.render.fences import code_span, fenced
 from aiagentchat.render.hygiene import visible
-from aiagentchat.render.words import approval_answers, approval_question
+from aiagentchat.render.words import answers_in_words, approval_answers, approval_question
 
 MOST_DIFF_LINES = 2_000
 """Comparing takes time that grows with the square of the lines; a longer edit is shown as before and after."""
@@ -17,12 +17,13 @@ MOST_SHOWN_AGAIN = 6_000
 """Characters of a request that are shown a second time; a longer one stands further up in the room, whole."""
 
 
-def approval_text(tool: str, tool_input: Mapping[str, Any], *, who: str, minutes: int) -> str:
+def approval_text(tool: str, tool_input: Mapping[str, Any], *, who: str, minutes: int, in_words: bool = False) -> str:
     """The question as Markdown, with `who` asked for it and may answer.
 
     It can be long: split it, and let the last piece, which says how to answer, ask.
     """
-    blocks = [approval_question(_named(tool)), *_shown(tool, dict(tool_input)), who, approval_answers(minutes)]
+    answers = answers_in_words(minutes) if in_words else approval_answers(minutes)
+    blocks = [approval_question(_named(tool)), *_shown(tool, dict(tool_input)), who, answers]
     return "\n\n".join(blocks)
 
 

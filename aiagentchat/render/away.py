@@ -46,7 +46,7 @@ def interrupted(milliseconds: int) -> str:
     )
 
 
-RESUME_ANSWERS = "✅ goes on and allows exactly this once, ❌ drops it (or `/approve`, `/deny`)."
+RESUME_ANSWERS = "✅ goes on and allows exactly this once, ❌ drops it (or reply `yes`, `no`; or `/approve`, `/deny`)."
 """The last line of the question whether to go on."""
 AS_ASKED_ABOVE = "(exactly as it was asked further up)"
 
@@ -110,7 +110,7 @@ def offer(said: Sequence[Said], total: int) -> str:
     lines += [f"- … and {total - len(said)} more"] if total > len(said) else []
     was, it, them = ("this was", "it", "it") if total == 1 else (f"these {total} were", "them in this order", "them")
     intro = f"I was away, and {was} not run: too long ago, or more than the queue holds."
-    return "\n".join([intro, "", *lines, "", f"{OFFER_ANSWERS}{it}, ❌ drops {them}."])
+    return "\n".join([intro, "", *lines, "", f"{OFFER_ANSWERS}{it}, ❌ drops {them} (or reply `yes` or `no`)."])
 
 
 def dropped(number: int) -> str:

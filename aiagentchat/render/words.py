@@ -784,6 +784,46 @@ def approval_already_answered(by: UserId | None) -> str:
 
 APPROVAL_WITHDRAWN = "The agent no longer waits for this approval: its turn is over. It was not run."
 
+YES_WORDS = ("yes", "ok", "approve")
+NO_WORDS = ("no", "deny")
+"""What a reply to a question may say, and nothing else, to be its answer."""
+
+
+def answers_in_words(minutes: int) -> str:
+    """The last line of an approval, in a room where reactions answer nothing."""
+    return (
+        "To allow it once, reply `yes` to this message, or write `/approve`; to deny it, reply `no`, or write "
+        f"`/deny reason`. Reactions do not count in this room. Unanswered in {minutes} min it is denied."
+    )
+
+
+IN_WORDS_HERE = (
+    "In this room I take words, so your reaction decided nothing: reply to the question with `yes` or `no`, or write "
+    "`/approve` or `/deny reason`."
+)
+"""The answer to a reaction in a room where those can be forged."""
+
+# ── what is deleted ───────────────────────────────────────────────────────────────────────────────────────────────
+
+DELETION_REASON = "deleted on request"
+"""Stands in the redaction itself."""
+NOT_DELETED = (
+    "I was asked to delete an answer here, and the homeserver did not let me delete (all of) my messages. "
+    "Somebody who may delete messages in this room can do it."
+)
+NOTHING_TO_FORGET = (
+    "There is no answer here that I could delete: reply with `/forget` to one of mine, or ask sooner; what is older "
+    "than I keep, I do not know any more."
+)
+NOT_YOURS_TO_FORGET = (
+    "Only admins of this room, and whoever asked for that answer, may have it deleted, so nothing was done."
+)
+FORGET_WHEN_ENDED = "That answer is still being written, so nothing was deleted. `/stop` ends it; then ask again."
+FORGETTING = (
+    "🗑 I delete that answer, with all its edits, and what I kept of it and of its question. Your own message and what "
+    "others quoted stay; the agent itself still remembers it until `/new_session`."
+)
+
 # ── when something of ours is not as it should be ─────────────────────────────────────────────────────────────────
 
 BROKEN = AppError.human

@@ -3,7 +3,7 @@
 Everything that came in late for a room was committed together, so the first of it sees all of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiagentchat.core.effects import Effect, PutParcel
@@ -30,7 +30,7 @@ class Plan:
     """What comes before it."""
 
 
-async def plan(desk: Desk, event: Incoming, is_for_agent: Callable[[Incoming], bool]) -> Plan:
+async def plan(desk: Desk, event: Incoming, is_for_agent: Callable[[Incoming], Awaitable[bool]]) -> Plan:
     """What becomes of `event`, which is late and for the agent."""
     moment = await desk.inbox.taken_at(event.event)
     assert moment is not None, "what is routed is in the inbox"
@@ -39,7 +39,7 @@ async def plan(desk: Desk, event: Incoming, is_for_agent: Callable[[Incoming], b
         known = await desk.approvals.get(ApprovalId(txn_id(event.room, "offer", name, taken_at)))
         if known is not None and event.event in known.events:
             return Plan(run=False, effects=[])
-    waiting = [each for each in await desk.inbox.late(event.room, moment) if is_for_agent(each)]
+    waiting = [each for each in await desk.inbox.late(event.room, moment) if await is_for_agent(each)]
     old = [each for each in waiting if each.late_ms >= OFFER_AFTER_MS]
     fresh = [each for each in waiting if each.late_ms < OFFER_AFTER_MS]
     if event.late_ms >= OFFER_AFTER_MS:

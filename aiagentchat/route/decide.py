@@ -9,12 +9,14 @@ from typing import TypeAlias
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.render.words import NO_WORDS, YES_WORDS
 from aiagentchat.route.access import Role
 
 BOT_COMMAND = re.compile(r"([/!])([a-z_]+)(?:\s+|$)")
 YES = frozenset({"✅", "☑", "✔", "👍"})
 NO = frozenset({"❌", "✖", "👎"})
 STOP = frozenset({"🛑"})
+FORGET = frozenset({"🗑"})
 
 _ID_ENDS = r"(?![\w=/+\-]|[.:][\w\[])"
 """Neither `@bob` in `@bobby:hs` nor `@bob:hs` in `@bob:hs.example` is Bob; a full stop may follow."""
@@ -29,6 +31,8 @@ class Ignore:
     """Nothing follows."""
 
     why: str
+    refusal: str = ""
+    """What the sender has tried without being allowed to, in a word for the audit; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,24 @@ class StopTarget:
     """A reaction that ends the turn of a command, put on the command or on its answer."""
 
     target: EventId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTarget:
+    """A reaction that deletes the answer that it is put on."""
+
+    target: EventId
+    is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerInWords:
+    """A reply that may be to a question: whether it is, the outbox knows."""
+
+    target: EventId
+    allow: bool
+    otherwise: "Decision"
+    """What it means if it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +164,8 @@ Decision: TypeAlias = (
     | OnlyText
     | AnswerApproval
     | StopTarget
+    | ForgetTarget
+    | AnswerInWords
     | ChangeQueued
     | TakeBack
     | Unreadable
@@ -156,7 +180,7 @@ def decide(event: Incoming, room: RoomSettings, *, role: Role | None, me: UserId
     """What `event` means in `room`, where its sender has `role`. `known` are the names of the bot commands."""
     match event.kind:
         case Kind.TEXT:
-            return _text(event, room, role, me, known)
+            return _reply(event, role, _text(event, room, role, me, known))
         case Kind.REACTION if event.target is not None:
             return _reaction(event.body, event.target, role)
         case Kind.FILE if role is not None and not room.mention_only:
@@ -170,6 +194,10 @@ def decide(event: Incoming, room: RoomSettings, *, role: Role | None, me: UserId
             return TakeBack(event.target, may_stop=role is not None and role >= Role.USER)
         case Kind.TOMBSTONE | Kind.LEFT | Kind.JOINED | Kind.GAP_LOST:
             return _about_the_room(event)
+        case Kind.NOTICE:
+            return Ignore("what is a notice is never answered", refusal="notice")
+        case Kind.FILE | Kind.MALFORMED | Kind.EDIT if role is None or (role < Role.USER and event.kind is Kind.EDIT):
+            return Ignore("the sender is not allowed", refusal=event.kind.value)
         case _:
             return Ignore(f"{event.kind} events start nothing")
 
@@ -187,7 +215,7 @@ def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, kn
     command = _bot_command(event.body, known)
     addressed = command is not None or is_addressed(event, me)
     if role is None:
-        return Refuse() if addressed else Ignore("the sender is not allowed")
+        return Refuse() if addressed else Ignore("the sender is not allowed", refusal="message")
     if command is not None:
         return command
     if room.mention_only and not addressed:
@@ -195,6 +223,14 @@ def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, kn
     if not event.body.strip():
         return Ignore("no text")
     return RefuseToRun() if role < Role.USER else Ask(event.body)
+
+
+def _reply(event: Incoming, role: Role | None, otherwise: Decision) -> Decision:
+    """A reply of one word may answer a question, and else is a message as any other."""
+    said = event.body.strip().lower().rstrip(".!")
+    if event.target is None or role is None or role < Role.USER or said not in (*YES_WORDS, *NO_WORDS):
+        return otherwise
+    return AnswerInWords(event.target, said in YES_WORDS, otherwise)
 
 
 def _bot_command(body: str, known: Collection[str]) -> RunBotCommand | UnknownBotCommand | None:
@@ -223,9 +259,11 @@ def _about_the_room(event: Incoming) -> Decision:
 
 
 def _reaction(key: str, target: EventId, role: Role | None) -> Decision:
-    if role is None or role < Role.USER:
-        return Ignore("a reaction of somebody who may not run anything")
     plain = key.translate(_VARIATION_SELECTORS).translate(_SKIN_TONES)
-    if plain in YES or plain in NO:
-        return AnswerApproval(target, plain in YES)
-    return StopTarget(target) if plain in STOP else Ignore("a reaction that means nothing here")
+    if plain not in YES | NO | STOP | FORGET:
+        return Ignore("a reaction that means nothing here")
+    if role is None or role < Role.USER:
+        return Ignore("a reaction of somebody who may not run anything", refusal="reaction")
+    if plain in FORGET:
+        return ForgetTarget(target, is_admin=role >= Role.ADMIN)
+    return StopTarget(target) if plain in STOP else AnswerApproval(target, plain in YES)

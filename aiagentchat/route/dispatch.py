@@ -8,7 +8,7 @@ from typing import assert_never
 import structlog
 
 from aiagentchat.config.settings import RoomSettings
-from aiagentchat.core.approvals import ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
@@ -17,25 +17,29 @@ from aiagentchat.core.effects import (
     Effect,
     EnterRoom,
     EraseText,
+    ForgetEdits,
     LeaveRoom,
     PutParcel,
     RequestStop,
 )
 from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, words
-from aiagentchat.render.message import reaction
+from aiagentchat.render.message import message, reaction
 from aiagentchat.route import catch_up, questions
 from aiagentchat.route.access import Role, Roles
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, reply_in_room, stop
+from aiagentchat.route.bot_commands.forget import answered, forget
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply, reply_in_room, stop
 from aiagentchat.route.decide import (
     AnswerApproval,
+    AnswerInWords,
     Ask,
     CameIn,
     ChangeQueued,
     Decision,
+    ForgetTarget,
     Ignore,
     NotHeard,
     OnlyText,
@@ -76,8 +80,8 @@ class Dispatcher:
     async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
         """What follows from `decision` about `event`, in a room with these roles."""
         match decision:
-            case Ignore():
-                return []
+            case Ignore(refusal=what):
+                return [refused(event, what)] if what else []
             case Ask(text):
                 return await self._ask(event, text, roles)
             case RunBotCommand(name, arguments):
@@ -87,17 +91,31 @@ class Dispatcher:
             case Refuse():
                 return await self._refuse(event, roles)
             case RefuseToRun():
-                return refuse(event, "run", words.VIEWER_MAY_NOT_RUN)
+                return refuse(event, "message", words.VIEWER_MAY_NOT_RUN)
             case OnlyText():
                 return reply(event, words.ONLY_TEXT_FOR_NOW)
-            case AnswerApproval(target, allow):
-                return await self._answer(event, target, roles, allow=allow)
-            case StopTarget(target):
-                return await self._stop(event, target)
+            case AnswerApproval() | AnswerInWords() | StopTarget() | ForgetTarget():
+                return await self._about_ours(decision, event, roles)
             case ChangeQueued() | TakeBack() | Unreadable():
                 return await self._about_the_message(decision, event)
             case _:
                 return self._about_the_room(decision, event)
+
+    async def _about_ours(
+        self, decision: AnswerApproval | AnswerInWords | StopTarget | ForgetTarget, event: Incoming, roles: Roles
+    ) -> Sequence[Effect]:
+        match decision:
+            case AnswerInWords(target, otherwise=otherwise) if not await self._is_question(event, target):
+                return await self.effects(otherwise, event, roles)
+            case AnswerApproval() | AnswerInWords():
+                return await self._answer(decision, event, roles)
+            case StopTarget(target):
+                return await self._stop(event, target)
+            case ForgetTarget(target, is_admin):
+                command = await answered(self._desk, event, target)
+                return [] if command is None else forget(event, command, is_admin=is_admin)
+            case _:
+                assert_never(decision)
 
     async def _about_the_message(
         self, decision: ChangeQueued | TakeBack | Unreadable, event: Incoming
@@ -135,9 +153,11 @@ class Dispatcher:
         seen = self._reaction(event, ACCEPTED, "accepted")
         return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
 
-    def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
-        role = roles.of(said.sender)
-        return isinstance(decide(said, roles.room, role=role, me=self._me, known=self._bot_commands), Ask)
+    async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
+        decision = decide(said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands)
+        if isinstance(decision, AnswerInWords) and not await self._is_question(said, decision.target):
+            decision = decision.otherwise
+        return isinstance(decision, Ask)
 
     async def _full(self, in_room: int) -> str | None:
         """Why there is no place for another command; None if there is one."""
@@ -176,45 +196,67 @@ class Dispatcher:
         role = asked.role
         if role is None or role < command.role:
             told = words.only_admins(command.name) if command.role is Role.ADMIN else words.VIEWER_MAY_NOT_RUN
-            return refuse(asked.event, command.name, told)
+            return refuse(asked.event, f"/{command.name}", told)
         return await command.run(asked)
 
     async def _refuse(self, event: Incoming, roles: Roles) -> Sequence[Effect]:
         day = datetime.fromtimestamp(self._desk.clock.now_ms() / 1000, tz=UTC).date().isoformat()
         if await self._desk.rooms.refusals(event.room, day) >= REFUSALS_A_DAY:
-            return []
+            return [refused(event, "message")]
         user = event.sender
         if roles.given(user) is None:
             told = words.refused(user, roles.room.name)
         else:
             told = words.power_too_low(user, roles.power(user), roles.all_needed())
-        return [CountRefusal(event.room, day), *refuse(event, "speak", told)]
+        return [CountRefusal(event.room, day), *refuse(event, "message", told)]
 
-    async def _answer(self, event: Incoming, target: EventId, roles: Roles, *, allow: bool) -> Sequence[Effect]:
+    async def _is_question(self, event: Incoming, target: EventId) -> bool:
         parcel = await self._desk.outbox.parcel_of(target)
-        if parcel is None or parcel.approval is None or parcel.room != event.room:
+        return parcel is not None and parcel.approval is not None and parcel.room == event.room
+
+    async def _answer(
+        self, decision: AnswerApproval | AnswerInWords, event: Incoming, roles: Roles
+    ) -> Sequence[Effect]:
+        parcel = await self._desk.outbox.parcel_of(decision.target)
+        if parcel is None or parcel.approval is None:
             return []
+        if parcel.room != event.room:
+            return [refused(event, "answer elsewhere")]
         asked = await self._desk.approvals.get(parcel.approval)
         if asked is None or asked.state is not ApprovalState.OPEN:
             return reply(event, words.approval_already_answered(None if asked is None else asked.decided_by))
+        if isinstance(decision, AnswerApproval) and roles.room.wants_words(
+            encrypted=await self._desk.rooms.is_encrypted(event.room)
+        ):
+            return [refused(event, "reaction"), _in_words_here(asked)]
         hindered = await questions.hindered(self._desk, asked, event.sender, roles)
         if hindered is not None:
             return refuse(event, "answer", hindered)
-        return await questions.answer(self._desk, asked, event, allow=allow)
+        effects = await questions.answer(self._desk, asked, event, allow=decision.allow)
+        if isinstance(decision, AnswerApproval) or asked.kind is not ApprovalKind.TOOL:
+            return effects
+        by = event.sender
+        return [
+            *effects,
+            *reply(event, words.approval_allowed(by) if decision.allow else words.approval_denied(by, "")),
+        ]
 
     async def _stop(self, event: Incoming, target: EventId) -> Sequence[Effect]:
         parcel = await self._desk.outbox.parcel_of(target)
         command = await self._desk.commands.get(target if parcel is None or parcel.command is None else parcel.command)
-        if command is None or command.room != event.room:
+        if command is None:
             return []
+        if command.room != event.room:
+            return [refused(event, "stop elsewhere")]
         return stop(command, event.sender)
 
     async def _change(self, event: Incoming, target: EventId, text: str) -> Sequence[Effect]:
         command = await self._desk.commands.get(target)
+        written = command or await self._desk.inbox.get(target)
+        if written is not None and (written.room, written.sender) != (event.room, event.sender):
+            return [refused(event, "edit")]
         if command is None:
             return [EditCommand(target, text, event.sender)]
-        if command.room != event.room or command.sender != event.sender:
-            return []
         match command.state:
             case CommandState.QUEUED if text.strip():
                 return [EditCommand(target, text, event.sender), self._reaction(event, CHANGED, "changed", target)]
@@ -226,12 +268,23 @@ class Dispatcher:
     async def _take_back(self, event: Incoming, target: EventId, *, may_stop: bool) -> Sequence[Effect]:
         command = await self._desk.commands.get(target)
         erased = EraseText(target, event.room)
-        if command is None or command.room != event.room:
+        if command is None:
+            return [erased, ForgetEdits(target, event.room), *await self._take_back_edit(event, target)]
+        if command.room != event.room:
             return [erased]
         if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
             log.info("command.taken_back", command=target, state=command.state, by=event.sender)
-            return [erased, RequestStop(target, event.sender)]
+            return [RequestStop(target, event.sender), erased]
         return [erased]
+
+    async def _take_back_edit(self, event: Incoming, target: EventId) -> Sequence[Effect]:
+        """A change that was taken back: what was, or is to be, run as changed is taken back with it."""
+        change = await self._desk.inbox.get(target)
+        if change is None or change.kind is not Kind.EDIT or change.target is None:
+            return []
+        command = await self._desk.commands.get(change.target)
+        is_its_text = command is not None and (command.sender, command.text) == (change.sender, change.body)
+        return [EraseText(change.target, event.room)] if is_its_text else []
 
     def _about_the_room(
         self, decision: RoomReplaced | Removed | CameIn | NotHeard, event: Incoming
@@ -250,3 +303,9 @@ class Dispatcher:
                 return reply_in_room(event, away.room_replaced(new))
             case _:
                 assert_never(decision)
+
+
+def _in_words_here(asked: Approval) -> PutParcel:
+    """Said once about a question, however often somebody reacts to it."""
+    told = message(words.IN_WORDS_HERE, notice=True)
+    return PutParcel(Parcel(txn=txn_id(asked.id, "in words"), room=asked.room, content=told))

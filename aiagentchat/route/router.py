@@ -6,7 +6,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import RoomSettings, Settings
-from aiagentchat.core.effects import Effect, EnterRoom, PutParcel
+from aiagentchat.core.audit import AuditKind, Deed
+from aiagentchat.core.effects import Effect, EnterRoom, NoteDeed, PutParcel
 from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreError
 from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
@@ -121,7 +122,8 @@ class Router:
         settings = self._settings()
         if not may_invite(event.sender, event.room, settings.rooms):
             log.warning("invite.ignored", sender=event.sender)
-            return []
+            # Whoever invites into ever new rooms is one sender all the same.
+            return [NoteDeed(Deed(kind=AuditKind.INVITE_REFUSED, actor=event.sender, subject=event.room))]
         try:
             await self._outbound.join(event.room)
         except Refused as error:

@@ -13,18 +13,20 @@ import structlog
 
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SendHealth
-from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.core.parcels import Attempt
+from aiagentchat.core.ids import EventId, TxnId, UserId, txn_id
+from aiagentchat.core.parcels import PARCEL, REDACTION, Attempt, Parcel
 from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Outbox
 from aiagentchat.core.ports.matrix import Outbound
+from aiagentchat.render import words
+from aiagentchat.render.message import message
 from aiagentchat.send.lift import lift_limit
 from aiagentchat.send.line import Line, Trip
 from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
 from aiagentchat.send.places import Place, Places
 from aiagentchat.send.search import searched_from
 from aiagentchat.send.variants import FILE, FILE_NAME, FILE_TYPE, content_of, is_edit, words_of
-from aiagentchat.send.verdict import AskLater, GiveUp, NothingToDo, TryAgain, judge
+from aiagentchat.send.verdict import NEVER_ARRIVED, AskLater, GiveUp, NothingToDo, TryAgain, judge
 
 LONGEST_NAP = 30.0
 NEXT_PROBE_SECONDS = 0.05
@@ -143,6 +145,8 @@ class Postman:
 
     async def _find(self, attempt: Attempt) -> EventId | None:
         """The event that an earlier attempt has become, where sending again would not tell."""
+        if attempt.parcel.type == REDACTION:
+            return None  # to delete twice changes nothing
         since = searched_from(attempt, self._device, self._clock.now_ms())
         if since is None:
             return None
@@ -155,6 +159,8 @@ class Postman:
 
     async def _send(self, attempt: Attempt) -> EventId:
         parcel, variant = attempt.parcel, attempt.variant
+        if parcel.type == REDACTION:
+            return await self._redact(parcel)
         first = None
         if parcel.edits is not None and is_edit(parcel, variant):
             # None: that one never arrived, and the text of its edit stands for itself.
@@ -162,6 +168,12 @@ class Postman:
         address = await self._upload(words_of(parcel)) if variant == FILE else ""
         content = content_of(parcel, variant, first=first, address=address)
         return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
+
+    async def _redact(self, parcel: Parcel) -> EventId:
+        event = await self._outbox.event_of(TxnId(parcel.content[PARCEL]))
+        if event is None:
+            raise Refused("what is to be deleted has not arrived", errcode=NEVER_ARRIVED, ours=True)
+        return await self._outbound.redact(parcel.room, event, words.DELETION_REASON, parcel.txn)
 
     async def _upload(self, text: str) -> str:
         try:
@@ -192,8 +204,19 @@ class Postman:
                 await self._outbox.postpone(parcel.txn, until, faults=faults, variant=variant)
             case GiveUp():
                 log.error("outbox.refused", error=why, room=parcel.room, txn=parcel.txn, command=parcel.command)
+                if parcel.type == REDACTION:
+                    await self._outbox.put([_not_deleted(parcel)], now)
                 await self._outbox.give_up(parcel.txn, why, now)
             case NothingToDo():
                 await self._outbox.give_up(parcel.txn, why, now)
             case _:
                 assert_never(verdict)
+
+
+def _not_deleted(deletion: Parcel) -> Parcel:
+    """What the room is told about what we may not delete; of one answer once."""
+    return Parcel(
+        txn=txn_id(deletion.command or deletion.txn, "not deleted"),
+        room=deletion.room,
+        content=message(words.NOT_DELETED, notice=True),
+    )

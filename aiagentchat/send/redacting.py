@@ -34,6 +34,10 @@ class RedactingOutbound:
         """Put an event into the room, without secrets."""
         return await self._outbound.send(room, type_, without_secrets(content, self._redacting()), txn)
 
+    async def redact(self, room: RoomId, event: EventId, reason: str, txn: TxnId) -> EventId:
+        """Take what an event says out of the room."""
+        return await self._outbound.redact(room, event, reason, txn)
+
     async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:
         """Show or hide the typing indicator."""
         await self._outbound.typing(room, on, seconds)

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from aiagentchat.core.backoff import MOST_SECONDS, delay
 from aiagentchat.core.errors import Refused, Unreachable
-from aiagentchat.core.parcels import MESSAGE, Attempt
+from aiagentchat.core.parcels import MESSAGE, REDACTION, Attempt
 from aiagentchat.core.ports.clock import Random
 from aiagentchat.send.variants import AS_WRITTEN, LAST, PLAIN
 
@@ -16,6 +16,11 @@ FORBIDDEN_TRIES = 20
 long absence. Only the room itself waits for it."""
 FORBIDDEN_SECONDS = 30.0
 """How long between those."""
+
+DELETION_TRIES = 2
+"""As FORBIDDEN_TRIES, for a deletion: that we may not delete is likelier than that we are out."""
+NEVER_ARRIVED = "COM.AIAGENTCHAT.NEVER_ARRIVED"
+"""Our own code for what is to be deleted and is not there."""
 
 _DUPLICATE_REACTION = "M_DUPLICATE_ANNOTATION"
 _FORBIDDEN = "M_FORBIDDEN"
@@ -43,7 +48,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class NothingToDo:
-    """The room has it already."""
+    """The room has it already, or has nothing of it to delete."""
 
 
 Verdict: TypeAlias = AskLater | TryAgain | GiveUp | NothingToDo
@@ -64,9 +69,10 @@ def judge(error: Refused | Unreachable, attempt: Attempt, *, others_passed: bool
 
 
 def _refused(error: Refused, attempt: Attempt) -> Verdict:
-    if error.errcode == _DUPLICATE_REACTION:
+    if error.errcode in (_DUPLICATE_REACTION, NEVER_ARRIVED):
         return NothingToDo()
-    if error.errcode == _FORBIDDEN and attempt.faults + 1 < FORBIDDEN_TRIES:
+    tries = DELETION_TRIES if attempt.parcel.type == REDACTION else FORBIDDEN_TRIES
+    if error.errcode == _FORBIDDEN and attempt.faults + 1 < tries:
         return TryAgain(seconds=FORBIDDEN_SECONDS, faults=attempt.faults + 1, variant=attempt.variant)
     if error.errcode == _FORBIDDEN or error.ours or _last(attempt):
         return GiveUp()
@@ -85,5 +91,5 @@ def _failed(attempt: Attempt, *, others_passed: bool, random: Random) -> Verdict
 
 
 def _last(attempt: Attempt) -> bool:
-    """Whether there is no other way to say it. A reaction is said in one way only."""
+    """Whether there is no other way to say it. A reaction or a deletion has one way only."""
     return attempt.parcel.type != MESSAGE or attempt.variant >= LAST

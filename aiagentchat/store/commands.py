@@ -48,6 +48,11 @@ class SqliteCommands:
         rows = await self._database.run(_COMMANDS["retryable"], room=room)
         return _command(rows[0]) if rows else None
 
+    async def last_answered(self, room: RoomId) -> Command | None:
+        """The room's last command that has ended and whose answer is in the room, not deleted by us."""
+        rows = await self._database.run(_COMMANDS["last_answered"], room=room)
+        return _command(rows[0]) if rows else None
+
     async def is_taken_up(self, event: EventId) -> bool:
         """Whether another command took this one up again."""
         return bool(await self._database.run(_COMMANDS["taken_up"], event=event))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
+from aiagentchat.core.audit import Detail
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import (
     AcceptCommand,
@@ -12,24 +13,29 @@ from aiagentchat.core.effects import (
     Effect,
     EnterRoom,
     EraseText,
+    ForgetAnswer,
+    ForgetEdits,
     GiveRole,
     LeaveRoom,
     NewSession,
+    NoteDeed,
     OpenApproval,
     PutParcel,
     RequestStop,
     SetTimeLimit,
     TakeRole,
 )
-from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.ids import UserId
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
-from aiagentchat.store.database import Transaction
+from aiagentchat.store.database import Row, Transaction
+from aiagentchat.store.erase import erase, forget_answer, forget_edits
 from aiagentchat.store.grants import grant_values
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
-_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | LeaveRoom | EnterRoom
+_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | EraseText | LeaveRoom | EnterRoom
+_FOR_SENDER = PutParcel | EnterRoom | ForgetAnswer | ForgetEdits
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -39,74 +45,98 @@ _REFUSALS = statements("refusals")
 _ROOMS = statements("rooms")
 
 
-async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
-    """Apply one effect. What is not possible (any more) changes nothing."""
+async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) -> Detail | None:
+    """Apply one effect. What is not possible (any more) changes nothing.
+
+    `by` is who sent the event that it follows from. Returns what is known of what was changed; None: nothing was.
+    """
     match effect:
         case AcceptCommand(command):
-            await _accept(transaction, command, now)
-        case PutParcel(parcel):
-            await put_parcels(transaction, [parcel], now)
-        case RequestStop() | SetTimeLimit():
-            await _steer(transaction, effect, now)
-        case EditCommand(command=event, text=text, by=by):
-            await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
-            await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
+            return await _accept(transaction, command, now)
+        case RequestStop() | SetTimeLimit() | EditCommand():
+            return await _steer(transaction, effect, now)
         case EraseText(event=event, room=room):
-            await _erase(transaction, event, room)
-        case OpenApproval(approval):
-            await put_approval(transaction, approval)
-        case LeaveRoom() | EnterRoom():
-            await _move(transaction, effect, now)
-        case NewSession(room=room, session=session):
-            await transaction.run(_ROOMS["set_session"], room=room, session=session)
+            return await erase(transaction, event, room, by, now)
+        case ForgetAnswer(command=event):
+            return await forget_answer(transaction, event, now)
+        case ForgetEdits(event=event, room=room):
+            await forget_edits(transaction, event, room, now)
         case DecideApproval(approval=approval, state=state, by=by, reason=reason):
-            await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
+            rows = await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
+            return {"question": rows[0]["kind"], **_named(rows[0])} if rows else None
+        case PutParcel() | OpenApproval() | NoteDeed():
+            await _add(transaction, effect, now)
         case GiveRole() | TakeRole():
-            await _let_in(transaction, effect)
-        case CountRefusal(room=room, day=day):
-            await transaction.run(_REFUSALS["count_one"], room=room, day=day)
+            return await _let_in(transaction, effect)
+        case LeaveRoom() | EnterRoom() | NewSession() | CountRefusal():
+            await _settle_room(transaction, effect, now)
         case _:
             assert_never(effect)
+    return {}
 
 
-async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit, now: int) -> None:
+def _named(row: Row) -> Detail:
+    """A question of our own may be about more than one tool, or none."""
+    return {name: row[name] for name in ("tool", "command") if row[name]}
+
+
+async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit | EditCommand, now: int) -> Detail | None:
     match effect:
         case RequestStop(command=event, by=by):
-            await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+            rows = await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+            return {"asked_by": rows[0]["sender"]} if rows else None
         case SetTimeLimit(command=event, seconds=seconds):
-            await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds)
+            return {} if await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds) else None
+        case EditCommand(command=event, text=text, by=by):
+            rows = await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
+            await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
+            return {} if rows else None
         case _:
             assert_never(effect)
 
 
-async def _move(transaction: Transaction, effect: LeaveRoom | EnterRoom, now: int) -> None:
+async def _add(transaction: Transaction, effect: PutParcel | OpenApproval | NoteDeed, now: int) -> None:
+    match effect:
+        case PutParcel(parcel):
+            await put_parcels(transaction, [parcel], now)
+        case OpenApproval(approval):
+            await put_approval(transaction, approval)
+        case NoteDeed():
+            return  # it is a line of the audit, and whoever asks for the effect writes that
+        case _:
+            assert_never(effect)
+
+
+async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> Detail | None:
+    match effect:
+        case GiveRole(grant):
+            await transaction.run(_GRANTS["give"], **grant_values(grant))
+            return {"role": grant.role.name.lower(), **({} if grant.until is None else {"until": grant.until})}
+        case TakeRole(room=room, user=user):
+            await transaction.run(_GRANTS["take"], room=room, user=user)
+            return {}
+        case _:
+            assert_never(effect)
+
+
+async def _settle_room(
+    transaction: Transaction, effect: LeaveRoom | EnterRoom | NewSession | CountRefusal, now: int
+) -> None:
     match effect:
         case LeaveRoom(room=room, by=by):
             await transaction.run(_ROOMS["leave"], room=room, now=now)
             await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
         case EnterRoom(room=room):
             await transaction.run(_ROOMS["enter"], room=room)
+        case NewSession(room=room, session=session):
+            await transaction.run(_ROOMS["set_session"], room=room, session=session)
+        case CountRefusal(room=room, day=day):
+            await transaction.run(_REFUSALS["count_one"], room=room, day=day)
         case _:
             assert_never(effect)
 
 
-async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> None:
-    match effect:
-        case GiveRole(grant):
-            await transaction.run(_GRANTS["give"], **grant_values(grant))
-        case TakeRole(room=room, user=user):
-            await transaction.run(_GRANTS["take"], room=room, user=user)
-        case _:
-            assert_never(effect)
-
-
-async def _erase(transaction: Transaction, event: EventId, room: RoomId) -> None:
-    await transaction.run(_INBOX["erase"], event=event, room=room)
-    if await transaction.run(_COMMANDS["erase"], event=event, room=room):
-        await transaction.run(_APPROVALS["withdraw_of"], command=event)
-
-
-async def _accept(transaction: Transaction, command: Command, now: int) -> None:
+async def _accept(transaction: Transaction, command: Command, now: int) -> Detail | None:
     accepted = await transaction.run(
         _COMMANDS["accept"],
         event=command.event,
@@ -121,8 +151,10 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> None:
         granted=command.granted,
         now=now,
     )
-    if accepted:
-        await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+    if not accepted:
+        return None
+    await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+    return {}
 
 
 def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
@@ -130,6 +162,6 @@ def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
     rung = []
     if any(isinstance(effect, _FOR_EXECUTOR) for effect in effects):
         rung.append(bells.commands)
-    if any(isinstance(effect, PutParcel | EnterRoom) for effect in effects):
+    if any(isinstance(effect, _FOR_SENDER) for effect in effects):
         rung.append(bells.outbox)
     return rung

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from aiagentchat.core.audit import AuditFilter, AuditLine
 from aiagentchat.core.errors import StoreKeyError
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.store.accounts import place_of
+from aiagentchat.store.audit import line_of
 from aiagentchat.store.queries import statements
 from aiagentchat.store.vault import Vault
 
+_AUDIT = statements("audit")
 _GLANCE = statements("glance")
 _BUSY_SECONDS = 1.0
 
@@ -65,11 +68,34 @@ def known(path: Path, user: UserId, vault: Vault) -> Known:
         trouble=trouble,
         installation=next((str(id_) for (id_,) in installations), ""),
         is_renewable=any(renewable for (renewable,) in _rows(path, _GLANCE["is_renewable"], user=user) or []),
-        slugs={RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []},
+        slugs=known_rooms(path),
     )
 
 
-def _rows(path: Path, statement: str, **values: str) -> list[tuple[Any, ...]] | None:
+class Audited(NamedTuple):
+    """A line of the audit, and its number: what comes later has a higher one."""
+
+    number: int
+    line: AuditLine
+
+
+def audited(path: Path, wanted: AuditFilter, *, limit: int, after: int = 0) -> list[Audited] | None:
+    """The newest lines that are wanted and come after number `after`, oldest first; None if they cannot be read."""
+    rows = _rows(path, _AUDIT["lines"], after=after, limit=limit, **_values(wanted))
+    return None if rows is None else [Audited(row[0], line_of(*row[1:])) for row in reversed(rows)]
+
+
+def known_rooms(path: Path) -> Mapping[RoomId, str]:
+    """The folder names of the rooms; none if they cannot be read."""
+    return {RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []}
+
+
+def _values(wanted: AuditFilter) -> Mapping[str, str | int | None]:
+    kind = None if wanted.kind is None else wanted.kind.value
+    return {"since": wanted.since, "room": wanted.room, "actor": wanted.actor, "kind": kind}
+
+
+def _rows(path: Path, statement: str, **values: str | int | None) -> list[tuple[Any, ...]] | None:
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
-from aiagentchat.store.database import Database
+from aiagentchat.core.audit import AuditLine
+from aiagentchat.store import audit
+from aiagentchat.store.database import Database, Transaction
 from aiagentchat.store.queries import statements
 
 MOST_ROWS = 200
 """Rows that one transaction changes, so that whoever wants to write between two of them waits for milliseconds."""
 
+_AUDIT = statements("audit")
 _DATABASE = statements("database")
 _HOUSEKEEPING = statements("housekeeping")
 
@@ -44,6 +47,30 @@ class Housekeeping:
             "events": await self._all(_HOUSEKEEPING["prune_events"], before),
             "sessions": await self._all(_HOUSEKEEPING["prune_sessions"], before),
         }
+
+    async def prune_audit(self, before: int) -> int:
+        """Remove the lines of the audit from before that moment; how many. Nothing else may."""
+        done = 0
+
+        async def write(transaction: Transaction) -> int:
+            await transaction.run(_AUDIT["open_horizon"], before=before)
+            rows = await transaction.run(_AUDIT["prune"], before=before, most=MOST_ROWS)
+            await transaction.run(_AUDIT["open_horizon"], before=0)
+            return len(rows)
+
+        while True:
+            gone = await self._database.transact(write)
+            done += gone
+            if gone < MOST_ROWS:
+                return done
+
+    async def write_held(self, now: int) -> None:
+        """Let the audit say what was held back in hours that are over."""
+
+        async def write(transaction: Transaction) -> list[AuditLine]:
+            return await audit.write_held(transaction, now)
+
+        audit.tell(await self._database.transact(write))
 
     async def checkpoint(self) -> bool:
         """Empty the log into the file, so that what was erased is in neither. False while somebody else reads."""

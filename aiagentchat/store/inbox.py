@@ -3,9 +3,12 @@
 import json
 from collections.abc import Collection, Sequence
 
-from aiagentchat.core.effects import Effect
+from aiagentchat.core.audit import AuditLine
+from aiagentchat.core.deeds import Cause, deed_of
+from aiagentchat.core.effects import Effect, EraseText, ForgetAnswer
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.store import audit
 from aiagentchat.store import effects as ledger_effects
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction, Values
@@ -16,6 +19,10 @@ ROOMS = 20
 LEAST_OF_A_ROOM = 5
 """… as long as each can have this much of it."""
 
+EMPTY_EVERY_MS = 60_000
+"""After an erasure SQLite's log is emptied at once, but not more often than that."""
+
+_DATABASE = statements("database")
 _INBOX = statements("inbox")
 _ROOMS = statements("rooms")
 _SYNC_TOKEN = statements("sync_token")
@@ -27,6 +34,7 @@ class SqliteInbox:
     def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database
         self._bells = bells
+        self._emptied_at = 0
 
     @property
     def bell(self) -> EventBell:
@@ -81,15 +89,44 @@ class SqliteInbox:
     async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
         """Apply `effects` and mark the event as routed, together."""
 
-        async def write(transaction: Transaction) -> bool:
-            if not await transaction.run(_INBOX["mark_routed"], event=event, now=now):
-                return False
-            for effect in effects:
-                await ledger_effects.apply(transaction, effect, now)
-            return True
+        async def write(transaction: Transaction) -> list[AuditLine] | None:
+            routed = await transaction.run(_INBOX["mark_routed"], event=event, now=now)
+            return await _apply(transaction, effects, _cause(routed[0]), now) if routed else None
 
         with ringing(*ledger_effects.bells_for(effects, self._bells)):
-            return await self._database.transact(write)
+            lines = await self._database.transact(write)
+        if lines is None:
+            return False
+        audit.tell(lines)
+        if any(isinstance(effect, EraseText | ForgetAnswer) for effect in effects):
+            await self._empty_the_log(now)
+        return True
+
+    async def _empty_the_log(self, now: int) -> None:
+        """What was erased leaves SQLite's log, too: at once, or with the janitor's next round if that was just done."""
+        if abs(now - self._emptied_at) >= EMPTY_EVERY_MS:
+            self._emptied_at = now
+            await self._database.run(_DATABASE["checkpoint"])
+
+
+async def _apply(transaction: Transaction, effects: Sequence[Effect], cause: Cause, now: int) -> list[AuditLine]:
+    """The effects, and what the audit says of them."""
+    lines: list[AuditLine] = []
+    for effect in effects:
+        found = await ledger_effects.apply(transaction, effect, cause.sender, now)
+        deed = None if found is None else deed_of(effect, cause, found)
+        if deed is not None:
+            lines += await audit.write(transaction, deed, now)
+    return lines
+
+
+def _cause(row: Row) -> Cause:
+    return Cause(
+        event=EventId(row["event_id"]),
+        room=RoomId(row["room_id"]),
+        sender=UserId(row["sender"]),
+        kind=Kind(row["kind"]),
+    )
 
 
 def _values(event: Incoming, now: int) -> Values:

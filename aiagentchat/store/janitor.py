@@ -22,6 +22,8 @@ class Keep:
     rows: int
     bodies: int
     """Its text; 0: as long as its row."""
+    audit: int = 0
+    """A line of the audit."""
 
 
 class Janitor:
@@ -42,12 +44,17 @@ class Janitor:
         """One round."""
         now, keep = self._clock.now_ms(), self._keep()
         await self._housekeeping.expire(now)
-        bodies = 0
+        await self._housekeeping.write_held(now)
+        bodies = lines = 0
         pruned: Mapping[str, int] = {}
         if keep.rows:
             pruned = await self._housekeeping.prune(now - keep.rows * _DAY_MS)
         if keep.bodies:
             bodies = await self._housekeeping.erase(now - keep.bodies * _DAY_MS)
+        if keep.audit:
+            lines = await self._housekeeping.prune_audit(now - keep.audit * _DAY_MS)
         if bodies or any(pruned.values()):
             log.info("store.pruned", bodies=bodies, rows=dict(pruned))
+        if lines:
+            log.info("audit.pruned", lines=lines)
         await self._housekeeping.checkpoint()

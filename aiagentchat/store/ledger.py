@@ -11,6 +11,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
+    Audit,
     Commands,
     Inbox,
     Lives,
@@ -21,6 +22,7 @@ from aiagentchat.core.ports.ledger import (
 )
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
+from aiagentchat.store.audit import SqliteAudit
 from aiagentchat.store.bell import Bells
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
@@ -47,6 +49,7 @@ class Ledger:
     rooms: Rooms
     grants: Grants
     accounts: Accounts
+    audit: Audit
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -74,6 +77,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             rooms=SqliteRooms(database),
             grants=SqliteGrants(database),
             accounts=accounts,
+            audit=SqliteAudit(database),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

@@ -50,3 +50,11 @@ class SqliteRooms:
         """How often the room was told on this day that a sender is not allowed."""
         rows = await self._database.run(_REFUSALS["count_of"], room=room, day=day)
         return int(rows[0]["count"]) if rows else 0
+
+    async def is_encrypted(self, room: RoomId) -> bool:
+        """Whether the room is known to be encrypted."""
+        return bool(await self._database.run(_ROOMS["is_encrypted"], room=room))
+
+    async def mark_encrypted(self, room: RoomId, now: int) -> None:
+        """The room is encrypted, from now on for ever."""
+        await self._database.run(_ROOMS["mark_encrypted"], room=room, now=now)

@@ -210,6 +210,55 @@ async def test_what_we_read_shows_as_read(world: World) -> None:
     await world.until(lambda: read_up_to() == event)
 
 
+@pytest.mark.parametrize("variant", ["message", "edit"])
+async def test_what_was_said_is_taken_out_of_the_room(world: World, variant: str) -> None:
+    room = await world.room()
+    first = await world.outbound.send(room, MESSAGE, HELLO, TXN)
+    second = await world.outbound.send(room, MESSAGE, edit(message("a secret", notice=True), first), OTHER_TXN)
+    target = first if variant == "message" else second
+
+    event = await world.outbound.redact(room, target, "deleted on request", TxnId("t3"))
+
+    assert event not in (first, second)
+    assert [content for type_, content in await world.seen(room) if type_ == MESSAGE][variant == "edit"] == {}
+
+
+async def test_deleting_a_message_leaves_its_edits_so_each_is_deleted_on_its_own(world: World) -> None:
+    room = await world.room()
+    first = await world.outbound.send(room, MESSAGE, HELLO, TXN)
+    second = await world.outbound.send(room, MESSAGE, edit(message("a secret", notice=True), first), OTHER_TXN)
+    await world.outbound.redact(room, first, "", TxnId("t3"))
+    assert "a secret" in str(await world.seen(room))
+
+    await world.outbound.redact(room, second, "", TxnId("t4"))
+
+    assert "a secret" not in str(await world.seen(room))
+
+
+async def test_the_same_deletion_again_is_answered_with_the_first(world: World) -> None:
+    room = await world.room()
+    first = await world.outbound.send(room, MESSAGE, HELLO, TXN)
+    deleted = await world.outbound.redact(room, first, "", OTHER_TXN)
+
+    assert await world.outbound.redact(room, first, "", OTHER_TXN) == deleted
+    assert await world.outbound.redact(room, first, "", TxnId("another transaction"))
+
+
+async def test_what_is_not_in_the_room_cannot_be_deleted(world: World) -> None:
+    room = await world.room()
+
+    with pytest.raises(Refused):
+        await world.outbound.redact(room, EventId("$nothing"), "", TXN)
+
+
+async def test_nothing_is_deleted_in_a_room_that_we_are_not_in(world: World) -> None:
+    room = await world.room(joined=False)
+
+    with pytest.raises(Refused) as refused:
+        await world.outbound.redact(room, EventId("$nothing"), "", TXN)
+    assert (refused.value.status, refused.value.errcode) == (403, "M_FORBIDDEN")
+
+
 # What was sent is found again where its transaction id is of no use any more.
 
 
@@ -260,6 +309,7 @@ async def test_a_file_is_kept(world: World) -> None:
 
 ASK: dict[str, Callable[[Outbound, RoomId], Any]] = {
     "send": lambda outbound, room: outbound.send(room, MESSAGE, HELLO, TXN),
+    "redact": lambda outbound, room: outbound.redact(room, EventId("$event"), "", TXN),
     "typing": lambda outbound, room: outbound.typing(room, True),
     "read_receipt": lambda outbound, room: outbound.read_receipt(room, EventId("$event")),
     "join": lambda outbound, room: outbound.join(room),

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiagentchat.core.errors import MatrixError, Refused, Unreachable
@@ -38,6 +38,7 @@ class FakeRoom:
     invited: bool = False
     encrypted: bool = False
     typing: bool = False
+    may_redact: bool = True
     read: EventId | None = None
     known: dict[TxnId, EventId] = field(default_factory=dict)
 
@@ -51,6 +52,8 @@ class FakeOutbound:
         """Everything that arrived, in the order of arrival."""
         self.asked: list[tuple[str, RoomId]] = []
         """Every request, answered or not, in the order of asking: ("send", room)."""
+        self.redacted: list[tuple[EventId, str]] = []
+        """What was taken out of a room, and why."""
         self.files: dict[str, bytes] = {}
         """What was uploaded, by its address."""
         self.now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
@@ -112,6 +115,22 @@ class FakeOutbound:
                 taken = json.loads(json.dumps(content))
                 self.said.append(Said(event=event, room=room, type=type_, content=taken, at=self.now_ms()))
                 place.known[txn] = event
+            return place.known[txn]
+
+    async def redact(self, room: RoomId, event: EventId, reason: str, txn: TxnId) -> EventId:
+        """Take what an event says out of the room; the same txn again returns the first redaction."""
+        async with self._request("redact", room):
+            place = self._place(room)
+            if txn in place.known:
+                return place.known[txn]
+            found = next((said for said in self.said if (said.room, said.event) == (room, event)), None)
+            if found is None:
+                raise Refused("no such event", status=404, errcode="M_NOT_FOUND")
+            if not place.may_redact:
+                raise Refused("not enough power", status=403, errcode="M_FORBIDDEN")
+            self.said[self.said.index(found)] = replace(found, content={})
+            place.known[txn] = EventId(f"$redaction-{txn}")
+            self.redacted.append((event, reason))
             return place.known[txn]
 
     async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:  # noqa: ARG002 - nothing wears off

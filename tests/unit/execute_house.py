@@ -198,7 +198,11 @@ async def house_for_a_scheduler(
         members = FakeMembers()
         shop = Workshop(
             ledgers=Ledgers(
-                commands=ledger.commands, approvals=ledger.approvals, sessions=ledger.sessions, outbox=ledger.outbox
+                commands=ledger.commands,
+                approvals=ledger.approvals,
+                sessions=ledger.sessions,
+                outbox=ledger.outbox,
+                rooms=ledger.rooms,
             ),
             runs=runs,
             agents={"claude": agent},

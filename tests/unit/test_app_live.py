@@ -32,6 +32,21 @@ def _write(live: Live, text: str) -> None:
     live.settings.file.write_text(text)
 
 
+async def test_whoever_wants_to_know_is_told_of_a_reload_that_applies(live: Live) -> None:
+    told: list[int] = []
+
+    async def reloaded() -> None:
+        told.append(len(live.settings.rooms))
+
+    live.reloaded = reloaded
+    _write(live, GOOD + '  - {id: "!def:localhost", name: frontend}\n')
+    await live.reload()
+    _write(live, "nonsense: 1")
+    await live.reload()
+
+    assert told == [2]
+
+
 async def test_a_good_file_is_in_force_at_once(live: Live) -> None:
     _write(live, GOOD + '  - {id: "!def:localhost", name: frontend}\n')
 

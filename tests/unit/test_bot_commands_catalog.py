@@ -24,6 +24,7 @@ NAMES = [
     "whoami",
     "who",
     "allow",
+    "forget",
     "version",
 ]
 PHONE = 64

@@ -9,7 +9,7 @@ import pytest
 
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, request_digest
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.effects import DecideApproval
+from aiagentchat.core.effects import DecideApproval, EraseText
 from aiagentchat.core.ids import ApprovalId, EventId, new_run_id
 from aiagentchat.core.ports.ledger import RunRecord
 from aiagentchat.execute.recovery import ALIVE_EVERY_MS, RESUME_OPEN_MS, report_interrupted, report_leftovers
@@ -101,6 +101,15 @@ async def test_what_had_not_started_runs_after_the_report(crashed: House) -> Non
 
 
 # ── a turn that waited for an answer ──────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_was_taken_back_is_not_asked_about(crashed: House) -> None:
+    await ask(crashed, "a", TOUCH)
+    await settle(crashed.ledger, EraseText(EventId("$1"), ROOM))
+    await report(crashed)
+
+    assert await crashed.read() == [away.interrupted(90_000), "⚠️"]
+    assert await crashed.ledger.approvals.open_in(ROOM) == []
 
 
 async def test_a_question_that_waited_becomes_the_question_whether_to_go_on(crashed: House) -> None:

@@ -34,9 +34,10 @@ from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt, RunSpec
+from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.execute.turn import MOST_HOSTS, Outcome
 from aiagentchat.render import words
-from tests.contract.store_fixtures import ANNA, ROOM, SESSION, settle
+from tests.contract.store_fixtures import ANNA, ROOM, SESSION, accept, command, settle
 from tests.fakes.agent import Emit, End, Fail, Hang, Reach, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait, plays
 from tests.unit.execute_house import APPROVAL_SECONDS, PATIENCE, TURN_SECONDS, House, open_house
 
@@ -596,6 +597,22 @@ async def test_a_persons_answer_reaches_the_agent(
     assert outcome.state is CommandState.DONE
     assert "make tea" in shown[-1]
     assert question.expires_at == house.clock.now_ms() + APPROVAL_SECONDS * 1000
+
+
+async def test_in_an_encrypted_room_the_question_asks_for_words(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Use("Bash", {"command": "make tea"}), Say("So."))) as house:
+        await house.ledger.rooms.mark_encrypted(ROOM, house.clock.now_ms())
+        await accept(house.ledger, command("$1"))
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            executor = RoomExecutor(ROOM, house.shop)
+            group.create_task(executor.run(others_wait=lambda: False))
+            question = await house.question()
+            shown = await house.read()
+            await house.decide(question.id, ApprovalState.DENIED)
+            executor.nudge.set()
+
+    assert shown[-1].endswith(words.answers_in_words(APPROVAL_SECONDS // 60))
+    assert "✅" not in shown[-1]
 
 
 async def test_what_was_said_before_stands_above_the_question(tmp_path: Path) -> None:

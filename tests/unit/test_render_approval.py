@@ -67,3 +67,11 @@ def test_a_long_edit_is_shown_as_before_and_after() -> None:
 
 def test_a_tool_without_a_name_is_asked_about_too() -> None:
     assert approval_text("", {}, who="Asked.", minutes=1).startswith("🔐 **May the agent use** `?`**?**")
+
+
+def test_where_reactions_do_not_count_the_question_asks_for_words() -> None:
+    text = approval_text("Bash", {"command": "ls"}, who="Asked.", minutes=60, in_words=True)
+
+    assert text.endswith("Reactions do not count in this room. Unanswered in 60 min it is denied.")
+    assert all(word in text for word in ("`yes`", "`no`", "`/approve`", "`/deny reason`"))
+    assert "✅" not in text

@@ -43,7 +43,7 @@ def test_an_offer_quotes_each_message_so_that_it_cannot_look_like_anything_else(
 
     assert away.offer([said], 1) == (
         "I was away, and this was not run: too long ago, or more than the queue holds.\n\n"
-        "- 14:02 `@anna:hs`: ``**rm** `x` and more``\n\n✅ runs it, ❌ drops it."
+        "- 14:02 `@anna:hs`: ``**rm** `x` and more``\n\n✅ runs it, ❌ drops it (or reply `yes` or `no`)."
     )
 
 
@@ -52,7 +52,7 @@ def test_an_offer_of_many_counts_the_rest() -> None:
 
     assert "these 9 were not run" in text
     assert "- … and 8 more" in text
-    assert text.endswith("✅ runs them in this order, ❌ drops them.")
+    assert text.endswith("✅ runs them in this order, ❌ drops them (or reply `yes` or `no`).")
 
 
 def test_a_long_message_is_quoted_by_its_beginning() -> None:

@@ -210,3 +210,17 @@ async def test_a_late_message_into_a_full_queue_is_not_rejected(front: Front) ->
 
     assert await front.told(missed) == [away.offer([said(missed)], 1)]
     assert await front.state(missed.event) is None
+
+
+async def test_a_late_word_in_reply_to_nothing_of_ours_is_a_message_as_any_other(front: Front) -> None:
+    one, word = late("one", 2 * HOUR), late("yes", 2 * HOUR, target=EventId("$nowhere"))
+
+    assert await front.told(one, word) == [away.offer([said(one), said(word)], 2)]
+
+
+async def test_a_late_word_in_reply_to_a_question_answers_it_and_is_not_offered(front: Front) -> None:
+    question = await front.asked("a")
+    one, word = late("one", 2 * HOUR), late("yes", 2 * HOUR, target=question)
+
+    assert await front.told(one, word) == [away.offer([said(one)], 1), words.approval_allowed(ANNA)]
+    assert not await front.is_open("a")

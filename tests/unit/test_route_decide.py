@@ -12,10 +12,12 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.route.access import Role, role_of
 from aiagentchat.route.decide import (
     AnswerApproval,
+    AnswerInWords,
     Ask,
     CameIn,
     ChangeQueued,
     Decision,
+    ForgetTarget,
     Ignore,
     NotHeard,
     OnlyText,
@@ -113,11 +115,13 @@ def test_a_message_without_a_word_starts_nothing(body: str) -> None:
         pytest.param(VERA, "/stop", RunBotCommand("stop", ""), id="what a viewer may type is decided by the command"),
         pytest.param(VERA, "/stopp", UnknownBotCommand("stopp", "stop"), id="a viewer slips"),
         pytest.param(VERA, " ", Ignore("no text"), id="a viewer says nothing"),
-        pytest.param(EVE, "fix it", Ignore("the sender is not allowed"), id="a stranger talks to others"),
+        pytest.param(EVE, "fix it", Ignore("the sender is not allowed", "message"), id="a stranger talks to others"),
         pytest.param(EVE, "/stop", Refuse(), id="a stranger tries a command"),
         pytest.param(EVE, "/stopp", Refuse(), id="a stranger slips"),
         pytest.param(EVE, "claude: fix it", Refuse(), id="a stranger talks to us"),
-        pytest.param(EVE, "!important", Ignore("the sender is not allowed"), id="a stranger shouts at others"),
+        pytest.param(
+            EVE, "!important", Ignore("the sender is not allowed", "message"), id="a stranger shouts at others"
+        ),
         pytest.param(UserId("@anna:hs2"), "@claude:hs fix it", Refuse(), id="a namesake of a user is a stranger"),
     ],
 )
@@ -198,6 +202,8 @@ def reacted(key: str, **more: Any) -> Incoming:
         pytest.param("👎🏿", AnswerApproval(TARGET, allow=False), id="thumb down, black"),
         pytest.param("🛑", StopTarget(TARGET), id="stop"),
         pytest.param("🛑️", StopTarget(TARGET), id="stop with a variation selector"),
+        pytest.param("🗑", ForgetTarget(TARGET, is_admin=False), id="forget"),
+        pytest.param("🗑️", ForgetTarget(TARGET, is_admin=False), id="forget with a variation selector"),
         pytest.param("🎉", Ignore("a reaction that means nothing here"), id="joy"),
         pytest.param("✅✅", Ignore("a reaction that means nothing here"), id="yes twice"),
         pytest.param("yes", Ignore("a reaction that means nothing here"), id="a word"),
@@ -220,9 +226,9 @@ def test_what_is_more_than_a_look_makes_a_difference(neighbour: str) -> None:
 
 
 @pytest.mark.parametrize("sender", [VERA, EVE])
-@pytest.mark.parametrize("key", ["✅", "❌", "🛑"])
+@pytest.mark.parametrize("key", ["✅", "❌", "🛑", "🗑️"])
 def test_only_those_who_may_run_something_may_react_to_it(sender: UserId, key: str) -> None:
-    assert meaning(reacted(key, sender=sender)) == Ignore("a reaction of somebody who may not run anything")
+    assert meaning(reacted(key, sender=sender)) == Ignore("a reaction of somebody who may not run anything", "reaction")
 
 
 def test_a_reaction_needs_no_address() -> None:
@@ -232,16 +238,18 @@ def test_a_reaction_needs_no_address() -> None:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        pytest.param(event(Kind.NOTICE, "/help"), Ignore("notice events start nothing"), id="a notice"),
+        pytest.param(
+            event(Kind.NOTICE, "/help"), Ignore("what is a notice is never answered", "notice"), id="a notice"
+        ),
         pytest.param(event(Kind.EDIT, "so", target=TARGET), ChangeQueued(TARGET, "so"), id="an edit"),
         pytest.param(
             event(Kind.EDIT, "so", target=TARGET, sender=VERA),
-            Ignore("edit events start nothing"),
+            Ignore("the sender is not allowed", "edit"),
             id="a viewer's edit",
         ),
         pytest.param(
             event(Kind.EDIT, "so", target=TARGET, sender=EVE),
-            Ignore("edit events start nothing"),
+            Ignore("the sender is not allowed", "edit"),
             id="a stranger's edit",
         ),
         pytest.param(event(Kind.EDIT, "so"), Ignore("edit events start nothing"), id="an edit of nothing"),
@@ -260,14 +268,16 @@ def test_a_reaction_needs_no_address() -> None:
         pytest.param(event(Kind.MALFORMED, sender=VERA), Unreadable(), id="a viewer's message without a text"),
         pytest.param(
             event(Kind.MALFORMED, sender=EVE),
-            Ignore("malformed events start nothing"),
+            Ignore("the sender is not allowed", "malformed"),
             id="a stranger's without a text",
         ),
         pytest.param(event(Kind.INVITE), Ignore("invite events start nothing"), id="an invite"),
         pytest.param(event(Kind.REACTION, "✅"), Ignore("reaction events start nothing"), id="a reaction to nothing"),
         pytest.param(event(Kind.FILE, "plan.pdf"), OnlyText(), id="a file"),
         pytest.param(event(Kind.FILE, "plan.pdf", sender=VERA), OnlyText(), id="a file of a viewer"),
-        pytest.param(event(Kind.FILE, "x", sender=EVE), Ignore("file events start nothing"), id="a file of a stranger"),
+        pytest.param(
+            event(Kind.FILE, "x", sender=EVE), Ignore("the sender is not allowed", "file"), id="a file of a stranger"
+        ),
     ],
 )
 def test_what_is_no_text_is_no_command(said: Incoming, expected: Decision) -> None:
@@ -285,13 +295,16 @@ def test_only_text_of_those_who_may_is_ever_run(body: str, kind: Kind, sender: U
 
     assert not isinstance(decision, Ask) or (kind is Kind.TEXT and sender in (ADA, ANNA) and decision.text == body)
     assert not isinstance(decision, RunBotCommand) or (kind is Kind.TEXT and sender != EVE and decision.name in KNOWN)
-    assert not isinstance(decision, AnswerApproval | StopTarget) or sender in (ADA, ANNA)
+    assert not isinstance(decision, AnswerApproval | StopTarget | ForgetTarget) or sender in (ADA, ANNA)
+    if isinstance(decision, AnswerInWords):
+        assert sender in (ADA, ANNA)
+        assert kind is Kind.TEXT
 
 
 def test_it_is_the_role_that_counts_and_not_who_is_listed() -> None:
     said = typed("fix it")
 
-    assert decide(said, KITCHEN, role=None, me=ME, known=KNOWN) == Ignore("the sender is not allowed")
+    assert decide(said, KITCHEN, role=None, me=ME, known=KNOWN) == Ignore("the sender is not allowed", "message")
     assert decide(said, KITCHEN, role=Role.VIEWER, me=ME, known=KNOWN) == RefuseToRun()
     assert decide(replace(said, sender=EVE), KITCHEN, role=Role.USER, me=ME, known=KNOWN) == Ask("fix it")
 
@@ -301,3 +314,33 @@ def test_a_message_without_a_text_is_answered_when_it_was_meant_for_us() -> None
 
     assert meaning(to_us, mention_only=True) == Unreadable()
     assert meaning(event(Kind.MALFORMED), mention_only=True) == Ignore("malformed events start nothing")
+
+
+def test_a_reaction_knows_whether_an_admin_put_it() -> None:
+    assert meaning(reacted("🗑", sender=ADA)) == ForgetTarget(TARGET, is_admin=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "allow"),
+    [("yes", True), ("Yes.", True), (" ok! ", True), ("approve", True), ("no", False), ("NO", False), ("deny", False)],
+)
+@pytest.mark.parametrize("mention_only", [False, True])
+def test_a_reply_of_one_word_may_answer_a_question(body: str, allow: bool, mention_only: bool) -> None:
+    decision = meaning(typed(body, target=TARGET), mention_only=mention_only)
+
+    otherwise = Ignore("not addressed") if mention_only else Ask(body)
+    assert decision == AnswerInWords(TARGET, allow, otherwise)
+
+
+@pytest.mark.parametrize("body", ["yes please", "nope", "y", "no, because", "уes", "yes no", ""])
+def test_more_or_less_than_the_word_is_a_message_as_any_other(body: str) -> None:
+    assert not isinstance(meaning(typed(body, target=TARGET)), AnswerInWords)
+
+
+@pytest.mark.parametrize("sender", [VERA, EVE])
+def test_the_word_of_somebody_who_may_not_answers_nothing(sender: UserId) -> None:
+    assert not isinstance(meaning(typed("yes", target=TARGET, sender=sender)), AnswerInWords)
+
+
+def test_the_word_alone_answers_nothing() -> None:
+    assert meaning(typed("yes")) == Ask("yes")

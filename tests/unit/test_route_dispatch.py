@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from aiagentchat.core.approvals import ApprovalState
-from aiagentchat.core.commands import CommandState
+from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import PutParcel
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.parcels import REACTION
+from aiagentchat.core.parcels import PARCEL, REACTION, REDACTION, Parcel
 from aiagentchat.render import away, words
-from aiagentchat.render.message import reaction
+from aiagentchat.render.message import message, reaction
 from aiagentchat.route.access import Roles
 from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.decide import Ask
@@ -517,6 +517,206 @@ async def test_what_was_redacted_is_no_longer_kept_in_the_inbox(front: Front) ->
     found = await front.ledger.inbox.get(said.event)
     assert found is not None
     assert found.body == ""
+
+
+async def test_a_change_that_is_redacted_takes_back_what_was_to_be_run_as_changed(front: Front) -> None:
+    queued = command("make tea")
+    await front.accepted(queued)
+    change = edited("make coffee with my password", queued.event)
+    await front.hear(change)
+
+    await front.hear(redacted(change.event))
+
+    assert await front.state(queued.event) is CommandState.CANCELLED
+    assert await text_of(front, queued.event) == ""
+
+
+async def test_a_change_that_is_redacted_and_was_changed_again_takes_back_nothing_else(front: Front) -> None:
+    queued = command("make tea")
+    await front.accepted(queued)
+    change = edited("make coffee", queued.event)
+    await front.hear(change, edited("make soup", queued.event))
+
+    await front.hear(redacted(change.event))
+
+    assert await text_of(front, queued.event) == "make soup"
+
+
+async def test_of_a_message_of_ours_that_is_redacted_the_edits_are_deleted(front: Front) -> None:
+    ended = command()
+    page = Parcel(txn=TxnId("page"), room=ROOM, content=message("one", notice=False), command=ended.event)
+    edit = Parcel(txn=TxnId("edit"), room=ROOM, content=message("two", notice=True), edits=page.txn)
+    await front.running(ended)
+    for parcel in (page, edit):
+        await front.ledger.outbox.put([parcel], front.clock.now_ms())
+        await front.deliver()
+
+    await front.hear(redacted(event_of(page.txn), EVE))
+
+    assert [parcel.content for parcel in await front.deliver() if parcel.type == REDACTION] == [{PARCEL: edit.txn}]
+
+
+# ── deleting an answer ──
+
+
+async def answered_command(front: Front, asked: Command, *texts: str) -> list[EventId]:
+    """The command has ended, and its answer, in so many messages, is in the room; their events."""
+    await front.running(asked)
+    pages = [
+        Parcel(
+            txn=TxnId(f"{asked.event} {text}"),
+            room=asked.room,
+            content=message(text, notice=False),
+            command=asked.event,
+        )
+        for text in texts
+    ]
+    assert await front.ledger.commands.finish(asked.event, CommandState.DONE, TurnRecord(), pages, front.clock.now_ms())
+    await front.deliver()
+    return [event_of(page.txn) for page in pages]
+
+
+async def deleted(front: Front) -> list[str]:
+    """The parcels that are to be deleted."""
+    return [parcel.content[PARCEL] for parcel in await front.deliver() if parcel.type == REDACTION]
+
+
+@pytest.mark.parametrize("sender", [ANNA, ADA], ids=["whoever asked", "an admin"])
+@pytest.mark.parametrize("key", ["🗑", "🗑️"])
+async def test_a_wastebasket_on_an_answer_deletes_all_of_it(front: Front, sender: UserId, key: str) -> None:
+    asked = command("make tea")
+    [_, second] = await answered_command(front, asked, "one", "two")
+
+    await front.hear(reacted(key, second, sender))
+
+    assert await deleted(front) == [f"{asked.event} one", f"{asked.event} two"]
+    assert await text_of(front, asked.event) == ""
+
+
+async def test_a_wastebasket_on_the_question_deletes_its_answer(front: Front) -> None:
+    asked = command("make tea")
+    await answered_command(front, asked, "one")
+
+    await front.hear(reacted("🗑", asked.event))
+
+    assert await deleted(front) == [f"{asked.event} one"]
+
+
+async def test_a_wastebasket_of_another_user_deletes_nothing(front: Front) -> None:
+    asked = command("make tea", sender=ADA)
+    [answer] = await answered_command(front, asked, "one")
+
+    assert await front.told(reacted("🗑", answer)) == [words.NOT_YOURS_TO_FORGET]
+    assert await text_of(front, asked.event) == "make tea"
+
+
+@pytest.mark.parametrize("target", ["$nowhere", "$elsewhere"])
+async def test_a_wastebasket_on_anything_else_deletes_nothing(front: Front, target: str) -> None:
+    await front.accepted(command(room=OTHER, event=EventId("$elsewhere")))
+
+    assert await front.told(reacted("🗑", EventId(target))) == []
+
+
+async def test_forget_deletes_the_last_answer_and_then_the_one_before(front: Front) -> None:
+    first, last = command("first"), command("last")
+    await answered_command(front, first, "one")
+    await answered_command(front, last, "two")
+
+    for expected in ([f"{last.event} two"], [f"{first.event} one"]):
+        await front.hear(typed("/forget"))
+        parcels = await front.deliver()
+        assert [parcel.content[PARCEL] for parcel in parcels if parcel.type == REDACTION] == expected
+        assert [parcel.content["body"] for parcel in parcels if "body" in parcel.content] == [words.FORGETTING]
+    assert await front.told(typed("/forget")) == [words.NOTHING_TO_FORGET]
+
+
+async def test_forget_as_a_reply_deletes_the_answer_that_it_replies_to(front: Front) -> None:
+    first = command("first")
+    [answer] = await answered_command(front, first, "one")
+    await answered_command(front, command("last"), "two")
+
+    await front.hear(typed("/forget", target=answer))
+
+    assert await deleted(front) == [f"{first.event} one"]
+
+
+async def test_forget_as_a_reply_to_something_else_deletes_nothing(front: Front) -> None:
+    await answered_command(front, command("last"), "two")
+
+    assert await front.told(typed("/forget", target=EventId("$nowhere"))) == [words.NOTHING_TO_FORGET]
+
+
+async def test_what_is_being_answered_is_not_deleted_yet(front: Front) -> None:
+    running = command()
+    await front.running(running)
+
+    assert await front.told(typed("/forget", target=running.event)) == [words.FORGET_WHEN_ENDED]
+
+
+# ── approvals in words ──
+
+
+def replied(body: str, target: EventId, sender: UserId = ANNA) -> Incoming:
+    return typed(body, target=target, sender=sender)
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "said"),
+    [
+        ("yes", ApprovalState.ALLOWED, words.approval_allowed(ANNA)),
+        ("no", ApprovalState.DENIED, words.approval_denied(ANNA, "")),
+    ],
+)
+async def test_a_word_in_reply_to_the_question_answers_it(
+    front: Front, body: str, state: ApprovalState, said: str
+) -> None:
+    question = await front.asked("a")
+
+    assert await front.told(replied(body, question)) == [said]
+    assert (await front.answer("a")).state is state
+    assert await front.ledger.commands.queue(ROOM) == []
+
+
+async def test_the_same_word_in_reply_to_anything_else_is_a_message(front: Front) -> None:
+    await front.asked("a")
+    said = replied("yes", EventId("$nowhere"))
+
+    await front.hear(said)
+
+    assert await front.is_open("a")
+    assert await front.state(said.event) is CommandState.QUEUED
+
+
+async def test_a_word_does_not_answer_a_question_of_another_room(front: Front) -> None:
+    question = await front.asked("a", OTHER)
+
+    await front.hear(replied("yes", question))
+
+    assert await front.is_open("a")
+
+
+@pytest.mark.parametrize("how", ["encrypted", "reply"])
+async def test_where_words_are_wanted_a_reaction_decides_nothing_and_is_answered_once(front: Front, how: str) -> None:
+    if how == "encrypted":
+        await front.ledger.rooms.mark_encrypted(ROOM, front.clock.now_ms())
+    else:
+        front.settings = settings(replace(KITCHEN, approvals="reply"))
+    question = await front.asked("a")
+
+    assert await front.told(reacted("✅", question), reacted("👍", question, ADA)) == [words.IN_WORDS_HERE]
+    assert await front.is_open("a")
+    await front.hear(replied("yes", question))
+    assert (await front.answer("a")).state is ApprovalState.ALLOWED
+
+
+async def test_an_encrypted_room_may_be_told_to_take_reactions(front: Front) -> None:
+    await front.ledger.rooms.mark_encrypted(ROOM, front.clock.now_ms())
+    front.settings = settings(replace(KITCHEN, approvals="reaction"))
+    question = await front.asked("a")
+
+    await front.hear(reacted("✅", question))
+
+    assert (await front.answer("a")).state is ApprovalState.ALLOWED
 
 
 # ── the room itself ──

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from aiagentchat.config.settings import PowerNeeded
+from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
@@ -317,3 +318,14 @@ async def test_whatever_comes_is_settled(front: Front, events: list[Incoming]) -
     await front.hear(*events)
 
     assert await front.ledger.inbox.unrouted(1) == []
+
+
+async def test_an_invite_of_a_stranger_leaves_a_line_and_one_that_is_followed_too(front: Front) -> None:
+    front.outbound.room(NEW, joined=False, invited=True)
+    await front.hear(invite(EVE), invite(ANNA))
+
+    lines = [line.deed for line in await front.ledger.audit.lines(AuditFilter(), limit=9)]
+    assert [(deed.kind, deed.actor, deed.room, deed.subject) for deed in lines] == [
+        (AuditKind.INVITE_REFUSED, EVE, None, NEW),
+        (AuditKind.INVITED, ANNA, NEW, ""),
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.core.audit import AuditFilter
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import EventId
 from aiagentchat.store.ledger import open_ledger
@@ -40,10 +41,13 @@ WORK_UNTIL_KILLED = """
 import asyncio, sys
 from itertools import count
 from pathlib import Path
+import structlog
 from aiagentchat.core.effects import AcceptCommand, PutParcel
 from aiagentchat.core.ids import EventId
 from aiagentchat.store.ledger import open_ledger
 from tests.contract.store_fixtures import NOW, command, incoming, parcel
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # what is printed is a promise
 
 async def main():
     async with open_ledger(Path(sys.argv[1])) as ledger:
@@ -60,7 +64,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE inbox", "INSERT INTO commands", "INSERT INTO rooms", "INSERT INTO outbox", "COMMIT"],
+    ["UPDATE inbox", "INSERT INTO commands", "INSERT INTO rooms", "INSERT INTO outbox", "INSERT INTO audit", "COMMIT"],
 )
 async def test_a_process_that_dies_before_its_commit_leaves_nothing_half(tmp_path: Path, statement: str) -> None:
     path = tmp_path / "ledger.db"
@@ -86,6 +90,7 @@ async def test_a_process_that_is_killed_at_any_moment_keeps_all_that_it_promised
         assert kept == promised
         assert await ledger.outbox.unsent() == accepted
         assert accepted - len(promised) + unrouted in {0, 1}
+        assert len(await ledger.audit.lines(AuditFilter(), limit=accepted + 9)) == accepted
 
 
 def _die(path: Path, statement: str) -> int:
@@ -96,7 +101,7 @@ def _die(path: Path, statement: str) -> int:
 def _work(path: Path, commits: int) -> list[str]:
     """The events whose settling the process has told of before it was killed."""
     argv = [sys.executable, "-c", WORK_UNTIL_KILLED, str(path)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, encoding="utf-8") as worker:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8") as worker:
         assert worker.stdout is not None
         promised = [worker.stdout.readline().strip() for _ in range(commits)]
         worker.kill()

@@ -51,6 +51,8 @@ async def main():
         told["lines"] = [name for name, _ in stall.log.lines]
 
 EVENTS = 8
+import structlog
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # what is printed is the outcome
 told = {"new": 0, "settled": 0, "started": 0}
 stall.log = FakeLog()
 asyncio.run(main())

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.core.audit import MOST_REFUSALS, AuditFilter, AuditKind, Deed
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import EventId
 from aiagentchat.store import janitor
 from aiagentchat.store.janitor import EVERY_SECONDS, Janitor, Keep
 from aiagentchat.store.ledger import Ledger, open_ledger
-from tests.contract.store_fixtures import NOW, command_in
+from tests.contract.store_fixtures import ANNA, NOW, command_in
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
 
@@ -71,6 +72,29 @@ async def test_nought_is_for_ever(ledger: Ledger, clock: FakeClock, keep: Keep, 
     await Janitor(ledger.housekeeping, keep=lambda: keep, clock=clock).tidy()
 
     assert await _text(ledger, event) == text
+
+
+async def test_lines_of_the_audit_go_after_their_own_days(ledger: Ledger, clock: FakeClock, log: FakeLog) -> None:
+    await ledger.audit.write(Deed(kind=AuditKind.RELOADED), clock.now_ms())
+    tidy = Janitor(ledger.housekeeping, keep=lambda: Keep(rows=1, bodies=1, audit=365), clock=clock).tidy
+    clock.advance(365 * DAY)
+    await tidy()
+    assert len(await ledger.audit.lines(AuditFilter(), limit=9)) == 1
+    clock.advance(1)
+    await tidy()
+
+    assert await ledger.audit.lines(AuditFilter(), limit=9) == []
+    assert log.of("audit.pruned") == [{"lines": 1}]
+
+
+async def test_it_lets_the_audit_say_what_was_held_back(ledger: Ledger, clock: FakeClock) -> None:
+    for _ in range(MOST_REFUSALS + 2):
+        await ledger.audit.write(Deed(kind=AuditKind.REFUSED, actor=ANNA), clock.now_ms())
+    clock.advance(3600)
+    await Janitor(ledger.housekeeping, keep=lambda: Keep(rows=0, bodies=0), clock=clock).tidy()
+
+    [*_, last] = await ledger.audit.lines(AuditFilter(), limit=99)
+    assert (last.deed.kind, last.deed.detail["more"]) == (AuditKind.REFUSED_MORE, 2)
 
 
 async def test_it_comes_at_the_start_and_every_hour_and_asks_the_settings_again(

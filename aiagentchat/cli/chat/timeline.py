@@ -18,7 +18,8 @@ FINAL = frozenset(key.replace(_SELECTOR, "") for key in REACTIONS.values())
 
 _IN_A_TURN = words.approval_answers(0).partition("0")[0]
 _AFTER_A_TURN = (away.RESUME_ANSWERS, away.OFFER_ANSWERS)
-ASKS = (_IN_A_TURN, *_AFTER_A_TURN)
+_IN_WORDS = words.answers_in_words(0).partition("0")[0]
+ASKS = (_IN_A_TURN, _IN_WORDS, *_AFTER_A_TURN)
 """How the lines begin that say how a question is answered."""
 _SOMEBODY = UserId("somebody")
 _CLOSES = (

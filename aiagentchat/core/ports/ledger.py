@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
@@ -83,6 +84,10 @@ class Commands(Protocol):
 
     async def retryable(self, room: RoomId) -> Command | None:
         """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+        ...
+
+    async def last_answered(self, room: RoomId) -> Command | None:
+        """The room's last command that has ended and whose answer is in the room, not deleted by us."""
         ...
 
     async def is_taken_up(self, event: EventId) -> bool:
@@ -272,6 +277,26 @@ class Rooms(Protocol):
 
     async def refusals(self, room: RoomId, day: str) -> int:
         """How often the room was told today that a sender is not allowed."""
+        ...
+
+    async def is_encrypted(self, room: RoomId) -> bool:
+        """Whether the room is known to be encrypted."""
+        ...
+
+    async def mark_encrypted(self, room: RoomId, now: int) -> None:
+        """The room is encrypted, from now on for ever."""
+        ...
+
+
+class Audit(Protocol):
+    """Who did what. What routing brings about is written by `Inbox.settle`, together with the effects."""
+
+    async def write(self, deed: Deed, now: int) -> None:
+        """Write down what no event brings about."""
+        ...
+
+    async def lines(self, wanted: AuditFilter, *, limit: int) -> list[AuditLine]:
+        """The newest `limit` lines that are wanted, in the order in which they were written."""
         ...
 
 

@@ -18,6 +18,10 @@ class Outbound(Protocol):
         """Put an event into the room; the same txn again returns the first event."""
         ...
 
+    async def redact(self, room: RoomId, event: EventId, reason: str, txn: TxnId) -> EventId:
+        """Take what an event says out of the room; the same txn again returns the first redaction."""
+        ...
+
     async def typing(self, room: RoomId, on: bool, seconds: float = 30.0) -> None:
         """Show or hide the typing indicator."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
 from aiagentchat.route.bot_commands.retry import retry_command
@@ -28,6 +29,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         whoami_command(desk),
         who_command(desk),
         allow_command(desk),
+        forget_command(desk),
         version_command(desk),
     ]
     return {command.name: command for command in (help_command(others), *others)}

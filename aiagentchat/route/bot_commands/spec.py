@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnTime
-from aiagentchat.core.effects import Effect, PutParcel, RequestStop
+from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
 from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, UserId, txn_id
 from aiagentchat.core.isolation import Held
@@ -91,6 +92,19 @@ class BotCommand:
     role: Role
     """The lowest role that may use it."""
     run: Run
+
+
+def refused(event: Incoming, what: str) -> NoteDeed:
+    """Somebody has tried `what` (a word) without being allowed to."""
+    return NoteDeed(
+        Deed(
+            kind=AuditKind.REFUSED,
+            room=event.room,
+            actor=event.sender,
+            subject=event.event,
+            detail={"what": what},
+        )
+    )
 
 
 def reply(

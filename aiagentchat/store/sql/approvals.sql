@@ -19,10 +19,11 @@ SELECT * FROM approvals WHERE room_id = :room AND state = 'open' ORDER BY positi
 -- Oldest first.
 SELECT * FROM approvals WHERE command = :command AND state = 'open' ORDER BY position;
 
--- name: decide!
+-- name: decide
 -- A person's answer. The first one stands.
 UPDATE approvals SET state = :state, decided_by = :by, reason = :reason
-WHERE approval_id = :id AND state = 'open' AND :state IN ('allowed', 'denied');
+WHERE approval_id = :id AND state = 'open' AND :state IN ('allowed', 'denied')
+RETURNING kind, tool, command;
 
 -- name: close
 -- An end that nobody decided.

@@ -77,31 +77,34 @@ UPDATE commands SET state = 'cancelled', ended_at = :now
 WHERE event_id = :event AND state = 'queued'
 RETURNING event_id;
 
--- name: request_stop!
+-- name: request_stop
 -- queued → cancelled at once; a running one remembers who asked first, and its executor ends it.
 UPDATE commands
 SET stop_by = coalesce(stop_by, :by),
     ended_at = iif(state = 'queued', :now, ended_at),
     state = iif(state = 'queued', 'cancelled', state)
-WHERE event_id = :event AND state IN ('queued', 'running');
+WHERE event_id = :event AND state IN ('queued', 'running')
+RETURNING sender;
 
 -- name: stop_running!
 -- Of one room; what is queued there stays.
 UPDATE commands SET stop_by = coalesce(stop_by, :by) WHERE room_id = :room AND state = 'running';
 
--- name: set_time_limit!
+-- name: set_time_limit
 -- Only of a turn that runs: the next one has the room's own again.
-UPDATE commands SET time_limit = :seconds WHERE event_id = :event AND state = 'running';
+UPDATE commands SET time_limit = :seconds WHERE event_id = :event AND state = 'running' RETURNING event_id;
 
--- name: edit!
+-- name: edit
 -- Only while it is queued, and only by whoever wrote it.
-UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by;
+UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by RETURNING event_id;
 
--- name: erase
--- One that has ended is not to be run again, nor gone on with.
-UPDATE commands SET text = ''
-WHERE event_id = :event AND room_id = :room AND ended_at IS NOT NULL
-RETURNING event_id;
+-- name: last_answered
+-- One whose answer we have deleted, or whose text is no longer kept, is past.
+SELECT * FROM commands
+WHERE room_id = :room AND ended_at IS NOT NULL
+  AND EXISTS (SELECT 1 FROM outbox
+              WHERE outbox.command = commands.event_id AND type = 'm.room.message' AND content <> '{}')
+ORDER BY position DESC LIMIT 1;
 
 -- name: taken_up
 -- Whether another command took this one up again.

@@ -24,14 +24,11 @@ ORDER BY position;
 
 -- name: mark_routed
 -- No row: somebody settled it before, or it never came.
-UPDATE inbox SET routed_at = :now WHERE event_id = :event AND routed_at IS NULL RETURNING event_id;
+UPDATE inbox SET routed_at = :now WHERE event_id = :event AND routed_at IS NULL
+RETURNING event_id, room_id, sender, kind;
 
 -- name: edit_offered!
 -- What has become a command is changed there, or not at all.
 UPDATE inbox SET body = :text
 WHERE event_id = :event AND sender = :by AND kind = 'text'
   AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.event_id = inbox.event_id);
-
--- name: erase!
--- A message of another room is not the redaction's business.
-UPDATE inbox SET body = '', raw = NULL WHERE event_id = :event AND room_id = :room;

@@ -44,4 +44,5 @@ WHERE state = 'open' AND kind = 'tool'
 -- What is kept as JSON is JSON.
 SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
 UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions)
-UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events);
+UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events)
+UNION ALL SELECT 'audit line ' || position FROM audit WHERE NOT json_valid(detail);

@@ -1,0 +1,80 @@
+"""What is erased when a message is taken back: everything that the ledger has of its text, wherever it went.
+
+A text that is still needed (what is on its way into the room, or is to go) is marked, and goes as soon as it is over.
+Erased text is overwritten in the file (`secure_delete`), and leaves SQLite's log with the next checkpoint.
+"""
+
+import json
+
+from aiagentchat.core.audit import Detail
+from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
+from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
+from aiagentchat.store.database import Row, Transaction
+from aiagentchat.store.outbox import put_parcels
+from aiagentchat.store.queries import statements
+
+_ERASE = statements("erase")
+_INBOX = statements("inbox")
+
+
+async def erase(transaction: Transaction, event: EventId, room: RoomId, by: UserId, now: int) -> Detail | None:
+    """Erase what `event` said. Returns None where it was neither a command nor a message of ours."""
+    said = await transaction.run(_INBOX["get"], event=event)
+    body = next((row["body"] for row in said if row["room_id"] == room), "")
+    await transaction.run(_ERASE["event"], event=event, room=room)
+    await transaction.run(_ERASE["edits"], event=event, room=room)
+    await transaction.run(_ERASE["malformed"], event=event, room=room)
+    commands = await transaction.run(_ERASE["commands"], event=event, room=room, by=by, now=now)
+    for command in commands:
+        await _erase_turn(transaction, EventId(command["event_id"]), room)
+    await transaction.run(_ERASE["offers"], event=event, room=room)
+    await transaction.run(_ERASE["reasons"], room=room, said=body)
+    if body or commands:
+        await transaction.run(_ERASE["quotes"], room=room, event=event, text=_as_json(body))
+    ours = await transaction.run(_ERASE["ours"], event=event, room=room)
+    for message in ours:
+        await transaction.run(_ERASE["edits_of_ours"], message=message["txn_id"], now=now)
+    return {} if commands or ours else None
+
+
+async def forget_answer(transaction: Transaction, command: EventId, now: int) -> Detail | None:
+    """Delete what was said in answer to `command`. None where there is nothing."""
+    await transaction.run(_ERASE["unsent_of_answer"], command=command, now=now)
+    said = await transaction.run(_ERASE["said_in_answer"], command=command)
+    if not said:
+        return None
+    room = RoomId(said[0]["room_id"])
+    await put_parcels(transaction, [_deletion(row, command) for row in said], now)
+    await transaction.run(_ERASE["event"], event=command, room=room)
+    await transaction.run(_ERASE["edits"], event=command, room=room)
+    for each in await transaction.run(_ERASE["commands"], event=command, room=room, by=None, now=now):
+        await transaction.run(_ERASE["questions"], command=each["event_id"], room=room)
+    await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
+    return {"messages": sum(not row["is_edit"] for row in said), "edits": sum(row["is_edit"] for row in said)}
+
+
+async def forget_edits(transaction: Transaction, event: EventId, room: RoomId, now: int) -> None:
+    """Delete the edits of a message of ours."""
+    said = await transaction.run(_ERASE["edits_of"], event=event, room=room)
+    await put_parcels(transaction, [_deletion(row, row["command"]) for row in said], now)
+
+
+async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) -> None:
+    await transaction.run(_ERASE["questions"], command=command, room=room)
+    await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
+
+
+def _deletion(row: Row, command: EventId | None) -> Parcel:
+    """The parcel that deletes what another one has become, or becomes before it."""
+    return Parcel(
+        txn=txn_id(row["txn_id"], "deletion"),
+        room=RoomId(row["room_id"]),
+        type=REDACTION,
+        content={PARCEL: TxnId(row["txn_id"])},
+        command=command,
+    )
+
+
+def _as_json(text: str) -> str | None:
+    """As it stands inside a string of the outbox's content."""
+    return json.dumps(text)[1:-1] or None

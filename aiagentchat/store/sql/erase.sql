@@ -1,0 +1,80 @@
+-- What a message that was taken back has left anywhere. :event is the message, :text what it said as JSON has it (NULL:
+-- not known), `line` the commands that its text has become: itself, and those that took it up again.
+
+-- name: event!
+-- A message of another room is not the redaction's business.
+UPDATE inbox SET body = '', raw = NULL WHERE event_id = :event AND room_id = :room;
+
+-- name: edits!
+-- What it was changed to.
+UPDATE inbox SET body = '' WHERE target = :event AND kind = 'edit' AND room_id = :room;
+
+-- name: malformed!
+-- What could not be read and speaks of it: perhaps a change of it.
+UPDATE inbox SET raw = NULL WHERE room_id = :room AND raw IS NOT NULL AND instr(raw, :event) > 0;
+
+-- name: commands
+-- One that runs has its text in memory. One that waits is not run.
+WITH RECURSIVE line (event) AS (
+    SELECT :event UNION SELECT commands.event_id FROM commands JOIN line ON commands.origin = line.event)
+UPDATE commands
+SET text = '', stop_by = iif(state = 'queued', :by, stop_by), ended_at = iif(state = 'queued', :now, ended_at),
+    state = iif(state = 'queued', 'cancelled', state)
+WHERE event_id IN (SELECT event FROM line) AND room_id = :room
+RETURNING event_id;
+
+-- name: questions!
+-- What was asked in its turn; nobody goes on with it.
+UPDATE approvals
+SET shown = '', reason = '', state = iif(state = 'open' AND kind = 'resume', 'withdrawn', state)
+WHERE command = :command AND room_id = :room AND kind <> 'offer';
+
+-- name: reasons!
+-- It may have been the answer to a question, with a reason.
+UPDATE approvals SET reason = ''
+WHERE room_id = :room AND reason <> '' AND instr(:said, reason) > 0;
+
+-- name: parcels_of_command!
+-- What was, or is to be, said in its turn.
+UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
+WHERE command = :command AND room_id = :room;
+
+-- name: offers!
+-- Messages that were offered are quoted in the question.
+UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
+WHERE room_id = :room AND approval IN (
+    SELECT approval_id FROM approvals
+    WHERE room_id = :room AND kind = 'offer'
+      AND EXISTS (SELECT 1 FROM json_each(approvals.events) AS offered WHERE offered.value = :event));
+
+-- name: quotes!
+-- What answers it, and what quotes it to the letter.
+UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
+WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0);
+
+-- name: ours
+-- A message of our own: it is not changed any more.
+UPDATE outbox SET erase = 2, content = '{}' WHERE event_id = :event AND room_id = :room RETURNING txn_id;
+
+-- name: edits_of_ours!
+-- What it was, or was to be, changed to.
+UPDATE outbox
+SET erase = 2, content = iif(state = 'claimed', content, '{}'), ended_at = iif(state = 'waiting', :now, ended_at),
+    state = iif(state = 'waiting', 'superseded', state)
+WHERE edits = :message;
+
+-- name: unsent_of_answer!
+-- What nobody has read is not said: what was never offered to the homeserver cannot be in the room.
+UPDATE outbox SET state = 'superseded', ended_at = :now, erase = 1, content = '{}'
+WHERE command = :command AND state = 'waiting' AND type = 'm.room.message' AND claims = 0;
+
+-- name: said_in_answer
+-- Messages and their edits, as far as they are in the room or may be.
+SELECT txn_id, room_id, edits IS NOT NULL AS is_edit FROM outbox
+WHERE command = :command AND type = 'm.room.message' AND state IN ('sent', 'claimed', 'waiting') ORDER BY position;
+
+-- name: edits_of
+-- As said_in_answer, of one message.
+SELECT edit.txn_id, edit.room_id, edit.command FROM outbox AS message JOIN outbox AS edit ON edit.edits = message.txn_id
+WHERE message.event_id = :event AND message.room_id = :room AND edit.state IN ('sent', 'claimed', 'waiting')
+ORDER BY edit.position;

@@ -1,0 +1,383 @@
+"""What was taken back is nowhere any more: in no table, and in no file of the database."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
+from aiagentchat.core.audit import AuditFilter
+from aiagentchat.core.commands import CommandState, TurnRecord
+from aiagentchat.core.effects import (
+    AcceptCommand,
+    DecideApproval,
+    EditCommand,
+    EraseText,
+    ForgetAnswer,
+    ForgetEdits,
+    OpenApproval,
+    PutParcel,
+)
+from aiagentchat.core.ids import ApprovalId, EventId, TxnId
+from aiagentchat.core.messages import Kind
+from aiagentchat.core.parcels import MESSAGE, PARCEL, REDACTION, Parcel
+from aiagentchat.store.ledger import Ledger
+from tests.contract.store_fixtures import (
+    ANNA,
+    BERT,
+    DEVICE,
+    NOW,
+    OTHER_ROOM,
+    ROOM,
+    accept,
+    command,
+    incoming,
+    parcel,
+    settle,
+    state_of,
+)
+
+A, B = EventId("$a"), EventId("$b")
+SECRET = 'correct horse „battery“ "staple"'
+MINUTE = 60_000
+ANSWER = Parcel(txn=TxnId("answer"), room=ROOM, content={"body": f"You said {SECRET}."}, command=A)
+
+
+async def take_back(ledger: Ledger, event: EventId = A, now: int = NOW) -> None:
+    """The message is redacted."""
+    redaction = replace(incoming(f"$redaction-{event}"), kind=Kind.REDACTION, target=event)
+    await ledger.inbox.take_in("t", [redaction], now)
+    assert await ledger.inbox.settle(redaction.event, [EraseText(event, ROOM)], now)
+
+
+async def asked(ledger: Ledger, event: EventId = A, text: str = SECRET) -> None:
+    """A message with the secret in it is a command."""
+    await ledger.inbox.take_in("t", [incoming(event, text)], NOW)
+    assert await ledger.inbox.settle(event, [AcceptCommand(replace(command(event), text=text))], NOW)
+
+
+async def ended(ledger: Ledger, event: EventId = A, *parcels: Parcel, state: CommandState = CommandState.DONE) -> None:
+    await ledger.commands.start(event, NOW)
+    assert await ledger.commands.finish(event, state, TurnRecord(), parcels, NOW)
+
+
+async def deliver(ledger: Ledger) -> list[Parcel]:
+    parcels = []
+    while (claimed := await ledger.outbox.claim(NOW, device=DEVICE)) is not None:
+        await ledger.outbox.sent(claimed.parcel.txn, EventId(f"$sent-{claimed.parcel.txn}"), NOW)
+        parcels.append(claimed.parcel)
+    return parcels
+
+
+def found(path: Path, text: str = "battery") -> int:
+    """How often a part of the secret is in the database's files, whatever they hold."""
+    return sum(file.read_bytes().count(text.encode()) for file in path.glob("ledger.db*"))
+
+
+async def gone(ledger: Ledger, path: Path) -> bool:
+    await ledger.housekeeping.checkpoint()
+    return found(path) == 0
+
+
+async def test_a_command_that_has_ended_and_its_answer_are_gone_at_once(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ended(ledger, A, ANSWER)
+    await deliver(ledger)
+    assert found(tmp_path) > 0
+
+    await take_back(ledger)
+
+    assert found(tmp_path) == 0  # without waiting for the janitor
+
+
+async def test_what_is_taken_back_a_moment_later_leaves_with_the_janitor(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger, A)
+    await take_back(ledger, B)
+    await take_back(ledger, A)
+    assert await gone(ledger, tmp_path)
+
+    await asked(ledger, EventId("$c"))
+    await take_back(ledger, EventId("$c"), NOW + MINUTE)
+    assert found(tmp_path) == 0
+
+
+async def test_what_waits_is_cancelled_and_gone(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await take_back(ledger)
+
+    assert await state_of(ledger, A) is CommandState.CANCELLED
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_runs_goes_on_and_its_text_is_gone(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ledger.commands.start(A, NOW)
+    await take_back(ledger)
+
+    assert await state_of(ledger, A) is CommandState.RUNNING
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_it_still_says_is_sent_and_then_gone(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ledger.commands.start(A, NOW)
+    before = replace(ANSWER, txn=TxnId("before"))
+    await ledger.outbox.put([before], NOW)
+    await take_back(ledger)
+    await ledger.outbox.put([ANSWER], NOW)
+
+    assert [parcel.content for parcel in await deliver(ledger)] == [before.content, ANSWER.content]
+    assert await gone(ledger, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["given up", "superseded"])
+async def test_what_it_does_not_come_to_say_is_gone_too(ledger: Ledger, tmp_path: Path, how: str) -> None:
+    await asked(ledger)
+    await ledger.commands.start(A, NOW)
+    edits = [replace(ANSWER, txn=TxnId(f"e{number}"), edits=TxnId("first")) for number in range(2)]
+    await ledger.outbox.put([parcel("first")], NOW)
+    await deliver(ledger)
+    await ledger.outbox.put([edits[0]], NOW)
+    await take_back(ledger)
+    if how == "superseded":
+        await ledger.outbox.put([edits[1]], NOW)
+        assert len(await deliver(ledger)) == 1
+    else:
+        claimed = await ledger.outbox.claim(NOW, device=DEVICE)
+        assert claimed is not None
+        await ledger.outbox.give_up(claimed.parcel.txn, "no", NOW)
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_its_changes_are_gone_whoever_could_read_them(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger, A, "make tea")
+    edit = replace(incoming("$edit", SECRET), kind=Kind.EDIT, target=A)
+    odd = replace(incoming("$odd", ""), kind=Kind.MALFORMED, raw=f'{{"event_id":"{A}","body":"battery"}}')
+    await ledger.inbox.take_in("t", [edit, odd], NOW)
+    await ledger.inbox.settle(edit.event, [EditCommand(A, SECRET, ANNA)], NOW)
+    await ledger.inbox.settle(odd.event, [], NOW)
+    assert not await gone(ledger, tmp_path)
+
+    await take_back(ledger)
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_could_not_be_read_is_gone_itself(ledger: Ledger, tmp_path: Path) -> None:
+    odd = replace(incoming(A, ""), kind=Kind.MALFORMED, raw='{"body":"battery"}')
+    await ledger.inbox.take_in("t", [odd], NOW)
+    await take_back(ledger)
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_took_it_up_again_is_gone_and_not_run(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ended(ledger, state=CommandState.FAILED)
+    retried = replace(command(B), text=SECRET, origin=A)
+    told = replace(parcel("told", f"Running again: {SECRET}"), command=B)
+    await settle(ledger, AcceptCommand(retried), PutParcel(told), event=B)
+    await ended(ledger, B, replace(ANSWER, command=B), state=CommandState.FAILED)
+    third = replace(command("$c"), text=SECRET, origin=B)
+    await settle(ledger, AcceptCommand(third), event="$c")
+    await deliver(ledger)
+
+    await take_back(ledger)
+
+    assert await state_of(ledger, EventId("$c")) is CommandState.CANCELLED
+    assert await gone(ledger, tmp_path)
+
+
+async def test_a_question_of_its_turn_is_gone_and_nobody_goes_on(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ledger.commands.start(A, NOW)
+    tool = Approval(id=ApprovalId("t"), room=ROOM, command=A, tool="Bash", expires_at=NOW, shown=SECRET)
+    await ledger.approvals.ask(tool, [replace(ANSWER, approval=tool.id)], NOW)
+    resume = replace(tool, id=ApprovalId("r"), kind=ApprovalKind.RESUME)
+    await ledger.commands.interrupt(A, resume, TurnRecord(), [], NOW)
+    await deliver(ledger)
+
+    await take_back(ledger)
+
+    after = await ledger.approvals.get(resume.id)
+    assert after == replace(resume, shown="", state=ApprovalState.WITHDRAWN)
+    assert await gone(ledger, tmp_path)
+
+
+async def test_an_offer_that_quotes_it_is_gone_and_can_still_be_answered(ledger: Ledger, tmp_path: Path) -> None:
+    await settle(ledger, event=A)
+    await settle(ledger, event=B)
+    offer = Approval(
+        id=ApprovalId("o"), room=ROOM, command=A, tool="", expires_at=NOW, kind=ApprovalKind.OFFER, events=(A, B)
+    )
+    shown = replace(parcel("q", "- battery, cut short …"), approval=offer.id)
+    await settle(ledger, OpenApproval(offer), PutParcel(shown), event="$offer")
+    await deliver(ledger)
+
+    await take_back(ledger, B)
+
+    assert await ledger.approvals.open_in(ROOM) == [offer]
+    assert await gone(ledger, tmp_path)
+
+
+async def test_a_reason_that_was_given_is_gone_with_what_answers_it(ledger: Ledger, tmp_path: Path) -> None:
+    question = Approval(id=ApprovalId("t"), room=ROOM, command=B, tool="Bash", expires_at=NOW)
+    await ledger.approvals.ask(question, [], NOW)
+    no = DecideApproval(approval=question.id, state=ApprovalState.DENIED, by=ANNA, reason="battery low")
+    relation = {"m.in_reply_to": {"event_id": A}}
+    told = Parcel(txn=TxnId("told"), room=ROOM, content={"body": "Denied: battery…", "m.relates_to": relation})
+    await ledger.inbox.take_in("t", [incoming(A, "/deny battery low")], NOW)
+    await ledger.inbox.settle(A, [no, PutParcel(told)], NOW)
+    await deliver(ledger)
+
+    await take_back(ledger)
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_a_message_of_ours_is_gone_and_is_not_changed_any_more(ledger: Ledger, tmp_path: Path) -> None:
+    edit = replace(ANSWER, txn=TxnId("edit"), edits=ANSWER.txn)
+    await ledger.outbox.put([ANSWER], NOW)
+    await deliver(ledger)
+    await ledger.outbox.put([edit], NOW)
+    await deliver(ledger)
+    await ledger.outbox.put([replace(edit, txn=TxnId("waiting"))], NOW)
+
+    await take_back(ledger, EventId("$sent-answer"))
+    await ledger.outbox.put([replace(edit, txn=TxnId("later"))], NOW)
+
+    assert await deliver(ledger) == []
+    assert await gone(ledger, tmp_path)
+
+
+async def test_of_a_message_of_ours_the_edits_are_deleted_from_the_room(ledger: Ledger) -> None:
+    await ledger.outbox.put([ANSWER], NOW)
+    await deliver(ledger)
+    await ledger.outbox.put([replace(ANSWER, txn=TxnId("edit"), edits=ANSWER.txn)], NOW)
+    await deliver(ledger)
+
+    await settle(ledger, ForgetEdits(EventId("$sent-answer"), ROOM))
+
+    assert [(each.type, each.content) for each in await deliver(ledger)] == [(REDACTION, {PARCEL: "edit"})]
+
+
+async def test_a_redaction_elsewhere_erases_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ended(ledger, A, ANSWER)
+    await deliver(ledger)
+    before = found(tmp_path)
+    await settle(ledger, EraseText(A, OTHER_ROOM), EraseText(EventId("$sent-answer"), OTHER_ROOM), event="$r")
+    await ledger.housekeeping.checkpoint()
+
+    kept = await ledger.commands.get(A)
+    assert kept is not None
+    assert kept.text == SECRET
+    assert before > 0
+    assert not await gone(ledger, tmp_path)
+
+
+async def test_the_audit_tells_of_commands_and_of_our_messages_alone(ledger: Ledger) -> None:
+    await asked(ledger)
+    await ledger.inbox.take_in("t", [incoming(B)], NOW)
+    await take_back(ledger, B)
+    await take_back(ledger, A)
+
+    rows = [line.deed.subject for line in await ledger.audit.lines(AuditFilter(), limit=9)]
+    assert rows == [A, A]
+
+
+# ── an answer that is forgotten ──
+
+
+async def test_an_answer_is_deleted_with_all_its_edits_in_their_order(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ledger.commands.start(A, NOW)
+    page = [replace(ANSWER, txn=TxnId(name)) for name in ("one", "two")]
+    reaction = Parcel(txn=TxnId("eyes"), room=ROOM, type="m.reaction", content={"m.relates_to": {}}, command=A)
+    edit = replace(ANSWER, txn=TxnId("edit"), edits=TxnId("one"))
+    elsewhere = replace(ANSWER, txn=TxnId("other"), command=B)
+    for each in (reaction, page[0], edit, page[1], elsewhere):
+        await ledger.outbox.put([each], NOW)
+        await deliver(ledger)
+    await ended(ledger)
+
+    await settle(ledger, ForgetAnswer(A, BERT), event="$forget")
+
+    deletions = await deliver(ledger)
+    assert [(each.type, each.content[PARCEL]) for each in deletions] == [
+        (REDACTION, "one"),
+        (REDACTION, "edit"),
+        (REDACTION, "two"),
+    ]
+    kept = await ledger.commands.get(A)
+    assert kept is not None
+    assert kept.text == ""
+    [*_, line] = await ledger.audit.lines(AuditFilter(), limit=9)
+    assert (line.deed.actor, line.deed.detail) == (BERT, {"messages": 2, "edits": 1})
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    rows = dict(connection.execute("SELECT txn_id, content FROM outbox WHERE type = 'm.room.message'"))
+    connection.close()
+    assert [rows[name] for name in ("one", "edit", "two")] == ["{}"] * 3
+    assert "battery" in rows["other"]
+
+
+async def test_what_nobody_has_read_is_not_said_and_what_may_have_arrived_is_deleted(ledger: Ledger) -> None:
+    await asked(ledger)
+    await ended(ledger, A, *(replace(ANSWER, txn=TxnId(name)) for name in ("tried", "fresh")))
+    claimed = await ledger.outbox.claim(NOW, device=DEVICE)
+    assert claimed is not None
+    await ledger.outbox.postpone(claimed.parcel.txn, NOW)
+
+    await settle(ledger, ForgetAnswer(A, ANNA), event="$forget")
+
+    parcels = await deliver(ledger)
+    assert (parcels[0].type, parcels[0].txn) == (MESSAGE, "tried")
+    assert [each.content for each in parcels[1:]] == [{PARCEL: "tried"}]
+
+
+async def test_a_second_time_deletes_nothing_more(ledger: Ledger) -> None:
+    await asked(ledger)
+    await ended(ledger, A, ANSWER)
+    await deliver(ledger)
+    for event in ("$1", "$2"):
+        await settle(ledger, ForgetAnswer(A, ANNA), event=event)
+
+    assert len(await deliver(ledger)) == 1
+
+
+async def test_where_nothing_was_said_nothing_is_forgotten(ledger: Ledger) -> None:
+    await asked(ledger)
+    await ended(ledger)
+    await settle(ledger, ForgetAnswer(A, ANNA), event="$forget")
+
+    assert await deliver(ledger) == []
+    assert len(await ledger.audit.lines(AuditFilter(), limit=9)) == 1
+
+
+async def test_the_last_answer_is_the_last_one_that_is_still_there(ledger: Ledger) -> None:
+    assert await ledger.commands.last_answered(ROOM) is None
+    for event in (A, B):
+        await asked(ledger, event)
+        await ended(ledger, event, replace(ANSWER, txn=TxnId(f"p{event}"), command=event))
+    await accept(ledger, command("$running"))
+    await deliver(ledger)
+
+    for event in (B, A):
+        last = await ledger.commands.last_answered(ROOM)
+        assert last is not None
+        assert last.event == event
+        await settle(ledger, ForgetAnswer(event, ANNA), event=f"$forget-{event}")
+    assert await ledger.commands.last_answered(ROOM) is None
+
+
+async def test_a_room_that_is_encrypted_is_so_for_ever(ledger: Ledger) -> None:
+    assert not await ledger.rooms.is_encrypted(ROOM)
+    await ledger.rooms.slug(ROOM, "kitchen")
+    assert not await ledger.rooms.is_encrypted(ROOM)
+    for moment in (NOW, NOW + 1):
+        await ledger.rooms.mark_encrypted(ROOM, moment)
+
+    assert await ledger.rooms.is_encrypted(ROOM)
+    assert not await ledger.rooms.is_encrypted(OTHER_ROOM)
