@@ -8,6 +8,7 @@ from aiagentchat.config.fields import (
     DAY,
     LISTED,
     WEEK,
+    Direct,
     Env,
     Flag,
     Folder,
@@ -141,6 +142,10 @@ class File(Section):
     defaults: Defaults = Defaults()
     rooms: Annotated[tuple[Room, ...], LISTED] = ()
     agents: dict[Name, Agent] = Field(default_factory=lambda: {"claude": Agent()})
+    admins: Users = ()
+    """Who may make rooms in chat, beside the admins of rooms."""
+    dm: Direct = "off"
+    """Whether a direct chat is a room by itself."""
     max_parallel_turns: Annotated[int, whole("a whole number", example=4, least=1, most=256)] | None = None
     max_warm: Annotated[int, whole("a whole number", example=4, least=0, most=256)] | None = None
     warm_ttl: Annotated[int, whole(_SECONDS, example=300, least=0, most=DAY)] = 300

@@ -6,27 +6,32 @@ from typing import assert_never
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import (
     AcceptCommand,
+    AwaitRoom,
     CountRefusal,
     DecideApproval,
     EditCommand,
     Effect,
     EnterRoom,
     EraseText,
+    ForgetRoom,
     LeaveRoom,
+    MakeRoom,
     NewSession,
     OpenApproval,
     PutParcel,
     RequestStop,
     SetTimeLimit,
+    UnmakeRoom,
 )
 from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.store import made_rooms
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Transaction
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
-_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | LeaveRoom | EnterRoom
+_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | LeaveRoom | EnterRoom | MakeRoom
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -51,17 +56,16 @@ async def apply(transaction: Transaction, effect: Effect, now: int) -> None:
             await _erase(transaction, event, room)
         case OpenApproval(approval):
             await put_approval(transaction, approval)
-        case LeaveRoom(room=room, by=by):
-            await transaction.run(_ROOMS["leave"], room=room, now=now)
-            await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
-        case EnterRoom(room=room):
-            await transaction.run(_ROOMS["enter"], room=room)
+        case LeaveRoom() | EnterRoom():
+            await _move(transaction, effect, now)
         case NewSession(room=room, session=session):
             await transaction.run(_ROOMS["set_session"], room=room, session=session)
         case DecideApproval(approval=approval, state=state, by=by, reason=reason):
             await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
+        case MakeRoom() | UnmakeRoom() | AwaitRoom() | ForgetRoom():
+            await made_rooms.change(transaction, effect, now)
         case _:
             assert_never(effect)
 
@@ -72,6 +76,17 @@ async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit, n
             await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
         case SetTimeLimit(command=event, seconds=seconds):
             await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds)
+        case _:
+            assert_never(effect)
+
+
+async def _move(transaction: Transaction, effect: LeaveRoom | EnterRoom, now: int) -> None:
+    match effect:
+        case LeaveRoom(room=room, by=by):
+            await transaction.run(_ROOMS["leave"], room=room, now=now)
+            await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
+        case EnterRoom(room=room):
+            await transaction.run(_ROOMS["enter"], room=room)
         case _:
             assert_never(effect)
 

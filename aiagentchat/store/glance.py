@@ -10,11 +10,14 @@ from urllib.parse import quote
 from aiagentchat.core.errors import StoreKeyError
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.ports.ledger import Login
+from aiagentchat.core.rooms import Made
 from aiagentchat.store.accounts import place_of
 from aiagentchat.store.queries import statements
+from aiagentchat.store.rooms import made_room, waiting_room
 from aiagentchat.store.vault import Vault
 
 _GLANCE = statements("glance")
+_MADE_ROOMS = statements("made_rooms")
 _BUSY_SECONDS = 1.0
 
 
@@ -33,7 +36,8 @@ class Known(NamedTuple):
     login: Login | None
     installation: str
     """Empty before its first life."""
-    slugs: Mapping[RoomId, str]
+    made: Made
+    """Rooms that are not in config.yaml, and the folder names of all."""
     trouble: str = ""
     """Why the login that is there cannot be opened."""
 
@@ -61,15 +65,31 @@ def known(path: Path, user: UserId, vault: Vault) -> Known:
         login=login,
         trouble=trouble,
         installation=next((str(id_) for (id_,) in installations), ""),
+        made=made(path),
+    )
+
+
+def made(path: Path) -> Made:
+    """Which rooms the database at `path` has beside those of config.yaml; nothing where it cannot be read."""
+    return Made(
+        rooms=tuple(map(made_room, _rows(path, _MADE_ROOMS["made"]) or [])),
+        waiting=tuple(map(waiting_room, _rows(path, _MADE_ROOMS["waiting"]) or [])),
         slugs={RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []},
     )
 
 
-def _rows(path: Path, statement: str, **values: str) -> list[tuple[Any, ...]] | None:
+def where_we_are(path: Path) -> Mapping[RoomId, bool]:
+    """Whether the account is in a room, as far as the database at `path` knows: it has worked there, or has left it."""
+    rows = _rows(path, _GLANCE["where_we_are"]) or []
+    return {RoomId(room): not gone for room, heard, gone in rows if heard or gone}
+
+
+def _rows(path: Path, statement: str, **values: str) -> list[Any] | None:
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         ) as database:
+            database.row_factory = sqlite3.Row
             return database.execute(statement, values).fetchall()
     except sqlite3.Error:
         return None
