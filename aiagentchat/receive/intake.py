@@ -19,6 +19,7 @@ class Rules:
 
     me: UserId
     is_configured: Callable[[RoomId], bool]
+    """Or waits for it."""
 
 
 def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incoming]:

@@ -1,9 +1,8 @@
 """Who may do what, where. Pure, deny by default: exact user ids from config.yaml, never display names."""
 
-from collections.abc import Iterable
 from enum import IntEnum
 
-from aiagentchat.config.settings import RoomSettings
+from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.ids import RoomId, UserId
 
 
@@ -27,6 +26,6 @@ def role_of(user: UserId, room: RoomSettings) -> Role | None:
     return Role.VIEWER if user in room.viewers else None
 
 
-def may_invite(user: UserId, room: RoomId, rooms: Iterable[RoomSettings]) -> bool:
-    """An invite is accepted into a configured room, or from somebody who may run commands somewhere."""
-    return any(known.id == room or user in known.users or user in known.admins for known in rooms)
+def may_invite(user: UserId, room: RoomId, settings: Settings) -> bool:
+    """An invite is accepted into a room that is ours, or from somebody whom config.yaml lets run commands somewhere."""
+    return settings.room(room) is not None or settings.is_named(user)

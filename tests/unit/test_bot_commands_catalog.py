@@ -12,7 +12,7 @@ from aiagentchat.route.decide import BOT_COMMAND
 from tests.fakes.front import Front, open_front
 from tests.fakes.people import typed
 
-NAMES = ["help", "stop", "timeout", "retry", "status", "new_session", "approve", "deny", "version"]
+NAMES = ["help", "stop", "timeout", "retry", "status", "new_session", "approve", "deny", "setup", "version"]
 PHONE = 64
 """Characters of a line of /help, at most: two lines on a phone."""
 
