@@ -60,6 +60,17 @@ def came_back(events: Iterable[Incoming]) -> bool:
     return False
 
 
+def since_we_came(events: Iterable[Incoming]) -> list[Incoming]:
+    """What comes after the last time that we left: what was before it, we were told when we were there."""
+    since: list[Incoming] = []
+    for event in events:
+        if event.kind is Kind.LEFT:
+            since.clear()
+        else:
+            since.append(event)
+    return since
+
+
 def by_room(events: Iterable[Incoming]) -> dict[RoomId, list[Incoming]]:
     """The events of each room, in order."""
     rooms: dict[RoomId, list[Incoming]] = {}

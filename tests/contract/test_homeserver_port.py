@@ -578,6 +578,21 @@ async def test_without_a_token_a_gap_goes_back_as_far_as_it_may(world: World) ->
     assert missed.whole
 
 
+async def test_without_a_token_a_gap_goes_back_to_our_invite(world: World) -> None:
+    room = await world.room(joined=False)
+    await world.say(room, "behind our back")
+    await world.invite(room)
+    said = await say_all(world, room, 5 + TIMELINE_LIMIT)
+    since = await now(world)
+    await world.accept(room)
+
+    gap, batch = await gap_of(world, room, since)
+    missed = await world.homeserver.missed(gap, since=None, oldest=0, most=1000)
+
+    assert [*texts(missed, room), *texts(batch, room)] == said
+    assert missed.whole
+
+
 async def test_what_was_said_in_a_gap_before_we_came_was_not_said_to_us(world: World) -> None:
     room = await world.room(joined=False)
     since = await now(world)

@@ -63,6 +63,8 @@ async def test_what_was_typed_since_the_invite_is_run_once_the_room_is_set_up(
         before = await house.ask(script("before the invite", Step(text="Never.")), room=room)
         await house.anna.invite(room, house.account.user_id)
         since = await house.ask(script("since the invite", Step(text="Answered.")), room=room)
+        for _ in range(25):  # more than one sync holds
+            await eve.send(room, {"msgtype": "m.notice", "body": "nothing for us"})
         async with house.daemon:
             await told(house, room, OFFERED)
             strange = await eve.send(room, script("by a stranger", Step(text="Never.")))
