@@ -142,7 +142,7 @@ class File(Section):
     defaults: Defaults = Defaults()
     rooms: Annotated[tuple[Room, ...], LISTED] = ()
     agents: dict[Name, Agent] = Field(default_factory=lambda: {"claude": Agent()})
-    admins: Users = ()
+    admins: Annotated[tuple[User, ...], LISTED] = ()
     """Who may make rooms in chat, beside the admins of rooms."""
     dm: Direct = "off"
     """Whether a direct chat is a room by itself."""

@@ -137,11 +137,11 @@ class Settings:
 
     def may_make_rooms(self, user: UserId) -> bool:
         """Whether config.yaml makes somebody an admin, of everything or of any room."""
-        return user in self.admins or any(user in room.admins for room in self._written)
+        return user in self.admins or any(_is_listed(user, room.admins) for room in self._written)
 
     def is_named(self, user: UserId) -> bool:
         """Whether config.yaml lets somebody run commands in any room, or make rooms."""
-        return self.may_make_rooms(user) or any(user in room.users for room in self._written)
+        return self.may_make_rooms(user) or any(_is_listed(user, room.users) for room in self._written)
 
     @property
     def _written(self) -> tuple[RoomSettings, ...]:
@@ -196,6 +196,11 @@ class Settings:
             "agents": {name: agent.model_dump(mode="json") for name, agent in self.agents.items()},
             "rooms": [_effective(self, room) for room in self.rooms],
         }
+
+
+def _is_listed(user: UserId, listed: frozenset[UserId]) -> bool:
+    """As `route.access` reads these lists."""
+    return user in listed
 
 
 def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.config.describe import describe
 from aiagentchat.config.made import with_made
+from aiagentchat.config.secrets import load_secrets
 from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Network
@@ -178,3 +180,16 @@ def test_nothing_is_made_by_itself(tmp_path: Path) -> None:
 
     assert (settings.dm, settings.admins, settings.waiting) == ("off", frozenset(), ())
     assert not settings.is_named(ADA)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no rooms: nothing will be answered"),
+        ('admins: ["@ada:x"]\n', "no rooms here: only those that are made in chat"),
+        ('defaults: {admins: ["@ada:x"]}\n', "no rooms here: only those that are made in chat"),
+        ("dm: create\n", "no rooms here: only those that are made in chat"),
+    ],
+)
+def test_a_file_without_rooms_says_whether_any_can_be_made(tmp_path: Path, text: str, said: str) -> None:
+    assert describe(load_text(tmp_path, f"{MATRIX}{text}"), load_secrets({})).endswith(f"# {said}\n")
