@@ -130,6 +130,10 @@ class Lobby:
 
     async def _decline(self, event: Incoming, why: str) -> Sequence[Effect]:
         """Invites must not pile up. Nor may whoever sends many of them keep us busy, or fill the log."""
+        if self._desk.settings().hears(event.room):
+            # Somebody who may has invited us, too: to decline would be to leave.
+            log.info("event.ignored", why="we are there by another invite")
+            return []
         now = self._desk.clock.monotonic()
         if len(self._declined) == MOST_DECLINED and now - self._declined[0] < DECLINE_SECONDS:
             return []

@@ -23,6 +23,8 @@ REMOVE = "remove"
 """`/setup remove` takes the room away, so no folder is called so."""
 MOST_MADE = 100
 """So many rooms can be made in chat; more have to be in config.yaml."""
+MOST_DIRECT = 5
+"""So many direct chats of one person are rooms by themselves."""
 REGRET_MS = 10 * 60_000
 """After a room was taken away we stay for so long, in case it was a mistake."""
 _MOST_NAMES = 100
@@ -50,6 +52,8 @@ async def make(desk: Desk, event: Incoming, wanted: str) -> Sequence[Effect]:
 async def make_direct(desk: Desk, event: Incoming) -> Sequence[Effect] | None:
     """`event` invites us into a direct chat, which is one of our rooms by that. None: it cannot be."""
     made = await desk.rooms.made()
+    if sum(each.direct and each.by == event.sender for each in made.rooms) >= MOST_DIRECT:
+        return None
     room = MadeRoom(
         room=event.room,
         folder=made.slugs.get(event.room) or _free_name(desk.settings(), made, event.sender, event.room),

@@ -18,7 +18,7 @@ from aiagentchat.render import words
 from aiagentchat.route import lobby, making
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.lobby import DECLINE_SECONDS, LEAVE_AGAIN, MOST_DECLINED, MOST_WAITING, WAIT_MS
-from aiagentchat.route.making import MOST_MADE, REGRET_MS
+from aiagentchat.route.making import MOST_DIRECT, MOST_MADE, REGRET_MS
 from tests.fakes.clock import START_MS
 from tests.fakes.front import Front, open_front
 from tests.fakes.log import FakeLog
@@ -99,6 +99,14 @@ async def test_an_invite_of_somebody_else_is_declined_in_silence(front: Front, s
     assert front.outbound.asked == [("leave", NEW)]
     assert not front.settings.hears(NEW)
     assert [line["sender"] for line in log.of("invite.declined")] == [sender]
+
+
+async def test_a_stranger_cannot_have_us_leave_by_inviting_us_too(front: Front) -> None:
+    await invited(front)
+    await front.hear(invite(EVE))
+
+    assert front.outbound.rooms[NEW].joined
+    assert front.settings.hears(NEW)
 
 
 async def test_a_flood_of_invites_keeps_nobody_busy(front: Front, log: FakeLog) -> None:
@@ -478,6 +486,17 @@ async def test_a_direct_chat_that_cannot_be_a_room_is_offered_setup(front: Front
     front.use(catalog(front.desk))
 
     assert await invited(front, ADA, DIRECT) == [words.setup_offered(WAIT_MS // 1000)]
+
+
+async def test_one_person_has_a_few_direct_chats_only(front: Front) -> None:
+    front.settings = replace(front.settings, dm="create")
+    for number in range(MOST_DIRECT):
+        room = front.outbound.room(RoomId(f"!{number}:hs"), joined=False, invited=True)
+        await front.hear(invite(ANNA, room, DIRECT))
+    await front.deliver()
+
+    assert await invited(front, ANNA, DIRECT) == [words.room_not_known(NEW, WAIT_MS // 1000)]
+    assert sum(room.made_by == ANNA for room in front.settings.rooms) == MOST_DIRECT
 
 
 async def test_the_folder_of_a_direct_chat_is_nobody_elses(front: Front, tmp_path: Path) -> None:
