@@ -46,7 +46,9 @@ async def told(house: House, room: str, text: str) -> None:
 def operator(house: House, *words: str) -> str:
     """What the operator types, and reads."""
     argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", *words, "--config", str(house.daemon.config)]
-    return subprocess.run(argv, env=house.daemon.environ, capture_output=True, text=True, timeout=60, check=True).stdout
+    done = subprocess.run(argv, env=house.daemon.environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    return done.stdout
 
 
 def rooms(house: House) -> list[tuple[str, str, str]]:
@@ -80,6 +82,19 @@ async def test_what_was_typed_since_the_invite_is_run_once_the_room_is_set_up(
             assert not house.prompts("by a stranger")
             assert rooms(house) == [("tea", room, "chat")]
             assert (house.daemon.workspaces / "tea").is_dir()
+
+
+async def test_the_doctor_looks_at_a_room_that_was_made_in_chat(people: People, model: Model, workplace: Path) -> None:
+    async with house_of(people, model, workplace) as house:
+        room = await people.room(house.anna, house.account)
+        async with house.daemon:
+            await told(house, room, OFFERED)
+            await house.ask("/setup tea", room=room)
+            await told(house, room, SET_UP)
+
+            rows = json.loads(operator(house, "doctor", "--only", "checks", "--json"))
+    verdicts = {row["id"]: row["verdict"] for row in rows}
+    assert verdicts["chat.tea"] == verdicts["config.file"] == "ok"
 
 
 async def test_what_was_typed_since_the_invite_is_kept_by_a_daemon_that_is_killed(
