@@ -13,7 +13,7 @@ from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
-from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs
+from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
@@ -47,6 +47,7 @@ from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
+from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
 from aiagentchat.send.postman import Postman
 from aiagentchat.send.redacting import RedactingOutbound
@@ -108,6 +109,9 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             live.prepare = lambda settings: prepare(settings, client, ledger)
             live.reloaded = lambda: ledger.audit.write(Deed(kind=AuditKind.RELOADED), clock.now_ms())
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
+            live.made, live.adopt = ledger.rooms.made, lambda waiting: ledger.rooms.adopt(waiting.room, clock.now_ms())
+            await live.refresh()
+        require_apart(trying.result(), live.settings)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience())
         yield _house(live, ledger, client, ownership, here)
 
@@ -228,7 +232,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         inbox=ledger.inbox,
         dispatcher=Dispatcher(desk, bot_commands, signals, me),
         bot_commands=bot_commands,
-        outbound=outbound,
+        lobby=Lobby(desk, outbound, live.refresh),
         settings=live.current,
         me=me,
         clock=clock,
@@ -237,7 +241,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         Tools(
             homeserver=MatrixHomeserver(client, me, hears=roster.hear),
             inbox=ledger.inbox,
-            rules=Rules(me, lambda room: live.current().room(room) is not None),
+            rules=Rules(me, lambda room: live.current().hears(room)),
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,

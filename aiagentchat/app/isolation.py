@@ -47,11 +47,7 @@ async def ready_for_runs(settings: Settings, environ: Mapping[str, str]) -> Held
         reach=needed(settings, environ),
     )
     held = Held(choice.isolation, choice.landlock_abi)
-    if held.isolation is Isolation.NONE and len(settings.rooms) > 1:
-        raise IsolationRefused(
-            f"There is no isolation here, and without it the {len(settings.rooms)} rooms could read and change each "
-            "other's files: keep one room, or see `aiagentchat doctor` for what is missing."
-        )
+    require_apart(held, settings)
     log.info("isolation.chosen", isolation=held.isolation, landlock_abi=held.landlock_abi)
     for each in choice.tried:
         if not each.works:
@@ -59,6 +55,16 @@ async def ready_for_runs(settings: Settings, environ: Mapping[str, str]) -> Held
     if (warning := isolation_warning(held)) is not None:
         log.warning("isolation.degraded", isolation=held.isolation, warning=warning)
     return held
+
+
+def require_apart(held: Held, settings: Settings) -> None:
+    """Raises IsolationRefused when there are more rooms than can be kept apart."""
+    if held.isolation is Isolation.NONE and len(settings.rooms) > 1:
+        raise IsolationRefused(
+            f"There is no isolation here, and without it the {len(settings.rooms)} rooms could read and change each "
+            "other's files: keep one room (`aiagentchat rooms` lists them), or see `aiagentchat doctor` for what is "
+            "missing."
+        )
 
 
 def delegated_cgroups() -> Subtree | None:

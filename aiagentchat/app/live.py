@@ -10,11 +10,13 @@ from pathlib import Path
 import structlog
 
 from aiagentchat.config.load import load
+from aiagentchat.config.made import with_made
 from aiagentchat.config.reload import compare
 from aiagentchat.config.secrets import Secrets, load_secrets
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError, ConfigError
 from aiagentchat.core.redact import Redactor
+from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.shapes import names_a_secret
 
 REPORT = "reload.json"
@@ -37,6 +39,10 @@ class Live:
     """Makes fresh settings usable (aliases, folders); set once there is a homeserver to ask. Raises ConfigError."""
     reloaded: Callable[[], Awaitable[None]] | None = None
     """Told of each reload that applies; set once there is a ledger."""
+    made: Callable[[], Awaitable[Made]] | None = None
+    """Which rooms were made in chat; set once there is a ledger to ask."""
+    adopt: Callable[[WaitingRoom], Awaitable[None]] | None = None
+    """Has what was kept of a room looked at again: the room is in config.yaml by now."""
     _learned: dict[str, deque[str]] = field(default_factory=dict, repr=False)
     _redactor: Redactor | None = field(default=None, repr=False)
 
@@ -71,6 +77,27 @@ class Live:
             values["ANTHROPIC_BASE_URL"] = self.secrets.anthropic_base_url
         return values
 
+    async def refresh(self) -> None:
+        """Which rooms were made in chat has changed: they are in force as the ledger has them now."""
+        made = await self._read_made()
+        self._put_in_force(self.settings, made)
+        await self._adopt(made)
+
+    async def _read_made(self) -> Made:
+        """Whoever asks puts it in force before he waits for anything else: so the newest answer is the last."""
+        return Made() if self.made is None else await self.made()
+
+    def _put_in_force(self, settings: Settings, made: Made) -> None:
+        self.settings, problems = with_made(settings, made)
+        self._redactor = None
+        if problems:
+            log.error("room.left_out", problems=problems)
+
+    async def _adopt(self, made: Made) -> None:
+        for waiting in made.waiting:
+            if self.adopt is not None and self.settings.room(waiting.room) is not None:
+                await self.adopt(waiting)
+
     async def reload(self) -> bool:
         """Read the file again: all of it applies, or nothing does and the log says why."""
         problems: list[str] = []
@@ -82,7 +109,10 @@ class Live:
                 fresh = fresh if self.prepare is None else await self.prepare(fresh)
                 for known in self.secrets.known():
                     self.learn(*known)  # a process that runs may still have it
-                self.settings, self.secrets, self._redactor = fresh, secrets, None
+                made = await self._read_made()
+                self.secrets = secrets
+                self._put_in_force(fresh, made)
+                await self._adopt(made)
         except ConfigError as error:
             problems = error.problems
         except AppError as error:

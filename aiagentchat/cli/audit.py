@@ -20,7 +20,7 @@ from aiagentchat.core.audit import AuditFilter, AuditKind, AuditLine
 from aiagentchat.core.errors import AppError, ConfigError, StoreError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.render.hygiene import one_line, visible
-from aiagentchat.store.glance import audited, known_rooms
+from aiagentchat.store.glance import audited, made
 
 FOLLOW_SECONDS = 1.0
 """How often it is looked for new lines."""
@@ -47,7 +47,7 @@ def audit_command(config: Path, wish: Wish, *, limit: int, as_json: bool, follow
     """Print the lines of the audit that are wanted, oldest first. Returns the exit code."""
     try:
         settings = load(config, os.environ)
-        names = {**known_rooms(settings.database), **{each.id: each.name for each in settings.rooms}}
+        names = {**made(settings.database).slugs, **{each.id: each.name for each in settings.rooms}}
         wanted = _wanted(settings, names, wish)
         show = _as_json if as_json else _table(names)
         last = show_lines(settings.database, wanted, limit, show)

@@ -139,6 +139,38 @@ def vacuum(config: Config = DEFAULT_CONFIG) -> None:
     raise typer.Exit(vacuum_command(config))
 
 
+rooms = typer.Typer(help="List the rooms, or take one away that was made in chat.")
+app.add_typer(rooms, name="rooms")
+
+
+@rooms.callback(
+    invoke_without_command=True,
+    epilog="Examples:  aiagentchat rooms  ·  aiagentchat rooms --json | jq .  ·  aiagentchat rooms remove backend",
+)
+def list_rooms(
+    context: typer.Context,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects as JSON.")] = False,
+) -> None:
+    """List every room: those of the settings and those that were made in chat."""
+    if context.invoked_subcommand is not None:
+        return
+    from aiagentchat.cli.rooms import rooms_command
+
+    raise typer.Exit(rooms_command(config, as_json=as_json))
+
+
+@rooms.command("remove", epilog="Example:  aiagentchat rooms remove backend")
+def remove_room(
+    room: Annotated[str, typer.Argument(help="Its id or its name.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Take a room away that was made in chat; its folder stays. A daemon that runs leaves it."""
+    from aiagentchat.cli.rooms import remove_command
+
+    raise typer.Exit(remove_command(config, room))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -24,7 +24,8 @@ def _remarks(settings: Settings, secrets: Secrets) -> Iterator[str]:
         yield f"ANTHROPIC_BASE_URL: {secrets.anthropic_base_url}"
     yield from filter(None, (missing_matrix_login(secrets), missing_model_key(secrets)))
     if not settings.rooms:
-        yield "no rooms: nothing will be answered"
+        made = settings.admins or settings.template.admins or settings.dm != "off"
+        yield "no rooms here: only those that are made in chat" if made else "no rooms: nothing will be answered"
     for room in settings.rooms:
         if not room.users | room.admins:
             yield f"{room.name}: nobody may use this room; add users or admins"

@@ -12,7 +12,7 @@ from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
 from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
-from aiagentchat.config.rooms import bypass_refused, merge
+from aiagentchat.config.rooms import bypass_refused, merge, template
 from aiagentchat.config.schema import Agent, File, Shared
 from aiagentchat.config.secrets import secret_places
 from aiagentchat.config.settings import Mount, Settings
@@ -108,6 +108,9 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         body_retention=file.body_retention,
         audit_retention=file.audit_retention,
         catch_up_max_age=file.catch_up_max_age,
+        admins=frozenset(file.admins),
+        dm=file.dm,
+        template=template(file, mounted),
         computed=frozenset(name for name in Limits._fields if getattr(file, name) is None),
     )
 

@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiagentchat.config.fields import BYPASS
 from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
-from aiagentchat.config.schema import Agent, File, Room, Section
+from aiagentchat.config.schema import Agent, File, Room, Section, Shared
 from aiagentchat.config.settings import GitIdentity, Mount, PowerNeeded, RoomSettings
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Network, RunLimits
@@ -19,6 +20,7 @@ T = TypeVar("T")
 _TIMEOUT = 300
 _AGENT = "claude"
 _LONGEST_NAME = 48
+_NO_ROOM = -1
 
 
 def merge(
@@ -56,24 +58,46 @@ def _merge_one(
         _check_agent(file, loc, agent_name, problems)
     agent = file.agents.get(agent_name) or Agent()
     _check_bypass(file, number, agent_name, problems)
-    return RoomSettings(
-        id=RoomId(room.id),
-        name=room.name or derived_name(room.id),
-        workspace=workspace,
-        workspace_outside=room.workspace_outside,
+    return _merged(
+        room,
+        file.defaults,
+        agent,
+        RoomSettings(
+            id=RoomId(room.id),
+            name=room.name or derived_name(room.id),
+            workspace=workspace,
+            workspace_outside=room.workspace_outside,
+            agent=agent_name,
+            mounts=mounts,
+            source=problems.where(loc),
+        ),
+    )
+
+
+def template(file: File, mounted: Sequence[Mounted]) -> RoomSettings:
+    """A room that says nothing: what a room that is made in chat begins with."""
+    name = file.defaults.agent or _AGENT
+    if not file.defaults.agent and name not in file.agents:
+        name = next(iter(file.agents), name)  # whichever there is, where nobody was asked to name one
+    nothing = RoomSettings(id=RoomId(""), name="", agent=name, mounts=mounts_of(_NO_ROOM, mounted))
+    return _merged(Shared(), file.defaults, file.agents.get(name) or Agent(), nothing)
+
+
+def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -> RoomSettings:
+    """`known` with what the room says, then the defaults, then the agent."""
+    return replace(
+        known,
         users=frozenset(_first(room.users, defaults.users, otherwise=())),
         admins=frozenset(_first(room.admins, defaults.admins, otherwise=())),
         viewers=frozenset(_first(room.viewers, defaults.viewers, otherwise=())),
         power=PowerNeeded(**_by_key(defaults.power, room.power)),
         timeout=_first(room.timeout, defaults.timeout, otherwise=_TIMEOUT),
-        agent=agent_name,
         model=room.model or defaults.model or agent.model,
         permission_mode=_first(room.permission_mode, defaults.permission_mode, otherwise=agent.permission_mode),
         # Rules add up, so that a room cannot lose a `deny` by having one of its own.
         allow=_joined(agent.allow, defaults.allow, room.allow),
         deny=_joined(agent.deny, defaults.deny, room.deny),
         env=tuple(sorted({**(defaults.env or {}), **(room.env or {})}.items())),
-        mounts=mounts,
         mention_only=_first(room.mention_only, defaults.mention_only, otherwise=False),
         project_instructions=_first(room.project_instructions, defaults.project_instructions, otherwise=True),
         git=GitIdentity(**_by_key(defaults.git, room.git)),
@@ -82,7 +106,6 @@ def _merge_one(
         limits=RunLimits(**_by_key(defaults.limits, room.limits)),
         on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
         approvals=room.approvals or defaults.approvals,
-        source=problems.where(loc),
     )
 
 

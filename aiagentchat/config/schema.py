@@ -9,6 +9,7 @@ from aiagentchat.config.fields import (
     LISTED,
     WEEK,
     Approvals,
+    Direct,
     Env,
     Flag,
     Folder,
@@ -153,6 +154,10 @@ class File(Section):
     defaults: Defaults = Defaults()
     rooms: Annotated[tuple[Room, ...], LISTED] = ()
     agents: dict[Name, Agent] = Field(default_factory=lambda: {"claude": Agent()})
+    admins: Annotated[tuple[User, ...], LISTED] = ()
+    """Who may make rooms in chat, beside the admins of rooms."""
+    dm: Direct = "off"
+    """Whether a direct chat is a room by itself."""
     max_parallel_turns: Annotated[int, whole("a whole number", example=4, least=1, most=256)] | None = None
     max_warm: Annotated[int, whole("a whole number", example=4, least=0, most=256)] | None = None
     warm_ttl: Annotated[int, whole(_SECONDS, example=300, least=0, most=DAY)] = 300

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from aiagentchat.config.schema import Agent, Matrix
+from aiagentchat.core.access import is_listed
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
+from aiagentchat.core.rooms import WaitingRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class RoomSettings:
     """`wait` or `fail`: what a turn does when the model's usage limit is reached."""
     approvals: str | None = None
     """`reply` or `reaction`: how a question is answered. None: by reply where the room is encrypted."""
+    made_by: UserId | None = None
+    """Who has made it in chat; None: it is in config.yaml."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -88,7 +92,7 @@ def slug_wish(room: RoomSettings) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that the operator decided."""
+    """Everything that the operator decided, and the rooms that were made in chat (`config.made`)."""
 
     file: Path
     matrix: Matrix
@@ -120,6 +124,14 @@ class Settings:
     """Where secrets lie, as far as is known; never printed."""
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
+    admins: frozenset[UserId] = frozenset()
+    """Who may make rooms in chat, beside the admins of rooms."""
+    dm: str = "off"
+    """`off` or `create`: whether a direct chat with somebody who is named here is a room by itself."""
+    template: RoomSettings = RoomSettings(id=RoomId(""), name="")
+    """A room that says nothing: what a room that is made in chat begins with."""
+    waiting: tuple[WaitingRoom, ...] = ()
+    """Rooms that we are in, and that are not ours: for a while somebody may make them ours."""
 
     @property
     def database(self) -> Path:
@@ -134,6 +146,27 @@ class Settings:
     def room(self, room_id: RoomId) -> RoomSettings | None:
         """The settings of this room; None when it is not configured."""
         return next((room for room in self.rooms if room.id == room_id), None)
+
+    def waiting_in(self, room_id: RoomId) -> WaitingRoom | None:
+        """Until when this room may be made one of ours; None when it is one, or we do not wait for that."""
+        return next((each for each in self.waiting if each.room == room_id), None)
+
+    def hears(self, room_id: RoomId) -> bool:
+        """Whether what is said in this room is kept."""
+        return self.room(room_id) is not None or self.waiting_in(room_id) is not None
+
+    def may_make_rooms(self, user: UserId) -> bool:
+        """Whether config.yaml makes somebody an admin, of everything or of any room."""
+        return user in self.admins or any(is_listed(user, room.admins) for room in self._written)
+
+    def is_named(self, user: UserId) -> bool:
+        """Whether config.yaml lets somebody run commands in any room, or make rooms."""
+        return self.may_make_rooms(user) or any(is_listed(user, room.users) for room in self._written)
+
+    @property
+    def _written(self) -> tuple[RoomSettings, ...]:
+        """The rooms of config.yaml, and what it has for all of them: what was made in chat gives nobody anything."""
+        return (self.template, *(room for room in self.rooms if room.made_by is None))
 
     def workspace_of(self, room: RoomSettings, slug: str) -> Path:
         """The working directory of `room`, whose slug is `slug`."""
@@ -174,6 +207,8 @@ class Settings:
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),
             "subscription_in_room": self.subscription_in_room,
+            "admins": sorted(self.admins),
+            "dm": self.dm,
             "sync_timeout": self.sync_timeout,
             "retention": self.retention,
             "body_retention": self.body_retention,

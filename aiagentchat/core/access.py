@@ -1,5 +1,6 @@
 """Who may do what in a room: the roles, what gives somebody one for a while, and what keeps a command from starting."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -19,6 +20,17 @@ class Role(IntEnum):
 
 MOST_GRANTED = Role.USER
 """No grant is above this: who is an admin, only the operator says, in config.yaml."""
+
+
+def is_listed(user: UserId, listed: Collection[UserId]) -> bool:
+    """Whether the id stands there, or everybody on its server."""
+    return user in listed or rule_for(user) in listed
+
+
+def rule_for(user: UserId) -> UserId | None:
+    """The rule on the server of the user, by its whole name: everything behind the first colon."""
+    name, colon, server = user.partition(":")
+    return UserId(f"@*:{server}") if name.startswith("@") and len(name) > 1 and colon and server else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

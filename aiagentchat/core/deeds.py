@@ -11,6 +11,7 @@ from aiagentchat.core.audit import AuditKind, Deed, Detail
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
+    AwaitRoom,
     CountRefusal,
     DecideApproval,
     EditCommand,
@@ -19,8 +20,10 @@ from aiagentchat.core.effects import (
     EraseText,
     ForgetAnswer,
     ForgetEdits,
+    ForgetRoom,
     GiveRole,
     LeaveRoom,
+    MakeRoom,
     NewSession,
     NoteDeed,
     OpenApproval,
@@ -28,6 +31,7 @@ from aiagentchat.core.effects import (
     RequestStop,
     SetTimeLimit,
     TakeRole,
+    UnmakeRoom,
 )
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Kind
@@ -63,12 +67,9 @@ def deed_of(effect: Effect, cause: Cause, found: Detail) -> Deed | None:
             return Deed(kind=AuditKind.GRANTED, room=grant.room, actor=grant.by, subject=grant.user, detail=found)
         case TakeRole(room=room, user=user, by=by):
             return Deed(kind=AuditKind.REVOKED, room=room, actor=by, subject=user)
-        case LeaveRoom(room=room, by=by):
-            return Deed(kind=AuditKind.REMOVED, room=room, actor=by, subject=cause.event)
-        case EnterRoom(room=room):
-            is_invite = cause.kind is Kind.INVITE
-            return Deed(kind=AuditKind.INVITED, room=room, actor=cause.sender) if is_invite else None
-        case PutParcel() | OpenApproval() | CountRefusal() | ForgetEdits():
+        case MakeRoom() | UnmakeRoom() | LeaveRoom() | EnterRoom():
+            return _about_a_room(effect, cause)
+        case PutParcel() | OpenApproval() | CountRefusal() | ForgetEdits() | AwaitRoom() | ForgetRoom():
             return None
         case _:
             assert_never(effect)
@@ -90,6 +91,22 @@ def _about_a_command(
             return Deed(kind=AuditKind.TAKEN_BACK, room=cause.room, actor=cause.sender, subject=event)
         case ForgetAnswer(command=command, by=by):
             return Deed(kind=AuditKind.FORGOTTEN, room=cause.room, actor=by, subject=command, detail=found)
+        case _:
+            assert_never(effect)
+
+
+def _about_a_room(effect: MakeRoom | UnmakeRoom | LeaveRoom | EnterRoom, cause: Cause) -> Deed | None:
+    match effect:
+        case MakeRoom(made):
+            detail = {"folder": made.folder}
+            return Deed(kind=AuditKind.ROOM_MADE, room=made.room, actor=made.by, subject=cause.event, detail=detail)
+        case UnmakeRoom(room=room, by=by):
+            return Deed(kind=AuditKind.ROOM_UNMADE, room=room, actor=by, subject=cause.event)
+        case LeaveRoom(room=room, by=by):
+            return Deed(kind=AuditKind.REMOVED, room=room, actor=by, subject=cause.event)
+        case EnterRoom(room=room):
+            is_invite = cause.kind is Kind.INVITE
+            return Deed(kind=AuditKind.INVITED, room=room, actor=cause.sender) if is_invite else None
         case _:
             assert_never(effect)
 

@@ -14,6 +14,7 @@ from aiagentchat.core.audit import Deed
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.rooms import MadeRoom, WaitingRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,42 @@ class CountRefusal:
     day: str
 
 
+@dataclass(frozen=True, slots=True)
+class MakeRoom:
+    """The room is one of ours from now on. What was said there since we were invited is looked at again.
+
+    `by_event` is what has made it.
+    """
+
+    made: MadeRoom
+    by_event: EventId
+
+
+@dataclass(frozen=True, slots=True)
+class UnmakeRoom:
+    """The room is no longer one of ours. Folder and conversation stay."""
+
+    room: RoomId
+    by: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitRoom:
+    """The room may be made one of ours for a while."""
+
+    waiting: WaitingRoom
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRoom:
+    """We are not in the room any more, and wait for nothing there."""
+
+    room: RoomId
+
+
+RoomChange: TypeAlias = MakeRoom | UnmakeRoom | AwaitRoom | ForgetRoom
+"""What changes which rooms are ours, apart from config.yaml: each says by whom, but for the one that nobody does."""
+
 Effect: TypeAlias = (
     AcceptCommand
     | PutParcel
@@ -174,4 +211,5 @@ Effect: TypeAlias = (
     | GiveRole
     | TakeRole
     | CountRefusal
+    | RoomChange
 )

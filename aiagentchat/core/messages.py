@@ -40,7 +40,7 @@ class Incoming:
     """Milliseconds since the epoch, by the homeserver's clock."""
     kind: Kind
     body: str = ""
-    """The text that was typed; for a reaction its key."""
+    """The text that was typed; for a reaction its key; `core.rooms.DIRECT` for an invite into a direct chat."""
     target: EventId | None = None
     """What the event speaks of: the answered, edited, redacted or reacted-to event."""
     mentions: frozenset[UserId] = frozenset()

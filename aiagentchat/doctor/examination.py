@@ -7,10 +7,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from aiagentchat.config.load import load
+from aiagentchat.config.made import with_made
 from aiagentchat.config.secrets import load_secrets, store_key_bytes
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.rooms import Made
 from aiagentchat.doctor import cells
 from aiagentchat.doctor.account import account_checks, visit
 from aiagentchat.doctor.assault import Progress
@@ -48,7 +50,10 @@ async def examine(
     except ConfigError as error:
         said = " ".join(error.problems)
         return [fail("config.file", said, "Correct it, then ask again: everything else depends on it.")]
-    rows = await _checks(settings, environ, now_ms) if Part.CHECKS in parts else []
+    knows = await _known(settings, environ)
+    written = settings
+    settings, _ = await aside(lambda: with_made(written, knows.made))
+    rows = await _checks(settings, environ, knows, now_ms) if Part.CHECKS in parts else []
     found, problems = await _ladder(settings, environ)
     if Part.CHECKS in parts:
         rows += problems or ladder_rows(found, settings)
@@ -57,12 +62,15 @@ async def examine(
     return rows
 
 
-async def _checks(settings: Settings, environ: Mapping[str, str], now_ms: Callable[[], int]) -> list[Row]:
+async def _known(settings: Settings, environ: Mapping[str, str]) -> Known:
     user = UserId(settings.matrix.user_id)
-    knows = Known(login=None, installation="", slugs={})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(KNOWN_SECONDS):
-            knows = await aside(lambda: known(settings.database, user, _vault(settings, environ)))
+            return await aside(lambda: known(settings.database, user, _vault(settings, environ)))
+    return Known(login=None, installation="", made=Made())
+
+
+async def _checks(settings: Settings, environ: Mapping[str, str], knows: Known, now_ms: Callable[[], int]) -> list[Row]:
     patient = Patient(settings=settings, environ=environ, known=knows)
     async with asyncio.TaskGroup() as group:
         machine = [group.create_task(answer(check)) for check in machine_checks(patient)]

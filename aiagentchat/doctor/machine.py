@@ -48,7 +48,8 @@ class Patient:
         """Of each room, by its name."""
         settings = self.settings
         return {
-            room.name: settings.workspace_of(room, self.known.slugs.get(room.id, room.name)) for room in settings.rooms
+            room.name: settings.workspace_of(room, self.known.made.slugs.get(room.id, room.name))
+            for room in settings.rooms
         }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.rooms import DIRECT
 
 _KINDS = {
     "m.text": Kind.TEXT,
@@ -130,7 +131,7 @@ def invite(room: RoomId, states: Iterable[object], me: UserId, token: str) -> In
                 "type": "m.room.member",
                 "state_key": str(key),
                 "sender": str(sender),
-                "content": {"membership": "invite"},
+                "content": {"membership": "invite", **more},
             } if key == me:
                 return Incoming(
                     event=EventId(f"invite {room} {token}"),
@@ -138,6 +139,7 @@ def invite(room: RoomId, states: Iterable[object], me: UserId, token: str) -> In
                     sender=UserId(sender),
                     sent_at=0,
                     kind=Kind.INVITE,
+                    body=DIRECT if more.get("is_direct") is True else "",
                 )
             case _:
                 continue

@@ -67,6 +67,12 @@ class MatrixOutbound:
         if not isinstance(answer, nio.JoinResponse):
             fail("join", answer)
 
+    async def leave(self, room: RoomId) -> None:
+        """Decline an invite, or leave."""
+        answer = await _ask("leave", self._client.room_leave(room))
+        if not isinstance(answer, nio.RoomLeaveResponse):
+            fail("leave", answer)
+
     async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
         """The event of ours that was sent with this txn, as far back as `since` and FIND_PAGES reach."""
         me = self._client.user_id

@@ -15,11 +15,11 @@ import structlog
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.core.ports.matrix import Gap, Homeserver, SyncBatch
-from aiagentchat.receive.intake import Rules, by_room, gap_lost
+from aiagentchat.receive.intake import Rules, by_room, gap_lost, since_we_came
 from aiagentchat.receive.sieve import Moment, sift
 
 GAP_TRIES = 10
@@ -55,6 +55,8 @@ class _Behind:
     since: str | None
     """The token behind which the gap begins or, where there is none, the events."""
     moment: Moment
+    came: bool = False
+    """Whether we came in behind the gap: our token, which is none of this room's, may be younger than our invite."""
     gap: Gap | None = None
     """None while what was read is being committed."""
     events: list[Incoming] = field(default_factory=list)
@@ -75,7 +77,8 @@ class _Behind:
     def grow(self, gap: Gap | None, since: str | None, events: list[Incoming], moment: Moment) -> None:
         """The next batch has this of the room, perhaps behind another gap."""
         if not self.is_open and not self.events:
-            self.since = since
+            self.came = gap is not None and any(event.kind is Kind.JOINED for event in events)
+            self.since = None if self.came else since
         if gap is None:
             self.events += events
         else:
@@ -203,7 +206,7 @@ class CatchUp:
         except Refused as error:
             lost = str(error)
         else:
-            missed = [*found.events]
+            missed = since_we_came(found.events) if behind.came else [*found.events]
             # What is older than our last sync is too old by a wrong clock: we heard it then, or it was not for us.
             too_old = found.aged and behind.moment.heard_until < behind.moment.oldest
             lost = "" if found.whole and not too_old else "more than is asked for"

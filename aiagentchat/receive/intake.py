@@ -19,6 +19,7 @@ class Rules:
 
     me: UserId
     is_configured: Callable[[RoomId], bool]
+    """Or waits for it."""
 
 
 def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incoming]:
@@ -64,6 +65,17 @@ def came_back(events: Iterable[Incoming]) -> bool:
         if has_left and event.kind is Kind.JOINED:
             return True
     return False
+
+
+def since_we_came(events: Iterable[Incoming]) -> list[Incoming]:
+    """What comes after the last time that we left: what was before it, we were told when we were there."""
+    since: list[Incoming] = []
+    for event in events:
+        if event.kind is Kind.LEFT:
+            since.clear()
+        else:
+            since.append(event)
+    return since
 
 
 def by_room(events: Iterable[Incoming]) -> dict[RoomId, list[Incoming]]:

@@ -831,24 +831,116 @@ ENDED_BY_ITSELF = (
     "The agent ended its turn before it was done, and nobody had asked it to. What it had done until then is done; "
     "send the message again to retry."
 )
-ROOM_NOT_CONFIGURED = "This room was taken out of config.yaml while the message waited, so it was not run."
+ROOM_NOT_CONFIGURED = "This room was taken away from me while the message waited, so it was not run."
 NO_WORKSPACE = (
     "This room's working directory cannot be used, so nothing was run. The operator finds the reason in the log."
 )
-
-
-def room_not_known(room: RoomId) -> str:
-    """The answer to an invite, by somebody who may, into a room that is not in config.yaml."""
-    return (
-        "Thanks for the invite. I do not work in this room yet: the operator adds it to `rooms` in config.yaml, as "
-        f"{code_span('- {id: ' + chr(34) + room + chr(34) + '}')}, and then runs `aiagentchat reload`."
-    )
 
 
 def denied_for_agent(by: UserId | None, reason: str) -> str:
     """What the agent reads when somebody said no."""
     who = f"{by} in the room" if by else "The room"
     return f"{who} denied this: {reason}" if reason.strip() else f"{who} denied this, without giving a reason."
+
+
+# ── rooms that are made in chat ───────────────────────────────────────────────────────────────────────────────────
+
+SETUP_NOT_YOURS = (
+    "Only an admin of one of my rooms may make this room one of mine, so nothing was changed. Ask one to type `/setup`."
+)
+SETUP_NO_FOLDER = (
+    "There cannot be a room with that folder, so nothing was changed. The operator finds the reason in the log; "
+    "`/setup` with another name may work."
+)
+SETUP_ONLY_ONE = (
+    "Nothing keeps rooms apart where I run (`isolation: none`), so I work in one room only, and nothing was changed."
+)
+SETUP_IN_CONFIG = "This room is in config.yaml, so nothing was changed: the operator takes it out there."
+SETUP_NOT_YOURS_TO_REMOVE = (
+    "Only admins of this room, and whoever has set it up, may take it away, so nothing was changed."
+)
+
+
+def room_not_known(room: RoomId, wait: int) -> str:
+    """The answer to an invite, by somebody who may not make rooms, into a room that is none of ours (seconds)."""
+    return (
+        "Thanks for the invite. I do not work in this room yet: an admin of one of my rooms types `/setup` here, or "
+        f"the operator adds {code_span('- {id: ' + chr(34) + room + chr(34) + '}')} to `rooms` in config.yaml and runs "
+        f"`aiagentchat reload`. What is typed until then is run then; if nobody does it, I leave in {period(wait)}."
+    )
+
+
+def setup_offered(wait: int) -> str:
+    """The answer to an invite, by somebody who may make rooms, into a room that is none of ours (seconds)."""
+    return (
+        "Thanks for the invite. I do not work in this room yet: `/setup` makes it one of mine, and `/setup name` gives "
+        "its folder a name. What is typed until then is run then, if it is of somebody who may use the room. Without "
+        f"it, I leave in {period(wait)}."
+    )
+
+
+def setup_done(folder: str, by: UserId) -> str:
+    """The room is one of ours."""
+    return (
+        f"✅ I work in this room now; its folder is {quoted(folder)}. {quoted(by)} is its admin, and whoever "
+        "`defaults` in config.yaml lists may use it, too. I do nothing for anybody else. `/help` shows what I know, "
+        "`/setup remove` ends it; the folder stays."
+    )
+
+
+def direct_made(folder: str, by: UserId) -> str:
+    """The direct chat is one of our rooms."""
+    return (
+        f"Hello {quoted(by)}! I work in this chat now, for you alone: whatever you write is run by the agent, in a "
+        f"folder of its own, {quoted(folder)}. `/help` shows what I know. To end it, type `/setup remove` or remove me "
+        "from the chat; the folder stays."
+    )
+
+
+def setup_removed(wait: int) -> str:
+    """The room is none of ours any more (seconds until we leave)."""
+    return (
+        "I work in this room no more. What runs goes on to its end, what waits is not run; the folder and the "
+        f"conversation stay. I leave in {period(wait)}; until then `/setup` takes it up again, later an invite does."
+    )
+
+
+def already_set_up(folder: str, by: UserId | None) -> str:
+    """/setup in a room of ours."""
+    made = "it is in config.yaml" if by is None else f"{quoted(by)} has set it up; `/setup remove` ends it"
+    return f"I work in this room already, in the folder {quoted(folder)}: {made}. Nothing was changed."
+
+
+def setup_not_a_name(typed: str) -> str:
+    """No folder of a room is called so."""
+    return (
+        f"{quoted(typed)} is no name for a folder, so nothing was changed. It has small letters, digits, `_` and `-`, "
+        "64 at most, and begins with a letter or a digit: `/setup backend`."
+    )
+
+
+def setup_taken(folder: str) -> str:
+    """Another room has the folder, or had it."""
+    return (
+        f"{quoted(folder)} is the folder of another room, or was, so nothing was changed. "
+        "Type `/setup` with another name."
+    )
+
+
+def setup_keeps(folder: str) -> str:
+    """The room has had another folder before."""
+    return (
+        f"This room has had the folder {quoted(folder)} before, and keeps it, so nothing was changed. "
+        "`/setup` alone takes it up again."
+    )
+
+
+def setup_too_many(most: int) -> str:
+    """No more rooms can be made in chat."""
+    return (
+        f"{count(most, 'room')} were made in chat already, and more are not, so nothing was changed. "
+        "`/setup remove` in one of them makes place; or the operator adds this room to config.yaml."
+    )
 
 
 # ── what could not be sent as it was written ──────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from aiagentchat.core.effects import (
     LeaveRoom,
     PutParcel,
     RequestStop,
+    UnmakeRoom,
 )
 from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming, Kind
@@ -99,7 +100,7 @@ class Dispatcher:
             case ChangeQueued() | TakeBack() | Unreadable():
                 return await self._about_the_message(decision, event)
             case _:
-                return self._about_the_room(decision, event)
+                return self._about_the_room(decision, event, roles.room)
 
     async def _about_ours(
         self, decision: AnswerApproval | AnswerInWords | StopTarget | ForgetTarget, event: Incoming, roles: Roles
@@ -287,12 +288,13 @@ class Dispatcher:
         return [EraseText(change.target, event.room)] if is_its_text else []
 
     def _about_the_room(
-        self, decision: RoomReplaced | Removed | CameIn | NotHeard, event: Incoming
+        self, decision: RoomReplaced | Removed | CameIn | NotHeard, event: Incoming, room: RoomSettings
     ) -> Sequence[Effect]:
         match decision:
             case Removed():
                 log.warning("room.left", how=event.body, by=event.sender)
-                return [LeaveRoom(event.room, event.sender)]
+                gone = [] if room.made_by is None else [UnmakeRoom(event.room, event.sender)]
+                return [*gone, LeaveRoom(event.room, event.sender)]
             case CameIn():
                 log.info("room.entered")
                 return [EnterRoom(event.room)]

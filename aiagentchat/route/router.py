@@ -6,21 +6,18 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import RoomSettings, Settings
-from aiagentchat.core.audit import AuditKind, Deed
-from aiagentchat.core.effects import Effect, EnterRoom, NoteDeed, PutParcel
-from aiagentchat.core.errors import MatrixError, RateLimited, Refused, StoreError
-from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
+from aiagentchat.core.effects import Effect, RoomChange
+from aiagentchat.core.errors import MatrixError, RateLimited, StoreError
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Inbox
-from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.render import words
-from aiagentchat.render.message import message
-from aiagentchat.route.access import Roles, may_invite
+from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.spec import BotCommand, reply
 from aiagentchat.route.decide import decide
 from aiagentchat.route.dispatch import Dispatcher
+from aiagentchat.route.lobby import Lobby
 
 BATCH = 100
 """Events that are routed before the inbox is looked at again."""
@@ -44,7 +41,7 @@ class Router:
         inbox: Inbox,
         dispatcher: Dispatcher,
         bot_commands: Mapping[str, BotCommand],
-        outbound: Outbound,
+        lobby: Lobby,
         settings: Callable[[], Settings],
         me: UserId,
         clock: Clock,
@@ -52,7 +49,7 @@ class Router:
         self._inbox = inbox
         self._dispatcher = dispatcher
         self._bot_commands = bot_commands
-        self._outbound = outbound
+        self._lobby = lobby
         self._settings = settings
         self._me = me
         self._clock = clock
@@ -64,15 +61,17 @@ class Router:
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
+            if await self._lobby.leave_expired():
+                await self._lobby.refresh()
             events = await self._due()
             self._unknown.clear()
             is_settled = False
             for event in events:
                 with bound_contextvars(room=event.room, event_id=event.event):
-                    effects = await self._route(event)
-                    if effects is not None:
-                        await self._inbox.settle(event.event, effects, self._clock.now_ms())
-                        is_settled = True
+                    changed = await self._settle(event)
+                    is_settled = is_settled or changed is not None
+                    if changed:
+                        break  # what was kept of a room that is ours now comes before what follows here
             if not events or (self._unknown and not is_settled):
                 await self._inbox.bell.wait(self._nap())
 
@@ -80,6 +79,17 @@ class Router:
         if self._unknown:
             return LOOK_AGAIN
         return JOIN_AGAIN if self._later else LONGEST_NAP
+
+    async def _settle(self, event: Incoming) -> bool | None:
+        """Route one event; whether it has changed which rooms are ours, None if it waits."""
+        effects = await self._route(event)
+        if effects is None:
+            return None
+        await self._inbox.settle(event.event, effects, self._clock.now_ms())
+        if not any(isinstance(effect, RoomChange) for effect in effects):
+            return False
+        await self._lobby.refresh()
+        return True
 
     async def _due(self) -> list[Incoming]:
         """The oldest events that wait for nothing but us."""
@@ -92,7 +102,10 @@ class Router:
         try:
             if event.kind is Kind.INVITE:
                 return await self._invited(event)
-            room = self._settings().room(event.room)
+            settings = self._settings()
+            room, waiting = settings.room(event.room), settings.waiting_in(event.room)
+            if room is None and waiting is not None:
+                return await self._lobby.heard(event, waiting)
             if room is None:
                 log.info("event.ignored", why="the room is no longer configured")
                 return []
@@ -119,26 +132,11 @@ class Router:
 
     async def _invited(self, event: Incoming) -> Sequence[Effect] | None:
         self._later.pop(event.event, None)
-        settings = self._settings()
-        if not may_invite(event.sender, event.room, settings.rooms):
-            log.warning("invite.ignored", sender=event.sender)
-            # Whoever invites into ever new rooms is one sender all the same.
-            return [NoteDeed(Deed(kind=AuditKind.INVITE_REFUSED, actor=event.sender, subject=event.room))]
         try:
-            await self._outbound.join(event.room)
-        except Refused as error:
-            log.warning("invite.failed", sender=event.sender, error=str(error))
-            return []
+            return await self._lobby.invited(event)
         except MatrixError as error:
             # Nobody asks us a second time, and a homeserver lets one join only so many rooms at once.
             wait = max(JOIN_AGAIN, error.retry_after if isinstance(error, RateLimited) else 0.0)
             log.warning("invite.postponed", sender=event.sender, error=str(error), wait_s=round(wait, 1))
             self._later[event.event] = self._clock.monotonic() + wait
             return None
-        log.info("invite.accepted", sender=event.sender)
-        entered = EnterRoom(event.room)  # also one that is not configured now: it may be again
-        if settings.room(event.room) is not None:
-            return [entered]
-        text = words.room_not_known(event.room)
-        told = Parcel(txn=txn_id(event.event, "joined"), room=event.room, content=message(text, notice=True))
-        return [entered, PutParcel(told)]

@@ -50,6 +50,10 @@ class RedactingOutbound:
         """Accept an invite."""
         await self._outbound.join(room)
 
+    async def leave(self, room: RoomId) -> None:
+        """Decline an invite, or leave."""
+        await self._outbound.leave(room)
+
     async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
         """The event of ours that was sent with this txn."""
         return await self._outbound.find(room, txn, since=since)

@@ -7,6 +7,7 @@ from aiagentchat.core.audit import Detail
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import (
     AcceptCommand,
+    AwaitRoom,
     CountRefusal,
     DecideApproval,
     EditCommand,
@@ -15,8 +16,10 @@ from aiagentchat.core.effects import (
     EraseText,
     ForgetAnswer,
     ForgetEdits,
+    ForgetRoom,
     GiveRole,
     LeaveRoom,
+    MakeRoom,
     NewSession,
     NoteDeed,
     OpenApproval,
@@ -24,8 +27,10 @@ from aiagentchat.core.effects import (
     RequestStop,
     SetTimeLimit,
     TakeRole,
+    UnmakeRoom,
 )
 from aiagentchat.core.ids import UserId
+from aiagentchat.store import made_rooms
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Row, Transaction
@@ -34,7 +39,9 @@ from aiagentchat.store.grants import grant_values
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
-_FOR_EXECUTOR = AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | EraseText | LeaveRoom | EnterRoom
+_FOR_EXECUTOR = (
+    AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | EraseText | LeaveRoom | EnterRoom | MakeRoom
+)
 _FOR_SENDER = PutParcel | EnterRoom | ForgetAnswer | ForgetEdits
 
 _APPROVALS = statements("approvals")
@@ -70,6 +77,8 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             return await _let_in(transaction, effect)
         case LeaveRoom() | EnterRoom() | NewSession() | CountRefusal():
             await _settle_room(transaction, effect, now)
+        case MakeRoom() | UnmakeRoom() | AwaitRoom() | ForgetRoom():
+            await made_rooms.change(transaction, effect, now)
         case _:
             assert_never(effect)
     return {}

@@ -11,13 +11,16 @@ from aiagentchat.core.audit import AuditFilter, AuditLine
 from aiagentchat.core.errors import StoreKeyError
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.ports.ledger import Login
+from aiagentchat.core.rooms import Made
 from aiagentchat.store.accounts import place_of
 from aiagentchat.store.audit import line_of
 from aiagentchat.store.queries import statements
+from aiagentchat.store.rooms import made_room, waiting_room
 from aiagentchat.store.vault import Vault
 
 _AUDIT = statements("audit")
 _GLANCE = statements("glance")
+_MADE_ROOMS = statements("made_rooms")
 _BUSY_SECONDS = 1.0
 
 
@@ -37,7 +40,8 @@ class Known(NamedTuple):
     """Without what it is renewed with, which is good for one use."""
     installation: str
     """Empty before its first life."""
-    slugs: Mapping[RoomId, str]
+    made: Made
+    """Rooms that are not in config.yaml, and the folder names of all."""
     trouble: str = ""
     """Why the login that is there cannot be opened."""
     is_renewable: bool = False
@@ -68,7 +72,7 @@ def known(path: Path, user: UserId, vault: Vault) -> Known:
         trouble=trouble,
         installation=next((str(id_) for (id_,) in installations), ""),
         is_renewable=any(renewable for (renewable,) in _rows(path, _GLANCE["is_renewable"], user=user) or []),
-        slugs=known_rooms(path),
+        made=made(path),
     )
 
 
@@ -85,21 +89,32 @@ def audited(path: Path, wanted: AuditFilter, *, limit: int, after: int = 0) -> l
     return None if rows is None else [Audited(row[0], line_of(*row[1:])) for row in reversed(rows)]
 
 
-def known_rooms(path: Path) -> Mapping[RoomId, str]:
-    """The folder names of the rooms; none if they cannot be read."""
-    return {RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []}
-
-
 def _values(wanted: AuditFilter) -> Mapping[str, str | int | None]:
     kind = None if wanted.kind is None else wanted.kind.value
     return {"since": wanted.since, "room": wanted.room, "actor": wanted.actor, "kind": kind}
 
 
-def _rows(path: Path, statement: str, **values: str | int | None) -> list[tuple[Any, ...]] | None:
+def made(path: Path) -> Made:
+    """Which rooms the database at `path` has beside those of config.yaml; nothing where it cannot be read."""
+    return Made(
+        rooms=tuple(map(made_room, _rows(path, _MADE_ROOMS["made"]) or [])),
+        waiting=tuple(map(waiting_room, _rows(path, _MADE_ROOMS["waiting"]) or [])),
+        slugs={RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []},
+    )
+
+
+def where_we_are(path: Path) -> Mapping[RoomId, bool]:
+    """Whether the account is in a room, as far as the database at `path` knows: it has worked there, or has left it."""
+    rows = _rows(path, _GLANCE["where_we_are"]) or []
+    return {RoomId(room): not gone for room, heard, gone in rows if heard or gone}
+
+
+def _rows(path: Path, statement: str, **values: str | int | None) -> list[Any] | None:
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         ) as database:
+            database.row_factory = sqlite3.Row
             return database.execute(statement, values).fetchall()
     except sqlite3.Error:
         return None

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from aiagentchat.core.errors import StoreError, StoreFromFuture
+from aiagentchat.core.ids import RoomId
 from aiagentchat.store.files import PRIVATE, files_of, size
 from aiagentchat.store.invariants import broken
 from aiagentchat.store.migrate import newest
@@ -20,6 +21,8 @@ BUSY_SECONDS = 5.0
 """How long another process that writes is waited for."""
 
 _DATABASE = statements("database")
+_GRANTS = statements("grants")
+_MADE_ROOMS = statements("made_rooms")
 
 
 def back_up(path: Path, target: Path, *, force: bool) -> int:
@@ -65,6 +68,19 @@ def shrink(path: Path) -> tuple[int, int]:
         connection.execute(_DATABASE["vacuum"])
         connection.execute(_DATABASE["checkpoint"])
         return before, size(path)
+
+
+def unmake_room(path: Path, room: RoomId) -> None:
+    """Take a room away that was made in chat, also while a daemon runs: at its next reload it leaves the room.
+
+    Raises `StoreError`.
+    """
+    with _opened(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_MADE_ROOMS["leave_now"], {"room": room})
+        connection.execute(_MADE_ROOMS["unmake"], {"room": room})
+        connection.execute(_GRANTS["take_all"], {"room": room})
+        connection.execute("COMMIT")
 
 
 def _copy(path: Path, fresh: Path, target: Path) -> None:

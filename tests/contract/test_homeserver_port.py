@@ -12,6 +12,7 @@ from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachab
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.matrix import Gap, Homeserver, Missed, SyncBatch
+from aiagentchat.core.rooms import DIRECT
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
 from rig import homeserver as rig
@@ -65,8 +66,8 @@ class World(Protocol):
         """Anna says something that is encrypted."""
         ...
 
-    async def invite(self, room: RoomId) -> None:
-        """Anna invites us."""
+    async def invite(self, room: RoomId, *, direct: bool = False) -> None:
+        """Anna invites us, perhaps into a direct chat."""
         ...
 
     async def accept(self, room: RoomId) -> None:
@@ -129,8 +130,8 @@ class FakeWorld:
     async def whisper(self, room: RoomId) -> None:
         """Nothing that we could read."""
 
-    async def invite(self, room: RoomId) -> None:
-        self._happen(room, Kind.INVITE)
+    async def invite(self, room: RoomId, *, direct: bool = False) -> None:
+        self._happen(room, Kind.INVITE, DIRECT if direct else "")
 
     async def accept(self, room: RoomId) -> None:
         self.homeserver.accept(room)
@@ -222,8 +223,10 @@ class RealWorld:
         sealed = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AwgA", "session_id": "s", "device_id": "D"}
         await self._person.send(room, {**sealed, "sender_key": "k"}, kind="m.room.encrypted")
 
-    async def invite(self, room: RoomId) -> None:
-        await self._person.invite(room, self._account.user_id)
+    async def invite(self, room: RoomId, *, direct: bool = False) -> None:
+        # As clients do it when they make the chat; the endpoint that invites cannot say it.
+        member = {"membership": "invite", "is_direct": direct}
+        await self._person.request("PUT", f"/rooms/{room}/state/m.room.member/{self._account.user_id}", member)
 
     async def accept(self, room: RoomId) -> None:
         await self._act("POST", f"/join/{room}", {})
@@ -412,6 +415,17 @@ async def test_an_invite_tells_who_invited_us_and_where(world: World) -> None:
     assert room not in batch.joined
 
 
+@pytest.mark.parametrize("direct", [True, False])
+async def test_an_invite_tells_whether_it_is_into_a_direct_chat(world: World, direct: bool) -> None:
+    room = await world.room(joined=False)
+    since = await now(world)
+    await world.invite(room, direct=direct)
+
+    batch = await news(world, since)
+
+    assert [event.body for event in batch.events] == [DIRECT if direct else ""]
+
+
 async def test_an_old_invite_is_told_by_the_first_sync(world: World) -> None:
     room = await world.room(joined=False)
     await world.invite(room)
@@ -561,6 +575,21 @@ async def test_without_a_token_a_gap_goes_back_as_far_as_it_may(world: World) ->
     missed = await world.homeserver.missed(gap, since=None, oldest=0, most=100)
 
     assert texts(missed, room) == ["0", "1", "2", "0", "1"]
+    assert missed.whole
+
+
+async def test_without_a_token_a_gap_goes_back_to_our_invite(world: World) -> None:
+    room = await world.room(joined=False)
+    await world.say(room, "behind our back")
+    await world.invite(room)
+    said = await say_all(world, room, 5 + TIMELINE_LIMIT)
+    since = await now(world)
+    await world.accept(room)
+
+    gap, batch = await gap_of(world, room, since)
+    missed = await world.homeserver.missed(gap, since=None, oldest=0, most=1000)
+
+    assert [*texts(missed, room), *texts(batch, room)] == said
     assert missed.whole
 
 

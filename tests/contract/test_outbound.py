@@ -191,6 +191,29 @@ async def test_we_cannot_enter_where_nobody_invited_us(world: World) -> None:
         await world.outbound.join(room)
 
 
+async def test_an_invite_is_declined(world: World) -> None:
+    room = await world.room(joined=False, invited=True)
+
+    await world.outbound.leave(room)
+
+    with pytest.raises(Refused):
+        await world.outbound.join(room)
+
+
+async def test_a_room_is_left(world: World) -> None:
+    room = await world.room()
+
+    await world.outbound.leave(room)
+
+    with pytest.raises(Refused):
+        await world.outbound.send(room, MESSAGE, HELLO, TXN)
+
+
+async def test_where_we_are_not_we_cannot_leave(world: World) -> None:
+    with pytest.raises(Refused):
+        await world.outbound.leave(RoomId("!nowhere:localhost"))
+
+
 async def test_typing_shows_and_goes_away(world: World) -> None:
     room = await world.room()
 
@@ -313,6 +336,7 @@ ASK: dict[str, Callable[[Outbound, RoomId], Any]] = {
     "typing": lambda outbound, room: outbound.typing(room, True),
     "read_receipt": lambda outbound, room: outbound.read_receipt(room, EventId("$event")),
     "join": lambda outbound, room: outbound.join(room),
+    "leave": lambda outbound, room: outbound.leave(room),
     "find": lambda outbound, room: outbound.find(room, TXN, since=0),
     "upload": lambda outbound, _: outbound.upload(b"hello", name="a.txt", mime="text/plain"),
 }

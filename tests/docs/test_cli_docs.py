@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import typer
@@ -16,14 +17,16 @@ from aiagentchat.doctor.rows import EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+Command: TypeAlias = typer.core.TyperCommand | typer.core.TyperGroup
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
-def commands(group: typer.core.TyperGroup, name: str) -> Iterator[tuple[str, typer.core.TyperCommand]]:
-    """What can be typed, whole, and what stands behind it; of a group the commands in it."""
+def commands(group: typer.core.TyperGroup, name: str) -> Iterator[tuple[str, Command]]:
+    """What can be typed, whole, and what stands behind it; of a group the commands in it, and itself if it is one."""
     for command in group.commands.values():
         typed = f"{name} {command.name}"
         if isinstance(command, typer.core.TyperGroup):
+            yield from [(typed, command)] if command.invoke_without_command else []
             yield from commands(command, typed)
         else:
             assert isinstance(command, typer.core.TyperCommand)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.config.made import with_made
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnTime
@@ -20,6 +21,7 @@ from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
+from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.clock import FakeClock
@@ -53,6 +55,7 @@ class Front:
         self.outbound = FakeOutbound()
         self.signals = FakeSignals()
         self.settings: Settings = settings()
+        self.left_out: list[str] = []
         self.warm: set[RoomId] = set()
         self.draining = False
         self.rest = 0.0
@@ -88,6 +91,14 @@ class Front:
     async def _health(self) -> Health:
         return self.health
 
+    async def refresh(self) -> None:
+        """The settings have the rooms that were made in chat, as `app.live` does it."""
+        made = await self.ledger.rooms.made()
+        self.settings, self.left_out = with_made(self.settings, made)
+        for waiting in made.waiting:
+            if self.settings.room(waiting.room) is not None:
+                await self.ledger.rooms.adopt(waiting.room, self.clock.now_ms())
+
     def use(self, bot_commands: Mapping[str, BotCommand]) -> None:
         """Have these bot commands."""
         self.dispatcher = Dispatcher(self.desk, bot_commands, self.signals, ME)
@@ -95,7 +106,7 @@ class Front:
             inbox=self.ledger.inbox,
             dispatcher=self.dispatcher,
             bot_commands=bot_commands,
-            outbound=self.outbound,
+            lobby=Lobby(self.desk, self.outbound, self.refresh),
             settings=lambda: self.settings,
             me=ME,
             clock=self.clock,

@@ -151,6 +151,14 @@ class FakeOutbound:
                 raise Refused(f"no invite into {room}")
             place.joined = True
 
+    async def leave(self, room: RoomId) -> None:
+        """Decline an invite, or leave."""
+        async with self._request("leave", room):
+            place = self.rooms.get(room)
+            if place is None or not (place.invited or place.joined):
+                raise Refused(f"not in room {room}", status=403, errcode="M_FORBIDDEN")
+            place.joined = place.invited = False
+
     async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
         """The event of ours that was sent with this txn, if it is in the room's timeline since then."""
         async with self._request("find", room):

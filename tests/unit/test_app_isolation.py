@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs
+from aiagentchat.app.isolation import GATES, has_own_users, ready_for_runs, require_apart
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError, IsolationRefused
 from aiagentchat.core.isolation import Held, Isolation
+from tests.fakes.people import ADA
 from tests.unit.execute_house import make_settings
 
 ROOT = os.geteuid() == 0
@@ -42,6 +43,15 @@ async def test_without_isolation_one_room_is_warned_of_and_two_are_refused(setti
 
     assert held.isolation is Isolation.NONE
     assert [line["event"] for line in logs] == ["isolation.chosen", "isolation.degraded"]
+
+
+def test_rooms_that_were_made_in_chat_count_too(settings: Settings) -> None:
+    one = replace(settings, rooms=settings.rooms[:1])
+    require_apart(Held(Isolation.NONE), one)
+    require_apart(Held(Isolation.LANDLOCK), settings)
+
+    with pytest.raises(IsolationRefused, match="`aiagentchat rooms` lists them"):
+        require_apart(Held(Isolation.NONE), replace(one, rooms=(*one.rooms, replace(one.rooms[0], made_by=ADA))))
 
 
 async def test_a_better_way_that_does_not_work_is_named_with_what_to_do(

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from aiagentchat.app.live import Live, last_report
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError, Unreachable
+from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.rooms import Made, MadeRoom, WaitingRoom
 
 GOOD = """
 matrix: {homeserver: "http://127.0.0.1:8008", user_id: "@claude:localhost"}
@@ -148,3 +151,74 @@ def test_a_login_that_is_renewed_all_the_time_pushes_out_no_other_secret(live: L
 
     hidden = live.redactor()("the key of the store, login number 99., login number 1.")
     assert hidden == "[redacted: AIAGENTCHAT_STORE_KEY], [redacted: MATRIX_ACCESS_TOKEN], login number 1."
+
+
+# ── rooms that were made in chat ──
+
+NEW = RoomId("!new:localhost")
+YOU = UserId("@you:localhost")
+
+
+def made(*folders: str, waiting: tuple[WaitingRoom, ...] = ()) -> Made:
+    rooms = tuple(MadeRoom(room=RoomId(f"!{name}:localhost"), folder=name, by=YOU, at=1) for name in folders)
+    return Made(rooms=rooms, waiting=waiting, slugs={each.room: each.folder for each in rooms})
+
+
+def _with_chat(live: Live, *folders: str, waiting: tuple[WaitingRoom, ...] = ()) -> None:
+    async def read() -> Made:
+        return made(*folders, waiting=waiting)
+
+    live.made = read
+
+
+async def test_rooms_that_were_made_in_chat_are_in_force_as_the_ledger_has_them(live: Live) -> None:
+    _with_chat(live, "tea", "pot")
+    await live.refresh()
+    assert [room.name for room in live.current().rooms] == ["backend", "tea", "pot"]
+
+    _with_chat(live, "pot")
+    await live.refresh()
+    assert [room.name for room in live.current().rooms] == ["backend", "pot"]
+
+
+async def test_a_reload_keeps_the_rooms_that_were_made_in_chat(live: Live) -> None:
+    _with_chat(live, "tea")
+    await live.refresh()
+    _write(live, GOOD.replace("name: backend", "name: front").replace("users:", "timeout: 7, users:"))
+
+    assert await live.reload()
+    assert [(room.name, room.timeout) for room in live.current().rooms] == [("front", 7), ("tea", 7)]
+
+
+async def test_a_room_that_cannot_be_is_left_out_loudly(live: Live) -> None:
+    (live.settings.workspaces).mkdir()
+    (live.settings.workspaces / "tea").symlink_to("/")
+    _with_chat(live, "tea", "pot")
+    with capture_logs() as logs:
+        await live.refresh()
+
+    assert [room.name for room in live.current().rooms] == ["backend", "pot"]
+    assert [line["event"] for line in logs] == ["room.left_out"]
+
+
+async def test_a_room_that_was_waited_for_and_is_in_the_file_now_is_adopted(live: Live) -> None:
+    adopted = []
+
+    async def adopt(waiting: WaitingRoom) -> None:
+        adopted.append(waiting.room)
+
+    live.adopt = adopt
+    waits = WaitingRoom(room=NEW, by=YOU, since=1, until=2, keeps=True)
+    _with_chat(live, waiting=(waits,))
+    await live.refresh()
+    assert (adopted, live.current().waiting) == ([], (waits,))
+
+    _write(live, GOOD + f'  - {{id: "{NEW}", name: new}}\n')
+    assert await live.reload()
+    assert (adopted, live.current().waiting) == ([NEW], ())
+
+
+async def test_without_a_ledger_there_is_what_the_file_says(live: Live) -> None:
+    await live.refresh()
+
+    assert [room.name for room in live.current().rooms] == ["backend"]

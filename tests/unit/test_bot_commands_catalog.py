@@ -25,6 +25,7 @@ NAMES = [
     "who",
     "allow",
     "forget",
+    "setup",
     "version",
 ]
 PHONE = 64

@@ -13,6 +13,7 @@ from aiagentchat.core.errors import AppError, ConfigError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import LADDER, Isolation
 from aiagentchat.core.ports.ledger import Login
+from aiagentchat.core.rooms import Made
 from aiagentchat.doctor.account import clock_row, owner_row, standing_row
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.examine import Check, answer, aside
@@ -222,7 +223,7 @@ def test_a_secret_that_others_can_read_is_said_and_not_shown(tmp_path: Path) -> 
 async def test_a_glance_knows_login_installation_and_folders_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     vault = Vault(path.with_name(KEY_FILE))
-    assert known(path, ME, vault) == Known(None, "", {})
+    assert known(path, ME, vault) == Known(None, "", Made())
     assert not path.exists()
     async with open_ledger(path) as ledger:
         login = Login(user=ME, device="D", access_token="t")
@@ -230,7 +231,7 @@ async def test_a_glance_knows_login_installation_and_folders_and_changes_nothing
         installation = await ledger.lives.installation(1)
         slug = await ledger.rooms.slug(RoomId("!a:hs"), "backend")
 
-    assert known(path, ME, vault) == Known(login, installation, {RoomId("!a:hs"): slug})
+    assert known(path, ME, vault) == Known(login, installation, Made(slugs={RoomId("!a:hs"): slug}))
     assert known(path, ME, Vault(tmp_path / "elsewhere")).trouble.endswith("is not there")
 
 

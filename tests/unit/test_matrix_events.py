@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.rooms import DIRECT
 from aiagentchat.matrix.events import MAX_RAW, Step, came_in, invite, left, read, said_to_us, sent_at
 
 ROOM = RoomId("!kitchen:hs")
@@ -436,6 +437,18 @@ def test_an_invite_tells_who_invited_us_and_is_named_by_room_and_token() -> None
     assert invite(ROOM, states, ME, "s1") == Incoming(
         event=EventId("invite !kitchen:hs s1"), room=ROOM, sender=ANNA, sent_at=0, kind=Kind.INVITE
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "body"), [(True, DIRECT), (False, ""), ("yes", ""), (1, ""), (None, ""), ([True], "")]
+)
+def test_an_invite_into_a_direct_chat_says_so_in_one_way(said: object, body: str) -> None:
+    state = stripped("invite")
+    state["content"]["is_direct"] = said
+
+    found = invite(ROOM, [state], ME, "s1")
+    assert found is not None
+    assert found.body == body
 
 
 @pytest.mark.parametrize(

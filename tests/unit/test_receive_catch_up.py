@@ -173,6 +173,39 @@ async def test_a_gap_in_which_we_came_begins_there(ear: Ear) -> None:
 # ── a gap that is not read at once ──
 
 
+async def test_what_was_typed_since_an_invite_that_came_late_is_taken_in_whole(ear: Ear) -> None:
+    since = [typed(f"since{number}") for number in range(TOO_MANY)]
+    ear.homeserver.leave(ROOM)
+    async with ear.listening():
+        await ear.until_asked(None, 1)
+    ear.homeserver.happen(*many(), event(Kind.INVITE), *since)
+    async with ear.listening():
+        # Our token is younger than all of it, which the homeserver tells when we are in.
+        await ear.until_kept(token(1 + 2 * TOO_MANY + 1))
+        ear.homeserver.accept(ROOM)
+        await ear.until_kept(token(1 + 2 * TOO_MANY + 2))
+
+    assert await ear.heard() == bodies(since)
+
+
+async def test_what_was_said_before_we_left_is_not_told_again_when_we_come_back(ear: Ear) -> None:
+    ear.configured.clear()
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("not for us"))
+        ear.homeserver.leave(ROOM)
+        await ear.until_kept(token(2))
+    ear.configured.add(ROOM)
+    since = [typed(f"since{number}") for number in range(TOO_MANY)]
+    ear.homeserver.happen(event(Kind.INVITE), *since)
+    async with ear.listening():
+        await ear.until_kept(token(2 + 1 + TOO_MANY))
+        ear.homeserver.accept(ROOM)
+        await ear.until_kept(token(2 + 1 + TOO_MANY + 1))
+
+    assert await ear.heard() == bodies(since)
+
+
 async def test_while_a_gap_is_read_the_syncs_go_on(ear: Ear) -> None:
     ear.configured.add(OTHER)
     said = many()

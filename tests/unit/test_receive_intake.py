@@ -6,7 +6,7 @@ import pytest
 
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.receive.intake import LATE_MS, Rules, by_room, came_back, dated, gap_lost, keep
+from aiagentchat.receive.intake import LATE_MS, Rules, by_room, came_back, dated, gap_lost, keep, since_we_came
 from tests.fakes.clock import START_MS
 from tests.fakes.people import ANNA, EVE, ME, OTHER, ROOM, event, typed
 
@@ -109,6 +109,15 @@ def test_nothing_is_late_where_nobody_knows_the_time(sent_at: int, now: int | No
 )
 def test_who_leaves_and_joins_has_come_back(kinds: list[Kind], back: bool) -> None:
     assert came_back([event(kind) for kind in kinds]) is back
+
+
+def test_who_has_come_is_told_what_was_said_since_he_was_last_away() -> None:
+    one, two, three = typed("one"), typed("two"), typed("three")
+    left = event(Kind.LEFT, "kick")
+
+    assert since_we_came([one, left, two, left, three, two]) == [three, two]
+    assert since_we_came([one, two]) == [one, two]
+    assert since_we_came([one, left]) == []
 
 
 def test_each_room_has_its_own_order() -> None:

@@ -13,7 +13,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.power import Powers
 from aiagentchat.route.access import Role, Roles, may_invite, role_of
 from tests.fakes.members import powers
-from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, OTHER, ROOM, VERA
+from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, OTHER, ROOM, VERA, settings
 
 EMPTY = replace(KITCHEN, users=frozenset(), admins=frozenset(), viewers=frozenset())
 
@@ -194,9 +194,36 @@ def test_each_role_may_do_what_the_one_before_may() -> None:
     ],
 )
 def test_an_invite_is_accepted_from_whom_and_into_what_we_know(user: UserId, room: RoomId, may: bool) -> None:
-    assert may_invite(user, room, [replace(EMPTY, id=OTHER), KITCHEN]) is may
+    assert may_invite(user, room, settings(replace(EMPTY, id=OTHER), KITCHEN)) is may
 
 
-def test_without_rooms_no_invite_is_accepted() -> None:
-    assert not may_invite(ANNA, ROOM, [])
-    assert may_invite(ANNA, RoomId("!new:hs"), [replace(EMPTY, id=ROOM), GARDEN])
+def test_an_invite_is_accepted_from_whom_any_room_lists() -> None:
+    assert may_invite(ANNA, RoomId("!new:hs"), settings(replace(EMPTY, id=ROOM), GARDEN))
+
+
+@pytest.mark.parametrize("user", [ADA, ANNA, VERA, EVE])
+def test_where_nobody_is_listed_no_invite_into_an_unknown_room_is_accepted(user: UserId) -> None:
+    assert not may_invite(user, RoomId("!new:hs"), settings(EMPTY))
+
+
+def test_who_is_an_admin_of_no_room_may_still_make_rooms() -> None:
+    decided = settings(EMPTY, admins=frozenset({EVE}))
+
+    assert may_invite(EVE, RoomId("!new:hs"), decided)
+    assert decided.may_make_rooms(EVE)
+    assert not decided.may_make_rooms(ANNA)
+
+
+def test_whom_the_defaults_list_may_invite_where_there_is_no_room_yet() -> None:
+    decided = settings(EMPTY, template=replace(KITCHEN, id=RoomId("")))
+
+    assert [decided.is_named(user) for user in (ADA, ANNA, VERA, EVE)] == [True, True, False, False]
+    assert [decided.may_make_rooms(user) for user in (ADA, ANNA, VERA, EVE)] == [True, False, False, False]
+
+
+def test_a_room_that_was_made_in_chat_lets_nobody_make_another() -> None:
+    made = replace(KITCHEN, admins=frozenset({EVE}), users=frozenset({VERA}), made_by=EVE)
+    decided = settings(EMPTY, made)
+
+    assert not decided.may_make_rooms(EVE)
+    assert not decided.is_named(VERA)

@@ -113,6 +113,9 @@ async def test_everything_else_is_passed_on() -> None:
     inner.room(ROOM, invited=True, joined=False)
     outbound = RedactingOutbound(inner, shapes_only)
     await outbound.join(ROOM)
+    await outbound.leave(ROOM)
+    assert not inner.rooms[ROOM].joined
+    inner.room(ROOM)
     await outbound.typing(ROOM, True)
     event = await outbound.send(ROOM, MESSAGE, message("x", notice=False) | {TXN_KEY: "t"}, TxnId("t"))
     await outbound.read_receipt(ROOM, event)

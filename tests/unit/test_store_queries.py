@@ -16,6 +16,9 @@ TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
 FEW_ROWS = {
     "accounts.logins",
     "glance.slugs",
+    "glance.where_we_are",
+    "made_rooms.made",
+    "made_rooms.waiting",
     "rooms.slugs",
     "rooms.uids",
     "runs.left",

@@ -13,6 +13,7 @@ from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, 
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
+from aiagentchat.core.rooms import Made, WaitingRoom
 
 
 class Inbox(Protocol):
@@ -285,6 +286,22 @@ class Rooms(Protocol):
 
     async def mark_encrypted(self, room: RoomId, now: int) -> None:
         """The room is encrypted, from now on for ever."""
+        ...
+
+    async def made(self) -> Made:
+        """The rooms that are not in config.yaml. Each that was made has a folder name of its own from then on."""
+        ...
+
+    async def wait_in(self, waiting: WaitingRoom) -> None:
+        """What is said there is kept from now on. Where it is waited already, the first moment stands."""
+        ...
+
+    async def adopt(self, room: RoomId, now: int) -> None:
+        """The room is one of ours by other means: what was kept is looked at again, as by the effect `MakeRoom`."""
+        ...
+
+    async def forget(self, room: RoomId) -> None:
+        """As the effect `ForgetRoom`: what was kept is forgotten."""
         ...
 
 

@@ -34,6 +34,10 @@ class Outbound(Protocol):
         """Accept an invite."""
         ...
 
+    async def leave(self, room: RoomId) -> None:
+        """Decline an invite, or leave. Refused if we are neither in the room nor invited."""
+        ...
+
     async def find(self, room: RoomId, txn: TxnId, *, since: int) -> EventId | None:
         """The event of ours that was sent with this txn, if it is in the room's timeline since then (milliseconds).
 

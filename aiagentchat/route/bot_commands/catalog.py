@@ -8,6 +8,7 @@ from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
 from aiagentchat.route.bot_commands.retry import retry_command
+from aiagentchat.route.bot_commands.setup import setup_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
 from aiagentchat.route.bot_commands.stop import stop_command
@@ -30,6 +31,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         who_command(desk),
         allow_command(desk),
         forget_command(desk),
+        setup_command(desk),
         version_command(desk),
     ]
     return {command.name: command for command in (help_command(others), *others)}

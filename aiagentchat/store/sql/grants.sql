@@ -9,6 +9,10 @@ ON CONFLICT (room_id, user_id) DO UPDATE SET
 -- Whether there is one or not.
 DELETE FROM grants WHERE room_id = :room AND user_id = :user;
 
+-- name: take_all!
+-- The room is none of ours any more: whoever sets it up again lets people in again.
+DELETE FROM grants WHERE room_id = :room;
+
 -- name: in_room
 -- Those that hold, the oldest first.
 SELECT * FROM grants WHERE room_id = :room AND (until IS NULL OR until > :now) ORDER BY given_at, user_id;
