@@ -1,5 +1,6 @@
 """Who may do what in a room: the roles, what gives somebody one for a while, and what keeps a command from starting."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -33,6 +34,17 @@ class Grant:
     """Milliseconds since the epoch, as is `until`."""
     until: int | None = None
     """From then on it is none; None: until somebody takes it back."""
+
+
+def is_listed(user: UserId, listed: Collection[UserId]) -> bool:
+    """Whether the id stands there to the letter, or the rule on its server (`@*:example.org`)."""
+    return user in listed or _rule_for(user) in listed
+
+
+def _rule_for(user: UserId) -> UserId | None:
+    """A server is its whole name: everything behind the first colon."""
+    name, colon, server = user.partition(":")
+    return UserId(f"@*:{server}") if name.startswith("@") and len(name) > 1 and colon and server else None
 
 
 class Hindrance(StrEnum):

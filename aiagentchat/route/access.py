@@ -5,15 +5,15 @@ more; the power levels of the room, where the operator asks for some, can only t
 the letter: `@Anna:hs` is not `@anna:hs`, and neither is one in which a letter only looks the same.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiagentchat.config.settings import PowerNeeded, RoomSettings
-from aiagentchat.core.access import MOST_GRANTED, Grant, Role
+from aiagentchat.core.access import MOST_GRANTED, Grant, Role, is_listed
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.power import Powers
 
-__all__ = ["Role", "Roles", "is_listed", "may_invite", "role_of", "rule_for"]
+__all__ = ["Role", "Roles", "may_invite", "role_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +75,6 @@ def role_of(user: UserId, room: RoomSettings) -> Role | None:
     if is_listed(user, room.users):
         return Role.USER
     return Role.VIEWER if is_listed(user, room.viewers) else None
-
-
-def is_listed(user: UserId, listed: Collection[UserId]) -> bool:
-    """Whether the id stands there, or everybody on its server."""
-    return user in listed or rule_for(user) in listed
-
-
-def rule_for(user: UserId) -> UserId | None:
-    """The rule on the server of the user, by its whole name: everything behind the first colon."""
-    name, colon, server = user.partition(":")
-    return UserId(f"@*:{server}") if name.startswith("@") and len(name) > 1 and colon and server else None
 
 
 def may_invite(user: UserId, room: RoomId, rooms: Iterable[RoomSettings]) -> bool:

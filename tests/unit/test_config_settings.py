@@ -251,7 +251,8 @@ def test_people_are_ids_and_rules_on_one_whole_server_to_the_letter(tmp_path: Pa
     room = load_text(tmp_path, MATRIX + text).rooms[0]
 
     assert room.users == set(listed)
-    assert (room.admins, room.viewers) == ({"@*:x"}, {"@*:y"})
+    assert room.admins == {UserId("@*:x")}
+    assert room.viewers == {UserId("@*:y")}
 
 
 def test_power_is_merged_by_role(tmp_path: Path) -> None:
