@@ -22,17 +22,6 @@ MOST_GRANTED = Role.USER
 """No grant is above this: who is an admin, only the operator says, in config.yaml."""
 
 
-def is_listed(user: UserId, listed: Collection[UserId]) -> bool:
-    """Whether the id stands there, or everybody on its server."""
-    return user in listed or rule_for(user) in listed
-
-
-def rule_for(user: UserId) -> UserId | None:
-    """The rule on the server of the user, by its whole name: everything behind the first colon."""
-    name, colon, server = user.partition(":")
-    return UserId(f"@*:{server}") if name.startswith("@") and len(name) > 1 and colon and server else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A role that an admin gave to somebody in one room, beside what config.yaml says."""
@@ -45,6 +34,17 @@ class Grant:
     """Milliseconds since the epoch, as is `until`."""
     until: int | None = None
     """From then on it is none; None: until somebody takes it back."""
+
+
+def is_listed(user: UserId, listed: Collection[UserId]) -> bool:
+    """Whether the id stands there to the letter, or the rule on its server (`@*:example.org`)."""
+    return user in listed or _rule_for(user) in listed
+
+
+def _rule_for(user: UserId) -> UserId | None:
+    """A server is its whole name: everything behind the first colon."""
+    name, colon, server = user.partition(":")
+    return UserId(f"@*:{server}") if name.startswith("@") and len(name) > 1 and colon and server else None
 
 
 class Hindrance(StrEnum):

@@ -12,6 +12,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
+from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.errors import AgentError
@@ -23,7 +24,7 @@ from aiagentchat.core.ports.agent import Agent, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
-from aiagentchat.execute.admission import Admission, Unknown
+from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR, Admission, Unknown
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.mending import Mending, Remedy
@@ -284,12 +285,28 @@ class RoomExecutor:
         course.clock.pause(shop.clock.monotonic())
         shop.signals.typing(self.room, False)
         await shop.runs.give_back(self.room)  # the process may end meanwhile
-        stopper = await self._lifted(course.command, until)
+        over = await self._until_it_may_go_on(course.command, until)
         shop.signals.typing(self.room, True)
         course.clock.resume(shop.clock.monotonic())
-        if stopper is not None:
-            return Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper))
-        return None
+        return None if over is None else Outcome(state=CommandState.CANCELLED, words=over)
+
+    async def _until_it_may_go_on(self, command: Command, until: int) -> str | None:
+        """Wait for that moment (milliseconds). Why the command does not go on then, if it does not.
+
+        It is a new turn, so whoever asked must be there still, as at the first (`execute/admission.py`).
+        """
+        shop, since = self._shop, None
+        while (stopper := await self._lifted(command, until)) is None:
+            hindrance = await shop.doors.hindrance(command)
+            if hindrance is None:
+                return None
+            now = shop.clock.monotonic()
+            since = now if since is None else since
+            if hindrance is not Hindrance.UNKNOWN or now - since >= ASK_FOR:
+                log.warning("command.turned_away", sender=command.sender, why=hindrance)
+                return f"{words.turned_away(command.sender, hindrance)} {words.DONE_IS_DONE}"
+            until = shop.clock.now_ms() + round(ASK_AGAIN * 1000)
+        return words.stopped(stopper)
 
     async def _lifted(self, command: Command, until: int) -> UserId | None:
         """Wait for that moment (milliseconds). Who asked to end the command, if anybody did before."""

@@ -376,6 +376,9 @@ def not_yours_to_answer(asker: UserId | None) -> str:
     )
 
 
+DONE_IS_DONE = "What was done until then is done."
+
+
 def turned_away(user: UserId, hindrance: Hindrance) -> str:
     """What had waited is not run."""
     match hindrance:

@@ -13,7 +13,7 @@ from aiagentchat.core.access import MOST_GRANTED, Grant, Role, is_listed
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.power import Powers
 
-__all__ = ["Role", "Roles", "is_listed", "may_invite", "role_of"]
+__all__ = ["Role", "Roles", "may_invite", "role_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any
 from aiagentchat.core.errors import MatrixError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.power import Powers
+from tests.fakes.changes import Changes
 
 MADE_BY = UserId("@maker:hs")
 
@@ -23,6 +24,8 @@ class FakeMembers:
         self.trouble: MatrixError | None = None
         """What asking comes to."""
         self.asked: list[UserId] = []
+        self.changes = Changes()
+        """Told when somebody asks."""
 
     def powers(self, room: RoomId) -> Powers | None:
         """What power comes from."""
@@ -31,6 +34,7 @@ class FakeMembers:
     async def is_in(self, room: RoomId, user: UserId) -> bool:
         """Whether `user` is a member now."""
         self.asked.append(user)
+        self.changes.tell()
         if self.trouble is not None:
             raise self.trouble
         return (room, user) not in self.gone

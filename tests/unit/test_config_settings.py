@@ -11,7 +11,7 @@ from aiagentchat.config.limits import Limits, Machine, computed, measure
 from aiagentchat.config.reload import compare
 from aiagentchat.config.rooms import derived_name
 from aiagentchat.config.secrets import load_secrets
-from aiagentchat.config.settings import slug_wish
+from aiagentchat.config.settings import PowerNeeded, slug_wish
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
 from tests.unit.config_file import MATRIX, load_text
@@ -240,3 +240,40 @@ def test_a_room_that_only_moved_in_the_file_is_the_same(tmp_path: Path) -> None:
     new = load_text(tmp_path, MATRIX + "\n\nrooms: [{id: '!a:x'}]")
 
     assert old == new
+
+
+# ── who may ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_people_are_ids_and_rules_on_one_whole_server_to_the_letter(tmp_path: Path) -> None:
+    listed = ["@You:x", "@*:example.org", "@*:example.org:8448", "@*:[::1]:443"]
+    text = f"rooms: [{{id: '!a:x', name: a, users: {listed}, admins: ['@*:x'], viewers: ['@*:y']}}]"
+    room = load_text(tmp_path, MATRIX + text).rooms[0]
+
+    assert room.users == set(listed)
+    assert room.admins == {UserId("@*:x")}
+    assert room.viewers == {UserId("@*:y")}
+
+
+def test_power_is_merged_by_role(tmp_path: Path) -> None:
+    text = """
+defaults: {power: {user: 0, admin: 50}}
+rooms:
+  - {id: "!a:x", name: a, power: {viewer: 0, admin: 100}}
+  - {id: "!b:x", name: b}
+"""
+    first, second = load_text(tmp_path, MATRIX + text).rooms
+
+    assert first.power == PowerNeeded(viewer=0, user=0, admin=100)
+    assert second.power == PowerNeeded(user=0, admin=50)
+
+
+def test_without_it_no_power_is_asked_for_and_what_is_asked_for_is_printed(tmp_path: Path) -> None:
+    text = "rooms: [{id: '!a:x', name: a}, {id: '!b:x', name: b, power: {user: 10}}]"
+    settings = load_text(tmp_path, MATRIX + text)
+
+    assert settings.rooms[0].power == PowerNeeded()
+    assert [room["power"] for room in settings.effective()["rooms"]] == [
+        {"viewer": None, "user": None, "admin": None},
+        {"viewer": None, "user": 10, "admin": None},
+    ]

@@ -2,21 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aiagentchat.config.settings import GitIdentity, Settings
+from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.effects import EditCommand, RequestStop
-from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound
+from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
 from aiagentchat.core.ids import EventId, SessionId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.meter import FIRST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.execute.usage_limit import MOST_WAITS
@@ -389,6 +391,58 @@ async def test_a_stop_ends_the_wait_for_a_usage_limit(tmp_path: Path) -> None:
 
     assert shown[0].startswith(words.stopped(ANNA))
     assert shown[-1] == "🛑"
+
+
+async def _waited(
+    folder: Path, prepare: Callable[[House], None], *then: Callable[[House], Awaitable[None]]
+) -> list[str]:
+    """What the room reads of a command that waited for a usage limit, when this had happened meanwhile."""
+    async with open_house(folder, ScriptedAgent(Lines(AT_THE_LIMIT, [Say("Tea.")]))) as house:
+        async with asyncio.TaskGroup() as group:
+            executor = RoomExecutor(ROOM, house.shop)
+            group.create_task(_run(house, executor, command("$1")))
+            await _until_told(house, WAITS)
+            prepare(house)
+            house.clock.advance(HOUR_MS / 1000)
+            executor.nudge.set()
+            for each in then:
+                await each(house)
+                executor.nudge.set()
+        return await house.read()
+
+
+async def test_what_waited_for_a_usage_limit_does_not_go_on_for_somebody_who_has_left(tmp_path: Path) -> None:
+    shown = await _waited(tmp_path, lambda house: house.members.gone.add((ROOM, ANNA)))
+
+    assert shown[0].startswith(f"{words.turned_away(ANNA, Hindrance.LEFT)} {words.DONE_IS_DONE}")
+    assert shown[-1] == "🛑"
+
+
+async def test_what_waited_for_a_usage_limit_waits_until_the_homeserver_says_who_is_there(tmp_path: Path) -> None:
+    def trouble(house: House) -> None:
+        house.members.trouble = Unreachable("nobody")
+
+    async def answers(house: House) -> None:
+        await house.members.changes.until(lambda: house.members.asked[1:])
+        house.members.trouble = None
+        house.clock.advance(ASK_AGAIN)
+
+    shown = await _waited(tmp_path, trouble, answers)
+
+    assert shown[-1] == "✅"
+
+
+async def test_what_waited_for_a_usage_limit_does_not_wait_for_the_homeserver_for_ever(tmp_path: Path) -> None:
+    def trouble(house: House) -> None:
+        house.members.trouble = Unreachable("nobody")
+
+    async def time_passes(house: House) -> None:
+        await house.members.changes.until(lambda: house.members.asked[1:])
+        house.clock.advance(ASK_FOR)
+
+    shown = await _waited(tmp_path, trouble, time_passes)
+
+    assert shown[0].startswith(words.turned_away(ANNA, Hindrance.UNKNOWN))
 
 
 async def test_a_process_that_ended_while_it_waited_is_replaced_by_one_that_resumes(tmp_path: Path) -> None:
