@@ -64,8 +64,8 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             return await _steer(transaction, effect, now)
         case EraseText(event=event, room=room):
             return await erase(transaction, event, room, by, now)
-        case ForgetAnswer(command=event):
-            return await forget_answer(transaction, event, now)
+        case ForgetAnswer(command=event, by=by):
+            return await forget_answer(transaction, event, by, now)
         case ForgetEdits(event=event, room=room):
             await forget_edits(transaction, event, room, now)
         case DecideApproval(approval=approval, state=state, by=by, reason=reason):

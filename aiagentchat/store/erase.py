@@ -37,19 +37,16 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     return {} if commands or ours else None
 
 
-async def forget_answer(transaction: Transaction, command: EventId, now: int) -> Detail | None:
-    """Delete what was said in answer to `command`. None where there is nothing."""
+async def forget_answer(transaction: Transaction, command: EventId, by: UserId, now: int) -> Detail | None:
+    """Delete what was said in answer to `command`, and erase that and what asked for it. None: nothing was said."""
     await transaction.run(_ERASE["unsent_of_answer"], command=command, now=now)
     said = await transaction.run(_ERASE["said_in_answer"], command=command)
     if not said:
         return None
     room = RoomId(said[0]["room_id"])
     await put_parcels(transaction, [_deletion(row, command) for row in said], now)
-    await transaction.run(_ERASE["event"], event=command, room=room)
-    await transaction.run(_ERASE["edits"], event=command, room=room)
-    for each in await transaction.run(_ERASE["commands"], event=command, room=room, by=None, now=now):
-        await transaction.run(_ERASE["questions"], command=each["event_id"], room=room)
-    await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
+    await erase(transaction, command, room, by, now)
+    await transaction.run(_ERASE["deleted"], command=command)
     return {"messages": sum(not row["is_edit"] for row in said), "edits": sum(row["is_edit"] for row in said)}
 
 

@@ -297,8 +297,9 @@ async def test_an_answer_is_deleted_with_all_its_edits_in_their_order(ledger: Le
     page = [replace(ANSWER, txn=TxnId(name)) for name in ("one", "two")]
     reaction = Parcel(txn=TxnId("eyes"), room=ROOM, type="m.reaction", content={"m.relates_to": {}}, command=A)
     edit = replace(ANSWER, txn=TxnId("edit"), edits=TxnId("one"))
-    elsewhere = replace(ANSWER, txn=TxnId("other"), command=B)
-    for each in (reaction, page[0], edit, page[1], elsewhere):
+    elsewhere = replace(ANSWER, txn=TxnId("other"), command=B, content={"body": "Tea is ready."})
+    quoting = replace(ANSWER, txn=TxnId("quoting"), command=B)
+    for each in (reaction, page[0], edit, page[1], elsewhere, quoting):
         await ledger.outbox.put([each], NOW)
         await deliver(ledger)
     await ended(ledger)
@@ -319,8 +320,8 @@ async def test_an_answer_is_deleted_with_all_its_edits_in_their_order(ledger: Le
     connection = sqlite3.connect(tmp_path / "ledger.db")
     rows = dict(connection.execute("SELECT txn_id, content FROM outbox WHERE type = 'm.room.message'"))
     connection.close()
-    assert [rows[name] for name in ("one", "edit", "two")] == ["{}"] * 3
-    assert "battery" in rows["other"]
+    assert [rows[name] for name in ("one", "edit", "two", "quoting")] == ["{}"] * 4
+    assert "Tea" in rows["other"]
 
 
 async def test_what_nobody_has_read_is_not_said_and_what_may_have_arrived_is_deleted(ledger: Ledger) -> None:

@@ -99,11 +99,12 @@ UPDATE commands SET time_limit = :seconds WHERE event_id = :event AND state = 'r
 UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by RETURNING event_id;
 
 -- name: last_answered
--- One whose answer we have deleted, or whose text is no longer kept, is past.
+-- One whose answer we have deleted is past.
 SELECT * FROM commands
 WHERE room_id = :room AND ended_at IS NOT NULL
   AND EXISTS (SELECT 1 FROM outbox
-              WHERE outbox.command = commands.event_id AND type = 'm.room.message' AND content <> '{}')
+              WHERE outbox.command = commands.event_id AND type = 'm.room.message' AND erase < 2
+                AND state IN ('sent', 'claimed', 'waiting'))
 ORDER BY position DESC LIMIT 1;
 
 -- name: taken_up

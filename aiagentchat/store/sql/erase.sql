@@ -73,6 +73,10 @@ WHERE command = :command AND state = 'waiting' AND type = 'm.room.message' AND c
 SELECT txn_id, room_id, edits IS NOT NULL AS is_edit FROM outbox
 WHERE command = :command AND type = 'm.room.message' AND state IN ('sent', 'claimed', 'waiting') ORDER BY position;
 
+-- name: deleted!
+-- They are not changed any more, nor looked for.
+UPDATE outbox SET erase = 2 WHERE command = :command AND type = 'm.room.message';
+
 -- name: edits_of
 -- As said_in_answer, of one message.
 SELECT edit.txn_id, edit.room_id, edit.command FROM outbox AS message JOIN outbox AS edit ON edit.edits = message.txn_id
