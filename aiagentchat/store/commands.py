@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from aiagentchat.core.approvals import Approval
+from aiagentchat.core.audit import AuditKind, AuditLine, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.store import audit
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
@@ -126,15 +128,18 @@ class SqliteCommands:
     async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
         """queued → cancelled, with its parcels. False, and no change, if it is not queued (any more)."""
 
-        async def write(transaction: Transaction) -> bool:
-            if not await transaction.run(_COMMANDS["turn_away"], event=event, now=now):
-                return False
+        async def write(transaction: Transaction) -> list[AuditLine] | None:
+            turned = await transaction.run(_COMMANDS["turn_away"], event=event, now=now)
+            if not turned:
+                return None
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             await put_parcels(transaction, parcels, now)
-            return True
+            return await audit.write(transaction, _turned_away(event, turned[0]), now)
 
         with ringing(self._bells.commands, self._bells.outbox):
-            return await self._database.transact(write)
+            lines = await self._database.transact(write)
+        audit.tell(lines or ())
+        return lines is not None
 
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked first to end this command, if anybody did."""
@@ -155,6 +160,16 @@ class SqliteCommands:
             input_tokens=row["input_tokens"],
             output_tokens=row["output_tokens"],
         )
+
+
+def _turned_away(event: EventId, row: Row) -> Deed:
+    return Deed(
+        kind=AuditKind.REFUSED,
+        room=RoomId(row["room_id"]),
+        actor=UserId(row["sender"]),
+        subject=event,
+        detail={"what": "turn"},
+    )
 
 
 def _command(row: Row) -> Command:

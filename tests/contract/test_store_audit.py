@@ -166,6 +166,15 @@ async def test_of_many_lines_the_newest_are_given(ledger: Ledger) -> None:
     assert [line.deed.subject for line in await ledger.audit.lines(AuditFilter(), limit=2)] == ["3", "4"]
 
 
+async def test_a_command_that_waited_and_is_turned_away_is_told(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+    assert await ledger.commands.turn_away(A, [], NOW)
+    assert not await ledger.commands.turn_away(A, [], NOW)
+
+    [_, line] = await deeds(ledger)
+    assert line == Deed(kind=AuditKind.REFUSED, room=ROOM, actor=ANNA, subject=A, detail={"what": "turn"})
+
+
 # ── what is refused again and again ──
 
 

@@ -75,7 +75,7 @@ RETURNING event_id;
 -- queued → cancelled, because whoever asked may not run it (any more): nobody has stopped it.
 UPDATE commands SET state = 'cancelled', ended_at = :now
 WHERE event_id = :event AND state = 'queued'
-RETURNING event_id;
+RETURNING room_id, sender;
 
 -- name: request_stop
 -- queued → cancelled at once; a running one remembers who asked first, and its executor ends it.
