@@ -1,4 +1,4 @@
-"""The nine ports on one database. Another database would get another `open_ledger`."""
+"""The eleven ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,10 +12,12 @@ from aiagentchat.core.ports.ledger import (
     Approvals,
     Commands,
     Inbox,
+    Keyring,
     Lives,
     Outbox,
     Rooms,
     RunRecords,
+    Seals,
     Sessions,
 )
 from aiagentchat.store.accounts import SqliteAccounts
@@ -25,10 +27,12 @@ from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.inbox import SqliteInbox
+from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
+from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
 from aiagentchat.store.vault import KEY_FILE, Vault
 
@@ -44,6 +48,8 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     accounts: Accounts
+    seals: Seals
+    keyring: Keyring
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -70,6 +76,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database),
             accounts=accounts,
+            seals=SqliteSeals(database, bells),
+            keyring=SqliteKeyring(database),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

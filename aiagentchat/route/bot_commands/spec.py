@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.commands import TurnTime
 from aiagentchat.core.effects import Effect, PutParcel
-from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
+from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
@@ -34,6 +34,7 @@ class Health:
     sync: SyncHealth = field(default_factory=SyncHealth)
     send: SendHealth = field(default_factory=SendHealth)
     store: StoreHealth = field(default_factory=StoreHealth)
+    seals: SealHealth = field(default_factory=SealHealth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
