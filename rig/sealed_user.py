@@ -55,6 +55,8 @@ class SealedUser:
         self.nio = client
         self.events: dict[str, list[nio.Event]] = {}
         """What was seen in each room, decrypted where that was possible."""
+        self.to_device: list[nio.ToDeviceEvent] = []
+        """What other devices said."""
         self._changed = asyncio.Condition()
         self._broken: Exception | None = None
         self._turn = asyncio.Lock()
@@ -179,6 +181,7 @@ class SealedUser:
                 async with self._changed:
                     self._changed.notify_all()
             if isinstance(answer, nio.SyncResponse):
+                self.to_device += answer.to_device_events
                 for room, joined in answer.rooms.join.items():
                     self.events.setdefault(room, []).extend(joined.timeline.events)
                 async with self._changed:

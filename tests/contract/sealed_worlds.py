@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -37,22 +37,39 @@ class Life:
         self.homeserver = MatrixHomeserver(client, me, machine)
         self.outbound = MatrixOutbound(client, machine, lambda _: self.may_read)
         self.token: str | None = None
+        self.heard: list[Incoming] = []
+        self.missed = 0
+        """How many gaps there were."""
         self.me = me
 
     async def hear(self) -> SyncBatch:
-        """One sync, which is remembered."""
+        """One sync, with what its gaps hold, which is remembered."""
         batch = await self.homeserver.sync(self.token, timeout=2)
+        for gap in batch.gaps:
+            self.missed += 1
+            missed = await self.homeserver.missed(gap, since=self.token, oldest=0, most=1000)
+            self.heard += missed.events
+        self.heard += batch.events
         self.token = batch.token
         return batch
 
-    async def until_heard(self, count: int, room: RoomId) -> Sequence[Incoming]:
+    def of(self, room: RoomId) -> list[Incoming]:
+        """What others have said there, once each."""
+        said = [event for event in self.heard if event.room == room and event.sender != self.me]
+        return list({event.event: event for event in said}.values())
+
+    async def until_heard(self, count: int, room: RoomId) -> list[Incoming]:
         """So many events of others."""
-        heard: list[Incoming] = []
         async with asyncio.timeout(30):
-            while len(heard) < count:
-                batch = await self.hear()
-                heard += [event for event in batch.events if event.room == room and event.sender != self.me]
-        return heard
+            while len(self.of(room)) < count:
+                await self.hear()
+        return self.of(room)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Go on hearing until then."""
+        async with asyncio.timeout(30):
+            while not condition():
+                await self.hear()
 
 
 class SealedWorld:
@@ -100,6 +117,13 @@ class SealedWorld:
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
+
+    @asynccontextmanager
+    async def person(self, name: str = "bert") -> AsyncIterator[SealedUser]:
+        """Somebody else whose client encrypts."""
+        account = self.server.register(f"{name}-{secrets.token_hex(4)}")
+        async with sealed_user(self.server.url, account) as person:
+            yield person
 
     async def enter(self, life: Life, *, encrypted: bool = True) -> RoomId:
         """A room that Anna and we are in."""

@@ -25,7 +25,7 @@ from aiagentchat.matrix.crypto.bell import KeyBell
 from aiagentchat.matrix.crypto.keys import Keys, SignedDevices
 from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import CarefulOlm
-from aiagentchat.matrix.crypto.opening import ENCRYPTED, Plain, Source, session_of, unseal
+from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
 from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
 from aiagentchat.matrix.events import MAX_RAW, Step, read, sent_at
 from aiagentchat.matrix.reading import listed, mapped
@@ -211,7 +211,7 @@ class Machine:
         match found:
             case Plain(plain, session, index):
                 self._fresh[session, index] = str(plain["event_id"])
-                told = read(room, plain, self._me).told
+                told = read(room, plain, self._me).told if plain["type"] in TYPES else None
                 return Opened(None if told is None else replace(told, encrypted=True))
             case Shut(why):
                 if why in (NO_KEY, LATER_KEY) and self.keys.want(room, source):

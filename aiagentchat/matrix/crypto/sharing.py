@@ -45,6 +45,10 @@ class RoomKeys:
         self._members.pop(room, None)
         self._olm.outbound_group_sessions.pop(room, None)
 
+    def is_new(self, room: RoomId) -> bool:
+        """Whether the next message needs a key that nobody has."""
+        return room not in self._olm.outbound_group_sessions
+
     def devices_changed(self, users: frozenset[UserId]) -> None:
         """Where they are, the next message has another key."""
         for room, members in self._members.items():
