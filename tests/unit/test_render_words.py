@@ -280,3 +280,7 @@ def test_what_isolation_does_not_hold_back_is_said(held: Held, expected: str | N
 def test_leftovers_are_counted() -> None:
     assert words.leftovers(1) == "1 process of a run from before the last restart still ran here; it was ended."
     assert words.leftovers(3).startswith("3 processes of a run")
+
+
+def test_status_counts_what_cannot_be_read() -> None:
+    assert "- Encryption: 2 messages cannot be read yet; the key is missing" in status_text(sealed=2)
