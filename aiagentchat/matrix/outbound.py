@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import nio
 
-from aiagentchat.core.errors import Refused, Unreachable
+from aiagentchat.core.errors import Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Content
 from aiagentchat.matrix.client import Client
@@ -101,7 +101,10 @@ class MatrixOutbound:
         if "url" in content:
             raise Refused(f"room {room} is encrypted, and the file is not", ours=True)
         fitting = fitted(content, encrypted=True)
-        return ENCRYPTED, await self._machine.encrypt(room, type_, fitting, self._may_read(room))
+        try:
+            return ENCRYPTED, await self._machine.encrypt(room, type_, fitting, self._may_read(room))
+        except StoreError as problem:
+            raise Unreachable(str(problem)) from problem  # the disk may have room again in a moment
 
     async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
         """Keep a file on the homeserver."""

@@ -10,6 +10,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import MESSAGE, REACTION
 from aiagentchat.matrix.account_data import server_now
 from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.crypto.opening import ENCRYPTED
 from aiagentchat.matrix.errors import TRANSPORT
 
 CREATORS_ARE_ABOVE = 12
@@ -92,7 +93,7 @@ def weigh(me: UserId, create: Mapping[str, Any], levels: Mapping[str, Any], *, i
     default = _level(levels.get("events_default"), 0)
     return Standing(
         power=_power(me, create, levels),
-        to_send=_level(events.get(MESSAGE), default),
+        to_send=_level(events.get(ENCRYPTED if is_encrypted else MESSAGE), default),
         to_react=_level(events.get(REACTION), default),
         encrypted=is_encrypted,
     )

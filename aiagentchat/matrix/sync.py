@@ -1,8 +1,11 @@
 """One sync request at a time; the token is ours, and the caller commits it with the events (`receive/`)."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from aiagentchat.core.errors import StoreError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from aiagentchat.matrix import history
@@ -46,22 +49,29 @@ class MatrixHomeserver:
             self._limit = max(1, self._limit // 2)
             raise
         await self._note_rooms(answer)
-        if self._machine is not None:
-            await self._machine.take(answer.body)
-        batch = await read_batch(answer, self._me, self._reads)
-        if self._machine is not None:
-            await self._machine.settled()
+        async with self._remembering():
+            if self._machine is not None:
+                await self._machine.take(answer.body)
+            batch = await read_batch(answer, self._me, self._reads)
         self._first, self._limit = False, TIMELINE_LIMIT
         return batch
 
     async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
         """What was said in the gap."""
-        found = await history.missed(
-            self._client, self._me, gap, since=since, oldest=oldest, most=most, reads=self._reads
-        )
-        if self._machine is not None:
-            await self._machine.settled()
-        return found
+        async with self._remembering():
+            return await history.missed(
+                self._client, self._me, gap, since=since, oldest=oldest, most=most, reads=self._reads
+            )
+
+    @asynccontextmanager
+    async def _remembering(self) -> AsyncIterator[None]:
+        """What the machine learns in the block is in its file before the caller commits what came with it."""
+        try:
+            yield
+            if self._machine is not None:
+                await self._machine.settled()
+        except StoreError as error:
+            raise Unreachable(str(error)) from error  # asked for again, with the same token
 
     async def _note_rooms(self, answer: Answer) -> None:
         """Where we are, and what is encrypted: nothing may be sent there in the clear (`matrix/outbound.py`)."""

@@ -17,8 +17,8 @@ from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY
 from aiagentchat.core.seals import Forged, Opened, Shut
 from aiagentchat.render.message import edit, message, reaction
 from rig.homeserver import Homeserver
-from rig.sealed_user import SealedUser
-from tests.contract.sealed_worlds import SealedWorld, sealed_world
+from rig.sealed_user import SealedUser, sealed_user
+from tests.contract.sealed_worlds import Life, SealedWorld, sealed_world
 
 pytestmark = pytest.mark.real
 
@@ -315,6 +315,58 @@ async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> N
 
         await world.anna.until(lambda: world.anna.unreadable(room))
     assert world.anna.bodies(room) == []
+
+
+async def test_another_device_of_a_member_can_read_from_then_on(world: SealedWorld) -> None:
+    async with world.life() as life:
+        room = await world.enter(life)
+        await life.outbound.send(room, MESSAGE, message("one", notice=False), TxnId("t1"))
+        name = world.anna.id[1:].partition(":")[0]
+        async with sealed_user(world.server.url, world.server.login(name)) as phone:
+            await life.until(lambda: world.anna.id in life.machine.olm.users_for_key_query or _knows(life, phone))
+            await life.outbound.send(room, MESSAGE, message("two", notice=False), TxnId("t2"))
+
+            await phone.until_body(room, "two")
+
+
+def _knows(life: Life, person: SealedUser) -> bool:
+    return person.nio.device_id in life.machine.olm.device_store[person.id]
+
+
+# ── what strangers send ──
+
+
+async def test_nonsense_from_device_to_device_stops_nobody(world: SealedWorld) -> None:
+    async with world.life() as life:
+        room = await world.enter(life)
+        mine = life.machine.olm.account.identity_keys["curve25519"]
+        olm = {"algorithm": "m.olm.v1.curve25519-aes-sha2", "sender_key": "x"}
+        for ciphertext in (
+            None,
+            5,
+            {},
+            {mine: 5},
+            {mine: {"type": 0, "body": "x"}},
+            {mine: {"type": 1, "body": "AAAA"}},
+        ):
+            content = {**olm, "ciphertext": ciphertext}
+            await world.anna.tell_device("m.room.encrypted", world.me, life.client.device, content)
+        for withheld in ({"code": 5}, {"code": "m.unverified", "room_id": 5}, {"code": "other"}):
+            await world.anna.tell_device("m.room_key.withheld", world.me, life.client.device, withheld)
+        await world.anna.say(room, "hello")
+
+        assert short(await life.until_heard(1, room)) == [(Kind.TEXT, "hello")]
+
+
+async def test_keys_that_were_used_up_are_made_anew(world: SealedWorld) -> None:
+    async with world.life() as life:
+        await life.until(lambda: life.machine.olm.uploaded_key_count == 50)
+        claim = {"one_time_keys": {world.me: {life.client.device: "signed_curve25519"}}}
+        for _ in range(3):
+            await life.client.ask("claim", "POST", "/_matrix/client/v3/keys/claim", claim)
+        await life.until(lambda: life.machine.olm.uploaded_key_count == 47)
+
+        await life.until(lambda: life.machine.olm.uploaded_key_count == 50)
 
 
 # ── our device ──

@@ -78,6 +78,10 @@ async def test_what_was_seen_to_be_encrypted_stays_so_over_lives(tmp_path: Path)
         rooms.left(ROOM)
         assert (rooms.known(ROOM), rooms.known(OTHER)) == (True, False)
 
+        fresh = EncryptedRooms()
+        await fresh.encrypted(ROOM)
+        assert fresh.known(ROOM) is True
+
         rooms.left(OTHER)
         again = EncryptedRooms()
         await again.remember(ledger.keyring, lambda: 2)
@@ -150,6 +154,22 @@ async def test_a_store_that_cannot_be_written_says_so(store: KeyStore) -> None:
             store.is_heard("one")
 
 
+async def test_memory_goes_back_to_what_could_be_written(stage: "Stage", store: KeyStore) -> None:
+    store.on_failed = stage.ours.start_over
+    async with store.step():
+        stage.give_key()
+    first, other = stage.session.id, stage.theirs
+    store.database.execute_sql("PRAGMA query_only = 1")  # type: ignore[no-untyped-call]
+    other.create_outbound_group_session(ROOM)
+    stage.session = other.outbound_group_sessions[ROOM]
+
+    with pytest.raises(StoreError):
+        async with store.step():
+            stage.give_key()
+    assert stage.ours.session_of(ROOM, first) is not None
+    assert stage.ours.session_of(ROOM, stage.session.id) is None
+
+
 async def test_only_so_many_messages_are_remembered(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keystore, "MOST_HEARD", 2)
     async with store.step():
@@ -192,10 +212,10 @@ class Stage:
         self.session.shared = True
         self.count = 0
 
-    def know(self, user: str = ANNA) -> None:
-        """We know her device, as one of `user`."""
+    def know(self, user: str = ANNA, *, ed25519: str = "") -> None:
+        """We know her device, as one of `user`, perhaps with another key to sign with."""
         ours = self.theirs.account.identity_keys
-        keys = {"ed25519": ours["ed25519"], "curve25519": ours["curve25519"]}
+        keys = {"ed25519": ed25519 or ours["ed25519"], "curve25519": ours["curve25519"]}
         self.ours.device_store.add(OlmDevice(user, "HERS", keys))
 
     def give_key(self) -> None:
@@ -299,6 +319,15 @@ async def test_what_is_said_in_her_name_by_another_device_is_forged(stage: Stage
     stage.give_key()
 
     assert isinstance(stage.read(stage.say(HELLO)), Forged)
+
+
+async def test_who_publishes_her_key_as_his_own_does_not_silence_her(stage: Stage) -> None:
+    stage.know("@mallory:hs", ed25519="his")
+    stage.give_key()
+    assert stage.read(stage.say(HELLO)) == Shut("unknown_device")
+
+    stage.know()
+    assert isinstance(stage.read(stage.say(HELLO)), Plain)
 
 
 async def test_what_was_said_before_is_forged_and_the_same_event_is_not(stage: Stage) -> None:

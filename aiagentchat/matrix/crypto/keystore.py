@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class KeyStore(SqliteStore):
         """Open it."""
         super().__post_init__()
         self._lock = asyncio.Lock()
+        self.on_failed: Callable[[], None] = lambda: None
+        """Called when a step was taken back."""
         for table in _TABLES.split(";\n"):
             self.database.execute_sql(table)
 
@@ -54,9 +56,10 @@ class KeyStore(SqliteStore):
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[None]:
-        """What is written in the block is there when it ends, all of it, also if it ends by an error.
+        """What is written in the block is there when it ends, all of it, also if it ends by an error of the caller's.
 
-        What is in memory has moved on by then, and must not be ahead of the file. Raises StoreError.
+        What is in memory has moved on by then, and must not be ahead of the file: where it cannot be written, memory
+        goes back to what the file has (`on_failed`). Raises StoreError.
         """
         async with self._lock:
             transaction = self.database.transaction()
@@ -64,10 +67,16 @@ class KeyStore(SqliteStore):
                 transaction.__enter__()
                 try:
                     yield
-                finally:
+                except PeeweeException as error:
+                    transaction.__exit__(type(error), error, None)  # back
+                    raise
+                except BaseException:
                     await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _commit, transaction))
+                    raise
+                await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _commit, transaction))
             except PeeweeException as error:
-                raise StoreError(f"the store of keys {self.database_path} cannot be written: {error}") from error
+                self.on_failed()
+                raise StoreError(f"the keys in {self.database_path} cannot be written: {error}") from error
 
     async def close(self) -> None:
         """No more."""

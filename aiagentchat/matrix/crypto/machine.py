@@ -14,7 +14,7 @@ import structlog
 from nio.events import RoomKeyEvent, ToDeviceEvent
 
 from aiagentchat.core.backoff import delay
-from aiagentchat.core.errors import MatrixError, RateLimited, Refused, Unreachable
+from aiagentchat.core.errors import AppError, RateLimited, Refused, StoreError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Content
@@ -56,6 +56,7 @@ class Machine:
         signed_devices: SignedDevices | None = None,
     ) -> None:
         self.olm = olm
+        store.on_failed = olm.start_over
         self.keys = Keys(client, olm, store, signed_devices)
         self.rooms = RoomKeys(client, olm, store, self.keys)
         self._store = store
@@ -242,7 +243,7 @@ class Machine:
                 failures = 0
                 if queried:
                     self._bell.ring()  # whose device was unknown is perhaps known now
-            except (Unreachable, RateLimited, Refused) as error:
+            except (Unreachable, RateLimited, Refused, StoreError) as error:
                 failures += 1
                 nap = _wait(error, failures, self._random)
                 log.warning("crypto.keys_failed", error=str(error), wait_s=round(nap, 1))
@@ -255,13 +256,24 @@ class Machine:
         await self._store.close()
 
 
-def _wait(error: MatrixError, failures: int, random: Random) -> float:
+def _wait(error: AppError, failures: int, random: Random) -> float:
     wait = delay(failures, random)
     return max(wait, error.retry_after) if isinstance(error, RateLimited) else wait
 
 
 def _is_move(source: object) -> bool:
-    return mapped(source).get("type") == "m.room.member"
+    """Whether somebody came or went: who changes a name or a picture stays."""
+    match source:
+        case {
+            "type": "m.room.member",
+            "content": {"membership": now},
+            "unsigned": {"prev_content": {"membership": before}},
+        }:
+            return bool(now != before)
+        case {"type": "m.room.member"}:
+            return True
+        case _:
+            return False
 
 
 def _sealed(room: RoomId, source: Source) -> Incoming | None:

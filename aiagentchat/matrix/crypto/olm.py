@@ -12,6 +12,15 @@ MEGOLM = "m.megolm.v1.aes-sha2"
 class CarefulOlm(Olm):
     """Our device's keys and sessions."""
 
+    def start_over(self) -> None:
+        """Know what the store knows, and nothing that came after it."""
+        account = self.store.load_account()
+        if account is not None:
+            self.account = account
+        self.outbound_group_sessions.clear()
+        self.tracked_users.clear()
+        self.load()
+
     def create_group_session(
         self, sender_key: str, sender_fp_key: str, room_id: str, session_id: str, session_key: str
     ) -> None:

@@ -79,10 +79,13 @@ def _not_theirs(olm: CarefulOlm, session: Any, sender: str) -> Shut | Forged | N
     if session.sender_key == ours["curve25519"]:
         is_ours = sender == olm.user_id and session.ed25519 == ours["ed25519"]
         return None if is_ours else Forged("our own device has not said this")
-    for device in list(olm.device_store):
-        if device.curve25519 == session.sender_key and (device.user_id == sender or not device.deleted):
-            is_theirs = device.user_id == sender and device.ed25519 == session.ed25519
-            return None if is_theirs else Forged("it was said by somebody else's device")
+    both = (session.sender_key, session.ed25519)
+    theirs = olm.device_store[sender].values() if sender in olm.device_store.users else ()
+    if any((device.curve25519, device.ed25519) == both for device in theirs):
+        return None
+    # By both keys: anybody may publish somebody else's first one, but only its owner can sign with the second one.
+    if any((device.curve25519, device.ed25519) == both for device in list(olm.device_store)):
+        return Forged("it was said by somebody else's device")
     return Shut(UNKNOWN_DEVICE)
 
 

@@ -11,13 +11,16 @@ class EncryptedRooms:
 
     def __init__(self) -> None:
         self._known: dict[RoomId, bool] = {}
+        self._kept: set[RoomId] = set()
+        """Those that later lives know of."""
         self._keyring: Keyring | None = None
         self._now_ms: Callable[[], int] = lambda: 0
 
     async def remember(self, keyring: Keyring, now_ms: Callable[[], int]) -> None:
         """Know what earlier lives have seen, and let later ones know."""
         self._keyring, self._now_ms = keyring, now_ms
-        self._known |= dict.fromkeys(await keyring.encrypted_rooms(), True)
+        self._kept = set(await keyring.encrypted_rooms())
+        self._known |= dict.fromkeys(self._kept, True)
 
     def known(self, room: RoomId) -> bool | None:
         """Whether it is encrypted; None if nobody has told."""
@@ -25,11 +28,10 @@ class EncryptedRooms:
 
     async def encrypted(self, room: RoomId) -> None:
         """It is. When this returns, later lives know it as well."""
-        if self._known.get(room):
-            return
         self._known[room] = True
-        if self._keyring is not None:
+        if self._keyring is not None and room not in self._kept:
             await self._keyring.mark_encrypted(room, self._now_ms())
+            self._kept.add(room)
 
     def plain(self, room: RoomId) -> None:
         """The homeserver has told of the room, and of no encryption."""

@@ -109,7 +109,7 @@ async def _published(client: Client, me: UserId, device: str) -> str | None:
 
 def _lost(me: UserId, device: str, file: Path, why: str) -> str:
     return (
-        f"The device {device} of {me} cannot be used for encrypted rooms: {why} ({file}). Put this file, and the store "
-        "key, back from a backup; or set MATRIX_PASSWORD (and no MATRIX_ACCESS_TOKEN) to log in as a new device; or "
+        f"The device {device} of {me} cannot be used for encrypted rooms: {why} ({file}). Put this file and the store "
+        "key back where they were; or set MATRIX_PASSWORD (and no MATRIX_ACCESS_TOKEN) to log in as a new device; or "
         "give it the MATRIX_ACCESS_TOKEN of a fresh login. Nothing was changed."
     )
