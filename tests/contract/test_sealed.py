@@ -10,12 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
+from aiagentchat.app.clock import SystemClock
 from aiagentchat.core.errors import DeviceKeysLost, Refused
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY
+from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Parcel
 from aiagentchat.core.seals import Forged, Opened, Shut
+from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction
+from aiagentchat.send.postman import Postman
 from rig.homeserver import Homeserver
 from rig.sealed_user import SealedUser, sealed_user
 from tests.contract.sealed_worlds import Life, SealedWorld, sealed_world
@@ -97,6 +100,26 @@ async def test_a_file_is_of_no_use_to_the_homeserver(world: SealedWorld) -> None
         assert await world.anna.file(seen.source["content"]) == b"top secret"
     assert b"secret" not in stored.body
     assert "url" not in seen.source["content"]
+
+
+async def test_what_is_too_long_for_an_encrypted_message_arrives_as_an_encrypted_file(world: SealedWorld) -> None:
+    async with world.life() as life, asyncio.TaskGroup() as group:
+        room = await world.enter(life)
+        parcel = Parcel(txn=TxnId("p1"), room=room, content={**HELLO, "body": "long " * 20_000})
+        await life.ledger.outbox.put([parcel], 0)
+        postman = Postman(
+            outbox=life.ledger.outbox,
+            outbound=life.outbound,
+            owing=life.ledger.commands.open,
+            user=world.me,
+            device=life.client.device,
+            clock=SystemClock(),
+            random=lambda: 0.0,
+        )
+        work = group.create_task(postman.run())
+        seen = await world.anna.until_body(room, words.AS_A_FILE)
+        work.cancel()
+        assert await world.anna.file(seen.source["content"]) == b"long " * 20_000
 
 
 async def test_nothing_goes_in_the_clear_but_reactions_of_ours(world: SealedWorld) -> None:
@@ -314,7 +337,12 @@ async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> N
         await life.outbound.send(room, MESSAGE, message("not for you", notice=False), TxnId("t1"))
 
         await world.anna.until(lambda: world.anna.unreadable(room))
+        told = await world.anna.until(
+            lambda: [event for event in world.anna.to_device if event.source["type"] == "m.room_key.withheld"]
+        )
     assert world.anna.bodies(room) == []
+    assert told[0].source["content"]["code"] == "m.unverified"
+    assert told[0].source["content"]["session_id"] == world.anna.unreadable(room)[0].session_id
 
 
 async def test_another_device_of_a_member_can_read_from_then_on(world: SealedWorld) -> None:

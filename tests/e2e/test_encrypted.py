@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -124,3 +125,17 @@ async def test_what_the_daemon_could_not_read_is_run_when_its_key_comes(
 
         assert await here.until_ended(early) == "✅"
         assert len(model.requests(mark)) == 1
+
+
+async def test_a_daemon_whose_keys_are_gone_says_so_and_does_not_come_up_as_somebody_else(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace) as here:
+        await here.daemon.stop()
+        shutil.rmtree(here.daemon.data_dir / "crypto")
+        await here.daemon.start(until="daemon.ended")
+
+        assert await here.daemon.wait() == 11
+        ended = [line for line in here.daemon.lines() if line["event"] == "daemon.ended"][-1]
+        assert all(part in ended["error"] for part in ("not here", "MATRIX_PASSWORD", "Nothing was changed"))
+        assert not list(here.daemon.data_dir.glob("crypto/*"))

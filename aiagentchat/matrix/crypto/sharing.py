@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import structlog
 
-from aiagentchat.core.errors import Refused, Unreachable
+from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import Content
 from aiagentchat.matrix.client import Client
@@ -112,6 +112,25 @@ class RoomKeys:
         said = (await self._client.ask("members", "GET", path)).content
         return frozenset(map(UserId, mapped(said.get("joined"))))
 
+    async def _tell_left_out(self, room: RoomId, session: str, devices: Collection[tuple[str, str]]) -> None:
+        """So that they can say why they cannot read it. Nothing waits for this to arrive."""
+        reason = {
+            "algorithm": MEGOLM,
+            "room_id": room,
+            "session_id": session,
+            "sender_key": self._olm.account.identity_keys["curve25519"],
+            "code": "m.unverified",
+            "reason": "Keys are given only to devices that their owners have signed.",
+        }
+        messages: dict[str, dict[str, Any]] = {}
+        for user, device in devices:
+            messages.setdefault(user, {})[device] = reason
+        if messages:
+            try:
+                await self._keys.send("m.room_key.withheld", {"messages": messages})
+            except (Unreachable, RateLimited, Refused) as error:
+                log.info("crypto.not_told", room=room, error=str(error))
+
     async def _share(self, room: RoomId, members: Collection[UserId], may_read: MayRead | None) -> None:
         olm = self._olm
         async with self._store.step():
@@ -144,4 +163,5 @@ class RoomKeys:
             await self._keys.send("m.room.encrypted", messages)
             session.users_shared_with |= devices
         session.shared = True
+        await self._tell_left_out(room, session.id, left_out)
         log.info("crypto.shared", room=room, devices=len(session.users_shared_with), left_out=len(left_out))
