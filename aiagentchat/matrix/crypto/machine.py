@@ -30,8 +30,9 @@ from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
 from aiagentchat.matrix.events import MAX_RAW, Step, read, sent_at
 from aiagentchat.matrix.reading import listed, mapped
 
-ACQUAINT_SECONDS = 10.0
-"""How long a batch may wait to learn whose device a key came from. What is not known by then waits sealed."""
+ACQUAINT_SECONDS = 2.0
+"""How long a batch may wait to learn whose device a key came from. What is not known by then waits sealed, and for whom
+it was in vain, nobody waits again: who is at a homeserver that does not answer must not hold up others."""
 LONGEST_NAP = 60.0
 EVENTS_PER_BREATH = 10
 """After so many messages from device to device the loop may do something else."""
@@ -65,6 +66,8 @@ class Machine:
         self._random = random
         self._fresh: dict[tuple[str, int], str] = {}
         """Places in sessions, and their events, that are not in the file yet."""
+        self._slow: set[UserId] = set()
+        """Whose devices a batch has waited for in vain."""
         self._bell = KeyBell()
         self._work = KeyBell()
 
@@ -149,13 +152,15 @@ class Machine:
         """Know the devices that have sent keys, if they are new."""
         known = self.olm.device_store
         strangers = {user for user in senders if user not in known.users or user in self.olm.users_for_key_query}
-        if not strangers:
+        self.olm.users_for_key_query |= strangers  # beside the sync, where nobody waits for it here
+        quick = strangers - self._slow
+        if not quick:
             return
         try:
             async with asyncio.timeout(ACQUAINT_SECONDS):
-                await self.keys.query(strangers)
+                await self.keys.query(quick)
         except (Unreachable, RateLimited, Refused, TimeoutError) as error:
-            self.olm.users_for_key_query |= strangers
+            self._slow |= quick
             log.warning("crypto.keys_failed", error=str(error) or type(error).__name__, wait_s=0)
 
     # --- what is read
