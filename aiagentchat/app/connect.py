@@ -20,9 +20,14 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.crypto.machine import Machine
+from aiagentchat.matrix.crypto.start import Keeping, open_machine
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.vault import KEY_FILE, Vault
+
+CRYPTO = "crypto"
+"""In data_dir: the keys of our device, sealed with a key that is derived from the store key."""
 
 Result = TypeVar("Result")
 
@@ -118,6 +123,23 @@ class _Door:
                     [f"matrix.homeserver: {said}; write the address of the homeserver itself, and start it again"]
                 ) from error
             raise Unreachable(f"{said}; is matrix.homeserver right?") from error
+
+
+@asynccontextmanager
+async def with_keys(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> AsyncIterator[Machine]:
+    """Our device can read and write in encrypted rooms. Raises DeviceKeysLost."""
+    keeping = Keeping(
+        folder=live.settings.data_dir / CRYPTO,
+        pickle_key=vault_of(live).derive(CRYPTO).hex(),
+        keyring=ledger.keyring,
+        clock=clock,
+        random=random.random,
+    )
+    machine = await until_reached(lambda: open_machine(client, me, keeping), clock)
+    try:
+        yield machine
+    finally:
+        await machine.close()
 
 
 @asynccontextmanager

@@ -237,6 +237,7 @@ IsolationName: TypeAlias = Annotated[str, one_of(*Isolation)]
 IsolationWish: TypeAlias = Annotated[str, one_of("auto", *Isolation)]
 NetworkName: TypeAlias = Annotated[str, one_of(*Network)]
 OnLimit: TypeAlias = Annotated[str, one_of("wait", "fail")]
+EncryptTo: TypeAlias = Annotated[str, one_of("all", "cross-signed")]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[
     str, text("a range of user ids from 1000 on", "200000-265535", lambda value: split_uids(value) is not None)

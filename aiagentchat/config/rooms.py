@@ -81,6 +81,7 @@ def _merge_one(
         network_hosts=tuple(host.lower() for host in _joined(defaults.network_hosts, room.network_hosts)),
         limits=RunLimits(**_by_key(defaults.limits, room.limits)),
         on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
+        encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),
         source=problems.where(loc),
     )
 

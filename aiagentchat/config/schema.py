@@ -8,6 +8,7 @@ from aiagentchat.config.fields import (
     DAY,
     LISTED,
     WEEK,
+    EncryptTo,
     Env,
     Flag,
     Folder,
@@ -114,6 +115,7 @@ class Shared(Section):
     network_hosts: Hosts | None = None
     limits: RoomLimits | None = None
     on_limit: OnLimit | None = None
+    encrypt_to: EncryptTo | None = None
 
 
 class Defaults(Shared):

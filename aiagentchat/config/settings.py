@@ -71,6 +71,8 @@ class RoomSettings:
     limits: RunLimits = field(default_factory=RunLimits)
     on_limit: str = "wait"
     """`wait` or `fail`: what a turn does when the model's usage limit is reached."""
+    encrypt_to: str = "all"
+    """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -199,4 +201,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "network_hosts": list(room.network_hosts),
         "limits": dataclasses.asdict(room.limits),
         "on_limit": room.on_limit,
+        "encrypt_to": room.encrypt_to,
     }

@@ -5,7 +5,8 @@ AppError
 ├── StoreError              the database cannot be used
 │   ├── StoreFromFuture     it was written by a newer version
 │   ├── StoreCorrupt        it is damaged, or no database at all
-│   └── StoreKeyError       what is sealed in it cannot be opened
+│   ├── StoreKeyError       what is sealed in it cannot be opened
+│   └── DeviceKeysLost      the keys of our device are not here
 ├── AlreadyRunning          another daemon owns this data_dir
 ├── OwnedElsewhere          another daemon owns the account
 ├── IsolationRefused        runs cannot be kept apart as the operator wants it
@@ -65,6 +66,12 @@ class StoreKeyError(StoreError):
     """What is sealed in the database cannot be opened or sealed: the key is missing, or it is another one."""
 
     exit_code = 7
+
+
+class DeviceKeysLost(StoreError):
+    """The keys of our device are not here, or are not those that others know it by. Its text says what to do."""
+
+    exit_code = 11
 
 
 class AlreadyRunning(AppError):

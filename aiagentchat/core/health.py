@@ -26,6 +26,14 @@ class SendHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealHealth:
+    """How the reading of encrypted messages is."""
+
+    sealed: int = 0
+    """Messages whose key is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreHealth:
     """How the remembering is."""
 

@@ -9,6 +9,8 @@ from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
 
 MESSAGE = "m.room.message"
 REACTION = "m.reaction"
+REACTION_KEYS = frozenset({"👀", "✏️", "✅", "❌", "⏱️", "🛑", "⚠️", "♾️"})
+"""All that we react with. Reactions are not encrypted, so none has a text in it."""
 TXN_KEY = "com.aiagentchat.txn"
 """Where the content of everything that we send has its transaction id: how we know an event of ours again when the
 homeserver does not know the transaction any more."""

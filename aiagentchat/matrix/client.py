@@ -1,7 +1,7 @@
 """The account: login once, the same device ever after, and a token that is renewed before it wears off.
 
-nio is used as transport (and, later, for encryption) with its own retries switched off: it would wait inside a send,
-without a limit, and the pacing of what goes out is ours.
+nio's client is used as transport, with its own retries switched off: it would wait inside a send, without a limit, and
+the pacing of what goes out is ours. What is encrypted goes through nio's Olm machine beside it (`crypto/machine.py`).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix import grants
+from aiagentchat.matrix.crypto.rooms import EncryptedRooms
 from aiagentchat.matrix.errors import PASSING, TOKEN_REFUSED, TRANSPORT, TRIES, TRY_SECONDS, error, fail
 
 REQUEST_SECONDS = 60.0
@@ -123,7 +124,7 @@ class _Renewing(AsyncClient):
         return is_about_token and await self._renew(used, problem.get("soft_logout") is True)
 
     def load_store(self) -> None:
-        """Nothing is encrypted yet, so there is no store of keys."""
+        """The store of keys is opened when the device is known for sure (`crypto/start.py`)."""
 
     async def parse_body(self, transport_response: aiohttp.ClientResponse) -> dict[Any, Any]:
         """The JSON object of an answer; empty where it has none, whatever is there instead."""
@@ -179,6 +180,8 @@ class Client:
         """When (monotonic seconds) the homeserver lets us log in again."""
         self._password_refused = ""
         """What the homeserver said to the password, once it has refused it."""
+        self.rooms = EncryptedRooms()
+        """Where nothing may be sent in the clear."""
         self.nio = _Renewing(
             account.homeserver,
             account.user,
@@ -210,6 +213,21 @@ class Client:
                 f"no way to log in as {account.user}: "
                 "set MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD (or one of them as …_FILE) in the environment"
             )
+
+    @property
+    def device(self) -> str:
+        """The device that we are; empty for a token that belongs to none."""
+        return str(self.nio.device_id or "")
+
+    @property
+    def can_be_new(self) -> bool:
+        """Whether we may log in as another device."""
+        return self._account.token is None and self._account.password is not None
+
+    async def be_new(self) -> None:
+        """Log in as a device that there was not before. Raises as `log_in`."""
+        assert self._account.password is not None
+        await self._with_password(self._account.password, "")
 
     async def ask(
         self, what: str, method: str, path: str, content: Content | None = None, *, or_nothing: bool = False

@@ -643,6 +643,8 @@ class Status:
     draining: bool = False
     rest_ms: int = 0
     """How long the room begins no turn."""
+    sealed: int = 0
+    """Messages that cannot be read, because nobody has given us the key."""
 
 
 def status_text(status: Status) -> str:
@@ -664,6 +666,8 @@ def status_text(status: Status) -> str:
     ]
     if status.stalled is not None or status.stalls:
         lines.insert(-1, f"- Database: {status.stalled or 'works'}; had to wait {count(status.stalls, 'time')}")
+    if status.sealed:
+        lines.insert(-1, f"- Encryption: {count(status.sealed, 'message')} cannot be read yet; the key is missing")
     if status.draining:
         lines.append("- About to be restarted: what is queued runs afterwards")
     for warning in warnings(status.held, subscription_in_room=status.subscription_in_room).values():

@@ -1,4 +1,4 @@
-"""The ten ports on one database. Another database would get another `open_ledger`."""
+"""The twelve ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +13,12 @@ from aiagentchat.core.ports.ledger import (
     Approvals,
     Commands,
     Inbox,
+    Keyring,
     Lives,
     Outbox,
     Rooms,
     RunRecords,
+    Seals,
     Sessions,
 )
 from aiagentchat.store.accounts import SqliteAccounts
@@ -27,10 +29,12 @@ from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.inbox import SqliteInbox
+from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
+from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
 from aiagentchat.store.vault import KEY_FILE, Vault
 
@@ -47,6 +51,8 @@ class Ledger:
     rooms: Rooms
     grants: Grants
     accounts: Accounts
+    seals: Seals
+    keyring: Keyring
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -74,6 +80,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             rooms=SqliteRooms(database),
             grants=SqliteGrants(database),
             accounts=accounts,
+            seals=SqliteSeals(database, bells),
+            keyring=SqliteKeyring(database),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

@@ -16,9 +16,11 @@ TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
 FEW_ROWS = {
     "accounts.logins",
     "glance.slugs",
+    "keyring.encrypted_rooms",
     "rooms.slugs",
     "rooms.uids",
     "runs.left",
+    "seals.forget_told",
     "housekeeping.prune_sessions",
     "housekeeping.prune_refusals",
 }
