@@ -20,6 +20,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.crypto.identity import Established, device_of, establish
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.vault import KEY_FILE, Vault
@@ -59,21 +60,38 @@ class KnownAccounts:
 @asynccontextmanager
 async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> AsyncIterator[Client]:
     """Logged in. While the homeserver does not answer, try again: it may come up after us."""
+    client = Client(account_of(live, me), KnownAccounts(ledger.accounts, live))
+    try:
+        await until_reached(client.log_in, clock)
+        yield client
+    finally:
+        await client.close()
+
+
+def account_of(live: Live, me: UserId) -> Account:
+    """The account, and what was given to log in to it with."""
     secrets, matrix = live.secrets, live.settings.matrix
     token, password = secrets.matrix_access_token, secrets.matrix_password
-    account = Account(
+    return Account(
         homeserver=str(matrix.homeserver),
         user=me,
         device_name=matrix.device_name,
         token=None if token is None else token.reveal(),
         password=None if password is None else password.reveal(),
     )
-    client = Client(account, KnownAccounts(ledger.accounts, live))
-    try:
-        await until_reached(client.log_in, clock)
-        yield client
-    finally:
-        await client.close()
+
+
+async def identified(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> Established | None:
+    """Have our device signed by the account's identity; None where there is no device that encrypts.
+
+    For when its keys were uploaded. What the homeserver does not take is logged, and the daemon goes on unsigned.
+    """
+    device = device_of(client.nio)
+    if device is None:
+        return None
+    given = live.secrets.matrix_password
+    password = None if given is None else given.reveal()
+    return await until_reached(lambda: establish(client, ledger.identities, me, device, password), clock)
 
 
 @asynccontextmanager

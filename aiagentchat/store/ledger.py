@@ -1,4 +1,4 @@
-"""The nine ports on one database. Another database would get another `open_ledger`."""
+"""The ten ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +11,7 @@ from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
     Commands,
+    Identities,
     Inbox,
     Lives,
     Outbox,
@@ -24,6 +25,7 @@ from aiagentchat.store.bell import Bells
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.housekeeping import Housekeeping
+from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.outbox import SqliteOutbox
@@ -44,6 +46,7 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     accounts: Accounts
+    identities: Identities
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -60,7 +63,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
     """
     async with open_database(path, clock=clock) as database:
         bells = Bells()
-        accounts = SqliteAccounts(database, vault or Vault(path.with_name(KEY_FILE)))
+        vault = vault or Vault(path.with_name(KEY_FILE))
+        accounts = SqliteAccounts(database, vault)
         await accounts.seal_all()
         yield Ledger(
             inbox=SqliteInbox(database, bells),
@@ -70,6 +74,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database),
             accounts=accounts,
+            identities=SqliteIdentities(database, vault),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),
