@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from nio.client.async_client import AsyncClient
 
-from aiagentchat.core.errors import Refused, StoreKeyError
+from aiagentchat.core.errors import Refused, StoreKeyError, Unreachable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.ledger import Identities, Seeds
@@ -36,7 +36,7 @@ ROUNDS = 3
 _MOST_OF_A_NAME = 200
 
 UNSIGNED = (
-    "Until then people whose clients exclude insecure devices (Element does) are not understood, "
+    "Until this device is signed, people whose clients exclude insecure devices (Element does) are not understood, "
     "and do not see what is said here."
 )
 """What it means that the device is not signed."""
@@ -134,11 +134,13 @@ async def establish(asks: Asks, kept: Identities, me: UserId, device: Device, pa
     """Have this device signed by the account's identity, which is made if there is none.
 
     The keys of the device must have been uploaded. Raises as `Outbound` does, and StoreError; then it can be tried
-    again. What the homeserver will never take is no error but `Standing.REFUSED`.
+    again. What the homeserver will not take is no error but `Standing.REFUSED`.
     """
     try:
         found = await _establish(asks, kept, me, device, password)
-    except Refused as error:
+    except (Refused, Unreachable) as error:
+        if not error.errcode and isinstance(error, Unreachable):
+            raise  # nobody was there; where the homeserver itself says that it cannot, the rest of us goes on
         found = Established(Standing.REFUSED, f"The homeserver did not take the keys ({error}). {UNSIGNED}")
     if found.standing is Standing.SIGNED:
         log.info("identity.signed", user=me, device=device.id)
@@ -165,7 +167,7 @@ async def _establish(asks: Asks, kept: Identities, me: UserId, device: Device, p
                 fix = "The homeserver does not have the keys of this device, or has others. Start again."
                 return Established(Standing.NO_DEVICE, f"{fix} {UNSIGNED}")
             case Plan.MAKE | Plan.UPLOAD, Seeds():
-                obstacle = await _upload(asks, published(me, device, seeds), me, password)
+                obstacle = await _upload(asks, _missing(query, me, published(me, device, seeds)), me, password)
                 if obstacle is not None:
                     return Established(Standing.REFUSED, f"{obstacle} {UNSIGNED}")
             case Plan.SIGN, Seeds():
@@ -203,6 +205,16 @@ def published(me: UserId, device: Device, seeds: Seeds) -> dict[str, dict[str, A
     attested = device.sign(canonical(made["master_key"]))
     made["master_key"]["signatures"] = {me: {f"ed25519:{device.id}": attested}}
     return made
+
+
+def _missing(query: Content, me: UserId, keys: Mapping[str, dict[str, Any]]) -> Content:
+    """Of the keys those that are not shown yet: Synapse answers HTTP 500 to a known one beside one that it has not."""
+    shown = {usage: cross_signing_key(query, me, usage) for usage in ("master", "self_signing", "user_signing")}
+    has = {f"{usage}_key": {key.id: key.public} for usage, key in shown.items() if key is not None}
+    missing = {name: key for name, key in keys.items() if has.get(name) != key["keys"]}
+    if shown["self_signing"] is not None and _signer(query, me) is None:
+        missing["self_signing_key"] = keys["self_signing_key"]  # there, and not signed
+    return missing
 
 
 def _key(me: UserId, usage: str, key: SigningKey) -> dict[str, Any]:
