@@ -166,8 +166,8 @@ class Restored:
     """The room keys that the next start reads, if there are any."""
 
 
-async def restore(live: Live, ask: Callable[[Description], str]) -> Restored:
-    """Get the identity, and the key to the backup of room keys, with what `ask` returns.
+async def restore(live: Live, text: str) -> Restored:
+    """Get the identity, and the key to the backup of room keys, with a recovery key, or the words it was made of.
 
     Whoever calls owns the data_dir. Raises AppError; then nothing was changed.
     """
@@ -186,7 +186,7 @@ async def restore(live: Live, ask: Callable[[Description], str]) -> Restored:
                 'identity (in Element: "Encryption", "Recovery"), or restore the database and its key. Nothing was '
                 "changed."
             )
-        key = unlock(ask(description), description)
+        key = unlock(text, description)
         found = await _identity_in(storage, key, description)
         if not is_ours(query, me, found):
             raise IdentityError(

@@ -5,22 +5,22 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from getpass import getpass
 from pathlib import Path
-from typing import TypeVar
 
 import typer
 
-from aiagentchat.app.keys import KeyReport, export, look, restore
+from aiagentchat.app.keys import KeyReport, Restored, export, look, restore
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import own, owner_pid
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.core.errors import AlreadyRunning, AppError, ConfigError
+from aiagentchat.core.redact import shapes_only
 from aiagentchat.matrix.crypto.identity import UNSIGNED
-from aiagentchat.matrix.crypto.ssss import Description
 from aiagentchat.observability.log import silence
 from aiagentchat.render.hygiene import clean
 from aiagentchat.render.words import count
@@ -33,19 +33,16 @@ ENDED = 130
 _MOST_BYTES = 4096
 _PRIVATE = 0o600
 
-Result = TypeVar("Result")
-
 
 def status_command(config: Path, *, as_json: bool) -> int:
     """Say how things stand. Returns the exit code."""
-    return _run(config, look, lambda _, report: _say(report, as_json=as_json))
+    return _run(config, lambda live: _say(asyncio.run(look(live)), as_json=as_json))
 
 
 def export_command(config: Path, file: Path | None, *, show: bool, force: bool) -> int:
     """Make a recovery key, and write it to `file` or show it. Returns the exit code."""
     if (file is None) is not show:
         return complain(ConfigError(["Name a file for the recovery key, or --show to print it: one of the two."]))
-
     if file is not None and os.path.lexists(file):
         return complain(ConfigError([f"{file} is there already, and is not overwritten; name another file"]))
 
@@ -55,11 +52,9 @@ def export_command(config: Path, file: Path | None, *, show: bool, force: bool) 
         else:
             _write(file, f"{key}\n")
 
-    async def work(live: Live) -> None:
+    def work(live: Live) -> int:
         with _alone(live):
-            await export(live, write, force=force)
-
-    def say(_: Live, __: None) -> int:
+            asyncio.run(export(live, write, force=force))
         where = "above" if file is None else f"in {file}"
         typer.echo(
             f"The recovery key is {where}. With it, and the account's login, the identity can be had back on any "
@@ -68,48 +63,46 @@ def export_command(config: Path, file: Path | None, *, show: bool, force: bool) 
         )
         return 0
 
-    return _run(config, work, say)
+    return _run(config, work)
 
 
 def restore_command(config: Path, file: Path | None) -> int:
     """Get the identity back with what is in `file`, or with what is typed. Returns the exit code."""
 
-    def ask(description: Description) -> str:
-        if file is not None:
-            return _read(file)
-        if not sys.stdin.isatty():
-            raise ConfigError(["There is nobody to ask for the recovery key; put it into a file and use --file"])
-        also = " or passphrase" if description.passphrase is not None else ""
-        return str(typer.prompt(f"Recovery key{also}", hide_input=True, err=True))
-
-    async def work(live: Live) -> str:
+    def work(live: Live) -> int:
         with _alone(live):
-            restored = await restore(live, ask)
-        if restored.backup is None:
-            return "There is no backup of room keys that it opens."
-        return f"The next start also reads the backup of {count(restored.backup.sessions, 'room key')}."
-
-    def say(live: Live, backup: str) -> int:
-        typer.echo(f"The identity of {live.settings.matrix.user_id} is here. {backup}")
+            # Asked before anything is begun, so that Ctrl-C ends it at once.
+            restored = asyncio.run(restore(live, _read(file) if file is not None else _asked()))
+        typer.echo(f"The identity of {live.settings.matrix.user_id} is here. {_of_backup(restored)}")
         typer.echo("Start the daemon: it signs its device. Then look: aiagentchat keys status")
         return 0
 
-    return _run(config, work, say)
+    return _run(config, work)
 
 
-def _run(
-    config: Path, work: Callable[[Live], Coroutine[None, None, Result]], say: Callable[[Live, Result], int]
-) -> int:
+def _asked() -> str:
+    if not sys.stdin.isatty():
+        raise ConfigError(["There is nobody to ask for the recovery key; put it into a file and use --file"])
+    return getpass("Recovery key or passphrase: ")  # not typer.prompt, which asks before it hides what is typed
+
+
+def _of_backup(restored: Restored) -> str:
+    if restored.backup is None:
+        return "There is no backup of room keys that it opens."
+    return f"The next start also reads the backup of {count(restored.backup.sessions, 'room key')}."
+
+
+def _run(config: Path, work: Callable[[Live], int]) -> int:
     os.umask(0o077)
     silence()
-    redact = None
+    redact = shapes_only()
     try:
         live = Live(load(config, os.environ), load_secrets(os.environ), dict(os.environ))
-        redact = live.redactor
-        return say(live, asyncio.run(work(live)))
+        redact = live.redactor()
+        return work(live)
     except AppError as error:
-        return complain(error, redact()) if redact is not None else complain(error)
-    except (KeyboardInterrupt, typer.Abort):
+        return complain(error, redact)
+    except (KeyboardInterrupt, EOFError):
         typer.echo("\naiagentchat: ended before it was done", err=True)
         return ENDED
 

@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import termios
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from nio.client.async_client import AsyncClient, AsyncClientConfig
 from typer.testing import CliRunner
 
@@ -22,11 +25,22 @@ from aiagentchat.cli.main import app
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.backup import ALGORITHM, BackedUp, Read, bring_in, public_of
 from aiagentchat.matrix.crypto.identity import Established, Standing
 from aiagentchat.matrix.crypto.signatures import encode
-from aiagentchat.matrix.crypto.ssss import BACKUP, from_recovery_key, seal
+from aiagentchat.matrix.crypto.ssss import (
+    BACKUP,
+    MASTER,
+    SELF_SIGNING,
+    USER_SIGNING,
+    Passphrase,
+    SecretStorage,
+    from_passphrase,
+    from_recovery_key,
+    seal,
+)
 from aiagentchat.store.ledger import Ledger, open_ledger
 from rig.homeserver import PASSWORD, Account
 from rig.people import People
@@ -94,28 +108,24 @@ class Place:
 
     async def type(self, *words: str) -> tuple[int, str, str]:
         """Exit code, output and errors of `aiagentchat keys …`."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "aiagentchat",
-            "keys",
-            *words,
-            "--config",
-            str(self.config),
-            env=self.environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, errors = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), errors.decode()
+        words = ("keys", *words, "--config", str(self.config))
+        shown = await asyncio.to_thread(CliRunner(env={**self.environ}).invoke, app, words)
+        return shown.exit_code, shown.stdout, shown.stderr
 
     async def status(self) -> dict[str, Any]:
         """What `keys status --json` says."""
         _, said, errors = await self.type("status", "--json")
         assert errors == ""
         return dict(json.loads(said))
+
+
+@pytest.fixture(autouse=True)
+def said_by_nobody_else() -> Iterator[None]:
+    """The command silences the log of this process."""
+    before = logging.getLogger().handlers
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers = before
 
 
 NewPlace = Callable[[str], Place]
@@ -191,7 +201,7 @@ async def test_the_recovery_key_is_asked_for_and_not_shown(place: NewPlace) -> N
     _, key, _ = await here.type("export", "--show")
     words = [sys.executable, "-m", "aiagentchat", "keys", "restore", "--config", str(there.config)]
     async with in_terminal(words, {**there.environ, "TERM": "xterm"}) as terminal:
-        await terminal.until("Recovery key:")
+        await terminal.until("Recovery key or passphrase:")
         terminal.type(key)
         code = await terminal.ended()
         await terminal.until("it signs its device")
@@ -332,8 +342,47 @@ async def _back_up(
     await ask("backup", "PUT", f"/_matrix/client/v3/room_keys/keys?version={version}", rooms)
 
 
-def test_a_pipe_is_nobody_to_ask(people: People, tmp_path: Path) -> None:
-    here = Place(tmp_path / "here", people.account(), people.homeserver.url).furnish()
-    shown = CliRunner(env=here.environ).invoke(app, ["keys", "restore", "--config", str(here.config)])
+async def test_a_passphrase_is_taken_where_recovery_was_set_up_with_one(place: NewPlace) -> None:
+    here, there = place("here"), place("there")
+    me = UserId(here.account.user_id)
+    await here.start()
+    how = Passphrase(salt="salt", iterations=1000)
+    key = from_passphrase("four words of mine", how)
+    async with here.daemon() as (ledger, client, _):
+        seeds = await ledger.identities.seeds(me)
+        assert seeds is not None
+        data = MatrixAccountData(client, me)
+        storage = SecretStorage(data)
+        kept = {MASTER: seeds.master, SELF_SIGNING: seeds.self_signing, USER_SIGNING: seeds.user_signing}
+        id_ = await storage.begin(key, kept)
+        content, _ = await data.read(f"m.secret_storage.key.{id_}")
+        made_of = {"algorithm": "m.pbkdf2", "salt": how.salt, "iterations": how.iterations}
+        await data.write(f"m.secret_storage.key.{id_}", {**content, "passphrase": made_of})
+        await storage.use(id_)
+    (there.folder / "key").write_text("four words of mine\n")
+    (there.folder / "key").chmod(0o600)
 
-    assert shown.exit_code == 9  # there is nothing to restore; that is found out first
+    assert (await there.type("restore", "--file", str(there.folder / "key")))[0] == 0
+    assert (await there.start()).standing is Standing.SIGNED
+
+
+async def test_whoever_does_not_type_one_has_changed_nothing(place: NewPlace) -> None:
+    here = place("here")
+    words = [sys.executable, "-m", "aiagentchat", "keys", "restore", "--config", str(here.config)]
+    async with in_terminal(words, {**here.environ, "TERM": "xterm"}) as terminal:
+        await terminal.until("Recovery key or passphrase:")
+        before = terminal.modes
+        terminal.type("\x03")
+        code = await terminal.ended()
+        await terminal.until("ended before it was done")
+        after = terminal.modes
+
+    assert code == 130
+    assert not before[3] & termios.ECHO
+    assert after[3] & termios.ECHO
+
+
+async def test_a_pipe_is_nobody_to_ask(place: NewPlace) -> None:
+    code, _, errors = await place("here").type("restore")
+
+    assert (code, "use --file" in errors) == (2, True)

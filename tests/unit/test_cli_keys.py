@@ -1,11 +1,14 @@
 """`aiagentchat keys …` as an operator types it, without a homeserver; tests/e2e/test_recovery_keys.py has one."""
 
 import json
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from aiagentchat.app.keys import KeyReport
@@ -26,6 +29,15 @@ WELL = KeyReport(
     backup_sessions=12,
     daemon=None,
 )
+
+
+@pytest.fixture(autouse=True)
+def said_by_nobody_else() -> Iterator[None]:
+    """The command silences the log of this process."""
+    before = logging.getLogger().handlers
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers = before
 
 
 @pytest.fixture
