@@ -243,7 +243,8 @@ async def _upload(asks: Asks, keys: Content, me: UserId, password: str | None) -
     if not _takes_password(answer.content) or password is None:
         return what_to_do(answer.content)
     who = {"type": "m.id.user", "user": me}
-    proof = {"type": PASSWORD, "identifier": who, "password": password, "session": answer.content.get("session")}
+    session = {"session": answer.content["session"]} if "session" in answer.content else {}
+    proof = {"type": PASSWORD, "identifier": who, "password": password, **session}
     answer = await asks.ask("identity", "POST", UPLOAD, {**keys, "auth": proof}, or_stages=True)
     if not answer.wants_more:
         return None
