@@ -39,12 +39,12 @@ class SqliteIdentities:
         await self._database.run(_IDENTITIES["keep_backup_key"], user=user, key=sealed)
 
     async def backup_read(self, user: UserId) -> str | None:
-        """The version of the backup that was read whole with this key."""
+        """The state of the backup that was read whole with this key."""
         return await self._column(user, "backup_read")
 
-    async def mark_backup_read(self, user: UserId, version: str) -> None:
+    async def mark_backup_read(self, user: UserId, state: str) -> None:
         """It was read whole."""
-        await self._database.run(_IDENTITIES["mark_backup_read"], user=user, version=version)
+        await self._database.run(_IDENTITIES["mark_backup_read"], user=user, state=state)
 
     async def _column(self, user: UserId, name: str) -> str | None:
         rows = await self._database.run(_IDENTITIES["of_user"], user=user)

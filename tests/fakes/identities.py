@@ -35,12 +35,12 @@ class MemoryIdentities:
         self.read.pop(user, None)
 
     async def backup_read(self, user: UserId) -> str | None:
-        """The version that was read whole."""
+        """The state that was read whole."""
         return self.read.get(user)
 
-    async def mark_backup_read(self, user: UserId, version: str) -> None:
+    async def mark_backup_read(self, user: UserId, state: str) -> None:
         """It was read whole."""
-        self.read[user] = version
+        self.read[user] = state
 
     def _open(self) -> None:
         if self.lost_key:

@@ -200,6 +200,14 @@ async def test_a_new_version_is_read_again(kept: MemoryIdentities) -> None:
     assert await bring_in(there, kept, ANNA, Taken()) == Read("4", 1, 0)
 
 
+async def test_a_backup_to_which_something_was_added_is_read_again(kept: MemoryIdentities) -> None:
+    there = server(Session())
+    await bring_in(there, kept, ANNA, Taken())
+    there.backup["etag"] = "2"
+
+    assert await bring_in(there, kept, ANNA, Taken()) == Read("3", 1, 0)
+
+
 async def test_without_the_key_nothing_is_read() -> None:
     assert await bring_in(server(Session()), MemoryIdentities(), ANNA, Taken()) is None
 

@@ -351,10 +351,10 @@ class Identities(Protocol):
         ...
 
     async def backup_read(self, user: UserId) -> str | None:
-        """The version of the backup that was read whole with this key."""
+        """The state of the backup that was read whole with this key."""
         ...
 
-    async def mark_backup_read(self, user: UserId, version: str) -> None:
+    async def mark_backup_read(self, user: UserId, state: str) -> None:
         """It was read whole."""
         ...
 

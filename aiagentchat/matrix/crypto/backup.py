@@ -60,6 +60,13 @@ class Backup(NamedTuple):
     """For whom it is sealed."""
     sessions: int
     """How many, as the homeserver counts."""
+    etag: str
+    """Another one as soon as something was added."""
+
+    @property
+    def state(self) -> str:
+        """What it is and what is in it."""
+        return f"{self.version}/{self.etag}"
 
 
 class Read(NamedTuple):
@@ -82,16 +89,16 @@ async def backup_on(asks: Asks) -> Backup | None:
     answer = await asks.ask("backup", "GET", _VERSION, or_nothing=True)
     match answer.content:
         case {"algorithm": str(algorithm), "version": str(version), "auth_data": {"public_key": str(public)}}:
-            count = answer.content.get("count")
+            count, etag = answer.content.get("count"), answer.content.get("etag")
             if algorithm == ALGORITHM:
-                return Backup(version, public.rstrip("="), count if type(count) is int else 0)
+                return Backup(version, public.rstrip("="), count if type(count) is int else 0, str(etag))
     return None
 
 
 async def bring_in(asks: Asks, kept: Identities, me: UserId, take: Import) -> Read | None:
-    """Read the whole backup once, if its key was given, and hand each session to `take`.
+    """Read the whole backup, if its key was given and it has changed, and hand each session to `take`.
 
-    None if there is nothing to read, or it was read before; what has to be said about it is in the log. Raises as
+    None if there is nothing to read; what has to be said about it is in the log. Raises as
     `Outbound` does, and what `take` raises; then it begins again the next time.
     """
     try:
@@ -99,7 +106,7 @@ async def bring_in(asks: Asks, kept: Identities, me: UserId, take: Import) -> Re
     except StoreKeyError as error:
         log.warning("backup.sealed", error=str(error))
         return None
-    if key is None or (found := await backup_on(asks)) is None or await kept.backup_read(me) == found.version:
+    if key is None or (found := await backup_on(asks)) is None or await kept.backup_read(me) == found.state:
         return None
     if not hmac.compare_digest(found.public, public_of(key)):
         log.warning("backup.other_key", version=found.version)
@@ -119,7 +126,7 @@ async def bring_in(asks: Asks, kept: Identities, me: UserId, take: Import) -> Re
             sessions += 1
         if number % _BREATH == 0:
             await asyncio.sleep(0)
-    await kept.mark_backup_read(me, found.version)
+    await kept.mark_backup_read(me, found.state)
     log.info("backup.read", version=found.version, sessions=sessions, unreadable=unreadable)
     return Read(found.version, sessions, unreadable)
 

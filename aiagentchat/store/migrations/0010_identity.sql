@@ -4,5 +4,5 @@ CREATE TABLE identities (
     user_id TEXT PRIMARY KEY,
     seeds TEXT,         -- of the master, the self-signing and the user-signing key, 32 bytes each; sealed as one
     backup_key TEXT,    -- opens the room keys that the homeserver keeps; sealed
-    backup_read TEXT    -- the version of that backup which was read whole
+    backup_read TEXT    -- the state of that backup in which it was read whole
 ) STRICT;

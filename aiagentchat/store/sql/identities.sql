@@ -14,4 +14,4 @@ ON CONFLICT (user_id) DO UPDATE SET backup_key = excluded.backup_key, backup_rea
 
 -- name: mark_backup_read!
 -- There is a row: without the key nothing is read.
-UPDATE identities SET backup_read = :version WHERE user_id = :user;
+UPDATE identities SET backup_read = :state WHERE user_id = :user;
