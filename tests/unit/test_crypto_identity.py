@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import UserId
@@ -147,6 +149,31 @@ async def test_without_seeds_an_identity_is_made_only_where_there_is_none(change
     change(found)
 
     assert decide(found, ANNA, DEVICE, None) is plan
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["device_keys", "master_keys", "self_signing_keys"]),
+        _JSON | st.dictionaries(st.just(ANNA), _JSON | st.dictionaries(st.sampled_from(["D1", "keys"]), _JSON)),
+    )
+)
+def test_any_answer_leads_to_nothing_without_our_device(found: dict[str, Any]) -> None:
+    assert decide(found, ANNA, DEVICE, SEEDS) is Plan.NO_DEVICE
+    assert not is_ours(found, ANNA, SEEDS)
+
+
+@given(_JSON)
+def test_an_identity_that_makes_no_sense_is_not_ours(master: object) -> None:
+    found = {"device_keys": {ANNA: {"D1": uploaded(ANNA, DEVICE)}}, "master_keys": {ANNA: master}}
+
+    assert decide(found, ANNA, DEVICE, SEEDS) is (Plan.FOREIGN if master else Plan.UPLOAD)
 
 
 async def test_an_identity_is_ours_if_it_was_made_of_our_seeds() -> None:
