@@ -12,7 +12,7 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import connected, identified, owned, prepare, until_reached, vault_of
+from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
@@ -102,7 +102,6 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             )
             client = await stack.enter_async_context(connected(live, ledger, me, clock))
             ownership = await stack.enter_async_context(owned(ledger, client, me, clock, take_over=take_over))
-            await identified(live, ledger, client, me, clock)
             live.prepare = lambda settings: prepare(settings, client, ledger)
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience())

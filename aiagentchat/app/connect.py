@@ -20,7 +20,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
-from aiagentchat.matrix.crypto.identity import Established, device_of, establish
+from aiagentchat.matrix.crypto.cross_signing import Device, Established, establish
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.vault import KEY_FILE, Vault
@@ -81,14 +81,13 @@ def account_of(live: Live, me: UserId) -> Account:
     )
 
 
-async def identified(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> Established | None:
-    """Have our device signed by the account's identity; None where there is no device that encrypts.
+async def identified(
+    live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock, device: Device
+) -> Established:
+    """Have our device, whose keys the homeserver has, signed by the account's identity.
 
-    For when its keys were uploaded. What the homeserver does not take is logged, and the daemon goes on unsigned.
+    What the homeserver does not take is logged, and the daemon goes on unsigned.
     """
-    device = device_of(client.nio)
-    if device is None:
-        return None
     given = live.secrets.matrix_password
     password = None if given is None else given.reveal()
     return await until_reached(lambda: establish(client, ledger.identities, me, device, password), clock)

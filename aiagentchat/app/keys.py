@@ -15,7 +15,7 @@ from aiagentchat.core.ports.ledger import Login, Seeds
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.backup import Backup, backup_on, public_of
-from aiagentchat.matrix.crypto.identity import is_ours, keys_of
+from aiagentchat.matrix.crypto.cross_signing import is_ours, keys_of
 from aiagentchat.matrix.crypto.signatures import KEY_BYTES
 from aiagentchat.matrix.crypto.ssss import (
     BACKUP,

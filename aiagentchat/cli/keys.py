@@ -20,7 +20,7 @@ from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.core.errors import AlreadyRunning, AppError, ConfigError
 from aiagentchat.core.redact import shapes_only
-from aiagentchat.matrix.crypto.identity import UNSIGNED
+from aiagentchat.matrix.crypto.cross_signing import UNSIGNED
 from aiagentchat.observability.log import silence
 from aiagentchat.render.hygiene import clean
 from aiagentchat.render.words import count

@@ -17,7 +17,7 @@ from aiagentchat.core.ports.matrix import AccountData
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto.backup import ALGORITHM, BackedUp, Read, backup_on, bring_in, one_session, public_of
-from aiagentchat.matrix.crypto.identity import (
+from aiagentchat.matrix.crypto.cross_signing import (
     UPLOAD,
     Asks,
     Device,
@@ -323,7 +323,6 @@ async def test_the_device_of_nio_is_signed(people: People, tmp_path: Path) -> No
     me, kept = UserId(account.user_id), MemoryIdentities()
     client = Client(Account(homeserver=people.homeserver.url, user=me, device_name="test"), MemoryAccounts())
     client.nio.restore_login(me, account.device_id, account.access_token)
-    assert device_of(client.nio) is None
     encrypting = AsyncClient(
         people.homeserver.url,
         me,
@@ -333,9 +332,8 @@ async def test_the_device_of_nio_is_signed(people: People, tmp_path: Path) -> No
     try:
         encrypting.restore_login(me, account.device_id, account.access_token)
         await encrypting.keys_upload()
-        device = device_of(encrypting)
-        assert device is not None
-        found = await establish(client, kept, me, device, None)
+        assert encrypting.olm is not None
+        found = await establish(client, kept, me, device_of(encrypting.olm), None)
         anna = await people.person()
         shown = people.homeserver.request(
             "POST", "/_matrix/client/v3/keys/query", {"device_keys": {me: []}}, token=anna.account.access_token

@@ -28,7 +28,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.backup import ALGORITHM, BackedUp, Read, bring_in, public_of
-from aiagentchat.matrix.crypto.identity import Established, Standing
+from aiagentchat.matrix.crypto.cross_signing import Established, Standing, device_of
 from aiagentchat.matrix.crypto.signatures import encode
 from aiagentchat.matrix.crypto.ssss import (
     BACKUP,
@@ -87,17 +87,15 @@ class Place:
             open_ledger(live.settings.database, vault=vault_of(live)) as ledger,
             connected(live, ledger, me, clock) as client,
         ):
-            assert await identified(live, ledger, client, me, clock) is None
             client.nio.config = AsyncClientConfig(encryption_enabled=True, pickle_key="k")
             client.nio.store_path = str(self.folder / "data")
             AsyncClient.load_store(client.nio)  # type: ignore[no-untyped-call]
             assert client.nio.store is not None
+            assert client.nio.olm is not None
             try:
                 if client.nio.should_upload_keys:
                     await client.nio.keys_upload()
-                found = await identified(live, ledger, client, me, clock)
-                assert found is not None
-                yield ledger, client, found
+                yield ledger, client, await identified(live, ledger, client, me, clock, device_of(client.nio.olm))
             finally:
                 client.nio.store.database.close()
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Seeds
-from aiagentchat.matrix.crypto.identity import Device
+from aiagentchat.matrix.crypto.cross_signing import Device
 from aiagentchat.matrix.crypto.signatures import SigningKey, canonical, encode
 from aiagentchat.matrix.crypto.trust import DeviceKeys
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagentchat.core.ids import UserId
-from aiagentchat.matrix.crypto.identity import Device, published
+from aiagentchat.matrix.crypto.cross_signing import Device, published
 from aiagentchat.matrix.crypto.signatures import SigningKey, canonical
 from aiagentchat.matrix.crypto.trust import cross_signing_key, signed_devices, signed_keys
 from tests.unit.crypto_stage import ANNA, BERT, sign, some_device, some_seeds, uploaded

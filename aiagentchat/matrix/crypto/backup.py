@@ -19,7 +19,7 @@ from aiagentchat.core.errors import IdentityError, StoreKeyError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.ledger import Identities
-from aiagentchat.matrix.crypto.identity import Asks
+from aiagentchat.matrix.crypto.cross_signing import Asks
 from aiagentchat.matrix.crypto.signatures import KEY_BYTES, decode, encode
 from aiagentchat.matrix.reading import mapped
 

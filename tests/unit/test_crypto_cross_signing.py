@@ -12,8 +12,8 @@ from aiagentchat.core.ids import UserId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.ledger import Seeds
 from aiagentchat.matrix.client import Answer
-from aiagentchat.matrix.crypto import identity
-from aiagentchat.matrix.crypto.identity import (
+from aiagentchat.matrix.crypto import cross_signing
+from aiagentchat.matrix.crypto.cross_signing import (
     Established,
     Plan,
     Standing,
@@ -38,7 +38,7 @@ Change = Callable[[dict[str, Any]], None]
 def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
     """What the operator reads."""
     made = FakeLog()
-    monkeypatch.setattr(identity, "log", made)
+    monkeypatch.setattr(cross_signing, "log", made)
     return made
 
 

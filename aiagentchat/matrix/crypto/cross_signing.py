@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 import structlog
-from nio.client.async_client import AsyncClient
+from nio.crypto.olm_machine import Olm
 
 from aiagentchat.core.errors import Refused, StoreKeyError, Unreachable
 from aiagentchat.core.ids import UserId
@@ -72,11 +72,8 @@ class Device:
     """The device's signature of a text, in Base64."""
 
 
-def device_of(client: AsyncClient) -> Device | None:
-    """The device whose keys nio holds; None where it does not encrypt."""
-    olm = client.olm
-    if olm is None:
-        return None
+def device_of(olm: Olm) -> Device:
+    """The device whose keys nio holds."""
     public = olm.account.identity_keys
     keys = DeviceKeys(ed25519=public["ed25519"], curve25519=public["curve25519"])
     return Device(id=str(olm.device_id), keys=keys, sign=olm.account.sign)
