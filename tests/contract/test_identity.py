@@ -36,7 +36,7 @@ from tests.fakes.account_data import FakeAccountData
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.identities import MemoryIdentities
 from tests.fakes.key_server import KeyServer
-from tests.unit.crypto_stage import some_device, some_seeds, uploaded
+from tests.unit.crypto_stage import close_store, some_device, some_seeds, uploaded
 from tests.unit.test_crypto_backup import Session, sealed
 
 
@@ -339,8 +339,7 @@ async def test_the_device_of_nio_is_signed(people: People, tmp_path: Path) -> No
             "POST", "/_matrix/client/v3/keys/query", {"device_keys": {me: []}}, token=anna.account.access_token
         )
     finally:
-        if encrypting.store is not None:
-            encrypting.store.database.close()
+        close_store(encrypting)
         await encrypting.close()  # type: ignore[no-untyped-call]
         await client.close()
 

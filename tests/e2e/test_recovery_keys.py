@@ -45,6 +45,7 @@ from aiagentchat.store.ledger import Ledger, open_ledger
 from rig.homeserver import PASSWORD, Account
 from rig.people import People
 from tests.e2e.terminal import in_terminal
+from tests.unit.crypto_stage import close_store
 from tests.unit.test_crypto_backup import Session, sealed
 
 pytestmark = pytest.mark.real
@@ -90,14 +91,13 @@ class Place:
             client.nio.config = AsyncClientConfig(encryption_enabled=True, pickle_key="k")
             client.nio.store_path = str(self.folder / "data")
             AsyncClient.load_store(client.nio)  # type: ignore[no-untyped-call]
-            assert client.nio.store is not None
             assert client.nio.olm is not None
             try:
                 if client.nio.should_upload_keys:
                     await client.nio.keys_upload()
                 yield ledger, client, await identified(live, ledger, client, me, clock, device_of(client.nio.olm))
             finally:
-                client.nio.store.database.close()
+                close_store(client.nio)
 
     async def start(self) -> Established:
         """One short life of the daemon."""

@@ -45,3 +45,8 @@ def uploaded(user: str, device: Device) -> dict[str, Any]:
 def sign(value: dict[str, Any], user: str, key: SigningKey) -> None:
     """One more signature."""
     value.setdefault("signatures", {}).setdefault(user, {})[key.id] = key.sign(value)
+
+
+def close_store(client: Any) -> None:
+    """The file in which nio keeps its keys."""
+    client.store.database.close()
