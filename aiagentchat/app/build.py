@@ -12,7 +12,7 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of, with_keys
+from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
@@ -32,6 +32,7 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.crypto.cross_signing import Standing
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.sharing import MayRead
 from aiagentchat.matrix.outbound import MatrixOutbound
@@ -109,9 +110,9 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             ownership = await stack.enter_async_context(owned(ledger, client, me, clock, take_over=take_over))
             live.prepare = lambda settings: prepare(settings, client, ledger)
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
-            machine = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
+            device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
         here = Here(me, trying.result(), cgroups, clock, patience or Patience())
-        yield _house(live, ledger, Account(client, machine, ownership), here)
+        yield _house(live, ledger, Account(client, device, ownership), here)
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -156,7 +157,7 @@ class Account:
     """What we are for the homeserver."""
 
     client: Client
-    machine: Machine
+    device: OwnDevice
     ownership: Ownership
 
 
@@ -186,7 +187,8 @@ async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender:
 
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
-    client, machine, ownership = account.client, account.machine, account.ownership
+    client, machine, ownership = account.client, account.device.machine, account.ownership
+    is_signed = account.device.identity.standing is Standing.SIGNED
     outbound = RedactingOutbound(
         MatrixOutbound(client, machine, lambda room: _may_read(live.current(), machine, room)), live.redactor
     )
@@ -224,7 +226,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     async def health() -> Health:
         sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
-        return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=await unsealing.health())
+        seals = replace(await unsealing.health(), signed=is_signed)
+        return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=seals)
 
     desk = Desk(
         inbox=ledger.inbox,

@@ -66,6 +66,8 @@ class Answer:
 
     content: Content
     headers: Mapping[str, str]
+    wants_more: bool = False
+    """Whether it is a "prove first that it is you", with the ways to do so."""
 
 
 Freshen = Callable[[str], Awaitable[str]]
@@ -230,9 +232,19 @@ class Client:
         await self._with_password(self._account.password, "")
 
     async def ask(
-        self, what: str, method: str, path: str, content: Content | None = None, *, or_nothing: bool = False
+        self,
+        what: str,
+        method: str,
+        path: str,
+        content: Content | None = None,
+        *,
+        or_nothing: bool = False,
+        or_stages: bool = False,
     ) -> Answer:
-        """Ask what nio has no words for; with `or_nothing` what is not there is empty. Raises as `Outbound` does."""
+        """Ask what nio has no words for; with `or_nothing` what is not there is empty. Raises as `Outbound` does.
+
+        With `or_stages` a wish for more proof ("User-Interactive Authentication") is an answer and no error.
+        """
         data = None if content is None else json.dumps(content)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.nio.access_token}"}
         try:
@@ -242,6 +254,8 @@ class Client:
             raise Unreachable(f"{what}: {type(problem).__name__}") from problem
         if answer.status == _OK:
             return Answer(said, answer.headers)
+        if or_stages and answer.status == _UNAUTHORIZED and isinstance(said.get("flows"), list):
+            return Answer(said, answer.headers, wants_more=True)
         if or_nothing and said.get("errcode") == "M_NOT_FOUND":
             return Answer({}, answer.headers)
         refused: Any = nio.ErrorResponse.from_dict(said)

@@ -645,6 +645,8 @@ class Status:
     """How long the room begins no turn."""
     sealed: int = 0
     """Messages that cannot be read, because nobody has given us the key."""
+    signed: bool = True
+    """Whether our device is signed with the account's identity."""
 
 
 def status_text(status: Status) -> str:
@@ -668,6 +670,12 @@ def status_text(status: Status) -> str:
         lines.insert(-1, f"- Database: {status.stalled or 'works'}; had to wait {count(status.stalls, 'time')}")
     if status.sealed:
         lines.insert(-1, f"- Encryption: {count(status.sealed, 'message')} cannot be read yet; the key is missing")
+    if not status.signed:
+        lines.insert(
+            -1,
+            "- Encryption: my device is not signed by my account, so apps that exclude insecure devices (Element) give "
+            "me no keys; the operator sees what to do with `aiagentchat keys status`",
+        )
     if status.draining:
         lines.append("- About to be restarted: what is queued runs afterwards")
     for warning in warnings(status.held, subscription_in_room=status.subscription_in_room).values():

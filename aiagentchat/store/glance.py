@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from aiagentchat.core.errors import StoreKeyError
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.ports.ledger import Login
+from aiagentchat.core.ports.ledger import Login, Seeds
 from aiagentchat.store.accounts import place_of
+from aiagentchat.store.identities import open_seeds
 from aiagentchat.store.queries import statements
 from aiagentchat.store.vault import Vault
 
@@ -67,6 +68,12 @@ def known(path: Path, user: UserId, vault: Vault) -> Known:
         is_renewable=any(renewable for (renewable,) in _rows(path, _GLANCE["is_renewable"], user=user) or []),
         slugs={RoomId(room): str(slug) for room, slug in _rows(path, _GLANCE["slugs"]) or []},
     )
+
+
+def seeds(path: Path, user: UserId, vault: Vault) -> Seeds | None:
+    """The account's seeds in the database at `path`, None if it has none. Changes nothing. Raises `StoreKeyError`."""
+    [(sealed,)] = _rows(path, _GLANCE["seeds"], user=user) or [(None,)]
+    return None if sealed is None else open_seeds(vault, user, sealed)
 
 
 def _rows(path: Path, statement: str, **values: str) -> list[tuple[Any, ...]] | None:

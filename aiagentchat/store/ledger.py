@@ -1,4 +1,4 @@
-"""The twelve ports on one database. Another database would get another `open_ledger`."""
+"""The thirteen ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
     Commands,
+    Identities,
     Inbox,
     Keyring,
     Lives,
@@ -28,6 +29,7 @@ from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
 from aiagentchat.store.housekeeping import Housekeeping
+from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
@@ -53,6 +55,7 @@ class Ledger:
     accounts: Accounts
     seals: Seals
     keyring: Keyring
+    identities: Identities
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -69,7 +72,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
     """
     async with open_database(path, clock=clock) as database:
         bells = Bells()
-        accounts = SqliteAccounts(database, vault or Vault(path.with_name(KEY_FILE)))
+        vault = vault or Vault(path.with_name(KEY_FILE))
+        accounts = SqliteAccounts(database, vault)
         await accounts.seal_all()
         yield Ledger(
             inbox=SqliteInbox(database, bells),
@@ -82,6 +86,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             accounts=accounts,
             seals=SqliteSeals(database, bells),
             keyring=SqliteKeyring(database),
+            identities=SqliteIdentities(database, vault),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

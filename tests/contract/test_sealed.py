@@ -333,7 +333,7 @@ async def test_who_has_left_gets_no_more_keys(world: SealedWorld) -> None:
 async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> None:
     async with world.life() as life:
         room = await world.enter(life)
-        life.may_read = lambda _user, _device: False
+        life.may_read = lambda _device: False
         await life.outbound.send(room, MESSAGE, message("not for you", notice=False), TxnId("t1"))
 
         await world.anna.until(lambda: world.anna.unreadable(room))

@@ -12,13 +12,17 @@ from nio.crypto.device import OlmDevice
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto import machine as machine_module
+from aiagentchat.matrix.crypto.cross_signing import Device, published
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.olm import CarefulOlm
+from aiagentchat.matrix.crypto.signatures import SigningKey
+from aiagentchat.matrix.crypto.trust import signed_keys
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
 from tests.fakes.wire import Wire, silence, tell, wire
+from tests.unit.crypto_stage import sign, some_device, some_seeds, uploaded
 
 ME = UserId("@claude:hs")
 ANNA = UserId("@anna:hs")
@@ -33,7 +37,9 @@ class Table:
         self.wire = wire
         self.store = store
         self.ours = CarefulOlm(ME, "OURS", store)
-        self.machine = Machine(client, self.ours, store, clock=FakeClock(), random=random.random)
+        self.machine = Machine(
+            client, self.ours, store, clock=FakeClock(), random=random.random, signed_keys=signed_keys
+        )
         self.theirs = CarefulOlm(ANNA, "HERS", open_key_store(folder / "hers.db", ANNA, "HERS", KEY))
         self.ours.account.generate_one_time_keys(1)
         [one_time_key] = self.ours.account.one_time_keys["curve25519"].values()
@@ -188,3 +194,67 @@ async def test_what_is_left_to_write_by_breaks_only_itself(table: Table) -> None
     table.wire.answers = [tell({"one_time_keys": {ANNA: {"HERS": {name: key}, "NONE": {}}, "@x:hs": 5}})]
     await table.machine.keys.claim({ANNA: ["HERS"]})
     assert table.ours.session_store.get(hers) is not None
+
+
+# ── whom the keys are given to ──
+
+SEEDS = some_seeds()
+
+
+def shown(device: Device, *, signed: bool) -> dict[str, Any]:
+    """What a homeserver shows of Anna's devices and of her identity; `signed` with it is the device if she did that."""
+    keys = published(ANNA, device, SEEDS)
+    payload = uploaded(ANNA, device)
+    if signed:
+        sign(payload, ANNA, SigningKey(SEEDS.self_signing))
+    identity = {f"{usage}_keys": {ANNA: keys[f"{usage}_key"]} for usage in ("master", "self_signing")}
+    return {"device_keys": {ANNA: {device.id: payload}}, **identity}
+
+
+async def learn(table: Table, *answers: dict[str, Any]) -> OlmDevice:
+    """Hear one answer after the other; the device as nio then knows it."""
+    for answer in answers:
+        table.wire.answers = [tell(answer)]
+        await table.machine.keys.query({ANNA})
+    [device] = table.ours.device_store[ANNA].values()
+    return device
+
+
+async def test_a_device_that_its_owner_signed_is_trusted_until_that_is_no_longer_so(table: Table) -> None:
+    phone = some_device("PHONE")
+
+    assert not table.machine.keys.trusted(await learn(table, shown(phone, signed=False)))
+    assert table.machine.keys.trusted(await learn(table, shown(phone, signed=True)))
+    assert not table.machine.keys.trusted(await learn(table, shown(phone, signed=False)))
+
+
+async def test_a_name_that_was_signed_with_other_keys_gets_none(table: Table) -> None:
+    fake, real = some_device("PHONE"), some_device("PHONE")
+    known = await learn(table, shown(fake, signed=False), shown(real, signed=True))
+
+    assert known.ed25519 == fake.keys.ed25519  # nio stays with what it heard first
+    assert not table.machine.keys.trusted(known)
+
+    table.wire.answers = [tell({"joined": {ANNA: {}}}), tell({}), tell({}), tell({})]
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, table.machine.keys.trusted)
+    assert [name.split("/")[0:2] for name in table.asked()[2:]] == [
+        ["rooms", "!kitchen:hs"],
+        ["sendToDevice", "m.room_key.withheld"],
+    ]
+
+
+async def test_a_half_of_the_keys_is_not_enough(table: Table) -> None:
+    phone = some_device("PHONE")
+    known = await learn(table, shown(phone, signed=True))
+    known.curve25519 = some_device("PHONE").keys.curve25519
+
+    assert not table.machine.keys.trusted(known)
+
+
+async def test_what_is_told_unasked_of_others_is_not_believed(table: Table) -> None:
+    phone = some_device("PHONE")
+    known = await learn(table, shown(phone, signed=True))
+    table.wire.answers = [tell(shown(phone, signed=False))]
+    await table.machine.keys.query({UserId("@bert:hs")})
+
+    assert table.machine.keys.trusted(known)

@@ -384,6 +384,43 @@ class Accounts(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """The private halves of the account's identity, 32 bytes each. Who has them can speak as the account for ever."""
+
+    master: bytes = field(repr=False)
+    self_signing: bytes = field(repr=False)
+    user_signing: bytes = field(repr=False)
+
+
+class Identities(Protocol):
+    """Where the keys that prove who the account is are kept between lives. Nobody can read them in a copy."""
+
+    async def seeds(self, user: UserId) -> Seeds | None:
+        """The three seeds, None before they were made or given. Raises `StoreKeyError` if they cannot be opened."""
+        ...
+
+    async def keep_seeds(self, user: UserId, seeds: Seeds) -> None:
+        """Keep them, in the place of others."""
+        ...
+
+    async def backup_key(self, user: UserId) -> bytes | None:
+        """What opens the room keys that the homeserver keeps, None if nobody gave it. Raises `StoreKeyError`."""
+        ...
+
+    async def keep_backup_key(self, user: UserId, key: bytes) -> None:
+        """Keep it; what was read with another one counts no more."""
+        ...
+
+    async def backup_read(self, user: UserId) -> str | None:
+        """The state of the backup that was read whole with this key."""
+        ...
+
+    async def mark_backup_read(self, user: UserId, state: str) -> None:
+        """It was read whole."""
+        ...
+
+
 class Lives(Protocol):
     """Who this ledger is among all that may use the account, and when a daemon on it was last known to live."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import structlog
+from nio.crypto.device import OlmDevice
 from nio.event_builders import RoomKeyRequestMessage
 from nio.responses import KeysClaimResponse, KeysQueryResponse, ToDeviceResponse
 
@@ -14,6 +15,7 @@ from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import MEGOLM, CarefulOlm
 from aiagentchat.matrix.crypto.opening import Source, session_of
+from aiagentchat.matrix.crypto.trust import DeviceKeys
 from aiagentchat.matrix.reading import mapped
 
 MOST_WANTED = 1000
@@ -21,8 +23,8 @@ MOST_WANTED = 1000
 OTHERS_MS = 10_000
 """How long the homeserver may wait for other homeservers."""
 
-SignedDevices = Callable[[Mapping[str, Any]], frozenset[tuple[UserId, str]]]
-"""Which devices of an answer to `/keys/query` their owners have signed."""
+SignedKeys = Callable[[Mapping[str, Any]], Mapping[tuple[UserId, str], DeviceKeys]]
+"""Which devices of an answer to `/keys/query` their owners have signed, and with which keys."""
 _API = "/_matrix/client/v3"
 
 log = structlog.get_logger(__name__)
@@ -31,21 +33,23 @@ log = structlog.get_logger(__name__)
 class Keys:
     """Every method raises as `Client.ask`, and StoreError."""
 
-    def __init__(
-        self, client: Client, olm: CarefulOlm, store: KeyStore, signed_devices: SignedDevices | None = None
-    ) -> None:
+    def __init__(self, client: Client, olm: CarefulOlm, store: KeyStore, signed_keys: SignedKeys | None = None) -> None:
         self._client = client
         self._olm = olm
         self._store = store
-        self._signed_devices = signed_devices
-        self._signed: frozenset[tuple[UserId, str]] = frozenset()
+        self._signed_keys = signed_keys
+        self._signed: dict[tuple[UserId, str], DeviceKeys] = {}
         self._wanted: dict[str, RoomKeyRequestMessage] = {}
         self.on_changed: Callable[[frozenset[UserId]], None] = lambda _: None
         """Told whose devices are not what they were."""
 
-    def trusted(self, user: UserId, device: str) -> bool:
-        """Whether the device's owner has signed it, as far as was asked."""
-        return (user, device) in self._signed
+    def trusted(self, device: OlmDevice) -> bool:
+        """Whether the device's owner has signed it, as far as was asked.
+
+        By its keys: nio stays with those that it heard first under a name, and they need not be those that were signed.
+        """
+        signed = self._signed.get((UserId(device.user_id), device.id))
+        return signed == DeviceKeys(ed25519=device.ed25519, curve25519=device.curve25519)
 
     @property
     def is_work(self) -> bool:
@@ -113,12 +117,12 @@ class Keys:
             self.on_changed(frozenset(changed))
 
     def _note_signed(self, said: Mapping[str, Any], users: Collection[UserId]) -> set[UserId]:
-        if self._signed_devices is None:
+        if self._signed_keys is None:
             return set()
-        before = {pair for pair in self._signed if pair[0] in users}
-        now = self._signed_devices(said)
-        self._signed = (self._signed - before) | now
-        return {user for user, _ in before ^ now}
+        before = {pair: keys for pair, keys in self._signed.items() if pair[0] in users}
+        now = {pair: keys for pair, keys in self._signed_keys(said).items() if pair[0] in users}
+        self._signed = {pair: keys for pair, keys in self._signed.items() if pair not in before} | now
+        return {user for (user, _), _ in before.items() ^ now.items()}
 
     async def claim(self, devices: Mapping[UserId, Collection[str]]) -> None:
         """A way to write to each of these devices, as far as they have left keys for that."""

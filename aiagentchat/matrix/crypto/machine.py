@@ -22,7 +22,7 @@ from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.seals import LATER_KEY, NO_KEY, UNKNOWN_DEVICE, WITHHELD, Forged, Opened, Opening, Shut
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.bell import KeyBell
-from aiagentchat.matrix.crypto.keys import Keys, SignedDevices
+from aiagentchat.matrix.crypto.keys import Keys, SignedKeys
 from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
@@ -54,11 +54,11 @@ class Machine:
         *,
         clock: Clock,
         random: Random,
-        signed_devices: SignedDevices | None = None,
+        signed_keys: SignedKeys | None = None,
     ) -> None:
         self.olm = olm
         store.on_failed = olm.start_over
-        self.keys = Keys(client, olm, store, signed_devices)
+        self.keys = Keys(client, olm, store, signed_keys)
         self.rooms = RoomKeys(client, olm, store, self.keys)
         self._store = store
         self._me = UserId(olm.user_id)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import structlog
+from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
@@ -20,8 +21,8 @@ from aiagentchat.matrix.reading import mapped
 SHARE_TRIES = 5
 """So often the members of a room may change while its key is given out."""
 
-MayRead: TypeAlias = Callable[[UserId, str], bool]
-"""Whether a device, by its user and its id, gets the keys of what we say."""
+MayRead: TypeAlias = Callable[[OlmDevice], bool]
+"""Whether a device, as nio knows it, gets the keys of what we say."""
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +143,7 @@ class RoomKeys:
                 (user, device.id)
                 for user in members
                 for device in olm.device_store.active_user_devices(user)
-                if may_read is not None and not may_read(user, device.id)
+                if may_read is not None and not may_read(device)
             }
             session.users_ignored |= left_out
         missing = {

@@ -15,7 +15,7 @@ from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Keyring
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.identity import Lost, begin
-from aiagentchat.matrix.crypto.keys import SignedDevices
+from aiagentchat.matrix.crypto.keys import SignedKeys
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.olm import CarefulOlm
@@ -33,7 +33,7 @@ class Keeping:
     keyring: Keyring
     clock: Clock
     random: Random
-    signed_devices: SignedDevices | None = None
+    signed_keys: SignedKeys | None = None
 
 
 @asynccontextmanager
@@ -84,9 +84,7 @@ async def _open(client: Client, me: UserId, keeping: Keeping) -> Machine:
     if published is None:
         olm.account.shared = False  # also when they were: the homeserver has lost them
     log.info("crypto.opened", device=device, made=there is None)
-    return Machine(
-        client, olm, store, clock=keeping.clock, random=keeping.random, signed_devices=keeping.signed_devices
-    )
+    return Machine(client, olm, store, clock=keeping.clock, random=keeping.random, signed_keys=keeping.signed_keys)
 
 
 def _load(file: Path, me: UserId, device: str, pickle_key: str) -> tuple[KeyStore, CarefulOlm]:

@@ -41,6 +41,7 @@ def status_command(desk: Desk) -> BotCommand:
             stalls=health.store.stalls,
             draining=desk.is_draining(),
             sealed=health.seals.sealed,
+            signed=health.seals.signed,
         )
         return reply(asked.event, words.status_text(status))
 

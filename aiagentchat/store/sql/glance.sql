@@ -19,3 +19,7 @@ SELECT installation FROM daemon WHERE id = 1;
 -- name: slugs
 -- As in rooms.sql.
 SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;
+
+-- name: seeds
+-- As in identities.sql.
+SELECT seeds FROM identities WHERE user_id = :user;
