@@ -65,9 +65,10 @@ bench-neighbours: $(READY)  ## rooms that are answered while another one does it
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.neighbours $(ARGS)
 
+ROOMS ?= plain
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
-	@$(BIN)/python -m rig.setup --homeserver
-	$(BIN)/python -m rig.faults --full --lanes 2 $(ARGS)
+	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)
+	$(BIN)/python -m rig.faults --full --lanes 2 --rooms $(ROOMS) $(ARGS)
 
 torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count what is left (ten minutes)
 	@$(BIN)/python -m rig.setup

@@ -34,6 +34,10 @@ class EngineRefused(Exception):
     """It could not do what was asked; the text is the SDK's."""
 
 
+class EngineSilent(AssertionError):
+    """It did not answer in time. What it was asked to do may still happen."""
+
+
 class EngineDied(Exception):
     """It has ended, and nobody had told it to."""
 
@@ -54,7 +58,7 @@ class JsEngine:
         return self._process.pid
 
     async def ask(self, what: str, *, timeout: float = ANSWER_WITHIN, **words: object) -> dict[str, Any]:
-        """Have it do something, and return what came of it. Raises EngineRefused, EngineDied."""
+        """Have it do something, and return what came of it. Raises EngineRefused, EngineSilent, EngineDied."""
         if self._process.returncode is not None:
             raise self._died()
         number = next(self._ids)
@@ -68,7 +72,7 @@ class JsEngine:
             async with asyncio.timeout(timeout):
                 return dict(await answer)
         except TimeoutError:
-            raise AssertionError(f"no answer to {what} in {timeout:g} s\n{self.last_words()}") from None
+            raise EngineSilent(f"no answer to {what} in {timeout:g} s\n{self.last_words()}") from None
         finally:
             del self._waiting[number]
 

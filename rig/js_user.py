@@ -5,7 +5,7 @@ the engine could read them. `history` is the timeline as the homeserver has it, 
 """
 
 import base64
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from rig.js_engine import ANSWER_WITHIN, EngineDied, JsEngine, js_engine
 from rig.matrix_client import LONG_POLL, MatrixUser
 from rig.setup import Node
 
+OPEN_WITHIN = 60.0
+"""Seconds for a whole timeline."""
 VERIFY_WITHIN = 60.0
 """Seconds for two devices to compare emoji: a dozen messages, each over a /sync."""
 
@@ -182,6 +184,10 @@ class JsUser(MatrixUser):
         """The events of somebody for which this person's telephone rings, in their order."""
         events = (event for event in self._events.get(room, ()) if event["sender"] == sender)
         return [str(event["event_id"]) for event in events if self._sights[event["event_id"]].rings]
+
+    async def in_clear(self, events: Sequence[Event]) -> list[Event]:
+        """Events as `history` has them, opened where this client can."""
+        return list((await self._engine.ask("inClear", events=list(events), timeout=OPEN_WITHIN))["events"])
 
     async def shown(self, room: str, event: str) -> Shown:
         """A message as the engine's own timeline has it."""

@@ -14,7 +14,7 @@ import {
     createClient,
     decodeRecoveryKey,
 } from "./sdk.mjs";
-import { seen, shown } from "./seen.mjs";
+import { opened, seen, shown } from "./seen.mjs";
 import * as store from "./store.mjs";
 import * as verification from "./verification.mjs";
 
@@ -31,6 +31,7 @@ export class Client {
     #client;
     #crypto;
     #recoveryKey = null;
+    #sending = new Map();
     #told = Promise.resolve();
 
     /** `tell` takes what happens, as JSON; `failed` an error that nobody waits for. */
@@ -177,11 +178,16 @@ export class Client {
         await this.#client.leave(room);
     }
 
-    /** Send an event, encrypted where the room is; its id. */
+    /** Send an event, encrypted where the room is; its id. The same transaction again is the same event. */
     async send({ room, type, content, txn }) {
-        await this.#known(room); // to a room that it does not know the SDK would send in clear
-        const sent = await this.#client.sendEvent(room, null, type, content, txn);
-        return { event: sent.event_id };
+        if (!txn) return this.#send(room, type, content);
+        const underWay = this.#sending.get(txn) ?? this.#send(room, type, content, txn);
+        this.#sending.set(txn, underWay);
+        try {
+            return await underWay;
+        } finally {
+            this.#sending.delete(txn);
+        }
     }
 
     async redact({ room, event, reason }) {
@@ -223,7 +229,29 @@ export class Client {
         await this.#crypto.forceDiscardSession(room);
     }
 
+    async #send(room, type, content, txn) {
+        await this.#known(room); // to a room that it does not know the SDK would send in clear
+        const known = this.#client.getRoom(room);
+        const failed = txn && known.getEventForTxnId(txn);
+        if (failed) this.#client.retryImmediately(); // it may be waiting for a homeserver that is back
+        const { event_id: event } = await (failed
+            ? this.#client.resendEvent(failed, known)
+            : this.#client.sendEvent(room, null, type, content, txn));
+        return { event };
+    }
+
     // --- what it sees
+
+    /** Events as the homeserver has them, opened where that is possible. */
+    async inClear({ events }) {
+        const map = this.#client.getEventMapper({ preventReEmit: true, decrypt: false });
+        const open = async (event) => {
+            const mapped = map(event);
+            await this.#client.decryptEventIfNeeded(mapped);
+            return opened(mapped);
+        };
+        return { events: await Promise.all(events.map(open)) };
+    }
 
     #take(event) {
         const [room, type] = [event.getRoomId(), event.getType()];

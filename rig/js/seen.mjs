@@ -7,7 +7,7 @@ export async function seen(client, event) {
     const shield = failed || !event.isEncrypted() ? null : await client.getCrypto().getEncryptionInfoForEvent(event);
     const push = event.getSender() === client.getUserId() ? {} : client.pushProcessor.actionsForEvent(event);
     return {
-        event: failed ? wire(event) : clear(event),
+        event: opened(event),
         encrypted: event.isEncrypted(),
         failed,
         why: failed ? String(event.decryptionFailureReason ?? "") : "",
@@ -16,6 +16,11 @@ export async function seen(client, event) {
         rings: Boolean(push.notify),
         highlights: Boolean(push.tweaks?.highlight),
     };
+}
+
+/** The event in clear, or as it was sent where that cannot be had. */
+export function opened(event) {
+    return event.isDecryptionFailure() ? wire(event) : clear(event);
 }
 
 /** A message as the timeline shows it: with the newest of its edits, or taken back. */
