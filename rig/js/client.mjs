@@ -113,6 +113,7 @@ export class Client {
     /** Sign this device with the person's keys, and take over the keys of old messages; how many. */
     async recover({ recoveryKey }) {
         this.#recoveryKey = decodeRecoveryKey(recoveryKey);
+        await this.#until(() => this.#crypto.userHasCrossSigningKeys(this.#client.getUserId(), true));
         await this.#crypto.bootstrapCrossSigning({});
         await this.#crypto.loadSessionBackupPrivateKeyFromSecretStorage();
         await this.#crypto.checkKeyBackupAndEnable();
@@ -122,7 +123,9 @@ export class Client {
 
     /** Until the key backup holds so many keys. The SDK takes up to ten seconds for it, by chance. */
     async untilBackedUp({ keys }) {
-        await this.#until(async () => (await this.#crypto.getKeyBackupInfo())?.count >= keys);
+        // Not `getKeyBackupInfo`, which remembers what it was told first.
+        const now = () => this.#client.http.authedRequest("GET", "/room_keys/version");
+        await this.#until(async () => (await now()).count >= keys);
     }
 
     /** Compare emoji with another own device, and return when that one has signed this one. */

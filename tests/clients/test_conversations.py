@@ -48,7 +48,7 @@ async def test_an_answer_grows_by_edits_and_element_shows_its_end(
         asked = await house.ask(script("speak slowly", Step(text=words, chunk=300, delay=0.6)))
 
         assert await house.ended(asked) == "✅"
-        [answer] = [message for message in anna.view(house.room) if "w0 " in message.body]
+        answer = await until_told(house, anna, "w299")
         shown = await anna.shown(house.room, answer.id)
         assert answer.edits > 0
         assert words in answer.body

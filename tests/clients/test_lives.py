@@ -64,7 +64,7 @@ async def test_what_was_typed_while_the_daemon_was_down_is_answered_once(
 async def test_more_than_one_answer_to_sync_holds_is_read_after_a_time_away(
     people: People, elements: JsPeople, model: Model, workplace: Path
 ) -> None:
-    async with secret_house(people, elements, model, workplace, queue={"per_room": 50}) as (house, anna):
+    async with secret_house(people, elements, model, workplace, max_queue=50) as (house, anna):
         await house.daemon.kill()
         asked = []
         for number in range(30):
