@@ -20,6 +20,8 @@ from rig.js_engine import ANSWER_WITHIN, EngineDied, JsEngine, js_engine
 from rig.matrix_client import LONG_POLL, MatrixUser
 from rig.setup import Node
 
+START_WITHIN = 60.0
+"""Seconds for a client to load, log in and sync. It takes 0.6."""
 OPEN_WITHIN = 60.0
 """Seconds for a whole timeline."""
 VERIFY_WITHIN = 60.0
@@ -102,6 +104,7 @@ class JsUser(MatrixUser):
             deviceId=self.device,
             file=str(self._folder / "indexeddb"),
             strict=self._strict,
+            timeout=START_WITHIN,
         )
 
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 from rig.js_engine import EngineDied, EngineRefused
 from rig.js_people import JsPeople
 from rig.js_user import JsUser
+from rig.people import People
 
 VERSIONS = pytest.mark.parametrize("version", ["11", "12"])
 
@@ -110,6 +111,28 @@ async def test_a_new_device_is_signed_and_reads(elements: JsPeople, way: str) ->
     assert unsigned == {bo.device: True, phone.device: False}
     assert phone.sight(new).shield == "none"
     assert why == "MEGOLM_KEY_WITHHELD_FOR_UNVERIFIED_DEVICE"
+
+
+async def test_strict_neither_tells_nor_believes_a_device_without_a_signature(
+    people: People, elements: JsPeople
+) -> None:
+    anna, bo = await elements.person("anna"), await elements.play(people.account("bo"), strict=False)
+    room = await _room(anna, bo)
+
+    kept = await anna.send(room, "not for everybody")
+    doubted = await bo.send(room, "believe me")
+    await bo.until(lambda: kept in bo.unreadable(room), what="a message without its key")
+    await anna.until(lambda: doubted in anna.unreadable(room), what="a message that is not believed")
+    reasons = (bo.sight(kept).why, anna.sight(doubted).why)
+    await bo.create_identity()
+    await anna.until_devices(bo.id, {bo.device: True})
+    told = await anna.send(room, "now for both")
+    believed = await bo.send(room, "it is me")
+
+    assert reasons == ("MEGOLM_KEY_WITHHELD_FOR_UNVERIFIED_DEVICE", "UNSIGNED_SENDER_DEVICE")
+    await bo.until_readable(room, told)
+    await anna.until_readable(room, believed)
+    assert anna.sight(believed).shield == "none"
 
 
 async def test_who_waits_for_a_client_that_dies_is_told(elements: JsPeople) -> None:
