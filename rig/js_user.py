@@ -167,11 +167,6 @@ class JsUser(MatrixUser):
         """What this client knows of a user's identity."""
         return Identity(**await self._engine.ask("identity", user=user))
 
-    async def isolate(self, *, strict: bool) -> None:
-        """Switch "only signed devices" on or off."""
-        self._strict = strict
-        await self._engine.ask("isolate", strict=strict)
-
     # --- what it sees
 
     def sight(self, event: str) -> Sight:

@@ -21,7 +21,7 @@ settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-_REAL_PARTS = {"homeserver", "cli"}
+_REAL_PARTS = {"homeserver", "cli", "node"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

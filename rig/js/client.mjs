@@ -60,7 +60,9 @@ export class Client {
         });
         await this.#client.initRustCrypto();
         this.#crypto = this.#client.getCrypto();
-        this.isolate({ strict });
+        // Strict: keys only for devices that their owner has signed, and no words from others.
+        const isolation = strict ? new OnlySignedDevicesIsolationMode() : new AllDevicesIsolationMode(false);
+        this.#crypto.setDeviceIsolationMode(isolation);
         this.#client.on(ClientEvent.Event, (event) => this.#take(event));
         this.#client.on(MatrixEventEvent.Decrypted, (event) => this.#report(event));
         this.#client.on(RoomEvent.MyMembership, ({ roomId: room }, membership) =>
@@ -85,12 +87,6 @@ export class Client {
     async stop() {
         this.#client.stopClient();
         await store.save(this.#options.file);
-    }
-
-    /** Strict: keys only for devices that their owner has signed, and no words from others. */
-    isolate({ strict }) {
-        const mode = strict ? new OnlySignedDevicesIsolationMode() : new AllDevicesIsolationMode(false);
-        this.#crypto.setDeviceIsolationMode(mode);
     }
 
     // --- who it is

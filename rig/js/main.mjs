@@ -12,7 +12,7 @@ import { createInterface } from "node:readline";
 import { Client } from "./client.mjs";
 
 const MAY = new Set([
-    "createIdentity", "createRoom", "devices", "fetchFile", "identity", "inClear", "invite", "isolate", "join", "leave", "recover",
+    "createIdentity", "createRoom", "devices", "fetchFile", "identity", "inClear", "invite", "join", "leave", "recover",
     "redact", "rotate", "send", "sendFile", "shown", "start", "stop", "untilBackedUp", "untilDevices", "verify",
 ]);
 
