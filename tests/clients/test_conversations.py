@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.faults.proxy import FaultProxy, Kind
 from rig.js_people import JsPeople
 from rig.model import Model
 from rig.people import People
@@ -107,6 +108,27 @@ async def test_a_file_is_understood_as_one(people: People, elements: JsPeople, m
 
         assert (await until_told(house, anna, "files")).reply_to == sent
         await nothing_is_in_clear(house, anna)
+
+
+async def test_what_the_homeserver_does_not_take_as_text_comes_as_an_encrypted_file(
+    people: People, elements: JsPeople, model: Model, workplace: Path
+) -> None:
+    async with (
+        FaultProxy(people.homeserver.port) as proxy,
+        secret_house(people, elements, model, workplace, start=False) as (house, anna),
+    ):
+        house.daemon.settings["matrix"]["homeserver"] = proxy.url
+        async with house.daemon:
+            await house.settle_in()
+            proxy.arm(Kind.TOO_LARGE, lambda request: "/send/m.room.encrypted/" in request.path, times=2)
+            asked = await house.ask(script("say it", Step(text="A secret answer.")))
+
+            assert await house.ended(asked) == "✅"
+            sent = await anna.until_message(house.room, lambda message: message.kind == "m.file")
+            assert b"A secret answer." in await anna.fetch_file(house.room, sent.id)
+            assert "url" not in sent.content
+            all_can_be_read(house, anna)
+            await nothing_is_in_clear(house, anna)
 
 
 @pytest.mark.parametrize(("answer", "made"), [("/approve", True), ("/deny", False)])
