@@ -209,7 +209,7 @@ export class Client {
 
     /** The bytes of the file that a message speaks of. */
     async fetchFile({ room, event }) {
-        const content = this.#message(room, event).getContent();
+        const content = this.#message(room, event).getOriginalContent();
         const url = this.#client.mxcUrlToHttp(content.file?.url ?? content.url, ...WHOLE, false, true, true);
         const answer = await fetch(url, { headers: { Authorization: `Bearer ${this.#client.getAccessToken()}` } });
         if (!answer.ok) throw new Error(`the file cannot be had: HTTP ${answer.status}`);
