@@ -15,7 +15,7 @@ from rig.faults.catalog import chosen
 from rig.faults.kinds import Fault
 from rig.faults.lane import Setting
 from rig.faults.plan import Plan
-from rig.faults.recovery import measure
+from rig.faults.recovery import TRIES, measure
 from rig.faults.runner import Findings, run, say
 
 EXAMPLES = """\
@@ -74,7 +74,7 @@ async def _run(plan: Plan, folder: Path, asked: argparse.Namespace) -> None:
         findings = await run(plan, folder, setting, lanes=asked.lanes)
     if (asked.full and not asked.only) or RECOVERY in asked.only:
         say("how fast it is back after kill -9")
-        recovery, found = await measure(folder / RECOVERY, setting)
+        recovery, found = await measure(folder / RECOVERY, setting, tries=TRIES // plan.share)
         plan.violations += found
     seconds = time.monotonic() - begun
     print(report.table(plan, findings, seconds=seconds))
