@@ -5,25 +5,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from rig.conversation import Message
 from rig.js_people import JsPeople
 from rig.js_user import JsUser
 from rig.model import Model
 from rig.people import People
-from rig.setup import ROOT
 from tests.e2e.house import House, move_in
 
 IN_CLEAR = {"m.reaction", "m.room.redaction", "m.room.member", "m.room.encrypted"}
 """What the homeserver may see of the daemon in an encrypted room: what it sees of Element."""
-
-daemon_encrypts = pytest.mark.xfail(
-    not (ROOT / "aiagentchat" / "matrix" / "crypto" / "machine.py").exists(),
-    reason="this daemon cannot encrypt yet",
-    run=False,
-    strict=False,
-)
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ from rig.people import People
 from rig.script import Step, numbered, script
 from tests.clients.secret_house import (
     all_can_be_read,
-    daemon_encrypts,
     nothing_is_in_clear,
     secret_house,
     until_told,
@@ -23,7 +22,6 @@ from tests.e2e.house import pipe_within_reach
 HOLD = "tail -f /dev/null"
 TOUCH = script("make a file", Step(tool="Bash", input={"command": "touch made"}), Step(text="That was it."))
 
-pytestmark = daemon_encrypts
 VERSIONS = pytest.mark.parametrize("version", ["11", "12"])
 
 

@@ -8,11 +8,9 @@ from rig.js_people import JsPeople
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
-from tests.clients.secret_house import daemon_encrypts, secret_house, until_told
+from tests.clients.secret_house import secret_house, until_told
 
-ROOMS = pytest.mark.parametrize(
-    "encrypted", [pytest.param(False, id="open"), pytest.param(True, id="encrypted", marks=daemon_encrypts)]
-)
+ROOMS = pytest.mark.parametrize("encrypted", [pytest.param(False, id="open"), pytest.param(True, id="encrypted")])
 
 
 @ROOMS

@@ -10,14 +10,11 @@ from rig.people import People
 from rig.script import Step, script
 from tests.clients.secret_house import (
     all_can_be_read,
-    daemon_encrypts,
     nothing_is_in_clear,
     secret_house,
     until_told,
     words_of_the_daemon,
 )
-
-pytestmark = daemon_encrypts
 
 
 def _say(text: str) -> str:
