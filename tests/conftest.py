@@ -10,16 +10,18 @@ from hypothesis import settings
 
 from rig.claude import cli_binary
 from rig.homeserver import Homeserver
+from rig.js_people import JsPeople, js_people
 from rig.model import Model, model_thread
 from rig.people import People
 from rig.people import people as invite_people
+from rig.setup import Node, SetupFailed, js_client
 from rig.unprivileged import own
 
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-_REAL_PARTS = {"homeserver", "cli"}
+_REAL_PARTS = {"homeserver", "cli", "node"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,6 +64,22 @@ def cli() -> Path:
 async def people(homeserver: Homeserver) -> AsyncIterator[People]:
     """Fresh users and rooms."""
     async with invite_people(homeserver) as present:
+        yield present
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """node with matrix-js-sdk: what Element runs. Without a network for its installation, its tests are left out."""
+    try:
+        return js_client()
+    except SetupFailed as failed:
+        pytest.skip(f"matrix-js-sdk is not here and cannot be installed (python -m rig.setup --clients): {failed}")
+
+
+@pytest.fixture
+async def elements(people: People, node: Node, tmp_path: Path) -> AsyncIterator[JsPeople]:
+    """Fresh users at Element."""
+    async with js_people(people, node, tmp_path / "elements") as present:
         yield present
 
 

@@ -12,7 +12,7 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import connected, owned, prepare, until_reached, vault_of
+from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
@@ -20,7 +20,7 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import UserId
+from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.deadlines import Patience
@@ -33,6 +33,9 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.crypto.cross_signing import Standing
+from aiagentchat.matrix.crypto.machine import Machine
+from aiagentchat.matrix.crypto.sharing import MayRead
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.ownership import Ownership
 from aiagentchat.matrix.roster import Roster
@@ -42,6 +45,7 @@ from aiagentchat.process.children import children
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.receiver import Receiver
+from aiagentchat.receive.unsealing import Unsealing
 from aiagentchat.render.words import SUBSCRIPTION_IN_ROOM
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Desk, Health
@@ -111,9 +115,10 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
             live.made, live.adopt = ledger.rooms.made, lambda waiting: ledger.rooms.adopt(waiting.room, clock.now_ms())
             await live.refresh()
+            device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
         require_apart(trying.result(), live.settings)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience())
-        yield _house(live, ledger, client, ownership, here)
+        yield _house(live, ledger, Account(client, device, ownership), here)
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -154,6 +159,15 @@ def _agents(live: Live, held: Held, cgroups: Subtree | None) -> dict[str, Claude
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What we are for the homeserver."""
+
+    client: Client
+    device: OwnDevice
+    ownership: Ownership
+
+
+@dataclass(frozen=True, slots=True)
 class Here:
     """Who we are, and where."""
 
@@ -164,9 +178,26 @@ class Here:
     patience: Patience
 
 
-def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, here: Here) -> House:
+def _may_read(settings: Settings, machine: Machine, room: RoomId) -> MayRead | None:
+    """Which devices get the keys of what is said in the room."""
+    found = settings.room(room)
+    return machine.keys.trusted if found is not None and found.encrypt_to == "cross-signed" else None
+
+
+async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender: UserId) -> bool:
+    """Whether somebody's words mean anything in the room."""
+    found = settings.room(room)
+    roles = None if found is None else await doors.roles(found)
+    return roles is not None and roles.of(sender) is not None
+
+
+def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
-    outbound = RedactingOutbound(MatrixOutbound(client), live.redactor)
+    client, machine, ownership = account.client, account.device.machine, account.ownership
+    is_signed = account.device.identity.standing is Standing.SIGNED
+    outbound = RedactingOutbound(
+        MatrixOutbound(client, machine, lambda room: _may_read(live.current(), machine, room)), live.redactor
+    )
     signals = RoomSignals(outbound)
     roster = Roster(client, clock)
     doors = Doorkeeper(settings=live.current, grants=ledger.grants, members=roster, clock=clock)
@@ -205,7 +236,8 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
 
     async def health() -> Health:
         sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
-        return Health(sync=receiver.health(), send=sending, store=ledger.health())
+        seals = replace(await unsealing.health(), signed=is_signed)
+        return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=seals)
 
     desk = Desk(
         inbox=ledger.inbox,
@@ -239,7 +271,7 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
     )
     receiver = Receiver(
         Tools(
-            homeserver=MatrixHomeserver(client, me, hears=roster.hear),
+            homeserver=MatrixHomeserver(client, me, machine, hears=roster.hear),
             inbox=ledger.inbox,
             rules=Rules(me, lambda room: live.current().hears(room)),
             clock=clock,
@@ -249,6 +281,13 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,
         on_owner=ownership.told,
+    )
+    unsealing = Unsealing(
+        seals=ledger.seals,
+        opener=machine,
+        clock=clock,
+        max_age=lambda: live.current().catch_up_max_age,
+        is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
     )
     postman = Postman(
         outbox=ledger.outbox,
@@ -279,11 +318,13 @@ def _house(live: Live, ledger: Ledger, client: Client, ownership: Ownership, her
     services = [
         Service("children", children.look_after),
         Service("receiver", receiver.run),
+        Service("unsealing", unsealing.run),
         Service("router", router.run),
         Service("executor", scheduler.run),
         Service("owner", ownership.run),
         Service("janitor", janitor.run),
         Service("sender", postman.run, tells=True),
+        Service("keys", machine.run, tells=True),
         Service("signals", signals.run, tells=True),
     ]
 

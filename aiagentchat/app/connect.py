@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -21,9 +21,16 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.crypto.cross_signing import Device, Established, device_of, establish
+from aiagentchat.matrix.crypto.machine import Machine
+from aiagentchat.matrix.crypto.start import Keeping, open_machine
+from aiagentchat.matrix.crypto.trust import signed_keys
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.vault import KEY_FILE, Vault
+
+CRYPTO = "crypto"
+"""In data_dir: the keys of our device, sealed with a key that is derived from the store key."""
 
 Result = TypeVar("Result")
 
@@ -75,8 +82,30 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
 
     Raises LoginFailed, and ConfigError where somebody else answers for long.
     """
+    account = account_of(live, me)
+    accounts = known_accounts(live, ledger, clock)
+    client = Client(account, accounts, now_ms=clock.now_ms, monotonic=clock.monotonic)
+    try:
+        await until_reached(_Door(client, account.homeserver, clock).log_in, clock)
+        yield client
+    finally:
+        await client.close()
+
+
+def known_accounts(live: Live, ledger: Ledger, clock: Clock) -> KnownAccounts:
+    """The stored logins; each new one is a line of the audit."""
+
+    async def note(login: Login) -> None:
+        deed = Deed(kind=AuditKind.LOGGED_IN, actor=login.user, subject=login.device)
+        await ledger.audit.write(deed, clock.now_ms())
+
+    return KnownAccounts(ledger.accounts, live, note)
+
+
+def account_of(live: Live, me: UserId) -> Account:
+    """The account, and what was given to log in to it with."""
     secrets, matrix = live.secrets, live.settings.matrix
-    account = Account(
+    return Account(
         homeserver=str(matrix.homeserver),
         user=me,
         device_name=matrix.device_name,
@@ -85,17 +114,16 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
         password=_revealed(secrets.matrix_password),
     )
 
-    async def note(login: Login) -> None:
-        deed = Deed(kind=AuditKind.LOGGED_IN, actor=login.user, subject=login.device)
-        await ledger.audit.write(deed, clock.now_ms())
 
-    accounts = KnownAccounts(ledger.accounts, live, note)
-    client = Client(account, accounts, now_ms=clock.now_ms, monotonic=clock.monotonic)
-    try:
-        await until_reached(_Door(client, account.homeserver, clock).log_in, clock)
-        yield client
-    finally:
-        await client.close()
+async def identified(
+    live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock, device: Device
+) -> Established:
+    """Have our device, whose keys the homeserver has, signed by the account's identity.
+
+    What the homeserver does not take is logged, and the daemon goes on unsigned.
+    """
+    password = _revealed(live.secrets.matrix_password)
+    return await until_reached(lambda: establish(client, ledger.identities, me, device, password), clock)
 
 
 def _revealed(secret: Secret | None) -> str | None:
@@ -127,6 +155,34 @@ class _Door:
                     [f"matrix.homeserver: {said}; write the address of the homeserver itself, and start it again"]
                 ) from error
             raise Unreachable(f"{said}; is matrix.homeserver right?") from error
+
+
+class OwnDevice(NamedTuple):
+    """Our device, and how it stands to the account's identity."""
+
+    machine: Machine
+    identity: Established
+
+
+@asynccontextmanager
+async def with_keys(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> AsyncIterator[OwnDevice]:
+    """Our device can read and write in encrypted rooms, and is signed if that can be. Raises DeviceKeysLost."""
+    keeping = Keeping(
+        folder=live.settings.data_dir / CRYPTO,
+        pickle_key=vault_of(live).derive(CRYPTO).hex(),
+        keyring=ledger.keyring,
+        clock=clock,
+        random=random.random,
+        signed_keys=signed_keys,
+    )
+    machine = await until_reached(lambda: open_machine(client, me, keeping), clock)
+    try:
+        if machine.olm.should_upload_keys:
+            await until_reached(machine.keys.upload, clock)  # before that there is nothing to sign
+        identity = await identified(live, ledger, client, me, clock, device_of(machine.olm))
+        yield OwnDevice(machine, identity)
+    finally:
+        await machine.close()
 
 
 @asynccontextmanager

@@ -171,6 +171,63 @@ def remove_room(
     raise typer.Exit(remove_command(config, room))
 
 
+keys = typer.Typer(
+    help="The account's identity: by it other people's clients know that this device may read and write.",
+    epilog="Examples:  aiagentchat keys status  ·  aiagentchat keys export recovery.key  ·  aiagentchat keys restore",
+    no_args_is_help=True,
+)
+app.add_typer(keys, name="keys")
+
+
+@keys.command(
+    epilog="Examples:  aiagentchat keys status  ·  aiagentchat keys status --json | jq .signed  "
+    "Exit codes: 0 all is well, 10 something is to be done, else as for errors."
+)
+def status(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+) -> None:
+    """Say whether this device is signed, and whether its keys are here. Changes nothing, also while the daemon runs."""
+    from aiagentchat.cli.keys import status_command
+
+    raise typer.Exit(status_command(config, as_json=as_json))
+
+
+@keys.command(
+    epilog="Examples:  aiagentchat keys export /root/recovery.key  ·  aiagentchat keys export --show  "
+    "Exit codes: 0 done, 4 a daemon runs, 9 there is nothing to export, or secret storage is there already."
+)
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Where the recovery key goes, for you alone.")] = None,
+    config: Config = DEFAULT_CONFIG,
+    show: Annotated[bool, typer.Option("--show", help="Print the recovery key instead.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Put a new recovery key in the place of the account's present one.")
+    ] = False,
+) -> None:
+    """Make a recovery key, with which the identity can be had back from the homeserver. The daemon must not run."""
+    from aiagentchat.cli.keys import export_command
+
+    raise typer.Exit(export_command(config, file, show=show, force=force))
+
+
+@keys.command(
+    epilog="Examples:  aiagentchat keys restore  ·  aiagentchat keys restore --file /root/recovery.key  "
+    "Exit codes: 0 done, 4 a daemon runs, 9 the recovery key does not fit, or there is nothing to restore."
+)
+def restore(
+    config: Config = DEFAULT_CONFIG,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Holds the recovery key, readable for you alone; else it is asked for."),
+    ] = None,
+) -> None:
+    """Get the identity back with its recovery key, or the passphrase. The daemon must not run."""
+    from aiagentchat.cli.keys import restore_command
+
+    raise typer.Exit(restore_command(config, file))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -239,6 +239,7 @@ NetworkName: TypeAlias = Annotated[str, one_of(*Network)]
 Approvals: TypeAlias = Annotated[str, one_of("reply", "reaction")]
 OnLimit: TypeAlias = Annotated[str, one_of("wait", "fail")]
 Direct: TypeAlias = Annotated[str, one_of("off", "create")]
+EncryptTo: TypeAlias = Annotated[str, one_of("all", "cross-signed")]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[
     str, text("a range of user ids from 1000 on", "200000-265535", lambda value: split_uids(value) is not None)

@@ -106,6 +106,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         limits=RunLimits(**_by_key(defaults.limits, room.limits)),
         on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
         approvals=room.approvals or defaults.approvals,
+        encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),
     )
 
 

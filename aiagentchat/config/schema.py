@@ -10,6 +10,7 @@ from aiagentchat.config.fields import (
     WEEK,
     Approvals,
     Direct,
+    EncryptTo,
     Env,
     Flag,
     Folder,
@@ -117,6 +118,7 @@ class Shared(Section):
     limits: RoomLimits | None = None
     on_limit: OnLimit | None = None
     approvals: Approvals | None = None
+    encrypt_to: EncryptTo | None = None
 
 
 class Defaults(Shared):

@@ -77,6 +77,8 @@ class RoomSettings:
     """`reply` or `reaction`: how a question is answered. None: by reply where the room is encrypted."""
     made_by: UserId | None = None
     """Who has made it in chat; None: it is in config.yaml."""
+    encrypt_to: str = "all"
+    """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -244,4 +246,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "limits": dataclasses.asdict(room.limits),
         "on_limit": room.on_limit,
         "approvals": room.approvals,
+        "encrypt_to": room.encrypt_to,
     }

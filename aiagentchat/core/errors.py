@@ -5,8 +5,10 @@ AppError
 ├── StoreError              the database cannot be used
 │   ├── StoreFromFuture     it was written by a newer version
 │   ├── StoreCorrupt        it is damaged, or no database at all
-│   └── StoreKeyError       what is sealed in it cannot be opened
+│   ├── StoreKeyError       what is sealed in it cannot be opened
+│   └── DeviceKeysLost      the keys of our device are not here
 ├── AlreadyRunning          another daemon owns this data_dir
+├── IdentityError           the account's keys are not here, or what was given does not open them
 ├── OwnedElsewhere          another daemon owns the account
 ├── IsolationRefused        runs cannot be kept apart as the operator wants it
 ├── NotOpened               what a room has put there is not what may be opened
@@ -67,6 +69,12 @@ class StoreKeyError(StoreError):
     exit_code = 7
 
 
+class DeviceKeysLost(StoreError):
+    """The keys of our device are not here, or are not those that others know it by. Its text says what to do."""
+
+    exit_code = 11
+
+
 class AlreadyRunning(AppError):
     """Another daemon owns this data_dir."""
 
@@ -77,6 +85,12 @@ class OwnedElsewhere(AppError):
     """Another daemon, with another data_dir, owns the account."""
 
     exit_code = 4
+
+
+class IdentityError(AppError):
+    """The keys that prove who the account is are not here, or what was given does not open them."""
+
+    exit_code = 9
 
 
 class IsolationRefused(AppError):

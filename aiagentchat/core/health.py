@@ -26,6 +26,16 @@ class SendHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealHealth:
+    """How the reading of encrypted messages is, and whether others trust our device with them."""
+
+    sealed: int = 0
+    """Messages whose key is missing."""
+    signed: bool = True
+    """Whether our device is signed with the account's identity, as far as the start could tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreHealth:
     """How the remembering is."""
 

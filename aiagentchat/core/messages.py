@@ -27,6 +27,8 @@ class Kind(StrEnum):
     en dash between them."""
     MALFORMED = "malformed"
     """Meant as a message, but not of the shape that one has; `raw` keeps it."""
+    SEALED = "sealed"
+    """It is encrypted, and nobody has given us the key (yet). `raw` keeps it, the body is the session that it needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +51,5 @@ class Incoming:
     """How old it was, by the homeserver's clock, when it was taken in; 0 where the homeserver's clock is not known."""
     raw: str | None = None
     """The event as JSON, kept for what could not be read."""
+    encrypted: bool = False
+    """Whether it came encrypted, by a device of the sender's: then no homeserver can have written it."""

@@ -228,12 +228,6 @@ def _room_check(room: RoomSettings, visit: Visit, me: UserId) -> Check:
 
 def standing_row(id_: str, room: RoomId, found: Standing) -> Row:
     """What the account may do in a room that it is in."""
-    if found.encrypted:
-        return fail(
-            id_,
-            f"{room} is encrypted, and this version cannot encrypt: nothing is answered there.",
-            "Use a room without encryption; it cannot be switched off.",
-        )
     power = "all" if found.power is None else found.power
     if not found.may(found.to_send):
         return fail(
@@ -247,7 +241,8 @@ def standing_row(id_: str, room: RoomId, found: Standing) -> Row:
             f"The account may not react in {room}: its power is {power}, reactions need {found.to_react}.",
             f"Give it power {found.to_react}, or 👀 and ✅ are missing and approvals need words.",
         )
-    return ok(id_, f"In {room}, not encrypted; may speak and react.")
+    how = "encrypted" if found.encrypted else "not encrypted"
+    return ok(id_, f"In {room}, {how}; may speak and react.")
 
 
 def _not_asked(id_: str, visit: Visit) -> Row:

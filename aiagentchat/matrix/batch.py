@@ -7,15 +7,15 @@ from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.matrix import Gap, SyncBatch
-from aiagentchat.matrix.events import Step, came_in, invite, left, read, said_to_us
+from aiagentchat.matrix.events import Reads, Step, came_in, invite, left, read, said_to_us
 from aiagentchat.matrix.ownership import OWNER
-from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_encrypted
+from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_sealed
 
 _MOVES = (Kind.JOINED, Kind.LEFT)
 
 
-async def read_batch(answer: Answer, me: UserId) -> SyncBatch:
-    """What the homeserver told. Raises `Unreachable` if it is no answer to a sync."""
+async def read_batch(answer: Answer, me: UserId, reads: Reads = read) -> SyncBatch:
+    """What the homeserver told; `reads` knows what an event says. Raises `Unreachable` if it is no answer to a sync."""
     token = answer.body.get("next_batch")
     if not isinstance(token, str):
         raise Unreachable("sync: an answer without a token")
@@ -24,11 +24,11 @@ async def read_batch(answer: Answer, me: UserId) -> SyncBatch:
     breath = Breath()
     rooms = mapped(answer.body.get("rooms"))
     for name, room in mapped(rooms.get("join")).items():
-        told, gap = await _timeline(RoomId(name), mapped(room), me, breath)
+        told, gap = await _timeline(RoomId(name), mapped(room), me, reads, breath)
         events += told
         gaps += gap
     for name, room in mapped(rooms.get("leave")).items():
-        told, gap = await _timeline(RoomId(name), mapped(room), me, breath)
+        told, gap = await _timeline(RoomId(name), mapped(room), me, reads, breath)
         moves = [event.kind for event in told if event.kind in _MOVES]
         gone = [left(RoomId(name), _sources(room), me, token)] if moves[-1:] != [Kind.LEFT] else []
         events += [*told, *gone]
@@ -58,14 +58,14 @@ def _encrypts(source: Mapping[str, Any]) -> bool:
 
 
 async def _timeline(
-    room: RoomId, told: Mapping[str, Any], me: UserId, breath: Breath
+    room: RoomId, told: Mapping[str, Any], me: UserId, reads: Reads, breath: Breath
 ) -> tuple[tuple[Incoming, ...], list[Gap]]:
     sources = _sources(told)
     steps: list[Step] = []
     for source in sources:
-        steps.append(read(room, source, me))
+        steps.append(reads(room, source, me))
         await breath.take()
-    tell_encrypted(room, sources)
+    tell_sealed(room, steps)
     timeline = mapped(told.get("timeline"))
     before = timeline.get("prev_batch")
     gaps = []

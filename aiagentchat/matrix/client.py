@@ -1,7 +1,7 @@
 """The account: login once, the same device ever after, and a token that is renewed before it wears off.
 
-nio is used as transport (and, later, for encryption) with its own retries switched off: it would wait inside a send,
-without a limit, and the pacing of what goes out is ours.
+nio's client is used as transport, with its own retries switched off: it would wait inside a send, without a limit, and
+the pacing of what goes out is ours. What is encrypted goes through nio's Olm machine beside it (`crypto/machine.py`).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.ledger import Accounts, Login
 from aiagentchat.matrix import grants
+from aiagentchat.matrix.crypto.rooms import EncryptedRooms
 from aiagentchat.matrix.errors import PASSING, TOKEN_REFUSED, TRANSPORT, TRIES, TRY_SECONDS, error, fail
 
 REQUEST_SECONDS = 60.0
@@ -65,6 +66,8 @@ class Answer:
 
     content: Content
     headers: Mapping[str, str]
+    wants_more: bool = False
+    """Whether it is a "prove first that it is you", with the ways to do so."""
 
 
 Freshen = Callable[[str], Awaitable[str]]
@@ -123,7 +126,7 @@ class _Renewing(AsyncClient):
         return is_about_token and await self._renew(used, problem.get("soft_logout") is True)
 
     def load_store(self) -> None:
-        """Nothing is encrypted yet, so there is no store of keys."""
+        """The store of keys is opened when the device is known for sure (`crypto/start.py`)."""
 
     async def parse_body(self, transport_response: aiohttp.ClientResponse) -> dict[Any, Any]:
         """The JSON object of an answer; empty where it has none, whatever is there instead."""
@@ -179,6 +182,8 @@ class Client:
         """When (monotonic seconds) the homeserver lets us log in again."""
         self._password_refused = ""
         """What the homeserver said to the password, once it has refused it."""
+        self.rooms = EncryptedRooms()
+        """Where nothing may be sent in the clear."""
         self.nio = _Renewing(
             account.homeserver,
             account.user,
@@ -211,10 +216,35 @@ class Client:
                 "set MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD (or one of them as …_FILE) in the environment"
             )
 
+    @property
+    def device(self) -> str:
+        """The device that we are; empty for a token that belongs to none."""
+        return str(self.nio.device_id or "")
+
+    @property
+    def can_be_new(self) -> bool:
+        """Whether we may log in as another device."""
+        return self._account.token is None and self._account.password is not None
+
+    async def be_new(self) -> None:
+        """Log in as a device that there was not before. Raises as `log_in`."""
+        assert self._account.password is not None
+        await self._with_password(self._account.password, "")
+
     async def ask(
-        self, what: str, method: str, path: str, content: Content | None = None, *, or_nothing: bool = False
+        self,
+        what: str,
+        method: str,
+        path: str,
+        content: Content | None = None,
+        *,
+        or_nothing: bool = False,
+        or_stages: bool = False,
     ) -> Answer:
-        """Ask what nio has no words for; with `or_nothing` what is not there is empty. Raises as `Outbound` does."""
+        """Ask what nio has no words for; with `or_nothing` what is not there is empty. Raises as `Outbound` does.
+
+        With `or_stages` a wish for more proof ("User-Interactive Authentication") is an answer and no error.
+        """
         data = None if content is None else json.dumps(content)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.nio.access_token}"}
         try:
@@ -224,6 +254,8 @@ class Client:
             raise Unreachable(f"{what}: {type(problem).__name__}") from problem
         if answer.status == _OK:
             return Answer(said, answer.headers)
+        if or_stages and answer.status == _UNAUTHORIZED and isinstance(said.get("flows"), list):
+            return Answer(said, answer.headers, wants_more=True)
         if or_nothing and said.get("errcode") == "M_NOT_FOUND":
             return Answer({}, answer.headers)
         refused: Any = nio.ErrorResponse.from_dict(said)

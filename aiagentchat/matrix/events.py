@@ -1,9 +1,9 @@
 """Raw Matrix events → `Incoming`. Pure, and safe with any JSON: what does not have the right shape is nothing to us."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
@@ -47,6 +47,10 @@ class Step:
     told: Incoming | None
     cuts: bool = False
     """Whether this account came in by it: what was said before it was not said to us."""
+
+
+Reads: TypeAlias = Callable[[RoomId, object, UserId], Step]
+"""`read`, or something that can read more."""
 
 
 def said_to_us(steps: Iterable[Step]) -> tuple[Incoming, ...]:

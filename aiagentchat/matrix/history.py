@@ -11,8 +11,8 @@ from nio.client.async_client import AsyncClient
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.matrix import Gap, Missed
-from aiagentchat.matrix.events import TYPES, Step, read, said_to_us, sent_at
-from aiagentchat.matrix.reading import Breath, get, listed, tell_encrypted
+from aiagentchat.matrix.events import TYPES, Reads, Step, read, said_to_us, sent_at
+from aiagentchat.matrix.reading import Breath, get, listed, tell_sealed
 
 PAGE = 100
 """Events that one request asks for."""
@@ -26,7 +26,16 @@ MOST_PAGES = 200
 _FILTER = json.dumps({"types": TYPES}, separators=(",", ":"))
 
 
-async def missed(client: AsyncClient, me: UserId, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
+async def missed(
+    client: AsyncClient,
+    me: UserId,
+    gap: Gap,
+    *,
+    since: str | None,
+    oldest: int,
+    most: int,
+    reads: Reads = read,
+) -> Missed:
     """What was said in the gap, as the `Homeserver` port has it."""
     steps: list[Step] = []
     breath, whole, aged, read_pages = Breath(), True, False, 0
@@ -40,13 +49,14 @@ async def missed(client: AsyncClient, me: UserId, gap: Gap, *, since: str | None
                 whole = len(fitting) == len(young) and not (steps and read_pages == MOST_PAGES)
                 aged = aged or len(young) < len(page)
                 for source in fitting:
-                    steps.append(read(gap.room, source, me))
+                    steps.append(reads(gap.room, source, me))
                     await breath.take()
                 # Clocks do not end what our own token ends: a page of wrong ones may stand before what we miss.
                 if not whole or (since is None and page and not young):
                     break
     except TimeoutError as problem:
         raise Unreachable(f"history of {gap.room}: not read within {GAP_SECONDS:.0f} s") from problem
+    tell_sealed(gap.room, steps)
     # What was said before we came is nothing that we miss.
     came = any(step.cuts for step in steps)
     return Missed(events=said_to_us(reversed(steps)), whole=whole or came, aged=aged and not came)
@@ -60,7 +70,6 @@ async def _pages(client: AsyncClient, gap: Gap, since: str | None) -> AsyncGener
     for _ in range(MOST_PAGES):
         answer = await get(client, what, path, {**query, "from": at}, within=PAGE_SECONDS)
         page = listed(answer.body.get("chunk"))
-        tell_encrypted(gap.room, page)
         yield page
         end = answer.body.get("end")
         if not isinstance(end, str) or end == at:

@@ -16,8 +16,10 @@ import structlog
 from nio.client.async_client import AsyncClient
 
 from aiagentchat.core.errors import Unreachable
+from aiagentchat.core.messages import Kind
 from aiagentchat.matrix.account_data import server_now
 from aiagentchat.matrix.errors import TRANSPORT, fail
+from aiagentchat.matrix.events import Step
 
 MAX_SYNC_BYTES = 64 * 2**20
 """A longer answer is not read to its end."""
@@ -108,7 +110,7 @@ def mapped(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def tell_encrypted(room: str, sources: Iterable[object]) -> None:
-    """Log how many of them this version cannot read."""
-    if unread := sum(isinstance(source, dict) and source.get("type") == "m.room.encrypted" for source in sources):
-        log.warning("event.encrypted", room=room, count=unread)
+def tell_sealed(room: str, steps: Iterable[Step]) -> None:
+    """Log how many of them cannot be read (yet)."""
+    if sealed := sum(step.told is not None and step.told.kind is Kind.SEALED for step in steps):
+        log.warning("event.sealed", room=room, count=sealed)

@@ -11,6 +11,7 @@ from aiagentchat.core.parcels import MESSAGE, REACTION
 from aiagentchat.core.power import ABOVE_ALL, power_of
 from aiagentchat.matrix.account_data import server_now
 from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.crypto.opening import ENCRYPTED
 from aiagentchat.matrix.errors import TRANSPORT
 
 _OK = 200
@@ -93,7 +94,7 @@ def weigh(me: UserId, create: Mapping[str, Any], levels: Mapping[str, Any] | Non
     power = power_of(me, create, levels)
     return Standing(
         power=None if power == ABOVE_ALL else power or 0,
-        to_send=_level(events.get(MESSAGE), default),
+        to_send=_level(events.get(ENCRYPTED if is_encrypted else MESSAGE), default),
         to_react=_level(events.get(REACTION), default),
         encrypted=is_encrypted,
     )

@@ -1,17 +1,18 @@
 """One sync request at a time; the token is ours, and the caller commits it with the events (`receive/`)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
-from nio.rooms import MatrixRoom
-
-from aiagentchat.core.ids import UserId
+from aiagentchat.core.errors import StoreError, Unreachable
+from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from aiagentchat.matrix import history
 from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.client import Client
-from aiagentchat.matrix.events import TYPES
+from aiagentchat.matrix.crypto.machine import Machine
+from aiagentchat.matrix.events import TYPES, read
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, TooLarge, get, mapped
 from aiagentchat.matrix.roster import POWER_TYPES
@@ -26,15 +27,23 @@ GRACE_SECONDS = 20.0
 
 
 class MatrixHomeserver:
-    """The Homeserver port. nio gives the connections and the login, and is told which rooms are encrypted."""
+    """The Homeserver port. nio gives the connections and the login; without a machine nothing is decrypted."""
 
     def __init__(
-        self, client: Client, me: UserId, *, hears: Callable[[Mapping[str, Any]], None] = lambda _: None
+        self,
+        client: Client,
+        me: UserId,
+        machine: Machine | None = None,
+        *,
+        hears: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
         """`hears` is told every answer of a sync, before it is taken in."""
         self._client = client.nio
+        self._rooms = client.rooms
         self._me = me
         self._hears = hears
+        self._machine = machine
+        self._reads = read if machine is None else machine.read
         self._first = True
         self._limit = TIMELINE_LIMIT
 
@@ -49,25 +58,42 @@ class MatrixHomeserver:
         except TooLarge:
             self._limit = max(1, self._limit // 2)
             raise
-        batch = await read_batch(answer, self._me)
-        self._note_rooms(answer)
-        self._hears(answer.body)
+        await self._note_rooms(answer)
+        async with self._remembering():
+            if self._machine is not None:
+                await self._machine.take(answer.body)
+            batch = await read_batch(answer, self._me, self._reads)
+            self._hears(answer.body)
         self._first, self._limit = False, TIMELINE_LIMIT
         return batch
 
     async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
         """What was said in the gap."""
-        return await history.missed(self._client, self._me, gap, since=since, oldest=oldest, most=most)
+        async with self._remembering():
+            return await history.missed(
+                self._client, self._me, gap, since=since, oldest=oldest, most=most, reads=self._reads
+            )
 
-    def _note_rooms(self, answer: Answer) -> None:
+    @asynccontextmanager
+    async def _remembering(self) -> AsyncIterator[None]:
+        """What the machine learns in the block is in its file before the caller commits what came with it."""
+        try:
+            yield
+            if self._machine is not None:
+                await self._machine.settled()
+        except StoreError as error:
+            raise Unreachable(str(error)) from error  # asked for again, with the same token
+
+    async def _note_rooms(self, answer: Answer) -> None:
         """Where we are, and what is encrypted: nothing may be sent there in the clear (`matrix/outbound.py`)."""
         rooms = mapped(answer.body.get("rooms"))
         for name, room in mapped(rooms.get("join")).items():
-            known = self._client.rooms.setdefault(name, MatrixRoom(name, self._me))
-            known.encrypted = known.encrypted or encrypted(room)
+            if encrypted(room):
+                await self._rooms.encrypted(RoomId(name))
+            else:
+                self._rooms.plain(RoomId(name))
         for name in mapped(rooms.get("leave")):
-            # It may become encrypted while we are out.
-            self._client.rooms.pop(name, None)
+            self._rooms.left(RoomId(name))
 
 
 def _filter(limit: int) -> str:

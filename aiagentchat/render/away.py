@@ -147,6 +147,43 @@ UNREADABLE = (
 )
 
 
+_WHY_SEALED: Mapping[str, str] = {
+    "m.unverified": "the app gives keys only to devices that it trusts, and does not trust mine",
+    "m.blacklisted": "the app was told to give my device no keys",
+    "m.unauthorised": "the app says that I may not read them",
+    "m.unavailable": "the app has no key for them itself",
+    "m.no_olm": "the app could not build a connection to my device",
+    "later_key": "the app gave me a key for later messages only",
+    "unknown_device": "the homeserver does not know the device that wrote them; perhaps it was logged out",
+    "broken": "what came fits no key",
+}
+_HELP_SEALED: Mapping[str, str] = {
+    "m.unverified": "Allow my device in the app (in Element: no “exclude insecure devices”, or verify me)",
+    "m.blacklisted": "Take my device off the blocked ones",
+    "m.no_olm": "Restart the app",
+}
+
+
+def sealed(number: int, sender: UserId, why: str) -> str:
+    """Encrypted messages whose key did not come within a minute; `why` is a word of `core.seals.WHY`."""
+    reason = _WHY_SEALED.get(why, "the app did not give me the key, and said nothing about it")
+    help_ = _HELP_SEALED.get(why, "Keep the app open for a moment")
+    what, it = ("1 message", "it") if number == 1 else (f"{number} messages", "them")
+    return (
+        f"I cannot read {what} of {person(sender)}: {reason}. Nothing of {it} was run. I have asked for the key, and "
+        f"answer as soon as it comes. {help_}; then send again what matters."
+    )
+
+
+def unsealed_too_late(sender: UserId, at: int) -> str:
+    """The key came when the message was too old to be acted upon."""
+    when, _ = _moments(at, at)
+    return (
+        f"The key for this message of {person(sender)} from {when} has come only now. It is too old, so it was not "
+        "run: send it again if it is still needed."
+    )
+
+
 def not_heard(first: int, last: int) -> str:
     """A part of the timeline could not be read (moments in milliseconds; 0: nobody knows since when)."""
     begin, end = _moments(first or last, last)

@@ -5,16 +5,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.core.parcels import Content
+from aiagentchat.core.parcels import REACTION_KEYS, Content
 from aiagentchat.render.hygiene import clean, no_ping
 from aiagentchat.render.markdown import needs_html, to_html
 from aiagentchat.render.words import NOTHING
 
 MAX_CONTENT_BYTES = 60_000
 """A homeserver refuses events over 65,536 bytes; ids, hashes and signatures take their part of that."""
+MAX_ENCRYPTED_BYTES = 45_000
+"""The same for what is encrypted, which makes it a third larger; with 48,353 bytes of text it still was taken."""
 PAGE_BYTES = 8_000
 """How much text goes into one message. An edit carries the text three times (twice as text, once as HTML), encryption
 makes it a third larger, and each of up to 60 edits is kept by the homeserver in full."""
+
+
+_HTML = ("format", "formatted_body")
 
 
 def message(
@@ -66,4 +71,31 @@ def content_size(content: Mapping[str, Any]) -> int:
 
 def fits(content: Content) -> bool:
     """Whether a homeserver takes `content`, also as an edit of an earlier message."""
-    return content_size(edit(content, EventId("$" + "x" * 255))) <= MAX_CONTENT_BYTES
+    return content_size(edit(content, EventId("$" + "x" * 255))) <= limit(encrypted=False)
+
+
+def limit(*, encrypted: bool) -> int:
+    """How many bytes the content of an event may have."""
+    return MAX_ENCRYPTED_BYTES if encrypted else MAX_CONTENT_BYTES
+
+
+def fitted(content: Content, *, encrypted: bool) -> Content:
+    """`content`, without its HTML where that makes it too large; what is too large then is for the sender to see."""
+    try:
+        if content_size(content) <= limit(encrypted=encrypted):
+            return content
+    except ValueError:
+        return content  # half a character, or a number that is none: refused for that
+    bare = _without_html(content)
+    new = bare.get("m.new_content")
+    return bare if new is None else {**bare, "m.new_content": _without_html(new)}
+
+
+def _without_html(content: Content) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in _HTML}
+
+
+def shows_nothing(content: Content) -> bool:
+    """Whether a reaction, which is never encrypted, is one of ours that has no text in it."""
+    relation = content.get("m.relates_to")
+    return isinstance(relation, dict) and relation.get("key") in REACTION_KEYS

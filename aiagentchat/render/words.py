@@ -208,6 +208,12 @@ def limit_reached(limit: str, most: int) -> str:
     )
 
 
+IN_THE_CLEAR = (
+    "🔓 This room is encrypted, and this message was not, so nothing was done: whoever runs a homeserver could have "
+    "written it. Send it again from a client that encrypts."
+)
+
+
 def rests(seconds: float) -> str:
     """It was not the first turn in a row that was ended so."""
     wait = duration(round(seconds * 1000))
@@ -646,6 +652,10 @@ class Status:
     draining: bool = False
     rest_ms: int = 0
     """How long the room begins no turn."""
+    sealed: int = 0
+    """Messages that cannot be read, because nobody has given us the key."""
+    signed: bool = True
+    """Whether our device is signed with the account's identity."""
 
 
 def status_text(status: Status) -> str:
@@ -667,6 +677,14 @@ def status_text(status: Status) -> str:
     ]
     if status.stalled is not None or status.stalls:
         lines.insert(-1, f"- Database: {status.stalled or 'works'}; had to wait {count(status.stalls, 'time')}")
+    if status.sealed:
+        lines.insert(-1, f"- Encryption: {count(status.sealed, 'message')} cannot be read yet; the key is missing")
+    if not status.signed:
+        lines.insert(
+            -1,
+            "- Encryption: my device is not signed by my account, so apps that exclude insecure devices (Element) give "
+            "me no keys; the operator sees what to do with `aiagentchat keys status`",
+        )
     if status.draining:
         lines.append("- About to be restarted: what is queued runs afterwards")
     for warning in warnings(status.held, subscription_in_room=status.subscription_in_room).values():

@@ -62,6 +62,9 @@ REFUSALS_A_DAY = 5
 ACCEPTED = "👀"
 CHANGED = "✏️"
 
+_NEEDS_ITS_SENDER = Ask | RunBotCommand | AnswerInWords | ChangeQueued
+"""What somebody else must not be able to say in the sender's name."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -80,6 +83,8 @@ class Dispatcher:
 
     async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
         """What follows from `decision` about `event`, in a room with these roles."""
+        if isinstance(decision, _NEEDS_ITS_SENDER) and await self._is_in_the_clear(event):
+            return refuse(event, "in the clear", words.IN_THE_CLEAR)
         match decision:
             case Ignore(refusal=what):
                 return [refused(event, what)] if what else []
@@ -101,6 +106,10 @@ class Dispatcher:
                 return await self._about_the_message(decision, event)
             case _:
                 return self._about_the_room(decision, event, roles.room)
+
+    async def _is_in_the_clear(self, event: Incoming) -> bool:
+        """Whether it came unencrypted into an encrypted room: then the homeserver can have written it."""
+        return not event.encrypted and await self._desk.rooms.is_encrypted(event.room)
 
     async def _about_ours(
         self, decision: AnswerApproval | AnswerInWords | StopTarget | ForgetTarget, event: Incoming, roles: Roles
@@ -158,7 +167,7 @@ class Dispatcher:
         decision = decide(said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands)
         if isinstance(decision, AnswerInWords) and not await self._is_question(said, decision.target):
             decision = decision.otherwise
-        return isinstance(decision, Ask)
+        return isinstance(decision, Ask) and not await self._is_in_the_clear(said)
 
     async def _full(self, in_room: int) -> str | None:
         """Why there is no place for another command; None if there is one."""

@@ -13,8 +13,8 @@ import structlog
 
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SendHealth
-from aiagentchat.core.ids import EventId, TxnId, UserId, txn_id
-from aiagentchat.core.parcels import PARCEL, REDACTION, Attempt, Parcel
+from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
+from aiagentchat.core.parcels import PARCEL, REDACTION, Attempt, Content, Parcel
 from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Outbox
 from aiagentchat.core.ports.matrix import Outbound
@@ -165,8 +165,8 @@ class Postman:
         if parcel.edits is not None and is_edit(parcel, variant):
             # None: that one never arrived, and the text of its edit stands for itself.
             first = await self._outbox.event_of(parcel.edits)
-        address = await self._upload(words_of(parcel)) if variant == FILE else ""
-        content = content_of(parcel, variant, first=first, address=address)
+        file = await self._upload(parcel.room, words_of(parcel)) if variant == FILE else None
+        content = content_of(parcel, variant, first=first, file=file)
         return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
 
     async def _redact(self, parcel: Parcel) -> EventId:
@@ -175,9 +175,9 @@ class Postman:
             raise Refused("what is to be deleted has not arrived", errcode=NEVER_ARRIVED, ours=True)
         return await self._outbound.redact(parcel.room, event, words.DELETION_REASON, parcel.txn)
 
-    async def _upload(self, text: str) -> str:
+    async def _upload(self, room: RoomId, text: str) -> Content:
         try:
-            return await self._outbound.upload(text.encode(), name=FILE_NAME, mime=FILE_TYPE)
+            return await self._outbound.upload(room, text.encode(), name=FILE_NAME, mime=FILE_TYPE)
         except Refused as error:
             # Without its code: that we may not upload does not mean that we may not speak.
             raise Refused(str(error), status=error.status) from error

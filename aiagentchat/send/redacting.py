@@ -58,11 +58,11 @@ class RedactingOutbound:
         """The event of ours that was sent with this txn."""
         return await self._outbound.find(room, txn, since=since)
 
-    async def upload(self, data: bytes, *, name: str, mime: str) -> str:
+    async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
         """Keep a file on the homeserver; a text without secrets, anything else as it is."""
         if mime.startswith("text/"):
             data = self._redacting()(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        return await self._outbound.upload(data, name=name, mime=mime)
+        return await self._outbound.upload(room, data, name=name, mime=mime)
 
 
 def without_secrets(content: Content, redactor: Redactor) -> Content:

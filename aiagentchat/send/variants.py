@@ -35,19 +35,19 @@ def words_of(parcel: Parcel) -> str:
     return clean(str(parcel.content.get("body", "")))
 
 
-def content_of(parcel: Parcel, variant: int, *, first: EventId | None = None, address: str = "") -> Content:
-    """What is sent: `first` is the event that it edits, if it does; `address` that of its words, for FILE."""
-    said = _said(parcel, variant, address)
+def content_of(parcel: Parcel, variant: int, *, first: EventId | None = None, file: Content | None = None) -> Content:
+    """What is sent: `first` is the event that it edits, if it does; `file` leads to its words, for FILE."""
+    said = _said(parcel, variant, file or {})
     return {**(said if first is None else edit(said, first)), TXN_KEY: parcel.txn}
 
 
-def _said(parcel: Parcel, variant: int, address: str) -> Content:
+def _said(parcel: Parcel, variant: int, file: Content) -> Content:
     if variant == AS_WRITTEN:
         return parcel.content
     if variant == PLAIN:
         return _plain(parcel)
     if variant == FILE:
-        return _file(words_of(parcel), address)
+        return _file(words_of(parcel), file)
     return message(words.beginning_only(words_of(parcel)[:BEGINNING_CHARACTERS]), notice=False)
 
 
@@ -61,12 +61,12 @@ def _plain(parcel: Parcel) -> dict[str, Any]:
     return content if relation is None else {**content, "m.relates_to": relation}
 
 
-def _file(text: str, address: str) -> dict[str, Any]:
+def _file(text: str, file: Content) -> dict[str, Any]:
     return {
         "msgtype": "m.file",
         "body": words.AS_A_FILE,
         "filename": FILE_NAME,
-        "url": address,
+        **file,
         "info": {"mimetype": FILE_TYPE, "size": len(text.encode())},
         "m.mentions": {},
     }

@@ -10,10 +10,11 @@ from urllib.parse import quote
 from aiagentchat.core.audit import AuditFilter, AuditLine
 from aiagentchat.core.errors import StoreKeyError
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.ports.ledger import Login
+from aiagentchat.core.ports.ledger import Login, Seeds
 from aiagentchat.core.rooms import Made
 from aiagentchat.store.accounts import place_of
 from aiagentchat.store.audit import line_of
+from aiagentchat.store.identities import open_seeds
 from aiagentchat.store.queries import statements
 from aiagentchat.store.rooms import made_room, waiting_room
 from aiagentchat.store.vault import Vault
@@ -107,6 +108,12 @@ def where_we_are(path: Path) -> Mapping[RoomId, bool]:
     """Whether the account is in a room, as far as the database at `path` knows: it has worked there, or has left it."""
     rows = _rows(path, _GLANCE["where_we_are"]) or []
     return {RoomId(room): not gone for room, heard, gone in rows if heard or gone}
+
+
+def seeds(path: Path, user: UserId, vault: Vault) -> Seeds | None:
+    """The account's seeds in the database at `path`, None if it has none. Changes nothing. Raises `StoreKeyError`."""
+    [(sealed,)] = _rows(path, _GLANCE["seeds"], user=user) or [(None,)]
+    return None if sealed is None else open_seeds(vault, user, sealed)
 
 
 def _rows(path: Path, statement: str, **values: str | int | None) -> list[Any] | None:

@@ -54,7 +54,7 @@ class SqliteInbox:
             return 0
 
         async def write(transaction: Transaction) -> int:
-            new = await transaction.run_many(_INBOX["take_in"], [_values(event, now) for event in events])
+            new = await transaction.run_many(_INBOX["take_in"], [values_of(event, now) for event in events])
             if token is not None:
                 await transaction.run(_SYNC_TOKEN["keep"], token=token)
             return new
@@ -70,11 +70,11 @@ class SqliteInbox:
     async def get(self, event: EventId) -> Incoming | None:
         """The event, settled or not."""
         rows = await self._database.run(_INBOX["get"], event=event)
-        return _incoming(rows[0]) if rows else None
+        return incoming(rows[0]) if rows else None
 
     async def late(self, room: RoomId, taken_at: int) -> list[Incoming]:
         """The late events of the room that came in at that moment and are not settled, in order."""
-        return [_incoming(row) for row in await self._database.run(_INBOX["late"], room=room, taken_at=taken_at)]
+        return [incoming(row) for row in await self._database.run(_INBOX["late"], room=room, taken_at=taken_at)]
 
     async def taken_at(self, event: EventId) -> int | None:
         """When the event was taken in."""
@@ -84,7 +84,7 @@ class SqliteInbox:
     async def unrouted(self, limit: int) -> list[Incoming]:
         """The oldest events of each room that nobody has settled."""
         rows = await self._database.run(_INBOX["unrouted"], limit=limit, each=max(LEAST_OF_A_ROOM, limit // ROOMS))
-        return [_incoming(row) for row in rows]
+        return [incoming(row) for row in rows]
 
     async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
         """Apply `effects` and mark the event as routed, together."""
@@ -129,7 +129,8 @@ def _cause(row: Row) -> Cause:
     )
 
 
-def _values(event: Incoming, now: int) -> Values:
+def values_of(event: Incoming, now: int) -> Values:
+    """What a statement needs to know of an event."""
     return {
         "event": event.event,
         "room": event.room,
@@ -141,11 +142,13 @@ def _values(event: Incoming, now: int) -> Values:
         "mentions": json.dumps(sorted(event.mentions)),
         "late_ms": event.late_ms,
         "raw": event.raw,
+        "encrypted": int(event.encrypted),
         "now": now,
     }
 
 
-def _incoming(row: Row) -> Incoming:
+def incoming(row: Row) -> Incoming:
+    """The event that a row of the inbox is."""
     return Incoming(
         event=EventId(row["event_id"]),
         room=RoomId(row["room_id"]),
@@ -157,4 +160,5 @@ def _incoming(row: Row) -> Incoming:
         mentions=frozenset(map(UserId, json.loads(row["mentions"]))),
         late_ms=row["late_ms"],
         raw=row["raw"],
+        encrypted=bool(row["encrypted"]),
     )

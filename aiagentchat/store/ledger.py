@@ -1,4 +1,4 @@
-"""The ten ports on one database. Another database would get another `open_ledger`."""
+"""The thirteen ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,11 +13,14 @@ from aiagentchat.core.ports.ledger import (
     Approvals,
     Audit,
     Commands,
+    Identities,
     Inbox,
+    Keyring,
     Lives,
     Outbox,
     Rooms,
     RunRecords,
+    Seals,
     Sessions,
 )
 from aiagentchat.store.accounts import SqliteAccounts
@@ -28,11 +31,14 @@ from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
 from aiagentchat.store.housekeeping import Housekeeping
+from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
+from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
+from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
 from aiagentchat.store.vault import KEY_FILE, Vault
 
@@ -50,6 +56,9 @@ class Ledger:
     grants: Grants
     accounts: Accounts
     audit: Audit
+    seals: Seals
+    keyring: Keyring
+    identities: Identities
     lives: Lives
     runs: RunRecords
     housekeeping: Housekeeping
@@ -66,7 +75,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
     """
     async with open_database(path, clock=clock) as database:
         bells = Bells()
-        accounts = SqliteAccounts(database, vault or Vault(path.with_name(KEY_FILE)))
+        vault = vault or Vault(path.with_name(KEY_FILE))
+        accounts = SqliteAccounts(database, vault)
         await accounts.seal_all()
         yield Ledger(
             inbox=SqliteInbox(database, bells),
@@ -78,6 +88,9 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             grants=SqliteGrants(database),
             accounts=accounts,
             audit=SqliteAudit(database),
+            seals=SqliteSeals(database, bells),
+            keyring=SqliteKeyring(database),
+            identities=SqliteIdentities(database, vault),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
             housekeeping=Housekeeping(database),

@@ -54,10 +54,6 @@ class SqliteRooms:
         """Whether the room is known to be encrypted."""
         return bool(await self._database.run(_ROOMS["is_encrypted"], room=room))
 
-    async def mark_encrypted(self, room: RoomId, now: int) -> None:
-        """The room is encrypted, from now on for ever."""
-        await self._database.run(_ROOMS["mark_encrypted"], room=room, now=now)
-
     async def made(self) -> Made:
         """The rooms that are not in config.yaml."""
 

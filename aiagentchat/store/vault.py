@@ -62,6 +62,16 @@ class Vault:
         except (InvalidTag, ValueError) as error:
             raise StoreKeyError(f"{self._where} is not the one that it was sealed with") from error
 
+    def derive(self, purpose: str) -> bytes:
+        """A key of its own for `purpose`, the same for ever. Makes the vault's key if there is none.
+
+        Raises `StoreKeyError`.
+        """
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        return HKDF(SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(self._key_or_new())
+
     def _known_key(self) -> bytes | None:
         if self._key is None:
             try:

@@ -13,8 +13,9 @@ from pathlib import Path
 from rig.faults import report
 from rig.faults.catalog import chosen
 from rig.faults.kinds import Fault
+from rig.faults.lane import Setting
 from rig.faults.plan import Plan
-from rig.faults.recovery import measure
+from rig.faults.recovery import TRIES, measure
 from rig.faults.runner import Findings, run, say
 
 EXAMPLES = """\
@@ -24,12 +25,15 @@ examples:
   python -m rig.faults --only network --only disk
   python -m rig.faults --only recovery            only how fast it is back after kill -9
   python -m rig.faults --full --lanes 2           the whole programme; writes bench/results and docs/reference
+  python -m rig.faults --rooms encrypted          the rooms are encrypted, and people type at Element's engine
   python -m rig.faults --seed 7                   the same choices again (moments still depend on the machine)
 
 It exits with 1 when a promise was not kept, and says where the evidence is.
 """
 SECONDS = 60.0
 RECOVERY = "recovery"
+SHARE_IN_ENCRYPTED_ROOMS = 4
+"""They are there for what encryption adds; everything else is tried in plain ones."""
 
 
 def main() -> None:
@@ -46,6 +50,7 @@ def main() -> None:
         faults=faults,
         chance=random.Random(asked.seed),  # noqa: S311 - to be repeated, not to be secret
         seconds=None if asked.full else asked.seconds,
+        share=SHARE_IN_ENCRYPTED_ROOMS if asked.rooms == "encrypted" else 1,
     )
     try:
         asyncio.run(_run(plan, folder, asked))
@@ -64,11 +69,12 @@ async def _run(plan: Plan, folder: Path, asked: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # what was started is ended
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     findings, recovery = Findings(), None
+    setting = Setting(seed=asked.seed, package=asked.package, encrypted=asked.rooms == "encrypted")
     if plan.faults:
-        findings = await run(plan, folder, lanes=asked.lanes, seed=asked.seed, package=asked.package)
+        findings = await run(plan, folder, setting, lanes=asked.lanes)
     if (asked.full and not asked.only) or RECOVERY in asked.only:
         say("how fast it is back after kill -9")
-        recovery, found = await measure(folder / RECOVERY, seed=asked.seed, package=asked.package)
+        recovery, found = await measure(folder / RECOVERY, setting, tries=TRIES // plan.share)
         plan.violations += found
     seconds = time.monotonic() - begun
     print(report.table(plan, findings, seconds=seconds))
@@ -76,7 +82,7 @@ async def _run(plan: Plan, folder: Path, asked: argparse.Namespace) -> None:
         print("\n".join(f"{name:24} {value}" for name, value in recovery.as_dict().items()))
     if asked.full and not asked.only:
         results = report.results(plan, findings, recovery, seconds=seconds, seed=asked.seed, lanes=asked.lanes)
-        report.write(plan, results)
+        report.write(plan, results, encrypted=setting.encrypted)
 
 
 def _possible(asked: argparse.Namespace) -> list[Fault]:
@@ -99,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="faults whose name begins so")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long (60)")
     parser.add_argument("--full", action="store_true", help="every planned try, however long it takes")
+    parser.add_argument("--rooms", choices=["plain", "encrypted"], default="plain", help="what the rooms are (plain)")
     parser.add_argument("--seed", type=int, default=1, help="of the choices (1)")
     parser.add_argument("--lanes", type=int, default=1, help="so many daemons side by side (1)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this new folder, and keep it")

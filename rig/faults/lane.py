@@ -20,14 +20,16 @@ from urllib.parse import quote
 from rig.conversation import Event
 from rig.faults import run_log
 from rig.faults.evidence import hear
-from rig.faults.oracle import Violation, judge
+from rig.faults.oracle import Violation, judge, judge_seals
 from rig.faults.prompts import prompt
 from rig.faults.proxy import FaultProxy
 from rig.faults.typist import Typist
 from rig.faults.victim import Victim
 from rig.homeserver import Homeserver
+from rig.js_people import js_people
 from rig.matrix_client import MatrixUser
-from rig.people import people
+from rig.people import People, people
+from rig.setup import js_client
 
 ROOMS = 3
 QUIET_WITHIN = 150.0
@@ -37,6 +39,17 @@ LOOK_AGAIN = 5.0
 """How often a daemon that should run is looked after meanwhile."""
 SETTLE_WITHIN = 60.0
 FENCE_WORDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the lanes of a run have in common."""
+
+    seed: int
+    package: Path | None = None
+    """Where the daemon's code comes from, if it is not what is installed."""
+    encrypted: bool = False
+    """The rooms are, and people type at Element's engine, which is strict."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +64,7 @@ class Lane:
     victim: Victim
     typist: Typist
     bot: str
+    encrypted: bool = False
     evidence: list[Path] = field(default_factory=list)
     """Folders that were kept because of a violation."""
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -93,10 +107,15 @@ class Lane:
             for room in self.rooms:
                 await self.typist.type(room, lambda name: prompt(name, FENCE_WORDS))
             await self._become_quiet()
-        timelines = {room: await self._news_of(room) for room in self.rooms}
+        as_sent = {room: await self._news_of(room) for room in self.rooms}
+        timelines = {room: await self.anna.in_clear(events) for room, events in as_sent.items()}
         log = run_log.read(self.victim.run_log)
         found, self.complaints = self.complaints, []
         found += [violation for room, events in timelines.items() for violation in judge(room, events, self.bot, log)]
+        if self.encrypted:
+            found += [
+                each for room in self.rooms for each in judge_seals(room, as_sent[room], timelines[room], self.bot)
+            ]
         for events in timelines.values():
             self.outcomes.update(typed.outcome for typed in hear(events, self.bot).typed)
         if found:
@@ -144,19 +163,20 @@ class Lane:
 
 
 @asynccontextmanager
-async def open_lane(number: int, folder: Path, *, seed: int, package: Path | None = None) -> AsyncGenerator[Lane, None]:
-    """A lane with a daemon that has settled in and people who type. `package`: where the daemon's code comes from."""
+async def open_lane(number: int, folder: Path, setting: Setting) -> AsyncGenerator[Lane, None]:
+    """A lane with a daemon that has settled in and people who type."""
     name = string.ascii_lowercase[number]
-    chance = random.Random(f"{seed} {name}")  # noqa: S311 - to be repeated, not to be secret
+    chance = random.Random(f"{setting.seed} {name}")  # noqa: S311 - to be repeated, not to be secret
     async with AsyncExitStack() as stack:
         homeserver = Homeserver(folder / "homeserver")
         stack.callback(homeserver.close)
         await asyncio.to_thread(homeserver.start)
         proxy = await stack.enter_async_context(FaultProxy(homeserver.port))
         present = await stack.enter_async_context(people(homeserver))
-        anna, account = await present.person(), present.account()
+        anna = await _person(present, folder, stack) if setting.encrypted else await present.person()
+        account = present.account()
         rooms = [await present.room(anna, account) for _ in range(ROOMS)]
-        victim = Victim(folder / "daemon", proxy.url, account, rooms, user=anna.id, package=package)
+        victim = Victim(folder / "daemon", proxy.url, account, rooms, user=anna.id, package=setting.package)
         stack.push_async_callback(_end, victim)
         typist = Typist(anna, rooms, account.user_id, prefix=name, seed=chance)
         lane = Lane(
@@ -168,6 +188,7 @@ async def open_lane(number: int, folder: Path, *, seed: int, package: Path | Non
             victim=victim,
             typist=typist,
             bot=account.user_id,
+            encrypted=setting.encrypted,
         )
         await victim.launch()
         await victim.until_line("sync.first")
@@ -177,6 +198,12 @@ async def open_lane(number: int, folder: Path, *, seed: int, package: Path | Non
             typist.go_on()
             yield lane
             typing.cancel()
+
+
+async def _person(present: People, folder: Path, stack: AsyncExitStack) -> MatrixUser:
+    node = await asyncio.to_thread(js_client)
+    elements = await stack.enter_async_context(js_people(present, node, folder / "elements"))
+    return await elements.person()
 
 
 async def _settle_in(anna: MatrixUser, bot: str, rooms: Sequence[str]) -> None:

@@ -89,6 +89,6 @@ class OneRoomHeld:
 
 def network(planned: int) -> list[Network | OneRoomHeld]:
     """Every kind, `planned` tries altogether."""
-    kinds = list(Kind)
+    kinds = [kind for kind in Kind if kind is not Kind.TOO_LARGE]  # no fault of a network
     share, over = divmod(planned - ONE_ROOM_TRIES, len(kinds))
     return [*(Network(kind, share + (number < over)) for number, kind in enumerate(kinds)), OneRoomHeld()]

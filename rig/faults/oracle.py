@@ -15,6 +15,7 @@ The rules, for each message that was typed:
    stands before anything that is said about the next one (R).
 6. Nothing that the bot says stands there twice as an answer to the same event, and nothing is about a message that was
    not typed here, or was judged before (R).
+7. In an encrypted room the homeserver reads no words of the bot (S), and the person reads all of them (R).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +26,15 @@ from rig.conversation import Event
 from rig.faults.evidence import DONE, Heard, Typed, hear
 from rig.faults.run_log import RunLog
 
+SEALED = "m.room.encrypted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """A promise that was not kept."""
 
     invariant: str
-    """Its letter: L lost, T run twice, R answer lost or doubled, B bound, A the others go on."""
+    """Its letter: L lost, T run twice, R answer lost or doubled, B bound, A the others go on, S a secret told."""
     room: str
     event: str
     seen: str
@@ -48,6 +51,24 @@ def judge(
     found = [(typed.event, *pair) for typed in heard.typed for pair in _one(typed, log, asked_again or {})]
     found += [*_doubled(heard), *_order_of_turns(heard, log), *_order_of_answers(heard)]
     return [Violation(room=room, event=event, invariant=letter, seen=seen) for event, letter, seen in found]
+
+
+def judge_seals(room: str, as_sent: Sequence[Event], in_clear: Sequence[Event], bot: str) -> list[Violation]:
+    """What is wrong in an encrypted room: these are its events as they were sent, and as the person reads them."""
+    told = [
+        (event, "S", "the homeserver can read this message")
+        for event in as_sent
+        if event["sender"] == bot and "body" in (event.get("content") or {})
+    ]
+    unread = [
+        (event, "R", "the person's client cannot read this message")
+        for event in in_clear
+        if event["sender"] == bot and event["type"] == SEALED and event.get("content")
+    ]
+    return [
+        Violation(invariant=letter, room=room, event=event["event_id"], seen=seen)
+        for event, letter, seen in told + unread
+    ]
 
 
 def _one(typed: Typed, log: RunLog, asked_again: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -37,6 +37,8 @@ class Plan:
     faults: Sequence[Fault]
     chance: random.Random
     seconds: float | None = None
+    share: int = 1
+    """Of the planned tries only one in so many."""
     begun: float = field(default_factory=time.monotonic)
     tallies: dict[str, Tally] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
@@ -59,7 +61,7 @@ class Plan:
             tally.tries += 1
         else:
             tally.misses += 1
-            most = MISSES_IN_TIME if self.seconds else fault.planned * MOST_MISSES + 10
+            most = MISSES_IN_TIME if self.seconds else self._planned(fault) * MOST_MISSES + 10
             self._given[fault.name] -= tally.misses <= most
 
     def blame(self, struck: Sequence[Fault], found: Sequence[Violation]) -> None:
@@ -76,13 +78,13 @@ class Plan:
         if self.seconds is not None:
             left, of = max(0.0, self.seconds - elapsed), ""
         else:
-            planned = sum(fault.planned for fault in self.faults)
+            planned = sum(map(self._planned, self.faults))
             left, of = (elapsed / tries * (planned - tries) if tries else 0.0), f" of {planned}"
         return f"{tries}{of} faults, {len(self.violations)} violations, {elapsed:.0f} s gone, about {left:.0f} s left"
 
     def _next_planned(self) -> list[Fault]:
         """Several of one group, so that they meet in many orders."""
-        left = {fault.name: fault.planned - self._given[fault.name] for fault in self.faults}
+        left = {fault.name: self._planned(fault) - self._given[fault.name] for fault in self.faults}
         groups = list(dict.fromkeys(fault.group for fault in self.faults if left[fault.name] > 0))
         if not groups:
             return []
@@ -98,6 +100,9 @@ class Plan:
             group = self.chance.choice(untried).group
             return self._give([fault for fault in untried if fault.group == group])
         return self._give(self.chance.choices(self.faults, [fault.planned for fault in self.faults], k=10))
+
+    def _planned(self, fault: Fault) -> int:
+        return -(-fault.planned // self.share)
 
     def _give(self, faults: list[Fault]) -> list[Fault]:
         for fault in faults:

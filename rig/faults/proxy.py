@@ -41,6 +41,8 @@ class Kind(StrEnum):
     """The answer comes byte by byte."""
     TOO_MANY = "429"
     """With `retry_after_ms`; the server hears nothing."""
+    TOO_LARGE = "413"
+    """As for an event that is too large; the server hears nothing."""
     ERROR_500 = "500"
     """With JSON; the server hears nothing."""
     HTML_502 = "502"
@@ -233,6 +235,9 @@ class _Exchange:
         wait = round(strike.seconds * 1000)
         await self._json(429, {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": wait})
 
+    async def too_large(self, _: Strike) -> None:
+        await self._json(413, {"errcode": "M_TOO_LARGE", "error": "event too large"})
+
     async def error_500(self, _: Strike) -> None:
         await self._json(500, {"errcode": "M_UNKNOWN", "error": "Internal server error"})
 
@@ -277,6 +282,7 @@ _EFFECTS: dict[Kind, Callable[[_Exchange, Strike], Awaitable[None]]] = {
     Kind.DELAY: _Exchange.delay,
     Kind.DRIP: _Exchange.drip,
     Kind.TOO_MANY: _Exchange.too_many,
+    Kind.TOO_LARGE: _Exchange.too_large,
     Kind.ERROR_500: _Exchange.error_500,
     Kind.HTML_502: _Exchange.html_502,
     Kind.HTML_504: _Exchange.html_504,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rig.faults.lane import Lane, open_lane
+from rig.faults.lane import Lane, Setting, open_lane
 from rig.faults.oracle import Violation
 from rig.faults.prompts import prompt
 from rig.unprivileged import as_unprivileged
@@ -40,11 +40,9 @@ class Recovery:
         return asdict(self)
 
 
-async def measure(
-    folder: Path, *, seed: int, package: Path | None, tries: int = TRIES
-) -> tuple[Recovery, list[Violation]]:
+async def measure(folder: Path, setting: Setting, *, tries: int = TRIES) -> tuple[Recovery, list[Violation]]:
     """Kill and start it so often; then let everything be answered, and judge that, too."""
-    async with open_lane(25, folder, seed=seed, package=package) as lane:
+    async with open_lane(25, folder, setting) as lane:
         gate = lane.victim.run_log.parent / "gate"
         await lane.typist.pause()
         await _fill(lane, gate, QUEUED + len(lane.rooms))

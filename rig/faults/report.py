@@ -17,6 +17,7 @@ from rig.faults.runner import Findings
 from rig.setup import ROOT
 
 RESULTS = ROOT / "bench" / "results" / "faults.json"
+RESULTS_ENCRYPTED = ROOT / "bench" / "results" / "faults-encrypted.json"
 PAGE = ROOT / "docs" / "reference" / "fault-report.md"
 AGAIN = "python -m rig.faults --full --lanes {lanes} --seed {seed}"
 
@@ -94,11 +95,13 @@ def results(
     }
 
 
-def write(plan: Plan, found: dict[str, Any]) -> None:
-    """The results and the page."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    PAGE.write_text(page(plan, found), "utf-8")
+def write(plan: Plan, found: dict[str, Any], *, encrypted: bool) -> None:
+    """The results, and the page about plain rooms."""
+    results = RESULTS_ENCRYPTED if encrypted else RESULTS
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if not encrypted:
+        PAGE.write_text(page(plan, found), "utf-8")
 
 
 def page(plan: Plan, found: dict[str, Any]) -> str:

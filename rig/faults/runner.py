@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rig.faults.lane import Lane, open_lane
+from rig.faults.lane import Lane, Setting, open_lane
 from rig.faults.oracle import Violation
 from rig.faults.plan import Plan
 
@@ -31,18 +31,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def run(plan: Plan, folder: Path, *, lanes: int, seed: int, package: Path | None) -> Findings:
+async def run(plan: Plan, folder: Path, setting: Setting, *, lanes: int) -> Findings:
     """Run the plan on so many lanes, each in a folder of its own below `folder`."""
     findings = Findings()
     async with asyncio.TaskGroup() as group:
         for number in range(lanes):
             where = folder / f"lane-{number}"
-            group.create_task(_lane(number, where, plan, findings, seed=seed, package=package))
+            group.create_task(_lane(number, where, plan, findings, setting))
     return findings
 
 
-async def _lane(number: int, folder: Path, plan: Plan, findings: Findings, *, seed: int, package: Path | None) -> None:
-    async with open_lane(number, folder, seed=seed, package=package) as lane:
+async def _lane(number: int, folder: Path, plan: Plan, findings: Findings, setting: Setting) -> None:
+    async with open_lane(number, folder, setting) as lane:
         while struck := plan.next_round():
             say(f"lane {lane.name}: {_names([fault.name for fault in struck])} ({plan.progress()})")
             for fault in struck:

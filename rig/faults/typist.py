@@ -12,6 +12,7 @@ import aiohttp
 from rig.conversation import Event
 from rig.faults.evidence import ENDINGS, is_last_page, is_refusal, is_report
 from rig.faults.prompts import WORD, prompt
+from rig.js_engine import EngineRefused, EngineSilent
 from rig.matrix_client import MatrixUser, Refused
 
 AT_MOST_OPEN = 4
@@ -137,7 +138,7 @@ class Typist:
             while True:
                 try:
                     return await self.person.send(room, text, txn=txn)
-                except (aiohttp.ClientError, Refused):
+                except (aiohttp.ClientError, Refused, EngineRefused, EngineSilent):
                     await asyncio.sleep(TYPE_AGAIN)
 
 

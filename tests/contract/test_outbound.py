@@ -324,8 +324,11 @@ async def test_a_room_that_we_are_not_in_cannot_be_searched(world: World) -> Non
 
 
 async def test_a_file_is_kept(world: World) -> None:
-    address = await world.outbound.upload("é\n".encode() * 10_000, name="a b.txt", mime="text/plain")
+    room = await world.room()
 
+    file = await world.outbound.upload(room, "é\n".encode() * 10_000, name="a b.txt", mime="text/plain")
+
+    [address] = file.values()
     assert address.startswith("mxc://")
     assert await world.file(address) == "é\n".encode() * 10_000
 
@@ -338,7 +341,7 @@ ASK: dict[str, Callable[[Outbound, RoomId], Any]] = {
     "join": lambda outbound, room: outbound.join(room),
     "leave": lambda outbound, room: outbound.leave(room),
     "find": lambda outbound, room: outbound.find(room, TXN, since=0),
-    "upload": lambda outbound, _: outbound.upload(b"hello", name="a.txt", mime="text/plain"),
+    "upload": lambda outbound, room: outbound.upload(room, b"hello", name="a.txt", mime="text/plain"),
 }
 
 

@@ -378,7 +378,7 @@ async def test_a_room_that_is_encrypted_is_so_for_ever(ledger: Ledger) -> None:
     await ledger.rooms.slug(ROOM, "kitchen")
     assert not await ledger.rooms.is_encrypted(ROOM)
     for moment in (NOW, NOW + 1):
-        await ledger.rooms.mark_encrypted(ROOM, moment)
+        await ledger.keyring.mark_encrypted(ROOM, moment)
 
     assert await ledger.rooms.is_encrypted(ROOM)
     assert not await ledger.rooms.is_encrypted(OTHER_ROOM)

@@ -120,15 +120,17 @@ async def move_in(
 ) -> AsyncIterator[House]:
     """A house; `settings` go into config.yaml, `room` among them into every room, `environ` into the environment.
 
-    With `as_root` its daemon stays root, for a folder that other users can go through (`crossroads`).
+    `anna` owns its rooms, which have the room version `version`: by default somebody at our own client. With `as_root`
+    its daemon stays root, for a folder that other users can go through (`crossroads`).
     """
-    anna = await people.person()
+    anna = settings.pop("anna", None) or await people.person()
+    version = settings.pop("version", "")
     account = people.account()
     room_settings = settings.pop("room", {})
     if (shared := folder / WITHIN_REACH).exists():
         room_settings = {"mounts": [{"path": str(shared), "mode": "rw"}], **room_settings}
     as_root = settings.pop("as_root", False)
-    ids = [await people.room(anna, account) for _ in range(rooms)]
+    ids = [await people.room(anna, account, version=version) for _ in range(rooms)]
     daemon = Daemon(
         folder,
         people.homeserver.url,

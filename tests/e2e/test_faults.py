@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rig.faults.catalog import chosen
+from rig.faults.lane import Setting
 from rig.faults.plan import Plan
 from rig.faults.runner import run
 from rig.setup import synapse_python
@@ -35,7 +36,7 @@ async def test_whatever_happens_every_message_has_one_outcome(folder: Path) -> N
     faults = [fault for fault in chosen([]) if not fault.only_full and not fault.hindrance()]
     plan = Plan(faults=faults, chance=random.Random(SEED), seconds=SECONDS)
 
-    findings = await run(plan, folder, lanes=LANES, seed=SEED, package=None)
+    findings = await run(plan, folder, Setting(seed=SEED), lanes=LANES)
 
     assert [str(violation) for violation in plan.violations] == []
     assert [name for name, tally in plan.tallies.items() if not tally.tries] == []

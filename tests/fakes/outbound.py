@@ -166,12 +166,12 @@ class FakeOutbound:
             found = [said for said in self.said if said.room == room and said.at >= since]
             return next((said.event for said in found if said.content.get(TXN_KEY) == txn), None)
 
-    async def upload(self, data: bytes, *, name: str, mime: str) -> str:  # noqa: ARG002 - a file is its bytes
+    async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:  # noqa: ARG002 - only bytes
         """Keep a file on the homeserver."""
         async with self._request("upload", NOWHERE):
             address = f"mxc://hs/{len(self.files)}"
             self.files[address] = data
-            return address
+            return {"url": address}
 
     @asynccontextmanager
     async def _request(self, what: str, room: RoomId) -> AsyncIterator[None]:

@@ -105,6 +105,7 @@ async def test_a_cut_ends_the_connection(stage: Stage, kind: Kind, heard: int) -
     ("kind", "status", "heard"),
     [
         pytest.param(Kind.TOO_MANY, 429, 0, id="429"),
+        pytest.param(Kind.TOO_LARGE, 413, 0, id="413"),
         pytest.param(Kind.ERROR_500, 500, 0, id="500"),
         pytest.param(Kind.HTML_502, 502, 0, id="502"),
         pytest.param(Kind.HTML_504, 504, 1, id="504, after the server has done it"),

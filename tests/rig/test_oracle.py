@@ -11,7 +11,7 @@ from rig.conversation import Event
 from rig.fake_cli import numbered_words
 from rig.faults import run_log
 from rig.faults.evidence import DONE
-from rig.faults.oracle import Violation, judge
+from rig.faults.oracle import SEALED, Violation, judge, judge_seals
 from rig.faults.prompts import parse, prompt
 from rig.faults.run_log import COMMIT_WITHIN, RunLog, Turn
 
@@ -330,3 +330,20 @@ def test_the_run_log_tells_turns_deaths_and_troubles(tmp_path: Path) -> None:
         Turn(name="a0001", pid=8, begun=3.0),
     ]
     assert (len(log.deaths), log.troubles[0][0]) == (1, 5.0)
+
+
+def test_words_of_the_bot_in_the_clear_are_a_secret_told_and_sealed_ones_must_open() -> None:
+    sent, read = Timeline(), Timeline()
+    for timeline, open_one in ((sent, False), (read, True)):
+        timeline.add(
+            BOT, {"body": "hello"} if open_one else {"ciphertext": "a"}, "m.room.message" if open_one else SEALED
+        )
+        timeline.mark("$0")
+        timeline.add(ANNA, {"ciphertext": "b"}, SEALED)
+        timeline.add(BOT, {}, SEALED)  # redacted
+        timeline.add(BOT, {"ciphertext": "c"}, SEALED)
+        timeline.say("aloud")
+
+    wrong = judge_seals(ROOM, sent.events, read.events, BOT)
+
+    assert [(each.invariant, each.event) for each in wrong] == [("S", "$5"), ("R", "$4")]

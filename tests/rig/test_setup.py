@@ -1,5 +1,6 @@
 """What the rig installs is installed once, and for everybody. Offline: the requirements are empty or broken."""
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -7,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from rig.setup import OVERRIDE, SetupFailed, ensure_cli, ensure_venv, synapse_python
+from rig.setup import (
+    OVERRIDE,
+    ROOT,
+    Node,
+    SetupFailed,
+    ensure_cli,
+    ensure_packages,
+    ensure_venv,
+    js_client,
+    npm_files,
+    synapse_python,
+)
 
 
 def _requirements(folder: Path, text: str) -> Path:
@@ -65,3 +77,42 @@ def test_the_cli_is_not_installed_again(cli: Path) -> None:
 
     assert said == []
     assert cli.is_file()
+
+
+def test_npm_is_given_hashes_and_no_address() -> None:
+    listed = (ROOT / "rig" / "js" / "packages.txt").read_text("utf-8")
+
+    manifest, lock = npm_files(listed)
+    packages = json.loads(lock)["packages"]
+    wanted = json.loads(manifest)["dependencies"]
+
+    assert wanted["matrix-js-sdk"] == "43.0.0"
+    assert {name.removeprefix("node_modules/") for name in packages} - {""} == wanted.keys()
+    assert all(package["integrity"].startswith("sha512-") for name, package in packages.items() if name)
+    assert "://" not in manifest + lock
+
+
+def test_packages_are_installed_once_and_a_failure_is_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    listed = _requirements(tmp_path, "thing@1.0.0 sha512-x\n")
+    npm = tmp_path / "npm"
+    folder = tmp_path / "js"
+
+    npm.write_text("#!/bin/sh\necho wanted sha512-x but got sha512-y\nexit 1\n")
+    npm.chmod(0o755)
+    with pytest.raises(SetupFailed, match="but got sha512-y"):
+        ensure_packages(folder, listed, [str(npm)], say=said.append)
+    npm.write_text("#!/bin/sh\nmkdir node_modules\n")
+    first = ensure_packages(folder, listed, [str(npm)], say=said.append)
+    announced = len(said)
+    second = ensure_packages(folder, listed, [str(npm)], say=said.append)
+
+    assert first == second == folder / "node_modules"
+    assert len(said) == announced == 3
+
+
+def test_the_test_clients_are_not_installed_again(node: Node) -> None:
+    said: list[str] = []
+
+    assert js_client(say=said.append) == node
+    assert said == []

@@ -120,7 +120,7 @@ def test_a_daemon_elsewhere_is_noticed_while_it_lives(owner: Owner | None, now: 
         (Standing(power=None, to_send=100, to_react=100, encrypted=False), OKAY, "may speak and react"),
         (Standing(power=0, to_send=50, to_react=0, encrypted=False), FAIL, "may not speak"),
         (Standing(power=0, to_send=0, to_react=50, encrypted=False), WARN, "may not react"),
-        (Standing(power=100, to_send=0, to_react=0, encrypted=True), FAIL, "encrypted"),
+        (Standing(power=100, to_send=0, to_react=0, encrypted=True), OKAY, ", encrypted; may speak"),
     ],
 )
 def test_what_the_account_may_not_do_in_a_room_is_said(standing: Standing, verdict: Verdict, words: str) -> None:

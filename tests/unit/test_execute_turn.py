@@ -601,7 +601,7 @@ async def test_a_persons_answer_reaches_the_agent(
 
 async def test_in_an_encrypted_room_the_question_asks_for_words(tmp_path: Path) -> None:
     async with open_house(tmp_path, plays(Use("Bash", {"command": "make tea"}), Say("So."))) as house:
-        await house.ledger.rooms.mark_encrypted(ROOM, house.clock.now_ms())
+        await house.ledger.keyring.mark_encrypted(ROOM, house.clock.now_ms())
         await accept(house.ledger, command("$1"))
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             executor = RoomExecutor(ROOM, house.shop)

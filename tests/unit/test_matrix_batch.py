@@ -14,6 +14,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.matrix import Gap, SyncBatch
 from aiagentchat.matrix import reading
 from aiagentchat.matrix.batch import encrypted, read_batch
+from aiagentchat.matrix.events import Step, read
 from aiagentchat.matrix.reading import EVENTS_PER_BREATH, Answer
 from tests.fakes.log import FakeLog
 
@@ -167,9 +168,14 @@ async def test_what_cannot_be_read_is_counted(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(reading, "log", log)
     sealed = {"type": "m.room.encrypted", "event_id": "$e", "sender": ANNA, "content": {}}
 
-    await read_batch(answer(join={"!a": timeline(sealed, said("x"), sealed), "!b": timeline(said("y"))}), ME)
+    def reads(room: RoomId, source: object, me: UserId) -> Step:
+        if source is not sealed:
+            return read(room, source, me)
+        return Step(Incoming(event=EventId("$e"), room=room, sender=ANNA, sent_at=0, kind=Kind.SEALED))
 
-    assert log.of("event.encrypted") == [{"room": "!a", "count": 2}]
+    await read_batch(answer(join={"!a": timeline(sealed, said("x"), sealed), "!b": timeline(said("y"))}), ME, reads)
+
+    assert log.of("event.sealed") == [{"room": "!a", "count": 2}]
 
 
 # ── nonsense ──

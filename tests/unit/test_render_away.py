@@ -8,6 +8,7 @@ import pytest
 
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.seals import WHY
 from aiagentchat.render import away
 from aiagentchat.render.away import Said
 
@@ -89,3 +90,29 @@ def test_a_long_message_is_quoted_by_its_beginning() -> None:
 )
 def test_each_sentence_says_what_happened(text: str, holds: str) -> None:
     assert holds in text
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (
+            "m.unverified",
+            "does not trust mine. Nothing of them was run. I have asked for the key, and answer as soon",
+        ),
+        ("m.no_olm", "could not build a connection to my device."),
+        ("no_key", "the app did not give me the key, and said nothing about it."),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_the_reason(why: str, said: str) -> None:
+    assert said in away.sealed(2, ANNA, why)
+
+
+def test_there_are_words_for_every_reason() -> None:
+    texts = {away.sealed(1, ANNA, why) for why in WHY}
+
+    assert len(texts) == len(WHY)
+    assert all(text.startswith("I cannot read 1 message of `@anna:hs`: ") for text in texts)
+
+
+def test_a_key_that_comes_too_late_is_told() -> None:
+    assert "from 14:02 has come only now" in away.unsealed_too_late(ANNA, TWO)

@@ -3,7 +3,21 @@
 import pytest
 
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.render.message import MAX_CONTENT_BYTES, PAGE_BYTES, content_size, edit, fits, message, reaction
+from aiagentchat.core.parcels import REACTION_KEYS
+from aiagentchat.render.marks import REACTIONS
+from aiagentchat.render.message import (
+    MAX_CONTENT_BYTES,
+    PAGE_BYTES,
+    content_size,
+    edit,
+    fits,
+    fitted,
+    limit,
+    message,
+    reaction,
+    shows_nothing,
+)
+from aiagentchat.route.dispatch import ACCEPTED, CHANGED
 
 EVENT = EventId("$event")
 BOB = UserId("@bob:hs")
@@ -92,3 +106,42 @@ def test_html_that_makes_a_page_too_large_is_left_away() -> None:
 
     assert "formatted_body" not in content
     assert content["body"].startswith("- > - > - > # a")
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * PAGE_BYTES, "é" * (PAGE_BYTES // 2), '"' * PAGE_BYTES, "\n- x" * (PAGE_BYTES // 4)]
+)
+def test_a_page_fits_encrypted_too_as_an_edit_perhaps_without_its_html(text: str) -> None:
+    content = fitted(edit(message(text, notice=False), EVENT), encrypted=True)
+
+    assert content_size(content) <= limit(encrypted=True) < limit(encrypted=False)
+    assert content["m.new_content"]["body"] == message(text, notice=False)["body"]
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    content = edit(message("**x**", notice=False), EVENT)
+
+    assert fitted(content, encrypted=True) is content
+
+
+def test_html_goes_where_it_makes_a_message_too_large() -> None:
+    content = {"msgtype": "m.text", "body": "x" * 30_000, "format": "f", "formatted_body": "x" * 20_000}
+
+    assert fitted(content, encrypted=False) is content
+    assert fitted(content, encrypted=True) == {"msgtype": "m.text", "body": "x" * 30_000}
+    edited = fitted({"body": "* x", "m.new_content": content}, encrypted=True)
+    assert edited == {"body": "* x", "m.new_content": {"msgtype": "m.text", "body": "x" * 30_000}}
+
+
+def test_what_is_no_json_is_left_to_be_refused() -> None:
+    content = {"body": "half \ud83d of it"}
+
+    assert fitted(content, encrypted=True) is content
+
+
+def test_only_our_own_signs_show_nothing() -> None:
+    assert all(shows_nothing(reaction(EVENT, key)) for key in [*REACTIONS.values(), ACCEPTED, CHANGED])
+    assert {*REACTIONS.values(), ACCEPTED, CHANGED} <= REACTION_KEYS
+    assert not shows_nothing(reaction(EVENT, "hello"))
+    assert not shows_nothing({"m.relates_to": "✅"})
+    assert not shows_nothing({})

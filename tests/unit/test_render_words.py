@@ -364,3 +364,12 @@ def test_a_power_is_named(power: int | None, told: str) -> None:
 )
 def test_what_is_said_of_access(text: str, holds: str) -> None:
     assert holds in text
+
+
+def test_status_says_that_the_device_is_not_signed() -> None:
+    assert "- Encryption: my device is not signed by my account" in status_text(signed=False)
+    assert "Encryption" not in status_text()
+
+
+def test_status_counts_what_cannot_be_read() -> None:
+    assert "- Encryption: 2 messages cannot be read yet; the key is missing" in status_text(sealed=2)

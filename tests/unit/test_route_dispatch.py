@@ -698,19 +698,32 @@ async def test_a_word_does_not_answer_a_question_of_another_room(front: Front) -
 @pytest.mark.parametrize("how", ["encrypted", "reply"])
 async def test_where_words_are_wanted_a_reaction_decides_nothing_and_is_answered_once(front: Front, how: str) -> None:
     if how == "encrypted":
-        await front.ledger.rooms.mark_encrypted(ROOM, front.clock.now_ms())
+        await front.ledger.keyring.mark_encrypted(ROOM, front.clock.now_ms())
     else:
         front.settings = settings(replace(KITCHEN, approvals="reply"))
     question = await front.asked("a")
 
     assert await front.told(reacted("✅", question), reacted("👍", question, ADA)) == [words.IN_WORDS_HERE]
     assert await front.is_open("a")
-    await front.hear(replied("yes", question))
+    await front.hear(replace(replied("yes", question), encrypted=True))
     assert (await front.answer("a")).state is ApprovalState.ALLOWED
 
 
+async def test_what_a_homeserver_can_have_written_is_nobodys_word_in_an_encrypted_room(front: Front) -> None:
+    waiting = command("make tea")
+    await front.accepted(waiting)
+    question = await front.asked("a")
+    await front.ledger.keyring.mark_encrypted(ROOM, front.clock.now_ms())
+    forged = [typed("make coffee"), typed("/approve"), replied("yes", question), edited("coffee", waiting.event)]
+
+    assert await front.told(*forged) == [words.IN_THE_CLEAR] * len(forged)
+    assert await front.is_open("a")
+    assert [queued.text for queued in await front.ledger.commands.queue(ROOM)] == ["make tea"]
+    assert await front.told(replace(typed("make milk"), encrypted=True)) == [words.queue_place(1)]
+
+
 async def test_an_encrypted_room_may_be_told_to_take_reactions(front: Front) -> None:
-    await front.ledger.rooms.mark_encrypted(ROOM, front.clock.now_ms())
+    await front.ledger.keyring.mark_encrypted(ROOM, front.clock.now_ms())
     front.settings = settings(replace(KITCHEN, approvals="reaction"))
     question = await front.asked("a")
 

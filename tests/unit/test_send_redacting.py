@@ -90,11 +90,11 @@ def test_an_edit_says_the_same_to_every_client() -> None:
 async def test_a_file_of_text_goes_without_secrets_and_any_other_as_it_is(data: bytes) -> None:
     inner = FakeOutbound()
     outbound = RedactingOutbound(inner, lambda: REDACTOR)
-    text = await outbound.upload(data, name="a.md", mime="text/markdown")
-    image = await outbound.upload(data, name="a.png", mime="image/png")
+    text = await outbound.upload(ROOM, data, name="a.md", mime="text/markdown")
+    image = await outbound.upload(ROOM, data, name="a.png", mime="image/png")
 
-    assert inner.files[text] == data.replace(SECRET.encode(), GONE.encode())
-    assert inner.files[image] == data
+    assert inner.files[text["url"]] == data.replace(SECRET.encode(), GONE.encode())
+    assert inner.files[image["url"]] == data
 
 
 async def test_the_redactor_in_force_is_asked_for_each_event() -> None:

@@ -73,7 +73,7 @@ def test_plain_it_can_be_an_edit() -> None:
 
 @pytest.mark.parametrize("variant", range(PLAIN, LAST + 1))
 def test_no_other_way_has_anything_that_is_no_text(variant: int) -> None:
-    content = content_of(POISON, variant, address="mxc://hs/1")
+    content = content_of(POISON, variant, file={"url": "mxc://hs/1"})
 
     assert "cost" not in content
     assert json.dumps(content, ensure_ascii=False).encode("utf-8")
@@ -82,7 +82,7 @@ def test_no_other_way_has_anything_that_is_no_text(variant: int) -> None:
 
 def test_as_a_file_it_says_that_all_of_it_is_there() -> None:
     text = words_of(replace(PARCEL, content={"body": "é" * 100}))
-    assert content_of(replace(PARCEL, content={"body": text}), FILE, address="mxc://hs/1") == {
+    assert content_of(replace(PARCEL, content={"body": text}), FILE, file={"url": "mxc://hs/1"}) == {
         "msgtype": "m.file",
         "body": words.AS_A_FILE,
         "filename": FILE_NAME,

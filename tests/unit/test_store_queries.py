@@ -19,9 +19,11 @@ FEW_ROWS = {
     "glance.where_we_are",
     "made_rooms.made",
     "made_rooms.waiting",
+    "keyring.encrypted_rooms",
     "rooms.slugs",
     "rooms.uids",
     "runs.left",
+    "seals.forget_told",
     "housekeeping.prune_sessions",
     "housekeeping.prune_refusals",
 }

@@ -205,3 +205,12 @@ async def test_a_login_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> 
         "key back in its place, or set MATRIX_PASSWORD to log in again as a new device; then start again. "
         "Nothing was changed."
     )
+
+
+def test_a_derived_key_is_the_same_for_ever_and_another_one_for_another_purpose(file: Path) -> None:
+    first = Vault(file).derive("crypto")
+
+    assert Vault(file).derive("crypto") == first
+    assert Vault(file).derive("other") != first
+    assert Vault(file, GIVEN).derive("crypto") != first
+    assert len(first) == KEY_BYTES

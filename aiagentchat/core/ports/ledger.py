@@ -14,6 +14,7 @@ from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.rooms import Made, WaitingRoom
+from aiagentchat.core.seals import Untold, Waiting
 
 
 class Inbox(Protocol):
@@ -60,6 +61,58 @@ class Inbox(Protocol):
 
     async def settle(self, event: EventId, effects: Sequence[Effect], now: int) -> bool:
         """Apply `effects` and mark the event as routed, together. False, and no change, if it was routed before."""
+        ...
+
+
+class Seals(Protocol):
+    """What came encrypted and waits in the inbox for its key. It is no work for routing until then."""
+
+    async def waiting(self, after: int, limit: int) -> list[Waiting]:
+        """Sealed events behind that place, in the order of arrival."""
+        ...
+
+    async def opened(self, events: Sequence[Incoming], now: int) -> int:
+        """These are what was sealed under their ids, and come in now. Returns how many were still sealed."""
+        ...
+
+    async def settle(self, events: Sequence[EventId], parcels: Sequence[Parcel], now: int) -> None:
+        """They are of no use; the room is told what `parcels` say, together."""
+        ...
+
+    async def untold(self) -> list[Untold]:
+        """Of which sessions the rooms were not told, the longest waiting first."""
+        ...
+
+    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int) -> None:
+        """The room is told of these, once and for all."""
+        ...
+
+    async def count(self) -> int:
+        """How many events are sealed."""
+        ...
+
+    async def give_up(self, before: int, most: int, now: int) -> int:
+        """Settle what was taken back, came in before that moment, or is more than `most`, the oldest first."""
+        ...
+
+
+class Keyring(Protocol):
+    """What encryption must remember between lives, apart from the keys themselves."""
+
+    async def device_key(self, user: UserId, device: str) -> str | None:
+        """By which key (Ed25519, public) others know this device of ours; None if it never had keys."""
+        ...
+
+    async def keep_device_key(self, user: UserId, device: str, ed25519: str) -> None:
+        """From now on, for ever, the device is known by this key."""
+        ...
+
+    async def encrypted_rooms(self) -> frozenset[RoomId]:
+        """Every room that was ever seen to be encrypted."""
+        ...
+
+    async def mark_encrypted(self, room: RoomId, now: int) -> None:
+        """The room is encrypted, which cannot be taken back."""
         ...
 
 
@@ -284,10 +337,6 @@ class Rooms(Protocol):
         """Whether the room is known to be encrypted."""
         ...
 
-    async def mark_encrypted(self, room: RoomId, now: int) -> None:
-        """The room is encrypted, from now on for ever."""
-        ...
-
     async def made(self) -> Made:
         """The rooms that are not in config.yaml. Each that was made has a folder name of its own from then on."""
         ...
@@ -370,6 +419,43 @@ class Accounts(Protocol):
 
     async def save_login(self, login: Login) -> None:
         """Keep it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """The private halves of the account's identity, 32 bytes each. Who has them can speak as the account for ever."""
+
+    master: bytes = field(repr=False)
+    self_signing: bytes = field(repr=False)
+    user_signing: bytes = field(repr=False)
+
+
+class Identities(Protocol):
+    """Where the keys that prove who the account is are kept between lives. Nobody can read them in a copy."""
+
+    async def seeds(self, user: UserId) -> Seeds | None:
+        """The three seeds, None before they were made or given. Raises `StoreKeyError` if they cannot be opened."""
+        ...
+
+    async def keep_seeds(self, user: UserId, seeds: Seeds) -> None:
+        """Keep them, in the place of others."""
+        ...
+
+    async def backup_key(self, user: UserId) -> bytes | None:
+        """What opens the room keys that the homeserver keeps, None if nobody gave it. Raises `StoreKeyError`."""
+        ...
+
+    async def keep_backup_key(self, user: UserId, key: bytes) -> None:
+        """Keep it; what was read with another one counts no more."""
+        ...
+
+    async def backup_read(self, user: UserId) -> str | None:
+        """The state of the backup that was read whole with this key."""
+        ...
+
+    async def mark_backup_read(self, user: UserId, state: str) -> None:
+        """It was read whole."""
         ...
 
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiagentchat.core.ids import EventId, RoomId, TxnId
+from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Content
+from aiagentchat.core.ports.clock import Bell
+from aiagentchat.core.seals import Opening
 
 
 class Outbound(Protocol):
@@ -46,8 +48,12 @@ class Outbound(Protocol):
         """
         ...
 
-    async def upload(self, data: bytes, *, name: str, mime: str) -> str:
-        """Keep a file on the homeserver. Returns its mxc:// address."""
+    async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
+        """Keep a file on the homeserver, encrypted if `room` is.
+
+        Returns the part of a message's content that leads to it: its mxc:// address as `url`, or an `EncryptedFile` as
+        `file`.
+        """
         ...
 
 
@@ -99,6 +105,27 @@ class Homeserver(Protocol):
 
         Without `since` (the homeserver knows our token no more) only the other two bound it. Raises as `Outbound` does.
         """
+        ...
+
+
+class Opener(Protocol):
+    """Opens what came before its key."""
+
+    @property
+    def bell(self) -> Bell:
+        """Rings when there is a key that was not there before."""
+        ...
+
+    async def open(self, sealed: Incoming) -> Opening:
+        """What a sealed event is. Never raises; the key of what stays shut is asked for."""
+        ...
+
+    async def settled(self) -> None:
+        """What was opened until now is remembered, so that it cannot be said once more. Raises StoreError."""
+        ...
+
+    def why(self, room: RoomId, sender: UserId, session: str) -> str:
+        """Why what `sender` has encrypted with `session` stays shut: a word of `core.seals.WHY`."""
         ...
 
 

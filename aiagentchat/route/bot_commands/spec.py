@@ -7,7 +7,7 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
-from aiagentchat.core.health import SendHealth, StoreHealth, SyncHealth
+from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
@@ -46,6 +46,7 @@ class Health:
     sync: SyncHealth = field(default_factory=SyncHealth)
     send: SendHealth = field(default_factory=SendHealth)
     store: StoreHealth = field(default_factory=StoreHealth)
+    seals: SealHealth = field(default_factory=SealHealth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

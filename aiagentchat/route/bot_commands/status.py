@@ -40,6 +40,8 @@ def status_command(desk: Desk) -> BotCommand:
             stalled=health.store.trouble,
             stalls=health.store.stalls,
             draining=desk.is_draining(),
+            sealed=health.seals.sealed,
+            signed=health.seals.signed,
         )
         return reply(asked.event, words.status_text(status))
 

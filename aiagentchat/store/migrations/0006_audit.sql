@@ -33,8 +33,6 @@ CREATE TABLE audit_held (
 ) STRICT;
 CREATE INDEX audit_held_hour ON audit_held (hour);
 
-ALTER TABLE rooms ADD COLUMN encrypted_at INTEGER;  -- NULL: not known to be encrypted
-
 -- 1: its content goes as soon as it is over. 2: it is deleted from its room, too, and not changed any more.
 ALTER TABLE outbox ADD COLUMN erase INTEGER NOT NULL DEFAULT 0;
 CREATE TRIGGER outbox_is_erased AFTER UPDATE OF state ON outbox

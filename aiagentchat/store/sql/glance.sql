@@ -23,3 +23,7 @@ SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;
 -- name: where_we_are
 -- Of each room that is known: whether anything was run there, and whether we have left it.
 SELECT room_id, session_id IS NOT NULL AS heard, left_at IS NOT NULL AS gone FROM rooms;
+
+-- name: seeds
+-- As in identities.sql.
+SELECT seeds FROM identities WHERE user_id = :user;

@@ -1,14 +1,15 @@
 -- name: take_in*!
 -- An event that came before, from a replayed sync or a gap that was filled twice, changes nothing.
-INSERT INTO inbox (event_id, room_id, sender, sent_at, kind, body, target, mentions, late_ms, raw, taken_at)
-VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :mentions, :late_ms, :raw, :now)
+INSERT INTO inbox (
+    event_id, room_id, sender, sent_at, kind, body, target, mentions, late_ms, raw, encrypted, taken_at)
+VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :mentions, :late_ms, :raw, :encrypted, :now)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- name: unrouted
 -- In the order of arrival within a room; rooms take turns, so that a room with a backlog does not hold up the others.
 SELECT * FROM (
     SELECT *, row_number() OVER (PARTITION BY room_id ORDER BY position) AS place
-    FROM inbox WHERE routed_at IS NULL)
+    FROM inbox WHERE routed_at IS NULL AND kind <> 'sealed')
 WHERE place <= :each
 ORDER BY place, position LIMIT :limit;
 

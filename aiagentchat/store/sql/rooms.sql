@@ -38,11 +38,6 @@ ON CONFLICT (room_id) DO UPDATE SET uid = excluded.uid WHERE uid IS NULL;
 -- No row: nothing is known.
 SELECT 1 FROM rooms WHERE room_id = :room AND encrypted_at IS NOT NULL;
 
--- name: mark_encrypted!
--- It cannot be taken back.
-INSERT INTO rooms (room_id, encrypted_at) VALUES (:room, :now)
-ON CONFLICT (room_id) DO UPDATE SET encrypted_at = coalesce(encrypted_at, excluded.encrypted_at);
-
 -- name: leave!
 -- The first time stands until we are back.
 INSERT INTO rooms (room_id, left_at) VALUES (:room, :now)

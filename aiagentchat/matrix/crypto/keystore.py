@@ -1,0 +1,160 @@
+"""The file that the keys are in: nio's store, written in whole steps, and with what nio does not remember.
+
+nio writes each key in a transaction of its own and waits for the disk each time. Here a step is one transaction, whose
+commit is waited for beside the loop. What was received is remembered, too: a message that is told again after a crash
+would not open a second time, and a message of a room that comes once more under another id must be known as a replay.
+"""
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from nio.store.database import SqliteStore
+from peewee import PeeweeException, SqliteDatabase
+
+from aiagentchat.core.errors import StoreError
+from aiagentchat.core.ids import RoomId, UserId
+
+MOST_HEARD = 5000
+"""To-device messages that are known again: more than come between two commits of the sync token."""
+MOST_WITHHELD = 5000
+"""Keys of which is remembered why they were not given."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS heard (place INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS said (
+    session_id TEXT NOT NULL, message_index INTEGER NOT NULL, event_id TEXT NOT NULL,
+    PRIMARY KEY (session_id, message_index)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS withheld (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    room_id TEXT NOT NULL, session_id TEXT NOT NULL, sender TEXT NOT NULL, code TEXT NOT NULL,
+    UNIQUE (room_id, session_id, sender));
+"""
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+class KeyStore(SqliteStore):
+    """Made by `open_key_store`."""
+
+    def __post_init__(self) -> None:
+        """Open it."""
+        super().__post_init__()
+        self._lock = asyncio.Lock()
+        self.on_failed: Callable[[], None] = lambda: None
+        """Called when a step was taken back."""
+        for table in _TABLES.split(";\n"):
+            self.database.execute_sql(table)
+
+    def _create_database(self) -> SqliteDatabase:
+        # One connection, used by one thread after the other: the commit has one of its own.
+        return SqliteDatabase(self.database_path, pragmas=_PRAGMAS, thread_safe=False, check_same_thread=False)
+
+    @asynccontextmanager
+    async def step(self) -> AsyncIterator[None]:
+        """What is written in the block is there when it ends, all of it, also if it ends by an error of the caller's.
+
+        What is in memory has moved on by then, and must not be ahead of the file: where it cannot be written, memory
+        goes back to what the file has (`on_failed`). Raises StoreError.
+        """
+        async with self._lock:
+            transaction = self.database.transaction()
+            try:
+                transaction.__enter__()
+                try:
+                    yield
+                except PeeweeException as error:
+                    transaction.__exit__(type(error), error, None)  # back
+                    raise
+                except BaseException:
+                    await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _commit, transaction))
+                    raise
+                await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _commit, transaction))
+            except PeeweeException as error:
+                self.on_failed()
+                raise StoreError(f"the keys in {self.database_path} cannot be written: {error}") from error
+
+    async def close(self) -> None:
+        """No more."""
+        async with self._lock:
+            self.database.close()
+
+    # --- what was received
+
+    def is_heard(self, message: str) -> bool:
+        """Whether this to-device message came before; from now on it did. In a step."""
+        digest = hashlib.sha256(message.encode("utf-8", "replace")).digest()
+        self.database.execute_sql("INSERT OR IGNORE INTO heard (digest) VALUES (?)", (digest,))
+        [[fresh]] = self.database.execute_sql("SELECT changes()").fetchall()
+        if fresh:
+            self.database.execute_sql(
+                "DELETE FROM heard WHERE place <= (SELECT max(place) FROM heard) - ?", (MOST_HEARD,)
+            )
+        return not fresh
+
+    def said_as(self, session: str, index: int) -> str | None:
+        """The event that this message of a session was."""
+        rows = self.database.execute_sql(
+            "SELECT event_id FROM said WHERE session_id = ? AND message_index = ?", (session, index)
+        ).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    def keep_said(self, said: Iterable[tuple[str, int, str]]) -> None:
+        """Session, index and event of messages. In a step."""
+        for row in said:
+            self.database.execute_sql("INSERT OR IGNORE INTO said VALUES (?, ?, ?)", row)
+
+    def keep_withheld(self, room: str, session: str, sender: str, code: str) -> None:
+        """Why `sender` does not give a key; an empty session stands for all. In a step."""
+        self.database.execute_sql(
+            "INSERT OR REPLACE INTO withheld (room_id, session_id, sender, code) VALUES (?, ?, ?, ?)",
+            (room, session, sender, code),
+        )
+        self.database.execute_sql(
+            "DELETE FROM withheld WHERE place <= (SELECT max(place) FROM withheld) - ?", (MOST_WITHHELD,)
+        )
+
+    def withheld(self, room: RoomId, session: str, sender: UserId) -> str | None:
+        """Why `sender` did not give the key, as far as was said."""
+        rows = self.database.execute_sql(
+            "SELECT code FROM withheld WHERE sender = ? AND room_id IN (?, '') AND session_id IN (?, '')"
+            " ORDER BY session_id = '' LIMIT 1",
+            (sender, room, session),
+        ).fetchall()
+        return str(rows[0][0]) if rows else None
+
+
+def file_of(folder: Path, user: str, device: str) -> Path:
+    """Where the keys of a device are: a name that any device id can have."""
+    name = f"{user}\0{device}".encode()
+    return folder / f"{hashlib.sha256(name).hexdigest()[:32]}.db"
+
+
+def open_key_store(file: Path, user: str, device: str, pickle_key: str) -> KeyStore:
+    """The store in `file`, made if it is not there, for nobody else to read. Raises OSError and PeeweeException."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.parent.chmod(0o700)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        # What SQLite puts beside it has the mode of the file.
+        os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
+    finally:
+        os.close(descriptor)
+    return KeyStore(user, device, str(file.parent), pickle_key, file.name)
+
+
+def _commit(transaction: Any) -> None:  # noqa: ANN401 - peewee has no types
+    transaction.__exit__(None, None, None)
+
+
+async def _to_its_end(work: "asyncio.Future[None]") -> None:
+    """Wait for it, also when cancelled: whoever comes next must not find it half done."""
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        raise

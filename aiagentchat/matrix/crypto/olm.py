@@ -1,0 +1,104 @@
+"""nio's Olm machine, careful where it is not: with what other devices send, and with what comes again."""
+
+from typing import Any
+
+import vodozemac
+from nio.crypto.olm_machine import Olm
+from nio.crypto.sessions import InboundGroupSession
+
+MEGOLM = "m.megolm.v1.aes-sha2"
+
+
+class CarefulOlm(Olm):
+    """Our device's keys and sessions."""
+
+    def start_over(self) -> None:
+        """Know what the store knows, and nothing that came after it."""
+        account = self.store.load_account()
+        if account is not None:
+            self.account = account
+        self.outbound_group_sessions.clear()
+        self.tracked_users.clear()
+        self.load()
+
+    def create_group_session(
+        self, sender_key: str, sender_fp_key: str, room_id: str, session_id: str, session_key: str
+    ) -> None:
+        """Keep a key that was given; but one that opens more than what is given now is not replaced."""
+        known = self.inbound_group_store.get(room_id, sender_key, session_id)
+        if known is not None:
+            try:
+                given = vodozemac.InboundGroupSession(vodozemac.SessionKey(session_key))
+            except ValueError:
+                return
+            if known.first_known_index <= given.first_known_index:
+                return
+        super().create_group_session(sender_key, sender_fp_key, room_id, session_id, session_key)
+
+    def _should_accept_forward(self, sender: str, sender_key: str, event: Any) -> bool:  # noqa: ANN401, ARG002 - nio's
+        """Only from the device that made the session, and only what we have asked for."""
+        content = event.source.get("content", {})
+        asked = self.outgoing_key_requests.get(event.session_id)
+        return (
+            asked is not None
+            and (event.algorithm, event.room_id) == (MEGOLM, asked.room_id)
+            and content.get("sender_key") == sender_key
+        )
+
+    def session_of(self, room: str, session: str) -> InboundGroupSession | None:
+        """The key of a session of a room, whoever made it; what an event says of that is not asked."""
+        for sessions in self.inbound_group_store[room].values():
+            if session in sessions:
+                return sessions[session]
+        return None
+
+    def keys_to_upload(self) -> dict[str, Any]:
+        """What others need to write to us. Keys that were made and not uploaded go before new ones are made."""
+        account, content = self.account, dict[str, Any]()
+        if not account.shared:
+            content["device_keys"] = self._signed(
+                {
+                    "algorithms": ["m.olm.v1.curve25519-aes-sha2", MEGOLM],
+                    "device_id": self.device_id,
+                    "user_id": self.user_id,
+                    "keys": {f"{kind}:{self.device_id}": key for kind, key in account.identity_keys.items()},
+                }
+            )
+        missing = account.max_one_time_keys - (self.uploaded_key_count or 0) - len(self._unpublished())
+        if missing > 0:
+            account.generate_one_time_keys(missing)
+        content["one_time_keys"] = {
+            f"signed_curve25519:{name}": self._signed({"key": key}) for name, key in self._unpublished().items()
+        }
+        return content
+
+    def uploaded(self, count: int) -> None:
+        """It was. `count` one-time keys are there now."""
+        self.account.shared = True
+        self.uploaded_key_count = count
+        self.mark_keys_as_published()
+        self.save_account()
+
+    def is_sound(self, user: str, device: str, payload: object) -> bool:
+        """Whether `payload` are the keys of that device, signed by itself. Safe with any JSON."""
+        match payload:
+            case {"user_id": str(owner), "device_id": str(name), "keys": {**keys}, **rest} if (owner, name) == (
+                user,
+                device,
+            ):
+                signer, secret = str(keys.get(f"ed25519:{device}")), str(keys.get(f"curve25519:{device}"))
+            case _:
+                return False
+        try:
+            vodozemac.Curve25519PublicKey.from_base64(secret)
+            whole = {**rest, "user_id": owner, "device_id": name, "keys": keys}
+            return bool(self.verify_json(whole, signer, user, device))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return False
+
+    def _unpublished(self) -> dict[str, str]:
+        keys: dict[str, str] = self.account.one_time_keys["curve25519"]
+        return keys
+
+    def _signed(self, value: dict[str, Any]) -> dict[str, Any]:
+        return {**value, "signatures": {self.user_id: {f"ed25519:{self.device_id}": self.sign_json(value)}}}

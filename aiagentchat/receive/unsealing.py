@@ -1,0 +1,159 @@
+"""What came before its key: tried again when there are new keys, and told to the room when it stays shut.
+
+It waits in the inbox and holds up nothing. When it opens it comes in as what it is, at that moment; what is too old by
+then is not run.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from aiagentchat.core.health import SealHealth
+from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.ledger import Seals
+from aiagentchat.core.ports.matrix import Opener
+from aiagentchat.core.seals import Forged, Opened, Shut, Untold
+from aiagentchat.receive.intake import dated
+from aiagentchat.render import away
+from aiagentchat.render.message import message
+
+TELL_AFTER_MS = 60_000
+"""Keys often come a moment later than what they open."""
+LOOK_SECONDS = 15.0
+"""How often it is looked whether a room is to be told."""
+PAGE = 100
+"""Sealed events that are tried at once."""
+MOST_SEALED = 2000
+"""So many are kept; beyond that the oldest are given up."""
+KEEP_MS = 30 * 86_400_000
+"""For so long."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """One message to a room: of these sessions of one sender nothing can be read."""
+
+    room: RoomId
+    sender: UserId
+    told: tuple[Untold, ...]
+
+    @property
+    def count(self) -> int:
+        """How many messages."""
+        return sum(each.count for each in self.told)
+
+
+def due(untold: Iterable[Untold], now: int) -> list[Telling]:
+    """What rooms are to be told now: one message for all that a sender's sessions hold back. Pure."""
+    by_sender: dict[tuple[RoomId, UserId], list[Untold]] = {}
+    for each in untold:
+        by_sender.setdefault((each.room, each.sender), []).append(each)
+    return [
+        Telling(room=room, sender=sender, told=tuple(found))
+        for (room, sender), found in by_sender.items()
+        if min(each.since for each in found) <= now - TELL_AFTER_MS
+    ]
+
+
+def too_old(event: Incoming, now: int, max_age: float) -> bool:
+    """Whether it was said too long ago to be acted upon. Pure."""
+    return 0 < event.sent_at < now - round(max_age * 1000)
+
+
+class Unsealing:
+    """A service of the receiving stage."""
+
+    def __init__(
+        self,
+        *,
+        seals: Seals,
+        opener: Opener,
+        clock: Clock,
+        max_age: Callable[[], float],
+        is_heard: Callable[[RoomId, UserId], Awaitable[bool]],
+    ) -> None:
+        """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told."""
+        self._seals = seals
+        self._opener = opener
+        self._clock = clock
+        self._max_age = max_age
+        self._is_heard = is_heard
+
+    async def health(self) -> SealHealth:
+        """How many messages cannot be read."""
+        return SealHealth(sealed=await self._seals.count())
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        has_new_keys = True  # of those that came while nobody listened
+        while True:
+            if has_new_keys:
+                await self._try_all()
+            await self._tell()
+            has_new_keys = await self._opener.bell.wait(LOOK_SECONDS)
+
+    async def _try_all(self) -> None:
+        now = self._clock.now_ms()
+        if given_up := await self._seals.give_up(now - KEEP_MS, MOST_SEALED, now):
+            log.warning("seal.given_up", count=given_up)
+        place = 0
+        while page := await self._seals.waiting(place, PAGE):
+            place = page[-1].position
+            await self._try([each.event for each in page])
+
+    async def _try(self, sealed: Sequence[Incoming]) -> None:
+        opened: list[Incoming] = []
+        dropped: list[EventId] = []
+        for event in sealed:
+            match await self._opener.open(event):
+                case Opened(None):
+                    dropped.append(event.event)
+                case Opened(said) if said is not None:
+                    opened.append(said)
+                case Forged(how):
+                    log.error("event.forged", room=event.room, event_id=event.event, how=how)
+                    dropped.append(event.event)
+                case Shut():
+                    pass
+        if not opened and not dropped:
+            return
+        await self._opener.settled()
+        now = self._clock.now_ms()
+        old = [event for event in opened if too_old(event, now, self._max_age())]
+        fresh = [dated(event, now) for event in opened if event not in old]
+        count = await self._seals.opened(fresh, now) if fresh else 0
+        await self._seals.settle(dropped, [], now)
+        for event in old:
+            told = [_too_late(event)] if await self._is_heard(event.room, event.sender) else []
+            await self._seals.settle([event.event], told, now)
+        log.info("seal.opened", count=count, too_old=len(old))
+
+    async def _tell(self) -> None:
+        now = self._clock.now_ms()
+        for telling in due(await self._seals.untold(), now):
+            first = telling.told[0]
+            why = self._opener.why(first.room, first.sender, first.session)
+            is_heard = await self._is_heard(telling.room, telling.sender)
+            log.warning(
+                "seal.shut", room=telling.room, sender=telling.sender, count=telling.count, why=why, told=is_heard
+            )
+            parcels = [_told(telling, why)] if is_heard else []
+            await self._seals.tell(telling.told, parcels, now)
+
+
+def _told(telling: Telling, why: str) -> Parcel:
+    text = away.sealed(telling.count, telling.sender, why)
+    txn = txn_id(telling.room, "sealed", telling.sender, telling.told[0].session)
+    return Parcel(txn=txn, room=telling.room, content=message(text, notice=True))
+
+
+def _too_late(event: Incoming) -> Parcel:
+    text = away.unsealed_too_late(event.sender, event.sent_at)
+    content = message(text, notice=True, reply_to=event.event)
+    return Parcel(txn=txn_id(event.event, "unsealed"), room=event.room, content=content)

@@ -1,0 +1,88 @@
+"""What came encrypted and waits in the inbox for its key."""
+
+from collections.abc import Sequence
+
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.seals import Untold, Waiting
+from aiagentchat.store.bell import Bells, ringing
+from aiagentchat.store.database import Database, Transaction
+from aiagentchat.store.inbox import incoming, values_of
+from aiagentchat.store.outbox import put_parcels
+from aiagentchat.store.queries import statements
+
+_SEALS = statements("seals")
+
+
+class SqliteSeals:
+    """`core.ports.ledger.Seals` on SQLite."""
+
+    def __init__(self, database: Database, bells: Bells) -> None:
+        self._database = database
+        self._bells = bells
+
+    async def waiting(self, after: int, limit: int) -> list[Waiting]:
+        """Sealed events behind that place, in the order of arrival."""
+        rows = await self._database.run(_SEALS["waiting"], after=after, limit=limit)
+        return [Waiting(incoming(row), row["position"]) for row in rows]
+
+    async def opened(self, events: Sequence[Incoming], now: int) -> int:
+        """These are what was sealed; how many still were."""
+
+        async def write(transaction: Transaction) -> int:
+            return sum([len(await transaction.run(_SEALS["opened"], **values_of(event, now))) for event in events])
+
+        with ringing(self._bells.inbox):
+            return await self._database.transact(write)
+
+    async def settle(self, events: Sequence[EventId], parcels: Sequence[Parcel], now: int) -> None:
+        """They are of no use; the room is told, if that was not known before."""
+
+        async def write(transaction: Transaction) -> None:
+            settled = [await transaction.run(_SEALS["settled"], event=event, now=now) for event in events]
+            if any(settled):
+                await put_parcels(transaction, parcels, now)
+
+        with ringing(self._bells.outbox):
+            await self._database.transact(write)
+
+    async def untold(self) -> list[Untold]:
+        """Of which sessions the rooms were not told."""
+        return [
+            Untold(
+                room=RoomId(row["room_id"]),
+                sender=UserId(row["sender"]),
+                session=row["session_id"],
+                count=row["count"],
+                since=row["since"],
+            )
+            for row in await self._database.run(_SEALS["untold"])
+        ]
+
+    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int) -> None:
+        """The room is told of these."""
+
+        async def write(transaction: Transaction) -> None:
+            fresh = [
+                await transaction.run(
+                    _SEALS["mark_told"], room=each.room, sender=each.sender, session=each.session, now=now
+                )
+                for each in told
+            ]
+            if any(fresh):
+                await put_parcels(transaction, parcels, now)
+
+        with ringing(self._bells.outbox):
+            await self._database.transact(write)
+
+    async def count(self) -> int:
+        """How many events are sealed."""
+        [row] = await self._database.run(_SEALS["count"])
+        return int(row["count"])
+
+    async def give_up(self, before: int, most: int, now: int) -> int:
+        """Settle what nobody will open; how many."""
+        rows = await self._database.run(_SEALS["give_up"], before=before, most=most, now=now)
+        await self._database.run(_SEALS["forget_told"], before=before)
+        return len(rows)

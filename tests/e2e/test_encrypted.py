@@ -1,0 +1,141 @@
+"""The whole daemon in an encrypted room, with a person whose client encrypts: what is said is run and answered."""
+
+import asyncio
+import json
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from rig.daemon import Daemon
+from rig.homeserver import Account
+from rig.model import Model
+from rig.people import People
+from rig.script import Step, script
+from rig.sealed_user import SealedUser, sealed_user
+
+pytestmark = pytest.mark.real
+
+
+class Cellar:
+    """Anna, the daemon and the encrypted room that they share."""
+
+    def __init__(self, people: People, anna: SealedUser, account: Account, daemon: Daemon, room: str) -> None:
+        self.anna = anna
+        self.daemon = daemon
+        self.room = room
+        self._people = people
+        self._account = account
+
+    async def until_answered(self, text: str) -> None:
+        """Until a message of the daemon holds `text`, as the last state of it."""
+        await self.anna.until_body(self.room, text, sender=self._account.user_id)
+
+    async def until_ended(self, command: str) -> str:
+        """The reaction that says how."""
+
+        def mark() -> str:
+            for event in self.anna.events.get(self.room, ()):
+                relation = event.source.get("content", {}).get("m.relates_to", {})
+                is_about_it = event.source["type"] == "m.reaction" and relation.get("event_id") == command
+                if is_about_it and relation["key"] != "👀":
+                    return str(relation["key"])
+            return ""
+
+        return await self.anna.until(mark)
+
+    async def on_the_server(self) -> list[dict[str, object]]:
+        """The room's timeline, as the homeserver has it."""
+        path = f"/_matrix/client/v3/rooms/{quote(self.room)}/messages?dir=b&limit=500"
+        token = self._account.access_token
+        page = await asyncio.to_thread(self._people.homeserver.request, "GET", path, None, token=token)
+        return list(page["chunk"])
+
+
+@asynccontextmanager
+async def cellar(people: People, model: Model, folder: Path, *, encrypted: bool = True) -> AsyncIterator[Cellar]:
+    account = people.account()
+    async with sealed_user(people.homeserver.url, people.account(f"anna-{secrets.token_hex(2)}")) as anna:
+        room = await anna.room(account.user_id, encrypted=encrypted)
+        settings = [{"id": room, "name": "cellar"}]
+        daemon = Daemon(folder, people.homeserver.url, account, settings, model_url=model.url, users=[anna.id])
+        async with daemon:
+            await anna.until_member(room, account.user_id)
+            yield Cellar(people, anna, account, daemon, room)
+
+
+async def test_a_conversation_in_an_encrypted_room_outlives_the_daemon_and_leaves_no_word_on_the_server(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace) as here:
+        first = await here.anna.say(here.room, script("first question", Step(text="The first answer.")))
+        await here.until_answered("The first answer.")
+        assert await here.until_ended(first) == "✅"
+
+        await here.daemon.kill()
+        second = await here.anna.say(here.room, script("second question", Step(text="The second answer.")))
+        await here.daemon.start(until="sync.resumed")
+        await here.until_answered("The second answer.")
+        assert await here.until_ended(second) == "✅"
+
+        status = await here.anna.say(here.room, "/status")
+        await here.until_answered("Homeserver: heard")
+        events = await here.on_the_server()
+    assert status
+    assert {event["type"] for event in events if event["sender"] != here.anna.id} == {
+        "m.room.encrypted",
+        "m.reaction",
+        "m.room.member",
+    }
+    for word in ("question", "answer", "Homeserver: heard"):
+        assert word not in json.dumps(events)
+    assert here.anna.unreadable(here.room) == []
+
+
+async def test_a_room_that_becomes_encrypted_is_answered_encrypted(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace, encrypted=False) as here:
+        await here.anna.say(here.room, script("open", Step(text="Said in the open.")))
+        await here.until_answered("Said in the open.")
+        await here.anna.encrypt_room(here.room)
+        ended = await here.anna.say(here.room, script("closed", Step(text="Said behind the door.")))
+        await here.until_answered("Said behind the door.")
+
+        assert await here.until_ended(ended) == "✅"
+        assert "behind the door" not in json.dumps(await here.on_the_server())
+
+
+async def test_what_the_daemon_could_not_read_is_run_when_its_key_comes(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace) as here:
+        here.anna.hold_keys()
+        mark = f"early {secrets.token_hex(8)}"
+        early = await here.anna.say(here.room, script(mark, Step(text="Now I can read it.")))
+        await here.daemon.until_line("event.sealed")
+        await here.daemon.kill()
+        await here.daemon.start(until="sync.resumed")
+        await here.anna.give_keys()
+        await here.until_answered("Now I can read it.")
+
+        assert await here.until_ended(early) == "✅"
+        assert len(model.requests(mark)) == 1
+
+
+async def test_a_daemon_whose_keys_are_gone_says_so_and_does_not_come_up_as_somebody_else(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace) as here:
+        await here.daemon.stop()
+        shutil.rmtree(here.daemon.data_dir / "crypto")
+        await here.daemon.start(until="daemon.ended")
+
+        assert await here.daemon.wait() == 11
+        ended = [line for line in here.daemon.lines() if line["event"] == "daemon.ended"][-1]
+        assert all(part in ended["error"] for part in ("not here", "MATRIX_PASSWORD", "Nothing was changed"))
+        assert not list(here.daemon.data_dir.glob("crypto/*"))

@@ -1,0 +1,32 @@
+"""Keys in memory: what opens is what a test says. `matrix/crypto/machine.py` has the real ones."""
+
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.seals import NO_KEY, Opening, Shut
+from aiagentchat.store.bell import EventBell
+
+
+class FakeOpener:
+    """The Opener port."""
+
+    def __init__(self) -> None:
+        self.bell = EventBell()
+        self.opens: dict[EventId, Opening] = {}
+        """What each event is; the others stay shut."""
+        self.reasons: dict[str, str] = {}
+        """Why sessions stay shut."""
+        self.tried: list[EventId] = []
+        self.settlements = 0
+
+    async def open(self, sealed: Incoming) -> Opening:
+        """What a sealed event is."""
+        self.tried.append(sealed.event)
+        return self.opens.get(sealed.event, Shut(NO_KEY))
+
+    async def settled(self) -> None:
+        """Remembered."""
+        self.settlements += 1
+
+    def why(self, room: RoomId, sender: UserId, session: str) -> str:  # noqa: ARG002 - a session has one reason
+        """Why it stays shut."""
+        return self.reasons.get(session, NO_KEY)

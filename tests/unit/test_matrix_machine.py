@@ -1,0 +1,260 @@
+"""What the machine takes from a sync, also from a homeserver and strangers that mean no good."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nio.crypto.device import OlmDevice
+
+from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.matrix.client import Account, Client
+from aiagentchat.matrix.crypto import machine as machine_module
+from aiagentchat.matrix.crypto.cross_signing import Device, published
+from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
+from aiagentchat.matrix.crypto.machine import Machine
+from aiagentchat.matrix.crypto.olm import CarefulOlm
+from aiagentchat.matrix.crypto.signatures import SigningKey
+from aiagentchat.matrix.crypto.trust import signed_keys
+from tests.fakes.accounts import MemoryAccounts
+from tests.fakes.clock import FakeClock
+from tests.fakes.log import FakeLog
+from tests.fakes.wire import Wire, silence, tell, wire
+from tests.unit.crypto_stage import sign, some_device, some_seeds, uploaded
+
+ME = UserId("@claude:hs")
+ANNA = UserId("@anna:hs")
+ROOM = RoomId("!kitchen:hs")
+KEY = "a" * 64
+
+
+class Table:
+    """Our machine, Anna's device, and a homeserver that says what it is told to say."""
+
+    def __init__(self, folder: Path, wire: Wire, client: Client, store: KeyStore) -> None:
+        self.wire = wire
+        self.store = store
+        self.ours = CarefulOlm(ME, "OURS", store)
+        self.machine = Machine(
+            client, self.ours, store, clock=FakeClock(), random=random.random, signed_keys=signed_keys
+        )
+        self.theirs = CarefulOlm(ANNA, "HERS", open_key_store(folder / "hers.db", ANNA, "HERS", KEY))
+        self.ours.account.generate_one_time_keys(1)
+        [one_time_key] = self.ours.account.one_time_keys["curve25519"].values()
+        self._line = self.theirs.create_session(one_time_key, self.ours.account.identity_keys["curve25519"])
+
+    def room_key(self) -> dict[str, Any]:
+        """A message from device to device with the key of a new session."""
+        self.theirs.create_outbound_group_session(ROOM)
+        session = self.theirs.outbound_group_sessions[ROOM]
+        ours = self.ours.account.identity_keys
+        device = OlmDevice(ME, "OURS", {"ed25519": ours["ed25519"], "curve25519": ours["curve25519"]})
+        content = {
+            "algorithm": "m.megolm.v1.aes-sha2",
+            "room_id": ROOM,
+            "session_id": session.id,
+            "session_key": session.session_key,
+        }
+        sealed = self.theirs._olm_encrypt(self._line, device, "m.room_key", content)  # type: ignore[no-untyped-call]
+        return {"type": "m.room.encrypted", "sender": ANNA, "content": sealed}
+
+    async def take(self, *messages: dict[str, Any], **more: Any) -> None:
+        async with asyncio.timeout(10):
+            await self.machine.take({"to_device": {"events": list(messages)}, **more})
+
+    def asked(self) -> list[str]:
+        """The ends of the paths."""
+        return [path.rpartition("/v3/")[2] for path, _ in self.wire.asked]
+
+
+@pytest.fixture
+async def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Table]:
+    monkeypatch.setattr(machine_module, "ACQUAINT_SECONDS", 0.1)
+    async with wire() as server:
+        client = Client(Account(homeserver=server.url, user=ME, device_name="test"), MemoryAccounts())
+        client.nio.restore_login(ME, "OURS", "token")
+        store = open_key_store(file_of(tmp_path, ME, "OURS"), ME, "OURS", KEY)
+        server.answers = [tell({})]
+        try:
+            yield Table(tmp_path, server, client, store)
+        finally:
+            await store.close()
+            await client.close()
+
+
+async def test_who_sends_a_key_is_asked_about_before_the_batch_is_read(table: Table) -> None:
+    await table.take(table.room_key())
+
+    assert table.asked() == ["keys/query"]
+    assert await table.machine.bell.wait(1)
+
+
+async def test_for_a_homeserver_that_does_not_answer_nobody_waits_twice(table: Table) -> None:
+    table.wire.answers = [silence()]
+    await table.take(table.room_key())
+    await table.take(table.room_key())
+
+    assert table.asked() == ["keys/query"]
+    assert ANNA in table.ours.users_for_key_query
+
+
+async def test_a_key_that_is_told_again_is_known(table: Table) -> None:
+    message = table.room_key()
+    await table.take(message)
+    await table.take(message)
+
+    assert len(table.asked()) == 1
+    assert table.ours.wedged_devices == []
+
+
+async def test_a_message_that_makes_no_sense_is_told_to_the_log_alone(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = FakeLog()
+    monkeypatch.setattr(machine_module, "log", log)
+    good = table.room_key()
+    [(mine, cipher)] = good["content"]["ciphertext"].items()
+    bad = {**good, "content": {**good["content"], "ciphertext": {mine: {**cipher, "body": "!"}}}}
+    await table.take(bad, {"type": "m.room.encrypted"}, good)
+
+    assert len(log.of("crypto.bad_message")) == 1
+    assert table.ours.session_of(ROOM, table.theirs.outbound_group_sessions[ROOM].id)
+
+
+@pytest.mark.parametrize(
+    ("counts", "count"),
+    [({"signed_curve25519": 7}, 7), ({}, 0), ({"signed_curve25519": "x"}, None), (None, 3)],
+)
+async def test_a_count_of_zero_is_a_count(table: Table, counts: object, count: int | None) -> None:
+    table.ours.uploaded_key_count = 3
+    await table.take(device_one_time_keys_count=counts)
+
+    assert table.ours.uploaded_key_count == count
+
+
+async def test_whose_devices_changed_is_asked_about_if_we_know_them(table: Table) -> None:
+    table.ours.tracked_users |= {ANNA, "@left:hs"}
+    await table.take(device_lists={"changed": [ANNA, "@stranger:hs", 5], "left": ["@left:hs", None]})
+
+    assert table.ours.users_for_key_query == {ANNA}
+    assert table.ours.tracked_users == {ANNA}
+
+
+def member(now: str, before: str | None) -> dict[str, Any]:
+    prev = {"prev_content": {"membership": before}} if before else {}
+    return {"type": "m.room.member", "content": {"membership": now}, "unsigned": prev}
+
+
+@pytest.mark.parametrize(
+    ("rooms", "is_new"),
+    [
+        pytest.param({"join": {ROOM: {"timeline": {"events": [member("leave", "join")]}}}}, True, id="who left"),
+        pytest.param({"join": {ROOM: {"timeline": {"events": [member("join", None)]}}}}, True, id="who came"),
+        pytest.param({"join": {ROOM: {"timeline": {"limited": True}}}}, True, id="nobody knows"),
+        pytest.param({"leave": {ROOM: {}}}, True, id="we left"),
+        pytest.param({"join": {ROOM: {"timeline": {"events": [member("join", "join")]}}}}, False, id="another picture"),
+        pytest.param({"join": {ROOM: {"timeline": {"events": [{"type": "m.room.message"}, 5]}}}}, False, id="nothing"),
+    ],
+)
+async def test_after_somebody_came_or_went_the_next_message_has_another_key(
+    table: Table, rooms: dict[str, Any], is_new: bool
+) -> None:
+    table.ours.create_outbound_group_session(ROOM)
+    await table.take(rooms=rooms)
+
+    assert table.machine.rooms.is_new(ROOM) is is_new
+
+
+async def test_what_a_device_publishes_breaks_only_itself(table: Table) -> None:
+    sound = table.theirs.keys_to_upload()["device_keys"]
+    table.wire.answers = [
+        tell(
+            {"device_keys": {ANNA: {"HERS": sound, "BAD": {**sound, "device_id": "BAD"}, "WORSE": 5}, "@other:hs": []}}
+        )
+    ]
+    await table.machine.keys.query({ANNA, UserId("@other:hs")})
+
+    assert list(table.ours.device_store[ANNA]) == ["HERS"]
+
+
+async def test_what_is_left_to_write_by_breaks_only_itself(table: Table) -> None:
+    table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
+    await table.machine.keys.query({ANNA})
+    good = table.theirs.keys_to_upload()["one_time_keys"]
+    [(name, key), *_] = good.items()
+    nonsense: tuple[Any, ...] = (5, {}, {name: 5}, {name: {}}, {name: {**key, "key": "!"}})
+    for broken in nonsense:
+        table.wire.answers = [tell({"one_time_keys": {ANNA: {"HERS": broken}}})]
+        await table.machine.keys.claim({ANNA: ["HERS"]})
+    hers = table.theirs.account.identity_keys["curve25519"]
+    assert table.ours.session_store.get(hers) is None
+
+    table.wire.answers = [tell({"one_time_keys": {ANNA: {"HERS": {name: key}, "NONE": {}}, "@x:hs": 5}})]
+    await table.machine.keys.claim({ANNA: ["HERS"]})
+    assert table.ours.session_store.get(hers) is not None
+
+
+# ── whom the keys are given to ──
+
+SEEDS = some_seeds()
+
+
+def shown(device: Device, *, signed: bool) -> dict[str, Any]:
+    """What a homeserver shows of Anna's devices and of her identity; `signed` with it is the device if she did that."""
+    keys = published(ANNA, device, SEEDS)
+    payload = uploaded(ANNA, device)
+    if signed:
+        sign(payload, ANNA, SigningKey(SEEDS.self_signing))
+    identity = {f"{usage}_keys": {ANNA: keys[f"{usage}_key"]} for usage in ("master", "self_signing")}
+    return {"device_keys": {ANNA: {device.id: payload}}, **identity}
+
+
+async def learn(table: Table, *answers: dict[str, Any]) -> OlmDevice:
+    """Hear one answer after the other; the device as nio then knows it."""
+    for answer in answers:
+        table.wire.answers = [tell(answer)]
+        await table.machine.keys.query({ANNA})
+    [device] = table.ours.device_store[ANNA].values()
+    return device
+
+
+async def test_a_device_that_its_owner_signed_is_trusted_until_that_is_no_longer_so(table: Table) -> None:
+    phone = some_device("PHONE")
+
+    assert not table.machine.keys.trusted(await learn(table, shown(phone, signed=False)))
+    assert table.machine.keys.trusted(await learn(table, shown(phone, signed=True)))
+    assert not table.machine.keys.trusted(await learn(table, shown(phone, signed=False)))
+
+
+async def test_a_name_that_was_signed_with_other_keys_gets_none(table: Table) -> None:
+    fake, real = some_device("PHONE"), some_device("PHONE")
+    known = await learn(table, shown(fake, signed=False), shown(real, signed=True))
+
+    assert known.ed25519 == fake.keys.ed25519  # nio stays with what it heard first
+    assert not table.machine.keys.trusted(known)
+
+    table.wire.answers = [tell({"joined": {ANNA: {}}}), tell({}), tell({}), tell({})]
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, table.machine.keys.trusted)
+    assert [name.split("/")[0:2] for name in table.asked()[2:]] == [
+        ["rooms", "!kitchen:hs"],
+        ["sendToDevice", "m.room_key.withheld"],
+    ]
+
+
+async def test_a_half_of_the_keys_is_not_enough(table: Table) -> None:
+    phone = some_device("PHONE")
+    known = await learn(table, shown(phone, signed=True))
+    known.curve25519 = some_device("PHONE").keys.curve25519
+
+    assert not table.machine.keys.trusted(known)
+
+
+async def test_what_is_told_unasked_of_others_is_not_believed(table: Table) -> None:
+    phone = some_device("PHONE")
+    known = await learn(table, shown(phone, signed=True))
+    table.wire.answers = [tell(shown(phone, signed=False))]
+    await table.machine.keys.query({UserId("@bert:hs")})
+
+    assert table.machine.keys.trusted(known)

@@ -1,0 +1,223 @@
+"""What came before its key is tried again when there are keys, and told when it stays shut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.seals import Forged, Opened, Untold
+from aiagentchat.receive import unsealing
+from aiagentchat.receive.unsealing import KEEP_MS, PAGE, TELL_AFTER_MS, Unsealing, due, too_old
+from aiagentchat.store.ledger import Ledger, open_ledger
+from tests.fakes.bell import WatchedBell
+from tests.fakes.clock import START_MS, FakeClock
+from tests.fakes.log import FakeLog
+from tests.fakes.opener import FakeOpener
+
+ROOM = RoomId("!kitchen:hs")
+OTHER = RoomId("!garden:hs")
+ANNA = UserId("@anna:hs")
+BERT = UserId("@bert:hs")
+DAY = 86_400
+
+
+def sealed(event: str, session: str = "s1", sender: UserId = ANNA, sent_at: int = START_MS) -> Incoming:
+    return Incoming(
+        event=EventId(event), room=ROOM, sender=sender, sent_at=sent_at, kind=Kind.SEALED, body=session, raw="{}"
+    )
+
+
+def said(event: str, body: str = "hello", sent_at: int = START_MS) -> Incoming:
+    return replace(sealed(event, sent_at=sent_at), kind=Kind.TEXT, body=body, raw=None, encrypted=True)
+
+
+async def _is_annas(_: RoomId, sender: UserId) -> bool:
+    return sender == ANNA
+
+
+@dataclass
+class Desk:
+    """The service, with everything around it."""
+
+    ledger: Ledger
+    opener: FakeOpener
+    clock: FakeClock
+    bell: WatchedBell
+    service: Unsealing
+    log: FakeLog
+
+    async def take_in(self, *events: Incoming) -> None:
+        await self.ledger.inbox.take_in("t", events, self.clock.now_ms())
+
+    async def new_keys(self, **opens: Opened | Forged) -> None:
+        """Keys come, and all that follows is done."""
+        self.opener.opens |= {EventId(f"${event}"): opening for event, opening in opens.items()}
+        await self.look()
+
+    async def look(self) -> None:
+        """The service looks again, to the end."""
+        before = len(self.bell.naps)
+        self.opener.bell.ring()
+        await self.bell._changes.until(lambda: len(self.bell.naps) > before)
+        await self.bell.until_quiet()
+
+    async def told(self) -> list[str]:
+        """What the room was told, in order."""
+        texts = []
+        while (attempt := await self.ledger.outbox.claim(self.clock.now_ms(), device="D")) is not None:
+            texts.append(str(attempt.parcel.content["body"]))
+            await self.ledger.outbox.sent(attempt.parcel.txn, EventId(f"$sent{len(texts)}"), self.clock.now_ms())
+        return texts
+
+    async def routed(self) -> list[Incoming]:
+        """What waits for routing."""
+        return await self.ledger.inbox.unrouted(500)
+
+
+@asynccontextmanager
+async def at_work(folder: Path, log: FakeLog, *events: Incoming) -> AsyncIterator[Desk]:
+    clock, opener = FakeClock(), FakeOpener()
+    bell = WatchedBell(opener.bell)
+    async with open_ledger(folder / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+        service = Unsealing(
+            seals=ledger.seals,
+            opener=opener,
+            clock=clock,
+            max_age=lambda: DAY,
+            is_heard=_is_annas,
+        )
+        desk = Desk(ledger, opener, clock, bell, service, log)
+        await desk.take_in(*events)
+        work = group.create_task(service.run())
+        await bell.until_quiet()
+        yield desk
+        work.cancel()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
+    fake = FakeLog()
+    monkeypatch.setattr(unsealing, "log", fake)
+    return fake
+
+
+async def test_what_came_in_an_earlier_life_is_tried_at_once(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1")) as desk:
+        assert desk.opener.tried == ["$1"]
+        assert (await desk.service.health()).sealed == 1
+        assert await desk.told() == []
+
+
+async def test_it_is_routed_when_its_key_comes_and_not_twice(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2")) as desk:
+        await desk.new_keys(**{"1": Opened(said("$1"))})
+        await desk.new_keys()
+
+        assert await desk.routed() == [said("$1")]
+        assert desk.opener.tried.count(EventId("$1")) == 2
+        assert desk.opener.tried.count(EventId("$2")) == 3
+        assert desk.opener.settlements == 1
+        assert (await desk.service.health()).sealed == 1
+    assert log.of("seal.opened") == [{"count": 1, "too_old": 0}]
+
+
+async def test_more_than_a_page_is_tried(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, *(sealed(f"${number}") for number in range(PAGE + 1))) as desk:
+        assert len(desk.opener.tried) == PAGE + 1
+
+
+async def test_what_opens_late_knows_how_late_it_is(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1")) as desk:
+        desk.clock.advance(2 * 3600)
+        await desk.new_keys(**{"1": Opened(said("$1"))})
+
+        [event] = await desk.routed()
+        assert event.late_ms == 2 * 3_600_000
+
+
+async def test_what_is_too_old_by_then_is_told_and_not_run(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2", sender=BERT)) as desk:
+        desk.clock.advance(DAY + 1)
+        late: dict[str, Opened | Forged] = {"1": Opened(said("$1")), "2": Opened(replace(said("$2"), sender=BERT))}
+        await desk.new_keys(**late)
+
+        told = await desk.told()
+        assert await desk.routed() == []
+        assert [text for text in told if "has come only now" in text] == told[:1]
+        assert (await desk.service.health()).sealed == 0
+
+
+async def test_what_is_nothing_to_us_or_forged_is_dropped(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2")) as desk:
+        opens: dict[str, Opened | Forged] = {"1": Opened(None), "2": Forged("it was said before")}
+        await desk.new_keys(**opens)
+
+        assert await desk.routed() == []
+        assert (await desk.service.health()).sealed == 0
+    assert log.of("event.forged") == [{"room": ROOM, "event_id": "$2", "how": "it was said before"}]
+
+
+async def test_the_room_is_told_after_a_minute_once_with_the_reason(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2")) as desk:
+        desk.opener.reasons["s1"] = "m.unverified"
+        desk.clock.advance(59)
+        await desk.look()
+        assert await desk.told() == []
+
+        desk.clock.advance(1)
+        await desk.look()
+        [text] = await desk.told()
+        assert text.startswith(f"I cannot read 2 messages of `{ANNA}`: the app gives keys only to devices that it ")
+
+        await desk.take_in(sealed("$3"))
+        desk.clock.advance(120)
+        await desk.look()
+        assert await desk.told() == []
+        await desk.take_in(sealed("$4", "s2"))
+        desk.clock.advance(61)
+        await desk.look()
+        assert len(await desk.told()) == 1
+
+
+async def test_of_who_may_not_use_the_room_it_is_not_told(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1", sender=BERT)) as desk:
+        desk.clock.advance(61)
+        await desk.look()
+
+        assert await desk.told() == []
+    assert [line["told"] for line in log.of("seal.shut")] == [False]
+
+
+async def test_what_waits_for_a_month_is_given_up(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1")) as desk:
+        desk.clock.advance(KEEP_MS / 1000 + 1)
+        await desk.look()
+
+        assert (await desk.service.health()).sealed == 0
+    assert log.of("seal.given_up") == [{"count": 1}]
+
+
+def untold(**more: object) -> Untold:
+    found = Untold(room=ROOM, sender=ANNA, session="s1", count=1, since=0)
+    return replace(found, **more)  # type: ignore[arg-type]
+
+
+def test_all_that_a_sender_holds_back_is_one_message() -> None:
+    sessions = [untold(count=2), untold(session="s2", since=TELL_AFTER_MS), untold(sender=BERT), untold(room=OTHER)]
+
+    tellings = due(sessions, TELL_AFTER_MS)
+
+    found = [(each.room, each.sender, each.count) for each in tellings]
+    assert found == [(ROOM, ANNA, 3), (ROOM, BERT, 1), (OTHER, ANNA, 1)]
+    assert due(sessions, TELL_AFTER_MS - 1) == []
+
+
+def test_an_age_that_nobody_knows_is_not_too_much() -> None:
+    assert not too_old(said("$1", sent_at=0), START_MS, DAY)
+    assert not too_old(said("$1"), START_MS + DAY * 1000, DAY)
+    assert too_old(said("$1"), START_MS + DAY * 1000 + 1, DAY)
