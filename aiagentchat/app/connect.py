@@ -93,6 +93,7 @@ async def with_keys(live: Live, ledger: Ledger, client: Client, me: UserId, cloc
     )
     machine = await until_reached(lambda: open_machine(client, me, keeping), clock)
     try:
+        await until_reached(machine.publish, clock)
         yield machine
     finally:
         await machine.close()

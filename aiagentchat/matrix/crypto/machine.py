@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from nio.events import RoomKeyEvent, ToDeviceEvent
@@ -41,6 +41,25 @@ _WITHHELD = ("m.room_key.withheld", "org.matrix.room_key.withheld")
 _KEPT = ("type", "event_id", "sender", "origin_server_ts", "content")
 
 log = structlog.get_logger(__name__)
+
+
+class BackedUp(Protocol):
+    """A session of a room, as it was exported."""
+
+    @property
+    def room_id(self) -> RoomId: ...
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def sender_key(self) -> str: ...
+
+    @property
+    def sender_claimed_ed25519(self) -> str: ...
+
+    @property
+    def session_key(self) -> str: ...
 
 
 class Machine:
@@ -163,6 +182,24 @@ class Machine:
             self._slow |= quick
             log.warning("crypto.keys_failed", error=str(error) or type(error).__name__, wait_s=0)
 
+    async def bring_in(self, session: BackedUp) -> None:
+        """Keep the key of a session out of a backup, if we have none. Raises StoreError."""
+        async with self._store.step():
+            is_new = self.olm.import_session(
+                session.room_id,
+                session.session_id,
+                session.sender_key,
+                session.sender_claimed_ed25519,
+                session.session_key,
+            )
+        if is_new:
+            self._bell.ring()
+
+    async def publish(self) -> None:
+        """Let others know our device, if they do not. Raises as `Client.ask`, and StoreError."""
+        if not self.olm.account.shared:
+            await self.keys.upload()
+
     # --- what is read
 
     def read(self, room: RoomId, source: object, me: UserId) -> Step:
@@ -215,10 +252,10 @@ class Machine:
     def _open(self, room: RoomId, source: Source) -> Opening:
         found = unseal(self.olm, room, source, self._said_as)
         match found:
-            case Plain(plain, session, index):
+            case Plain(plain, session, index, is_proven):
                 self._fresh[session, index] = str(plain["event_id"])
                 told = read(room, plain, self._me).told if plain["type"] in TYPES else None
-                return Opened(None if told is None else replace(told, encrypted=True))
+                return Opened(None if told is None else replace(told, encrypted=is_proven))
             case Shut(why):
                 if why in (NO_KEY, LATER_KEY) and self.keys.want(room, source):
                     log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
