@@ -177,8 +177,7 @@ async def with_keys(live: Live, ledger: Ledger, client: Client, me: UserId, cloc
     )
     machine = await until_reached(lambda: open_machine(client, me, keeping), clock)
     try:
-        if machine.olm.should_upload_keys:
-            await until_reached(machine.keys.upload, clock)  # before that there is nothing to sign
+        await until_reached(machine.publish, clock)  # before that there is nothing to sign
         identity = await identified(live, ledger, client, me, clock, device_of(machine.olm))
         yield OwnDevice(machine, identity)
     finally:

@@ -52,4 +52,4 @@ class Incoming:
     raw: str | None = None
     """The event as JSON, kept for what could not be read."""
     encrypted: bool = False
-    """Whether it came encrypted, by a device of the sender's: then no homeserver can have written it."""
+    """Whether it came encrypted, and its key from a device of the sender's: then no homeserver can have written it."""

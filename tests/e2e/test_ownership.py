@@ -14,13 +14,14 @@ from rig.unprivileged import as_unprivileged, own
 from tests.e2e.house import House, move_in
 
 
-def second_daemon(house: House, model: Model) -> Daemon:
-    """A daemon for the same account and rooms, with a folder of its own."""
+def second_daemon(people: People, house: House, model: Model) -> Daemon:
+    """A daemon for the same account and rooms, with a folder and a device of its own: keys are not shared."""
     first = house.daemon
     (folder := first.folder / "second").mkdir()
     rooms = first.settings["rooms"]
     homeserver = first.settings["matrix"]["homeserver"]
-    made = Daemon(folder, homeserver, house.account, rooms, model_url=model.url, users=[house.anna.id])
+    account = people.homeserver.login(house.account.user_id[1:].partition(":")[0])
+    made = Daemon(folder, homeserver, account, rooms, model_url=model.url, users=[house.anna.id])
     made.write_config()
     own(first.folder)
     return made
@@ -38,7 +39,7 @@ async def test_a_second_daemon_on_the_account_refuses_and_says_where_the_first_o
     people: People, model: Model, workplace: Path
 ) -> None:
     async with move_in(people, model, workplace) as house:
-        refused = await run_in_vain(second_daemon(house, model))
+        refused = await run_in_vain(second_daemon(people, house, model))
 
         assert refused.returncode == 4
         assert all(part in refused.stderr for part in (house.account.device_id, "s ago", "--take-over"))
@@ -51,7 +52,7 @@ async def test_take_over_ends_the_first_one_and_the_second_one_answers(
 ) -> None:
     async with move_in(people, model, workplace) as house:
         await house.ended(await house.ask("first"))
-        second = second_daemon(house, model)
+        second = second_daemon(people, house, model)
         second.arguments = ("--take-over",)
         async with second:
             assert await house.daemon.wait() == 4
@@ -67,7 +68,7 @@ async def test_take_over_ends_the_first_one_and_the_second_one_answers(
 async def test_after_a_clean_end_another_one_may_start_at_once(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         assert await house.daemon.stop() == 0
-        async with second_daemon(house, model) as second:
+        async with second_daemon(people, house, model) as second:
             claimed = await second.until_line("owner.claimed")
 
             assert claimed["before"] is None

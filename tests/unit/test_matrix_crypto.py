@@ -272,6 +272,37 @@ async def test_what_is_inside_counts_before_what_is_outside(stage: Stage) -> Non
     assert found.source["content"] == {"m.relates_to": {"event_id": "$in"}}
 
 
+async def test_a_key_out_of_a_backup_opens_and_proves_nothing_until_its_device_gives_it(
+    stage: Stage, store: KeyStore
+) -> None:
+    stage.know()
+    keys = stage.theirs.account.identity_keys
+    exported = stage.theirs.session_of(ROOM, stage.session.id)
+    assert exported is not None
+    names = (ROOM, stage.session.id, keys["curve25519"], keys["ed25519"])
+    source, key = stage.say(HELLO), exported.export_session(0)
+    async with store.step():
+        assert not stage.ours.import_session(*names, "nonsense")
+        assert not stage.ours.import_session(ROOM, "other", *names[2:], key)
+        assert stage.ours.import_session(*names, key)
+        assert not stage.ours.import_session(*names, key)
+    for olm in (stage.ours, CarefulOlm(ME, "DEVICE", store)):
+        olm.device_store = stage.ours.device_store
+        stage.ours = olm
+        found = stage.read(source)
+        assert isinstance(found, Plain)
+        assert not found.is_proven
+
+    async with store.step():
+        stage.give_key()
+    for olm in (stage.ours, CarefulOlm(ME, "DEVICE", store)):
+        olm.device_store = stage.ours.device_store
+        stage.ours = olm
+        found = stage.read(stage.say(HELLO))
+        assert isinstance(found, Plain)
+        assert found.is_proven
+
+
 async def test_without_the_key_it_is_shut(stage: Stage) -> None:
     assert stage.read(stage.say(HELLO)) == Shut("no_key")
 

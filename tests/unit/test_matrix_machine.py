@@ -1,6 +1,7 @@
 """What the machine takes from a sync, also from a homeserver and strangers that mean no good."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.seals import NO_KEY, Opened, Shut
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto import machine as machine_module
+from aiagentchat.matrix.crypto.backup import BackedUp
 from aiagentchat.matrix.crypto.cross_signing import Device, published
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.machine import Machine
@@ -44,6 +48,25 @@ class Table:
         self.ours.account.generate_one_time_keys(1)
         [one_time_key] = self.ours.account.one_time_keys["curve25519"].values()
         self._line = self.theirs.create_session(one_time_key, self.ours.account.identity_keys["curve25519"])
+
+    def say(self, body: str) -> dict[str, Any]:
+        """An event of Anna's, encrypted with her session."""
+        session = self.theirs.outbound_group_sessions[ROOM]
+        session.shared = True
+        said = {"type": "m.room.message", "content": {"msgtype": "m.text", "body": body}, "room_id": ROOM}
+        content = {
+            "algorithm": "m.megolm.v1.aes-sha2",
+            "ciphertext": session.encrypt(json.dumps(said)),  # type: ignore[no-untyped-call]
+            "session_id": session.id,
+        }
+        return {"type": "m.room.encrypted", "event_id": "$said", "sender": ANNA, "content": content}
+
+    def backed_up(self) -> BackedUp:
+        """The session, as a backup has it."""
+        session, keys = self.theirs.outbound_group_sessions[ROOM], self.theirs.account.identity_keys
+        known = self.theirs.session_of(ROOM, session.id)
+        assert known is not None
+        return BackedUp(ROOM, session.id, keys["curve25519"], keys["ed25519"], known.export_session(0))
 
     def room_key(self) -> dict[str, Any]:
         """A message from device to device with the key of a new session."""
@@ -194,6 +217,30 @@ async def test_what_is_left_to_write_by_breaks_only_itself(table: Table) -> None
     table.wire.answers = [tell({"one_time_keys": {ANNA: {"HERS": {name: key}, "NONE": {}}, "@x:hs": 5}})]
     await table.machine.keys.claim({ANNA: ["HERS"]})
     assert table.ours.session_store.get(hers) is not None
+
+
+async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_sender_gives_the_key(
+    table: Table,
+) -> None:
+    table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
+    await table.machine.keys.query({ANNA})
+    key, event = table.room_key(), table.say("rm -rf /")
+    session = event["content"]["session_id"]
+    await table.machine.bring_in(table.backed_up())
+    told = table.machine.read(ROOM, event, ME).told
+
+    assert isinstance(told, Incoming)
+    assert (told.kind, told.encrypted) == (Kind.SEALED, False)
+    assert await table.machine.open(told) == Shut(NO_KEY)
+    assert table.machine.why(ROOM, ANNA, session) == NO_KEY
+    assert table.machine.keys.is_work  # the key is asked for
+
+    await table.take(key)
+    match await table.machine.open(told):
+        case Opened(Incoming() as opened):
+            assert (opened.kind, opened.body, opened.encrypted) == (Kind.TEXT, "rm -rf /", True)
+        case other:
+            raise AssertionError(other)
 
 
 # ── whom the keys are given to ──

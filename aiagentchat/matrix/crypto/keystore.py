@@ -83,6 +83,11 @@ class KeyStore(SqliteStore):
         async with self._lock:
             self.database.close()
 
+    def forget_session(self, session: str) -> None:
+        """A key of a room. In a step."""
+        self.database.execute_sql("DELETE FROM forwardedchains WHERE session_id = ?", (session,))
+        self.database.execute_sql("DELETE FROM megolminboundsessions WHERE session_id = ?", (session,))
+
     # --- what was received
 
     def is_heard(self, message: str) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from nio.events import RoomKeyEvent, ToDeviceEvent
@@ -24,7 +24,7 @@ from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.bell import KeyBell
 from aiagentchat.matrix.crypto.keys import Keys, SignedKeys
 from aiagentchat.matrix.crypto.keystore import KeyStore
-from aiagentchat.matrix.crypto.olm import CarefulOlm
+from aiagentchat.matrix.crypto.olm import BACKUP, CarefulOlm
 from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
 from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
 from aiagentchat.matrix.events import MAX_RAW, Step, read, sent_at
@@ -41,6 +41,25 @@ _WITHHELD = ("m.room_key.withheld", "org.matrix.room_key.withheld")
 _KEPT = ("type", "event_id", "sender", "origin_server_ts", "content")
 
 log = structlog.get_logger(__name__)
+
+
+class BackedUp(Protocol):
+    """A session of a room, as it was exported."""
+
+    @property
+    def room_id(self) -> RoomId: ...
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def sender_key(self) -> str: ...
+
+    @property
+    def sender_claimed_ed25519(self) -> str: ...
+
+    @property
+    def session_key(self) -> str: ...
 
 
 class Machine:
@@ -163,6 +182,24 @@ class Machine:
             self._slow |= quick
             log.warning("crypto.keys_failed", error=str(error) or type(error).__name__, wait_s=0)
 
+    async def bring_in(self, session: BackedUp) -> None:
+        """Keep the key of a session out of a backup, if we have none. Nothing is run by it. Raises StoreError."""
+        async with self._store.step():
+            is_new = self.olm.import_session(
+                session.room_id,
+                session.session_id,
+                session.sender_key,
+                session.sender_claimed_ed25519,
+                session.session_key,
+            )
+        if is_new:
+            self._bell.ring()
+
+    async def publish(self) -> None:
+        """Let others know our device, if they do not. Raises as `Client.ask`, and StoreError."""
+        if not self.olm.account.shared:
+            await self.keys.upload()
+
     # --- what is read
 
     def read(self, room: RoomId, source: object, me: UserId) -> Step:
@@ -206,7 +243,7 @@ class Machine:
     def why(self, room: RoomId, sender: UserId, session: str) -> str:
         """Why what `sender` has encrypted with `session` stays shut."""
         known = self.olm.session_of(room, session)
-        if known is None:
+        if known is None or BACKUP in known.forwarding_chain:
             return self._store.withheld(room, session, sender) or NO_KEY
         mine = known.sender_key == self.olm.account.identity_keys["curve25519"]
         is_stranger = all(device.curve25519 != known.sender_key for device in list(self.olm.device_store))
@@ -214,6 +251,8 @@ class Machine:
 
     def _open(self, room: RoomId, source: Source) -> Opening:
         found = unseal(self.olm, room, source, self._said_as)
+        if isinstance(found, Plain) and not found.is_proven:
+            found = Shut(NO_KEY)  # what may be by anybody must not be run: it waits for its sender to give the key
         match found:
             case Plain(plain, session, index):
                 self._fresh[session, index] = str(plain["event_id"])

@@ -6,11 +6,19 @@ import vodozemac
 from nio.crypto.olm_machine import Olm
 from nio.crypto.sessions import InboundGroupSession
 
+from aiagentchat.matrix.crypto.keystore import KeyStore
+
 MEGOLM = "m.megolm.v1.aes-sha2"
+BACKUP = "backup"
+"""What stands in the chain of a key that came out of a backup: nothing proves who has put it there."""
 
 
 class CarefulOlm(Olm):
     """Our device's keys and sessions."""
+
+    def __init__(self, user_id: str, device_id: str, store: KeyStore) -> None:
+        super().__init__(user_id, device_id, store)
+        self._keys_store = store
 
     def start_over(self) -> None:
         """Know what the store knows, and nothing that came after it."""
@@ -26,7 +34,9 @@ class CarefulOlm(Olm):
     ) -> None:
         """Keep a key that was given; but one that opens more than what is given now is not replaced."""
         known = self.inbound_group_store.get(room_id, sender_key, session_id)
-        if known is not None:
+        if known is not None and BACKUP in known.forwarding_chain:
+            self.forget_session(known)
+        elif known is not None:
             try:
                 given = vodozemac.InboundGroupSession(vodozemac.SessionKey(session_key))
             except ValueError:
@@ -34,6 +44,23 @@ class CarefulOlm(Olm):
             if known.first_known_index <= given.first_known_index:
                 return
         super().create_group_session(sender_key, sender_fp_key, room_id, session_id, session_key)
+
+    def import_session(self, room: str, session: str, sender_key: str, ed25519: str, exported: str) -> bool:
+        """Keep a key out of a backup, if there is none; whether it was kept. In a step of the store."""
+        try:
+            made = InboundGroupSession.import_session(exported, ed25519, sender_key, room, [BACKUP])
+        except ValueError:
+            return False
+        if made.id != session or self.session_of(room, session) is not None:
+            return False
+        self.inbound_group_store.add(made)
+        self.save_inbound_group_session(made)
+        return True
+
+    def forget_session(self, session: InboundGroupSession) -> None:
+        """In a step of the store."""
+        del self.inbound_group_store[session.room_id][session.sender_key][session.id]
+        self._keys_store.forget_session(session.id)
 
     def _should_accept_forward(self, sender: str, sender_key: str, event: Any) -> bool:  # noqa: ANN401, ARG002 - nio's
         """Only from the device that made the session, and only what we have asked for."""

@@ -9,7 +9,7 @@ import vodozemac
 
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.seals import BROKEN, LATER_KEY, NO_KEY, UNKNOWN_DEVICE, Forged, Shut
-from aiagentchat.matrix.crypto.olm import MEGOLM, CarefulOlm
+from aiagentchat.matrix.crypto.olm import BACKUP, MEGOLM, CarefulOlm
 
 ENCRYPTED = "m.room.encrypted"
 TYPES = ("m.room.message", "m.reaction")
@@ -27,6 +27,8 @@ class Plain:
     session: str
     index: int
     """Its place in the session: no two events have the same."""
+    is_proven: bool
+    """Whether the key came from the device that made it. Out of a backup, a homeserver may have written it."""
 
 
 def session_of(source: Source) -> str:
@@ -68,7 +70,8 @@ def unseal(
         return Forged("it was said before, as another event")
     match inner:
         case {"type": str(type_), "content": {**content}, "room_id": str(where)} if where == room:
-            return Plain(_plain(source, type_, content), name, index)
+            is_proven = BACKUP not in session.forwarding_chain
+            return Plain(_plain(source, type_, content), name, index, is_proven)
         case _:
             return Forged("it was said in another room, or has no shape")
 
