@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-clients bench bench-limits bench-catch-up bench-neighbours faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-clients bench bench-limits bench-catch-up bench-neighbours bench-sealed faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -66,6 +66,10 @@ bench-neighbours: $(READY)  ## rooms that are answered while another one does it
 	$(BIN)/python -m bench.neighbours $(ARGS)
 
 ROOMS ?= plain
+bench-sealed: $(READY)  ## what encryption costs, beside plain rooms and beside nio alone (two minutes)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.sealed $(ARGS)
+
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)
 	$(BIN)/python -m rig.faults --full --lanes 2 --rooms $(ROOMS) $(ARGS)
