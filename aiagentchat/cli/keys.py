@@ -152,6 +152,11 @@ def to_do(report: KeyReport) -> str | None:
     """What comes next; None if nothing has to. A recovery key is worth having before it is needed."""
     if report.trouble:
         return "Put the store key back in its place, or: aiagentchat keys restore"
+    if report.identity == "foreign" and not report.secret_storage:
+        return (
+            'Set up recovery in a client that has the identity (in Element: "Encryption", "Recovery"); then stop the '
+            "daemon, and give the recovery key: aiagentchat keys restore"
+        )
     if report.identity == "foreign":
         return "Stop the daemon, then give the recovery key: aiagentchat keys restore"
     if not report.signed:

@@ -158,7 +158,10 @@ _WHY_SEALED: Mapping[str, str] = {
     "broken": "what came fits no key",
 }
 _HELP_SEALED: Mapping[str, str] = {
-    "m.unverified": "Allow my device in the app (in Element: no “exclude insecure devices”, or verify me)",
+    "m.unverified": (
+        "The operator sees with `aiagentchat keys status` whether my device is signed, as such apps ask; or allow it "
+        "in the app (in Element: no “exclude insecure devices”)"
+    ),
     "m.blacklisted": "Take my device off the blocked ones",
     "m.no_olm": "Restart the app",
 }

@@ -48,6 +48,11 @@ class Cellar:
 
         return await self.anna.until(mark)
 
+    async def log_in_again(self) -> Account:
+        """One more device of the daemon's account."""
+        name = self._account.user_id[1:].partition(":")[0]
+        return await asyncio.to_thread(self._people.homeserver.login, name)
+
     async def on_the_server(self) -> list[dict[str, object]]:
         """The room's timeline, as the homeserver has it."""
         path = f"/_matrix/client/v3/rooms/{quote(self.room)}/messages?dir=b&limit=500"
@@ -139,3 +144,25 @@ async def test_a_daemon_whose_keys_are_gone_says_so_and_does_not_come_up_as_some
         ended = [line for line in here.daemon.lines() if line["event"] == "daemon.ended"][-1]
         assert all(part in ended["error"] for part in ("not here", "MATRIX_PASSWORD", "Nothing was changed"))
         assert not list(here.daemon.data_dir.glob("crypto/*"))
+
+
+async def test_a_device_that_cannot_be_signed_answers_and_says_what_is_wrong(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace) as here:
+        await here.daemon.until_line("identity.signed")
+        await here.anna.say(here.room, "/status")
+        await here.until_answered("Homeserver: heard")
+        assert not any("not signed" in body for body in here.anna.bodies(here.room))
+
+        await here.daemon.stop()
+        shutil.rmtree(here.daemon.data_dir)  # and with it the keys of the identity
+        again = await here.log_in_again()
+        here.daemon.environ["MATRIX_ACCESS_TOKEN"] = again.access_token
+        await here.daemon.start()
+        told = await here.daemon.until_line("identity.unsigned")
+        assert told["standing"] == "foreign"
+        assert "aiagentchat keys restore" in told["fix"]
+
+        await here.anna.say(here.room, "/status")
+        await here.until_answered("my device is not signed by my account")

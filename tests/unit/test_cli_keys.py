@@ -136,6 +136,7 @@ def test_all_that_is_well_is_said_in_a_few_lines() -> None:
     [
         (replace(WELL, seeds=False, identity="foreign", signed=False), "keys restore"),
         (replace(WELL, seeds=False, identity="foreign", trouble="the key is gone"), "Put the store key back"),
+        (replace(WELL, seeds=False, identity="foreign", secret_storage=False), "Set up recovery in a client"),
         (replace(WELL, signed=False), "Restart the daemon"),
         (replace(WELL, signed=False, identity="none", seeds=False), "Restart the daemon"),
         (replace(WELL, secret_storage=False), "keys export"),
