@@ -4,8 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/installed
 COVERAGE_DIR := $(CURDIR)/.coverage-data
-# Side by side, each with a homeserver of its own: two for each core, as most tests wait for other processes.
-WORKERS := $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
+# Side by side, each with a homeserver of its own: some wait for other processes while others work.
+WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 # Held at 100 % of branches: what decides, and what the room sees.
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 

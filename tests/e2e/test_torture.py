@@ -25,8 +25,10 @@ def folder() -> Iterator[Path]:
 
 
 def bad(plan: Plan) -> list[str]:
-    """What must not be. Other tests keep this machine busy, so that it is slow is no fault here."""
-    return [violation for violation in plan.violations if ": late: " not in violation]
+    """What must not be. Other tests keep this machine busy, so that it is slow is no fault here: neither is a run that
+    was ended because it had not obeyed a stop within its rung. `make torture` judges both."""
+    slow = (": late: ", ": the run did not stay")
+    return [violation for violation in plan.violations if not any(each in violation for each in slow)]
 
 
 @pytest.mark.real
