@@ -25,6 +25,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR, Admission, Unknown
+from aiagentchat.execute.asking import Manner
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.mending import Mending, Remedy
@@ -194,12 +195,14 @@ class RoomExecutor:
                     clock=shop.clock,
                     limits=Limits(
                         turn=course.clock,
-                        approval=settings.approval_timeout,
-                        in_words=room.wants_words(encrypted=await shop.ledgers.rooms.is_encrypted(self.room)),
+                        asking=Manner(
+                            seconds=settings.approval_timeout,
+                            in_words=room.wants_words(encrypted=await shop.ledgers.rooms.is_encrypted(self.room)),
+                            admins=shop.doors.admins(self.room),
+                        ),
                         outgrown=self._outgrown(room, spec),
                         at_the_end=self._at_the_end(room, spec),
                         patience=shop.patience,
-                        admins=shop.doors.admins(self.room),
                     ),
                     nudge=self.nudge,
                 )

@@ -7,7 +7,7 @@ the pump alone sees the end.
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -31,25 +31,21 @@ from aiagentchat.core.agent_events import (
     Unrecognised,
     UsageLimited,
 )
-from aiagentchat.core.approvals import Approval, ApprovalState, request_digest
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import ApprovalId, SessionId, UserId, message_uuid, txn_id
+from aiagentchat.core.ids import SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Rooms, Sessions
+from aiagentchat.execute.asking import ASK_USER, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.watch import Timekeeper
 from aiagentchat.render import words
-from aiagentchat.render.approval import approval_text, request_text
-from aiagentchat.render.message import PAGE_BYTES, message
-from aiagentchat.render.split import split
+from aiagentchat.render.message import message
 from aiagentchat.render.tools import tool_line
 
-ASK_USER = "AskUserQuestion"
-"""The agent's own way to ask; denied until rooms can show choices."""
 MOST_HOSTS = 3
 """So many hosts that were refused are named in one turn; of the rest it is said that there are more."""
 LONGEST_NAP = 30.0
@@ -74,16 +70,12 @@ class Limits:
     """How long things may take, in seconds; how much; and who says so."""
 
     turn: TurnClock
-    approval: float
-    in_words: bool = False
-    """Whether questions are answered in words alone."""
+    asking: Manner
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
     """Looks once more, in no time."""
     patience: Patience = field(default_factory=Patience)
-    admins: Sequence[UserId] = ()
-    """Who may answer what it asks, beside whoever asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,15 +94,6 @@ class Outcome:
     """Whether the agent came to a good end and has neither said nor done anything."""
     limit: str = ""
     """Which limit of the run (a field of `RunLimits`) has ended it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A question that the turn waits for."""
-
-    approval: Approval
-    until: float
-    """Monotonic seconds: a clock that is set meanwhile neither hurries nor delays anybody."""
 
 
 class Turn:
@@ -133,10 +116,6 @@ class Turn:
         self._output = output
         self._ledgers = ledgers
         self._clock = clock
-        self._approval_seconds = limits.approval
-        self._in_words = limits.in_words
-        self._minutes = max(1, round(limits.approval / 60))
-        self._admins = limits.admins
         self._outgrown = limits.outgrown
         self._at_the_end = limits.at_the_end
         self._nudge = nudge
@@ -150,9 +129,18 @@ class Turn:
             clock=clock,
             patience=limits.patience,
         )
+        self._questions = Questions(
+            command=command,
+            run=run,
+            output=output,
+            manner=limits.asking,
+            approvals=ledgers.approvals,
+            outbox=ledgers.outbox,
+            clock=clock,
+            turn=limits.turn,
+            resumed=self._timekeeper.noise,
+        )
         self._limited: UsageLimited | None = None
-        self._waiting: dict[str, Waiting] = {}
-        self._granted = set(filter(None, command.granted.split(",")))
         self._blocked: set[str] = set()
         self._verdict: Outcome | None = None
         self._taken = False
@@ -165,7 +153,7 @@ class Turn:
     @property
     def granted(self) -> str:
         """What was allowed before the turn began, and is not used up (`Command.granted`)."""
-        return ",".join(sorted(self._granted))
+        return self._questions.granted
 
     async def go(self, prompt: Prompt | None = None) -> Outcome:
         """Run it, with `prompt` in place of the command's own. Never raises for what the agent or the room did."""
@@ -227,9 +215,10 @@ class Turn:
             case TurnStarted(session):
                 await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
             case ApprovalAsked():
-                await self._ask(event)
+                await self._questions.ask(event)
+                self._nudge.set()
             case ApprovalWithdrawn(request):
-                await self._withdrawn(request)
+                await self._questions.withdrawn(request)
             case ApiRetry(attempt, most, status):
                 log.warning("turn.api_retry", attempt=attempt, most=most, status=status)
                 self._sink.progress(words.api_retry(status, attempt, most))
@@ -293,57 +282,6 @@ class Turn:
         )
         await self._ledgers.outbox.put([parcel], self._clock.now_ms())
 
-    async def _ask(self, event: ApprovalAsked) -> None:
-        if event.tool == ASK_USER:
-            await self._run.answer(event.request, allow=False, reason=words.ASK_IN_PLAIN_TEXT)
-            return
-        digest = request_digest(event.tool, event.input)  # of what it asks for, whatever of that is shown
-        if digest in self._granted:
-            # Allowed after a restart, for this request to the letter and for one time.
-            self._granted.remove(digest)
-            log.info("approval.granted", tool=event.tool)
-            await self._run.answer(event.request, allow=True)
-            return
-        now, shown = self._clock.now_ms(), self._output.shown(event.input)
-        approval = Approval(
-            id=ApprovalId(txn_id(self._command.event, "approval", event.request)),
-            room=self._command.room,
-            command=self._command.event,
-            tool=event.tool,
-            expires_at=now + round(self._approval_seconds * 1000),
-            digest=digest,
-            shown=request_text(event.tool, shown),
-        )
-        started = self._clock.monotonic()
-        self._waiting[event.request] = Waiting(approval, started + self._approval_seconds)
-        self._turn_clock.pause(started)
-        who = words.approval_for(self._command.sender, self._admins)
-        text = approval_text(event.tool, shown, who=who, minutes=self._minutes, in_words=self._in_words)
-        texts = [piece.text for piece in split(text, PAGE_BYTES)]
-        parcels = [*self._output.break_off(), *self._question(approval, texts)]
-        await self._ledgers.approvals.ask(approval, parcels, now)
-        self._nudge.set()
-        log.info("approval.asked", approval=approval.id, tool=event.tool)
-
-    def _question(self, approval: Approval, texts: Sequence[str]) -> list[Parcel]:
-        """The pieces of a question; only the last one can be answered by a reaction."""
-        return [
-            Parcel(
-                txn=txn_id(approval.id, "question", str(index)),
-                room=approval.room,
-                content=message(text, notice=False, reply_to=self._command.shown_at if index == 0 else None),
-                command=self._command.event,
-                approval=approval.id if index == len(texts) - 1 else None,
-            )
-            for index, text in enumerate(texts)
-        ]
-
-    async def _withdrawn(self, request: str) -> None:
-        waiting = self._waiting.pop(request, None)
-        if waiting is not None:
-            await self._ledgers.approvals.close(waiting.approval.id, ApprovalState.WITHDRAWN)
-            self._go_on()
-
     async def _watch(self) -> None:
         while True:
             self._nudge.clear()
@@ -351,8 +289,7 @@ class Turn:
             stopper = await self._ledgers.commands.stop_requested(self._command.event)
             if stopper is not None:
                 self._end(Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper)))
-            for request, waiting in list(self._waiting.items()):
-                await self._look_at(request, waiting)
+            await self._questions.look()
             await self._timekeeper.look(now)
             left = self._turn_clock.left(now)
             if left == 0.0:
@@ -362,52 +299,16 @@ class Turn:
                 await self._run.stop()
                 await self._nap()
             else:
-                await self._nap(left, self._timekeeper.next_look())
+                await self._nap(left, self._timekeeper.next_look(), self._questions.left(now))
 
     def _end(self, outcome: Outcome) -> None:
         """The first reason stands; the watch acts on it."""
         self._verdict = self._verdict or outcome
         self._nudge.set()
 
-    async def _look_at(self, request: str, waiting: Waiting) -> None:
-        approval = waiting.approval
-        is_over = self._clock.monotonic() >= waiting.until
-        if is_over and await self._ledgers.approvals.close(approval.id, ApprovalState.EXPIRED):
-            # Told first: with its answer the agent may end the turn, and this task with it.
-            notice = self._notice(approval, words.approval_expired(self._minutes))
-            await self._ledgers.outbox.put([notice], self._clock.now_ms())
-            await self._answer(request, allow=False, reason=words.NOT_ANSWERED)
-            return
-        current = await self._ledgers.approvals.get(approval.id)
-        if current is None or current.state is ApprovalState.OPEN:
-            return
-        log.info("approval.decided", approval=approval.id, state=current.state, by=current.decided_by)
-        allowed = current.state is ApprovalState.ALLOWED
-        await self._answer(request, allow=allowed, reason=words.denied_for_agent(current.decided_by, current.reason))
-
-    def _notice(self, approval: Approval, text: str) -> Parcel:
-        return Parcel(
-            txn=txn_id(approval.id, "expired"),
-            room=approval.room,
-            content=message(text, notice=True),
-            command=self._command.event,
-        )
-
-    async def _answer(self, request: str, *, allow: bool, reason: str) -> None:
-        if self._waiting.pop(request, None) is not None:  # else it was withdrawn while we looked at it
-            await self._run.answer(request, allow=allow, reason=reason)
-            self._go_on()
-
-    def _go_on(self) -> None:
-        if not self._waiting:
-            self._turn_clock.resume(self._clock.monotonic())
-            self._timekeeper.noise()
-
     async def _nap(self, *ends: float | None) -> None:
-        """Until somebody rings, the clock runs out, there is something to tell about it, or an approval expires."""
-        now = self._clock.monotonic()
+        """Until somebody rings, or at the first of these ends, in seconds."""
         waits = [LONGEST_NAP, *(end for end in ends if end is not None)]
-        waits += [max(0.0, waiting.until - now) for waiting in self._waiting.values()]
         try:
             async with asyncio.timeout(min(waits)):
                 await self._nudge.wait()

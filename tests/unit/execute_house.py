@@ -17,6 +17,7 @@ from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.isolation import Held, Isolation, RunLimits
 from aiagentchat.core.parcels import REACTION, Parcel
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.execute.asking import Manner
 from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.output import Output
@@ -109,7 +110,7 @@ class House:
             clock=self.clock,
             limits=Limits(
                 turn=TurnClock(TURN_SECONDS, self.clock.monotonic()),
-                approval=APPROVAL_SECONDS,
+                asking=Manner(seconds=APPROVAL_SECONDS),
                 outgrown=outgrown,
                 at_the_end=at_the_end,
             ),

@@ -653,8 +653,7 @@ async def test_an_answer_in_the_last_moment_counts(tmp_path: Path) -> None:
             question = await house.question()
             await house.decide(question.id, ApprovalState.ALLOWED)
             house.clock.advance(APPROVAL_SECONDS)
-            [(request, approval)] = turn._waiting.items()
-            await turn._look_at(request, approval)
+            await turn._questions.look()
 
     assert [allowed for allowed, _ in run.answers] == [True]
 
@@ -677,7 +676,7 @@ async def test_a_question_that_the_agent_takes_back_is_withdrawn_and_the_clock_g
 async def test_an_answer_to_a_question_that_was_just_withdrawn_is_dropped(tmp_path: Path) -> None:
     async with open_house(tmp_path, plays(Say("Tea."))) as house:
         turn, run = await house.turn()
-        await turn._answer("withdrawn meanwhile", allow=True, reason="")
+        await turn._questions._answer("withdrawn meanwhile", allow=True, reason="")
 
     assert run.answers == []
 
@@ -702,9 +701,9 @@ async def test_while_two_questions_are_open_the_clock_stands_until_both_are_answ
         left = []
         for request in ("r1", "r2"):
             await turn._take(ApprovalAsked(request, "Bash", {}))
-        for request, waiting in list(turn._waiting.items()):
-            await house.decide(waiting.approval.id, ApprovalState.ALLOWED)
-            await turn._look_at(request, waiting)
+        for question in await house.ledger.approvals.open_in(ROOM):
+            await house.decide(question.id, ApprovalState.ALLOWED)
+            await turn._questions.look()
             house.clock.advance(10)
             left.append(turn._turn_clock.left(house.clock.monotonic()))
 
