@@ -21,7 +21,7 @@ import sys
 import time
 import uuid
 from asyncio.subprocess import DEVNULL, PIPE, create_subprocess_exec
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +39,9 @@ from aiagentchat.core.agent_events import ApprovalAsked, TextDelta, TurnEnded
 from aiagentchat.core.ids import RoomId, new_run_id, new_session_id
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import Prompt, RunSpec
+from aiagentchat.process.leftovers import MARKER
 from aiagentchat.process.lines import TooLong, lines
+from aiagentchat.process.posts import Posts
 from aiagentchat.process.sandbox.cell import Cell
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
 from aiagentchat.process.sandbox.furnish import furnish
@@ -66,6 +68,7 @@ PAUSE_SECONDS = 0.1
 TORTURE = Path(torture_tree.__file__).read_bytes()
 IDLE_SECONDS = 5.0
 
+Start = Callable[[], Awaitable[list[float]]]
 Rounds = list[dict[str, dict[str, float]]]
 """For each round by way, what was measured; seconds."""
 Rows = dict[str, dict[str, float]]
@@ -177,21 +180,34 @@ async def _spoken(argv: Sequence[str], cwd: Path, uid: int | None) -> float:
 
 async def messages(on: Scene, rounds: int, warm: int) -> Rounds:
     """A first message to a new process, and `warm` more to the same one: until the end of the answer."""
-    agents = {way: driver(on, way) for way in on.ways}
-    for agent in agents.values():
+    posts = Posts()
+    starts: dict[str, Callable[[], Awaitable[list[float]]]] = {DIRECT: lambda: _direct(on, warm)}
+    for way in on.ways:
+        agent = driver(on, way, posts)
         await agent.binary()  # its version is asked for once in the daemon's life
+        starts[way] = partial(_driven, on, agent, way, warm, posts)
     found: Rounds = []
-    for _ in range(rounds):
-        took = {DIRECT: await _direct(on, warm)}
-        took |= {way: await _driven(on, agent, way, warm) for way, agent in agents.items()}
-        found.append({name: {FIRST: each[0], WARM: statistics.median(each[1:])} for name, each in took.items()})
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(posts.serve())
+        for number in range(rounds):
+            took = {name: await start() for name, start in _turned(starts, number)}
+            found.append({name: {FIRST: each[0], WARM: statistics.median(each[1:])} for name, each in took.items()})
+        serving.cancel()
     return found
 
 
-def driver(on: Scene, way: Isolation) -> ClaudeCode:
-    """The driver as the daemon has it."""
+def _turned(starts: Mapping[str, Start], number: int) -> Iterator[tuple[str, Start]]:
+    """Each round begins with another one: what comes behind which is part of what is measured."""
+    names = [*starts]
+    first = number % len(names)
+    return ((name, starts[name]) for name in names[first:] + names[:first])
+
+
+def driver(on: Scene, way: Isolation, posts: Posts | None = None) -> ClaudeCode:
+    """The driver as the daemon has it; it has `posts` where these are served, too."""
     quarters = Quarters(isolation=way, gates=on.gates)
-    return ClaudeCode(str(cli_binary()), environ={"PATH": PATH}, credentials=on.credentials, quarters=quarters)
+    binary, environ = str(cli_binary()), {"PATH": PATH}
+    return ClaudeCode(binary, environ=environ, credentials=on.credentials, quarters=quarters, posts=posts)
 
 
 def ask(number: int) -> Prompt:
@@ -231,9 +247,11 @@ async def _direct(on: Scene, warm: int) -> list[float]:
     return took
 
 
-async def _driven(on: Scene, agent: ClaudeCode, way: Isolation, warm: int) -> list[float]:
+async def _driven(on: Scene, agent: ClaudeCode, way: Isolation, warm: int, posts: Posts) -> list[float]:
     took: list[float] = []
     spec = on.spec(f"room-{way}", uid_in(way))
+    while not posts.is_ready:  # noqa: ASYNC110 - a daemon has one long before the next run is due
+        await asyncio.sleep(PAUSE_SECONDS)
     await quiet(on.patience)
     begun = time.perf_counter()
     async with running(agent, spec) as run:
@@ -340,7 +358,7 @@ async def supervision(on: Scene, seconds: float = IDLE_SECONDS) -> Rows:
     async with running(agent, spec) as run:
         await turn(run, ask(0))
         assert await run.settle()
-        keepers = _keepers(spec)
+        keepers = _keepers(run)
         idle = await _used(keepers, seconds)
         quiet = Prompt(uuid=str(uuid.uuid4()), text=script("wait", Step(text="so.", before=seconds + 2)))
         async with asyncio.TaskGroup() as group:
@@ -350,12 +368,12 @@ async def supervision(on: Scene, seconds: float = IDLE_SECONDS) -> Rows:
     return {name: {"between turns": idle[name], "in a turn": during[name]} for name in keepers}
 
 
-def _keepers(spec: RunSpec) -> dict[str, psutil.Process]:
+def _keepers(run: ClaudeRun) -> dict[str, psutil.Process]:
     """The chain from the shim down, without the program."""
     found: dict[str, psutil.Process] = {}
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            if child.environ().get("HOME") == spec.home:
+            if child.environ().get(MARKER) == run.id:
                 found["shim"] = child
     for process in found["shim"].children(recursive=True):
         with contextlib.suppress(psutil.Error):

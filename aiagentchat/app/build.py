@@ -42,6 +42,7 @@ from aiagentchat.matrix.roster import Roster
 from aiagentchat.matrix.sync import MatrixHomeserver
 from aiagentchat.process.cgroup import Subtree
 from aiagentchat.process.children import children
+from aiagentchat.process.posts import Posts
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.receiver import Receiver
@@ -145,15 +146,16 @@ def _warn_of_subscription(live: Live) -> None:
         log.warning("subscription.in_room", warning=SUBSCRIPTION_IN_ROOM)
 
 
-def _agents(live: Live, held: Held, cgroups: Subtree | None) -> dict[str, ClaudeCode]:
+def _agents(live: Live, here: "Here", posts: Posts) -> dict[str, ClaudeCode]:
     quarters = Quarters(
-        isolation=held.isolation,
+        isolation=here.held.isolation,
         gates=live.settings.data_dir / GATES,
         subscription_in_room=live.settings.subscription_in_room,
-        cgroups=cgroups,
+        cgroups=here.cgroups,
     )
+    environ, credentials = live.environ, live.credentials
     return {
-        name: ClaudeCode(agent.binary, environ=live.environ, credentials=live.credentials, quarters=quarters)
+        name: ClaudeCode(agent.binary, environ=environ, credentials=credentials, quarters=quarters, posts=posts)
         for name, agent in live.settings.agents.items()
     }
 
@@ -208,7 +210,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         warm_ttl=settings.warm_ttl,
         max_warm=settings.max_warm,
     )
-    agents = _agents(live, here.held, here.cgroups)
+    posts = Posts(live.settings.data_dir)
+    agents = _agents(live, here, posts)
     shop = Workshop(
         ledgers=Ledgers(
             commands=ledger.commands,
@@ -311,12 +314,13 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         scheduler.max_parallel = fresh.max_parallel_turns
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
         agents.clear()
-        agents.update(_agents(live, here.held, here.cgroups))
+        agents.update(_agents(live, here, posts))
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
     services = [
         Service("children", children.look_after),
+        Service("posts", posts.serve),
         Service("receiver", receiver.run),
         Service("unsealing", unsealing.run),
         Service("router", router.run),

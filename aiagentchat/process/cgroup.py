@@ -38,8 +38,7 @@ class Cgroup:
     """One run's."""
 
     path: Path
-    descriptor: int
-    """Of its folder, for the shim: the run joins it before it is anything else."""
+    """Its folder: the run joins it before it is anything else."""
 
     def kill(self) -> None:
         """End everything in it at once, where the kernel can (since 5.14)."""
@@ -65,7 +64,6 @@ class Subtree:
         try:
             yield cgroup
         finally:
-            os.close(cgroup.descriptor)
             cgroup.kill()
             try:
                 cgroup.path.rmdir()
@@ -82,7 +80,7 @@ class Subtree:
                 _write(path / "memory.max", str(limits.memory * _MIB))
                 with contextlib.suppress(FileNotFoundError):  # a kernel without swap
                     _write(path / "memory.swap.max", "0")
-            return Cgroup(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            return Cgroup(path)
         except OSError:
             with contextlib.suppress(OSError):
                 path.rmdir()

@@ -1,21 +1,24 @@
 """The supervisor of one run: a subreaper that ends the whole tree when its control pipe says so, or closes.
 
-    python -I -S -E -c BOOT FOLDER --control FD --status FD [--stop FD] [--uid N] [--memory MIB] [--processes N]
-        [--behind 1] [--cgroup FD] -- COMMAND...
+    python -I -S -E -c BOOT FOLDER CONTROL STATUS
+
+CONTROL and STATUS are the descriptors of two pipes. What is to be run is the first thing in the control pipe: its
+length in four bytes, and a dictionary (`Job`). Until it comes this process waits, so that it can be started before it
+is needed.
 
 Killing the CLI or its process group leaves its tools alive: each Bash call runs in a session of its own. So the run's
 main process is a child of this one, and every orphan of the tree becomes a child of this one too
 (PR_SET_CHILD_SUBREAPER). The daemon holds the only write end of the control pipe: when it closes it, exits, or is
 killed, the read end here reports EOF and the tree is ended. No PR_SET_PDEATHSIG: that follows a thread, not a process.
 
-With --uid the command becomes that user, and this process stays who it is: so the run cannot touch it, and it can end
-the run. With --stop the command finds a pipe at that descriptor, and an interrupt is a byte in it: for a command in a
-sandbox, where a signal from here would hit the sandbox and not the CLI. With --cgroup the command joins the one whose
+With `uid` the command becomes that user, and this process stays who it is: so the run cannot touch it, and it can end
+the run. With `stop` the command finds a pipe at that descriptor, and an interrupt is a byte in it: for a command in a
+sandbox, where a signal from here would hit the sandbox and not the CLI. With `cgroup` the command joins the one whose
 folder that is: the kernel holds it to the limits then, and this process says so.
 
 control, one byte each     i   interrupt: SIGINT to the main process, or a byte in the stop pipe
                            k   keep: what runs now is the run itself, and outlives sweeps
-                           w   watch: from now on, until the next sweep, look at the limits; with --behind, let what
+                           w   watch: from now on, until the next sweep, look at the limits; with `behind`, let what
                                is not kept come last on the processor
                            s   sweep: end every process of the tree that is not kept
                            EOF end everything
@@ -27,6 +30,7 @@ It starts with every run, and a person waits: standard library only, of ours onl
 than it needs. Started as a module, it is compiled once and not every time.
 """
 
+import marshal
 import os
 import select
 import sys
@@ -38,10 +42,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Iterable
+    from typing import TypedDict
+
+    class Job(TypedDict):
+        """What is to be run."""
+
+        command: list[str]
+        env: dict[str, str]
+        cwd: str
+        cgroup: str
+        """Its folder; empty without one."""
+        options: dict[str, int]
+        """uid, stop, memory (MiB), processes, behind: those that are wanted."""
 else:
     import _signal as signal  # `signal` itself makes enumerations of it, which takes 4 ms
 
 _PR_SET_CHILD_SUBREAPER = 36
+LENGTH_BYTES = 4
+"""Of the length that a job begins with."""
 _SWEEP_SECONDS = 2.0
 _QUIET_SCANS = 2  # one empty scan can miss a process that was born behind the reader's back
 _PAUSE = 0.002
@@ -263,7 +281,7 @@ class Shim:
             if pid == self.main:
                 self.exits[pid] = os.waitstatus_to_exitcode(status)
 
-    def spawn(self, command: list[str]) -> None:
+    def spawn(self, job: "Job") -> None:
         """OSError if the command cannot be started."""
         if "stop" in self.options:
             stop_read, self.stop_write = os.pipe()
@@ -272,7 +290,7 @@ class Shim:
         told, tell = os.pipe()
         self.main = os.fork()
         if self.main == 0:
-            self.become(command, tell)
+            self.become(job, tell)
         os.close(tell)
         error = os.read(told, 16)  # closed without a word when the command has begun
         os.close(told)
@@ -287,13 +305,14 @@ class Shim:
         os.close(null)
         self.say(f"started {self.main}")
 
-    def become(self, command: list[str], tell: int) -> None:
+    def become(self, job: "Job", tell: int) -> None:
         """The child: never returns."""
         try:
             signal.set_wakeup_fd(-1)
             for number in (*_IGNORED, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.setpgid(0, 0)
+            os.chdir(job["cwd"])
             cgroup, uid = self.options.get("cgroup"), self.options.get("uid")
             if cgroup is not None:
                 _write_at(cgroup, "cgroup.procs", b"0")  # as who we still are; and nothing of the run is elsewhere
@@ -301,7 +320,7 @@ class Shim:
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
-            os.execvp(command[0], command)  # noqa: S606 - a shell is what we do not want
+            os.execvpe(job["command"][0], job["command"], job["env"])  # noqa: S606 - a shell is what we do not want
         except OSError as error:
             os.write(tell, str(error.errno or 1).encode())
         finally:
@@ -457,23 +476,40 @@ class Shim:
         self.say(f"clean {killed}")
 
 
+def _read(descriptor: int, size: int) -> bytes:
+    """Exactly so much; less when the pipe closes before."""
+    data = b""
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
+
+
+def _job(control: int) -> "Job | None":
+    """What is to be run; None if nobody says it any more."""
+    size = int.from_bytes(_read(control, LENGTH_BYTES), "big")
+    data = _read(control, size)
+    return marshal.loads(data) if size and len(data) == size else None  # noqa: S302 - from whoever started us
+
+
 def main() -> None:
-    words = sys.argv[2:]
-    end = words.index("--")
-    options = {words[index].lstrip("-"): int(words[index + 1]) for index in range(0, end, 2)}
+    control, status = int(sys.argv[2]), int(sys.argv[3])
     try:
         prctl(_PR_SET_CHILD_SUBREAPER, 1)
     except OSError:
         os._exit(125)
-    os.set_inheritable(options["control"], False)
-    os.set_inheritable(options["status"], False)
-    if "cgroup" in options:
-        os.set_inheritable(options["cgroup"], False)
-    shim = Shim(options)
+    os.set_inheritable(control, False)
+    os.set_inheritable(status, False)
+    job = _job(control)
+    if job is None:
+        os._exit(0)
+    options = {**job["options"], "control": control, "status": status}
     try:
-        shim.spawn(words[end + 1 :])
+        if job["cgroup"]:
+            options["cgroup"] = os.open(job["cgroup"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        shim = Shim(options)
+        shim.spawn(job)
     except OSError as error:
-        shim.say(f"failed {error.errno or 0}")
+        os.write(status, f"failed {error.errno or 0}\n".encode())
         os._exit(127)
     try:
         shim.serve()

@@ -6,9 +6,10 @@ process: the shim sees its control pipe close.
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
-import sys
+import stat
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,22 +18,17 @@ import psutil
 import structlog
 
 from aiagentchat.core.isolation import RunLimits
-from aiagentchat.process import shim
 from aiagentchat.process.cgroup import Cgroup
 from aiagentchat.process.children import children
 from aiagentchat.process.lines import TooLong, lines
+from aiagentchat.process.posts import END_SECONDS, Post
 
-_PACKAGE = Path(shim.__file__).parents[1]
-_PYTHON = os.path.realpath(sys.executable)
-_BOOT = "import sys; sys.path.append(sys.argv[1]); from process.shim import main; main()"
 MAX_LINE_BYTES = 32 * 2**20
 """The longest line that is handed on; tool results carry base64, so it is generous."""
 STDERR_LINES = 50
 """How many lines of stderr are kept to explain an early end."""
 STDERR_LINE_BYTES = 4_096
 STATUS_LINE_BYTES = 256
-END_SECONDS = 5.0
-"""How long the kernel may take to end a killed tree before it is called stuck."""
 SWEEP_SECONDS = 3.0
 """How long the shim may take for a sweep; its own limit is 2 s."""
 WRITE_SECONDS = 30.0
@@ -45,17 +41,8 @@ log = structlog.get_logger(__name__)
 class Tree:
     """A running command and everything it starts. Use `start`, then `serve` it until it returns."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        control: int,
-        status: asyncio.StreamReader,
-        mark: str,
-        cgroup: Cgroup | None,
-    ) -> None:
-        self._process = process
-        self._control: int | None = control
-        self._status = status
+    def __init__(self, post: Post, mark: str, cgroup: Cgroup | None) -> None:
+        self._post = post
         self._mark = mark
         self._cgroup = cgroup
         self._proven = False
@@ -83,45 +70,31 @@ class Tree:
         stop_fd: int | None = None,
         limits: RunLimits | None = None,
         cgroup: Cgroup | None = None,
+        post: Post | None = None,
     ) -> "Tree":
         """Start `command` under the shim. OSError if python or the folder is missing.
 
         `mark` names a variable of `env` that no other tree shares the value of. With `uid` the command becomes that
         user. With `stop_fd` it finds a pipe there, and `interrupt` is a byte in it. With `cgroup`, which must outlast
-        the tree, everything that it starts is in that.
+        the tree, everything that it starts is in that. With `post` that shim is used, if it lives still.
         """
-        control_read, control_write = os.pipe()
-        status_read, status_write = os.pipe()
+        _must_be_folder(cwd)
+        job = {
+            "command": list(command),
+            "env": dict(env),
+            "cwd": str(cwd),
+            "cgroup": str(cgroup.path) if cgroup else "",
+            "options": _options(uid, stop_fd, limits),
+        }
+        if post is None or not post.lives:
+            post = await Post.start({name: env[name] for name in (mark, "HOME") if name in env})
         try:
-            process = await children.start(
-                *(_PYTHON, "-ISE", "-c", _BOOT, str(_PACKAGE)),
-                *("--control", str(control_read), "--status", str(status_write)),
-                *_options(uid, stop_fd, limits, cgroup),
-                *("--", *command),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=(control_read, status_write, *([cgroup.descriptor] if cgroup else [])),
-                env=dict(env),
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(control_write)
-            os.close(status_read)
+            post.give(job)
+        except OSError:
+            post.end()
+            await post.let_go()
             raise
-        finally:
-            os.close(control_read)
-            os.close(status_write)
-        reader = asyncio.StreamReader()
-        try:
-            await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(status_read, "rb")
-            )
-        except BaseException:
-            os.close(control_write)  # the shim ends with it, and the command with the shim
-            raise
-        return cls(process, control_write, reader, f"{mark}={env[mark]}" if mark else "", cgroup)
+        return cls(post, f"{mark}={env[mark]}" if mark else "", cgroup)
 
     async def serve(self) -> None:
         """Keep the tree until nothing of it is left. Cancelling this ends the tree first."""
@@ -138,7 +111,7 @@ class Tree:
             if not self.gone.is_set():
                 log.error("process.stuck", pid=self.pid)
             else:
-                await self._let_go()
+                await self._post.let_go()
 
     async def _read_to_the_end(self, stderr: "asyncio.Task[None]") -> None:
         """What the tree wrote last may still be in its pipes; and a stranger may hold them open for ever."""
@@ -146,63 +119,50 @@ class Tree:
             async with asyncio.timeout(END_SECONDS):
                 await self._no_reader.wait()
                 await asyncio.wait([stderr])
-        await self._let_go()
-
-    async def _let_go(self) -> None:
-        """Reap the shim and close the pipes. Only of a tree that is gone: closing the transport kills a living shim."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(END_SECONDS):
-                while self._process.returncode is None:  # noqa: ASYNC110 - `Process.wait` waits for the pipes, too
-                    await asyncio.sleep(_PAUSE)
-                children.ended(self._process)
-                self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-                await self._process.stdin.wait_closed()  # takes the broken pipe that asyncio would complain about
+        await self._post.let_go()
 
     async def lines(self) -> AsyncGenerator[bytes | TooLong, None]:
         """The command's stdout."""
-        assert self._process.stdout is not None
+        assert self._post.process.stdout is not None
         self._no_reader.clear()
         try:
-            async for line in lines(self._process.stdout, most=MAX_LINE_BYTES):
+            async for line in lines(self._post.process.stdout, most=MAX_LINE_BYTES):
                 yield line
         finally:
             self._no_reader.set()
 
     async def write(self, line: bytes) -> bool:
         """Give the command a line. False if it no longer reads."""
-        assert self._process.stdin is not None
+        assert self._post.process.stdin is not None
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                self._process.stdin.write(line + b"\n")
-                await self._process.stdin.drain()
+                self._post.process.stdin.write(line + b"\n")
+                await self._post.process.stdin.drain()
         except (ConnectionError, TimeoutError, RuntimeError):
             return False
         return True
 
     def interrupt(self) -> None:
         """SIGINT to the main process."""
-        self._order(b"i")
+        self._post.order(b"i")
 
     async def keep(self) -> bool:
         """What runs now is the run itself: sweeps leave it alone. False if the shim does not confirm it."""
-        self._order(b"k")
+        self._post.order(b"k")
         return await _word(self._kept)
 
     def watch(self) -> None:
         """From now on, until the next sweep: look at the limits, and let what is not kept come last."""
-        self._order(b"w")
+        self._post.order(b"w")
 
     async def sweep(self) -> bool:
         """End everything but what is kept, and the main process. False if that could not be proven."""
-        self._order(b"s")
+        self._post.order(b"s")
         return await _word(self._swept)
 
     def end(self) -> None:
         """End the whole tree, at once. `gone` is set when it has."""
-        if self._control is not None:
-            os.close(self._control)
-            self._control = None
+        self._post.end()
 
     async def wait_gone(self, within: float) -> bool:
         """Whether nothing of the tree is left, after at most `within` seconds."""
@@ -216,19 +176,14 @@ class Tree:
         """The end of stderr, for the log and for recognising why it did not start."""
         return "\n".join(self._stderr)
 
-    def _order(self, byte: bytes) -> None:
-        if self._control is not None:
-            with contextlib.suppress(OSError):
-                os.write(self._control, byte)
-
     async def _read_stderr(self) -> None:
-        assert self._process.stderr is not None
-        async for line in lines(self._process.stderr, most=STDERR_LINE_BYTES):
+        assert self._post.process.stderr is not None
+        async for line in lines(self._post.process.stderr, most=STDERR_LINE_BYTES):
             if isinstance(line, bytes):
                 self._stderr.append(line.decode("utf-8", "replace"))
 
     async def _read_status(self) -> None:
-        async for line in lines(self._status, most=STATUS_LINE_BYTES):
+        async for line in lines(self._post.status, most=STATUS_LINE_BYTES):
             # Whoever runs as our user can write into the shim's pipes, too.
             if isinstance(line, bytes) and (said := re.fullmatch(rb"(\w+) (-?\d{1,9})", line)):
                 self._note(said[1].decode(), int(said[2]))
@@ -255,7 +210,7 @@ class Tree:
         What was the shim's child is ours now, if we are a subreaper; but not before the shim is reaped, although its
         pipes are closed earlier. What carries the mark is its too; that is looked for last, as it reads all of /proc.
         """
-        if self._process.returncode is None or any(children.end_strangers()) or not children.are_certain:
+        if self._post.process.returncode is None or any(children.end_strangers()) or not children.are_certain:
             return False
         return not _kill(_marked(self._mark))
 
@@ -289,12 +244,17 @@ async def _word(queue: "asyncio.Queue[bool]") -> bool:
     return False
 
 
-def _options(uid: int | None, stop_fd: int | None, limits: RunLimits | None, cgroup: Cgroup | None) -> list[str]:
-    numbers = {"uid": uid, "stop": stop_fd, "cgroup": cgroup.descriptor if cgroup else None}
+def _must_be_folder(path: Path) -> None:
+    if not stat.S_ISDIR(path.stat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def _options(uid: int | None, stop_fd: int | None, limits: RunLimits | None) -> dict[str, int]:
+    numbers: dict[str, int | None] = {"uid": uid, "stop": stop_fd}
     if limits is not None:
         numbers |= {"memory": limits.memory or None, "processes": limits.processes or None}
         numbers |= {"behind": 1 if limits.niceness else None}
-    return [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _marked(mark: str) -> list[psutil.Process]:

@@ -76,7 +76,11 @@ class Scene:
         """Who lives and is not spared: below the first process; by all signs if `thorough`."""
         found = self.everybody().values() if thorough else below(self.roots[0])
         living = [each for each in found if not each.is_zombie and each.pid not in self.roots]
-        return [each for each in living if each.identity not in spared]
+        return [each for each in living if each.identity not in spared and not self._waits(each)]
+
+    def _waits(self, seen: Seen) -> bool:
+        """Whether it is a shim that has nothing to do yet, of an owner that lives: it ends with that."""
+        return seen.parent not in self.roots and waits(seen.pid)
 
     def zombies(self) -> list[Seen]:
         """Who is dead and not asked after. Those of the roots are not ours: they ask at their leisure."""
@@ -119,6 +123,11 @@ def with_word(root: int, word: str) -> int:
 def argv(pid: int) -> list[str]:
     """Its command line; empty when it is gone."""
     return [word.decode("utf-8", "replace") for word in _read(pid, "cmdline").split(b"\0")[:-1]]
+
+
+def waits(pid: int) -> bool:
+    """Whether it is a shim that has started nothing."""
+    return b"process.shim" in _read(pid, "cmdline") and not _children(pid)
 
 
 def children(pid: int) -> list[Seen]:

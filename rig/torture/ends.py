@@ -79,14 +79,19 @@ WHOLE_ENDS = (
 def chain(owner: int, *, of: str = "") -> list[Seen]:
     """From the shim down to the CLI, of a run that does nothing: each starts the next one.
 
-    The run is the one whose command line has `of`; an owner may have several.
+    The run is the one in whose command lines `of` is; an owner may have several, and a shim that waits for one.
     """
-    found = [each for each in census.children(owner) if any(of in word for word in census.argv(each.pid))]
+    found = [each for each in census.children(owner) if not census.waits(each.pid) and _is_in(each, of)]
     if len(found) != 1:
         raise TrialFailed(f"not one run but {len(found)}")
     while len(below := census.children(found[-1].pid)) == 1:
         found += below
     return found
+
+
+def _is_in(seen: Seen, of: str) -> bool:
+    pids = [seen.pid, *(each.pid for each in census.below(seen.pid))]
+    return any(of in word for pid in pids for word in census.argv(pid))
 
 
 def victim(name: str, links: Sequence[Seen]) -> int:

@@ -16,6 +16,7 @@ from rig.daemon import NAMESPACE
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
+from rig.torture import census
 from rig.unprivileged import as_unprivileged, clean_env
 from tests.e2e.house import House, move_in
 from tests.process.test_raid import needs_bubblewrap, needs_root
@@ -43,8 +44,9 @@ def _argv(process: psutil.Process) -> str:
 
 
 def _below(house: House) -> list[psutil.Process]:
-    """Every process that the daemon has started, and theirs."""
-    return psutil.Process(house.daemon.pid).children(recursive=True)
+    """Every process that the daemon has started, and theirs; but for a shim that waits for its run."""
+    below = psutil.Process(house.daemon.pid).children(recursive=True)
+    return [each for each in below if not ("process.shim" in _argv(each) and census.waits(each.pid))]
 
 
 def _role(process: psutil.Process) -> str:
@@ -71,12 +73,9 @@ async def _holding(house: House, mark: str) -> str:
 def _part(process: psutil.Process) -> str:
     """What it is of the run: the shim, bubblewrap, the first program inside, or another program, by its name."""
     try:
-        argv, name = process.cmdline(), process.name()
+        return _role(process) or process.name()
     except psutil.Error:  # it has just ended
         return ""
-    if "--control" in argv:
-        return "shim"
-    return "inside" if "--stop-fd" in argv and name.startswith("python") else name
 
 
 async def _killed(house: House, victim: str) -> None:

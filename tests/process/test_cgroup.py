@@ -122,14 +122,12 @@ def test_a_cgroup_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def imitated(tmp_path: Path) -> Iterator[Cgroup]:
+def imitated(tmp_path: Path) -> Cgroup:
     folder = tmp_path / "run-1"
     folder.mkdir()
     for name, text in (("cgroup.procs", ""), ("cgroup.kill", ""), ("memory.events", "low 0\noom_kill 3\n")):
         (folder / name).write_text(text)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    yield Cgroup(folder, descriptor)
-    os.close(descriptor)
+    return Cgroup(folder)
 
 
 async def test_a_run_joins_its_cgroup_and_what_the_kernel_held_back_is_told(tmp_path: Path, imitated: Cgroup) -> None:

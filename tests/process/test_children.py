@@ -46,7 +46,7 @@ async def main():
             if sys.argv[1] == "starting":  # as while another run is being started
                 children._starting += 1
                 asyncio.get_running_loop().call_later(0.3, setattr, children, "_starting", 0)
-            psutil.Process(tree._process.pid).kill()
+            psutil.Process(tree._post.process.pid).kill()
             await tree.gone.wait()
             print("left", len(psutil.Process().children(recursive=True)))
         looking.cancel()

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @contextmanager
 def suspended(tree: Tree) -> Iterator[None]:
     """The shim, stopped for a while."""
-    shim = psutil.Process(tree._process.pid)
+    shim = psutil.Process(tree._post.process.pid)
     shim.suspend()
     try:
         yield
@@ -377,7 +377,7 @@ async def test_a_tree_whose_shim_is_killed_ends_by_its_mark(tmp_path: Path) -> N
             tree = await Tree.start(shell(brood, word), env=marked, cwd=tmp_path, mark="MARK")
             group.create_task(tree.serve())
             await first_line(tree)
-            psutil.Process(tree._process.pid).kill()
+            psutil.Process(tree._post.process.pid).kill()
             await tree.gone.wait()
             left = [each.pid for each in psutil.process_iter() if _variable(each, "MARK") == word]
 
@@ -394,9 +394,9 @@ async def test_a_tree_is_not_gone_before_its_shim_is_reaped(tmp_path: Path) -> N
         group.create_task(tree.serve())
         await first_line(tree)
         with suspended(tree):
-            tree._status.feed_eof()  # as while it dies: its pipes are closed, and its children are still its own
+            tree._post.status.feed_eof()  # as while it dies: its pipes are closed, and its children are still its own
             too_early = await tree.wait_gone(0.2)
-            psutil.Process(tree._process.pid).kill()
+            psutil.Process(tree._post.process.pid).kill()
         await tree.gone.wait()
 
     assert not too_early
@@ -434,7 +434,7 @@ async def test_what_others_write_into_the_shims_pipe_breaks_nothing(tmp_path: Pa
     async with growing(["/bin/cat"], tmp_path) as tree:
         await tree.write(b"started")
         await first_line(tree)
-        tree._status.feed_data(garbage + b"\n")
+        tree._post.status.feed_data(garbage + b"\n")
         assert await tree.sweep()
         tree.end()
         await tree.gone.wait()
@@ -567,8 +567,8 @@ async def test_what_a_turn_starts_comes_last_and_the_run_itself_does_not(tmp_pat
 
 
 def test_without_niceness_nothing_comes_last() -> None:
-    assert "--behind" in module._options(None, None, RunLimits(), None)
-    assert "--behind" not in module._options(None, None, RunLimits(niceness=0), None)
+    assert "behind" in module._options(None, None, RunLimits())
+    assert "behind" not in module._options(None, None, RunLimits(niceness=0))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

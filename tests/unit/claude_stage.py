@@ -152,8 +152,10 @@ def _home(process: psutil.Process) -> str | None:
 
 
 def _chain(spec: RunSpec) -> list[psutil.Process]:
-    """The shim, what keeps the CLI in, and the CLI: each has the CLI's words in its argv."""
-    return [each for each in processes(spec) if "stream-json" in each.cmdline()]
+    """The shim, what keeps the CLI in, and the CLI: these have the CLI's words in their argv."""
+    return [
+        each for each in processes(spec) if "stream-json" in each.cmdline() or "process.shim" in str(each.cmdline())
+    ]
 
 
 def main_process(spec: RunSpec) -> psutil.Process:

@@ -41,15 +41,16 @@ from aiagentchat.core.agent_events import (
     Unrecognised,
 )
 from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, NotOpened, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import RunId, new_run_id
+from aiagentchat.core.ids import RunId
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.egress.gate import Gate
 from aiagentchat.egress.internet import Internet
 from aiagentchat.process.cgroup import Cgroup, Subtree
 from aiagentchat.process.leftovers import MARKER
 from aiagentchat.process.lines import TooLong
+from aiagentchat.process.posts import END_SECONDS, Posts
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
-from aiagentchat.process.tree import END_SECONDS, Tree
+from aiagentchat.process.tree import Tree
 from aiagentchat.render import words
 
 INTERRUPT_SECONDS = 5.0
@@ -73,6 +74,8 @@ class Launch:
     env: Mapping[str, str]
     make_gate: Callable[[Callable[[str], None]], Gate]
     """The way out; told whom to tell which host was refused."""
+    posts: Posts
+    """Where a shim may wait for it."""
     cgroups: Subtree | None = None
 
 
@@ -150,6 +153,7 @@ class ClaudeRun:
                     stop_fd=STOP_FD,
                     limits=self._spec.limits,
                     cgroup=cgroup,
+                    post=self._launch.posts.take(self._id),
                 )
                 self._tree.on_limit = self._limit_reached
         except (OSError, TimeoutError) as error:
@@ -332,12 +336,19 @@ class ClaudeCode:
     """The Agent behind rooms whose agent is of type claude-code."""
 
     def __init__(
-        self, name: str, *, environ: Mapping[str, str], credentials: Callable[[], Mapping[str, str]], quarters: Quarters
+        self,
+        name: str,
+        *,
+        environ: Mapping[str, str],
+        credentials: Callable[[], Mapping[str, str]],
+        quarters: Quarters,
+        posts: Posts | None = None,
     ) -> None:
         self._name = name
         self._environ = environ
         self._credentials = credentials
         self._quarters = quarters
+        self._posts = posts or Posts()  # which has none ready while nobody serves it
         self._checked: tuple[Path, float, binary.Binary] | None = None
 
     async def binary(self) -> binary.Binary:
@@ -354,7 +365,7 @@ class ClaudeCode:
         credentials = self._credentials()
         if not has_key(credentials):
             raise AgentUnavailable("no Anthropic credential is set", human=words.NO_KEY)
-        run, token = new_run_id(), new_token(credentials)
+        run, token = self._posts.promise(), new_token(credentials)
         socket = self._quarters.gates / f"{run[:12]}.sock"
         cell = cell_of(spec, found.path, socket)
         try:
@@ -382,6 +393,7 @@ class ClaudeCode:
             argv=enclose(self._quarters.isolation, cell, argv),
             env=command.environment(spec, run, path=path, credentials=variables),
             make_gate=make_gate,
+            posts=self._posts,
             cgroups=self._quarters.cgroups,
         )
         return ClaudeRun(launch, spec, run)
