@@ -33,6 +33,7 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.crypto.backup import Follower
 from aiagentchat.matrix.crypto.cross_signing import Standing
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.sharing import MayRead
@@ -302,6 +303,15 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         random=random.random,
     )
 
+    backup = Follower(
+        asks=client,
+        kept=ledger.identities,
+        me=me,
+        device=str(client.nio.device_id or ""),
+        take=machine.bring_in,
+        clock=clock,
+        random=random.random,
+    )
     janitor = Janitor(
         ledger.housekeeping,
         keep=lambda: Keep(
@@ -329,6 +339,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("janitor", janitor.run),
         Service("sender", postman.run, tells=True),
         Service("keys", machine.run, tells=True),
+        Service("backup", backup.run),
         Service("signals", signals.run, tells=True),
     ]
 

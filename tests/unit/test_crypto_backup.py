@@ -1,5 +1,6 @@
 """Room keys from the homeserver's backup: opened as libolm's successor seals them, and nothing else is believed."""
 
+import asyncio
 import json
 import secrets
 from typing import Any
@@ -11,21 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nio.crypto.sessions import InboundGroupSession
 
-from aiagentchat.core.errors import IdentityError
+from aiagentchat.core.errors import IdentityError, StoreError
 from aiagentchat.core.ids import RoomId
 from aiagentchat.matrix.crypto import backup
 from aiagentchat.matrix.crypto.backup import (
     ALGORITHM,
+    LOOK_SECONDS,
     MOST_SESSIONS,
     BackedUp,
+    Follower,
     Read,
     backup_on,
     bring_in,
-    one_session,
     opened,
     public_of,
 )
 from aiagentchat.matrix.crypto.signatures import encode
+from tests.fakes.clock import FakeClock
 from tests.fakes.identities import MemoryIdentities
 from tests.fakes.key_server import KeyServer
 from tests.fakes.log import FakeLog
@@ -251,12 +254,31 @@ async def test_a_backup_of_an_unknown_kind_is_none(answer: dict[str, Any]) -> No
     assert await backup_on(there) is None
 
 
-async def test_one_session_is_read_for_one_event() -> None:
-    session = Session()
-    there = server(session)
+async def test_another_device_reads_it_for_itself(kept: MemoryIdentities) -> None:
+    there = server(Session())
+    await bring_in(there, kept, ANNA, Taken(), device="ONE")
 
-    found = await one_session(there, KEY, "3", ROOM, session.id)
-    assert found is not None
-    assert found.session_key == session.exported
-    assert await one_session(there, KEY, "3", ROOM, "another") is None
-    assert await one_session(there, bytes(range(32)), "3", ROOM, session.id) is None
+    assert await bring_in(there, kept, ANNA, Taken(), device="ONE") is None
+    assert await bring_in(there, kept, ANNA, Taken(), device="TWO") == Read("3", 1, 0)
+
+
+async def test_a_follower_tries_again_until_it_has_read_and_then_looks_now_and_then(
+    kept: MemoryIdentities, log: FakeLog
+) -> None:
+    there, taken, clock = server(Session()), Taken(), FakeClock()
+    times = iter([StoreError("the disk is full"), None])
+
+    async def take(session: BackedUp) -> None:
+        if (error := next(times)) is not None:
+            raise error
+        await taken(session)
+
+    follower = Follower(asks=there, kept=kept, me=ANNA, device="ONE", take=take, clock=clock, random=lambda: 1.0)
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(follower.run())
+        naps = [await clock.pass_nap(), await clock.pass_nap(), await clock.until_asleep()]
+        following.cancel()
+
+    assert naps == [0.5, LOOK_SECONDS, LOOK_SECONDS]
+    assert len(taken.sessions) == 1
+    assert [event for event, _ in log.lines] == ["backup.failed", "backup.read"]

@@ -234,6 +234,7 @@ async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_s
     assert await table.machine.open(told) == Shut(NO_KEY)
     assert table.machine.why(ROOM, ANNA, session) == NO_KEY
     assert table.machine.keys.is_work  # the key is asked for
+    assert table.machine.peek(ROOM, event)["body"] == "rm -rf /"  # which is for finding what we have said ourselves
 
     await table.take(key)
     match await table.machine.open(told):

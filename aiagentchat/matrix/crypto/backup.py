@@ -10,14 +10,17 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
 
-from aiagentchat.core.errors import IdentityError, StoreKeyError
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.errors import IdentityError, RateLimited, Refused, StoreError, StoreKeyError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.parcels import Content
+from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Identities
 from aiagentchat.matrix.crypto.cross_signing import Asks
 from aiagentchat.matrix.crypto.signatures import KEY_BYTES, decode, encode
@@ -32,6 +35,8 @@ _KEYS = "/_matrix/client/v3/room_keys/keys"
 _MAC_BYTES = 8
 _EXPORT_BYTES = 1 + 4 + 128 + KEY_BYTES
 """Of an exported session: version, index, ratchet, and the public key that is its id."""
+LOOK_SECONDS = 6 * 3600.0
+"""Between two looks whether clients have added something; a daemon that is new to a room reads at its start."""
 _BREATH = 50
 """So many are opened before others have their turn."""
 
@@ -95,18 +100,21 @@ async def backup_on(asks: Asks) -> Backup | None:
     return None
 
 
-async def bring_in(asks: Asks, kept: Identities, me: UserId, take: Import) -> Read | None:
+async def bring_in(asks: Asks, kept: Identities, me: UserId, take: Import, *, device: str = "") -> Read | None:
     """Read the whole backup, if its key was given and it has changed, and hand each session to `take`.
 
-    None if there is nothing to read; what has to be said about it is in the log. Raises as
-    `Outbound` does, and what `take` raises; then it begins again the next time.
+    None if there is nothing to read; what has to be said about it is in the log. Another `device` has other keys, and
+    reads it for itself. Raises as `Outbound` does, and what `take` raises; then it begins again the next time.
     """
     try:
         key = await kept.backup_key(me)
     except StoreKeyError as error:
         log.warning("backup.sealed", error=str(error))
         return None
-    if key is None or (found := await backup_on(asks)) is None or await kept.backup_read(me) == found.state:
+    if key is None or (found := await backup_on(asks)) is None:
+        return None
+    state = f"{device}/{found.state}"
+    if await kept.backup_read(me) == state:
         return None
     if not hmac.compare_digest(found.public, public_of(key)):
         log.warning("backup.other_key", version=found.version)
@@ -126,22 +134,36 @@ async def bring_in(asks: Asks, kept: Identities, me: UserId, take: Import) -> Re
             sessions += 1
         if number % _BREATH == 0:
             await asyncio.sleep(0)
-    await kept.mark_backup_read(me, found.state)
+    await kept.mark_backup_read(me, state)
     log.info("backup.read", version=found.version, sessions=sessions, unreadable=unreadable)
     return Read(found.version, sessions, unreadable)
 
 
-async def one_session(asks: Asks, key: bytes, version: str, room: RoomId, session: str) -> BackedUp | None:
-    """One session, for an event that nobody can read; None if the backup does not have it, or `key` does not open it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """Reads the backup, and what is added to it. Nothing waits for it: what fails is tried again."""
 
-    Raises as `Outbound` does.
-    """
-    path = f"{_KEYS}/{quote(room, safe='')}/{quote(session, safe='')}?version={quote(version, safe='')}"
-    answer = await asks.ask("backup", "GET", path, or_nothing=True)
-    try:
-        return opened(key, room, session, answer.content.get("session_data"))
-    except IdentityError:
-        return None
+    asks: Asks
+    kept: Identities
+    me: UserId
+    device: str
+    take: Import
+    clock: Clock
+    random: Random
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await bring_in(self.asks, self.kept, self.me, self.take, device=self.device)
+            except (Unreachable, RateLimited, Refused, StoreError) as error:
+                failures += 1
+                wait = delay(failures, self.random)
+                log.warning("backup.failed", error=str(error), wait_s=round(wait, 1))
+            else:
+                wait, failures = LOOK_SECONDS, 0
+            await self.clock.sleep(wait)
 
 
 def _listed(content: Content) -> Iterator[tuple[RoomId, str, object]]:
