@@ -4,8 +4,9 @@ import asyncio
 import json
 import secrets
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -129,6 +130,45 @@ async def test_what_the_daemon_could_not_read_is_run_when_its_key_comes(
         await here.until_answered("Now I can read it.")
 
         assert await here.until_ended(early) == "✅"
+        assert len(model.requests(mark)) == 1
+
+
+@contextmanager
+def _nothing_is_committed(daemon: Daemon) -> Iterator[None]:
+    """Somebody else writes to the ledger for as long as the block lasts."""
+    with closing(sqlite3.connect(daemon.data_dir / "aiagentchat.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def _room_keys(daemon: Daemon) -> int:
+    """How many of other people's are in the daemon's file."""
+    [file] = daemon.data_dir.glob("crypto/*.db")
+    with closing(sqlite3.connect(file)) as keys:
+        [(count,)] = keys.execute("SELECT count(*) FROM megolminboundsessions")
+    return int(count)
+
+
+async def test_a_kill_between_a_key_and_the_commit_of_its_sync_loses_nothing_and_runs_nothing_twice(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace) as here:
+        mark = f"in between {secrets.token_hex(8)}"
+        here.anna.hold_keys()
+        asked = await here.anna.say(here.room, script(mark, Step(text="Nothing was lost.")))
+        await here.daemon.until_line("event.sealed")
+        before = _room_keys(here.daemon)
+        with _nothing_is_committed(here.daemon):
+            await here.anna.give_keys()
+            async with asyncio.timeout(30):
+                while _room_keys(here.daemon) == before:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
+            await here.daemon.kill()
+        await here.daemon.start(until="sync.resumed")
+        await here.until_answered("Nothing was lost.")
+
+        assert await here.until_ended(asked) == "✅"
         assert len(model.requests(mark)) == 1
 
 
