@@ -27,6 +27,8 @@ class Kind(StrEnum):
     en dash between them."""
     MALFORMED = "malformed"
     """Meant as a message, but not of the shape that one has; `raw` keeps it."""
+    FORGED = "forged"
+    """Not said by whom it names: the body says what is wrong with it. Nothing follows, but for a line in the audit."""
     SEALED = "sealed"
     """It is encrypted, and nobody has given us the key (yet). `raw` keeps it, the body is the session that it needs."""
 

@@ -7,8 +7,11 @@ from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import TXN_KEY
 from aiagentchat.core.rooms import DIRECT
 
+BY_ANOTHER_PROGRAM = "somebody else has used our account"
+_SAID = (Kind.TEXT, Kind.EDIT, Kind.REACTION)
 _KINDS = {
     "m.text": Kind.TEXT,
     "m.emote": Kind.TEXT,
@@ -91,6 +94,8 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
     if found is None:
         return Step(None, cuts)
     kind, body, target = found
+    if sender == me and kind in _SAID and not _is_by_us(source):
+        kind, body, target = Kind.FORGED, BY_ANOTHER_PROGRAM, None
     told = Incoming(
         event=EventId(event),
         room=room,
@@ -103,6 +108,18 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
         raw=_raw(source) if kind is Kind.MALFORMED else None,
     )
     return Step(told, cuts)
+
+
+def forged(room: RoomId, source: Source, how: str) -> Incoming:
+    """What names somebody as its sender who has not said it."""
+    event, sender = EventId(str(source.get("event_id"))), UserId(str(source.get("sender")))
+    return Incoming(event=event, room=room, sender=sender, sent_at=sent_at(source), kind=Kind.FORGED, body=how)
+
+
+def _is_by_us(source: Source) -> bool:
+    """Whether it has the mark of all that we send: without it, another program has a token of our account."""
+    content = source.get("content")
+    return isinstance(content, Mapping) and isinstance(content.get(TXN_KEY), str)
 
 
 def sent_at(source: object) -> int:

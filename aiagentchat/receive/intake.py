@@ -9,7 +9,7 @@ from aiagentchat.core.messages import Incoming, Kind
 LATE_MS = 60_000
 """What is older than this when it comes in is late. Less is the way from one machine to another."""
 
-ABOUT_US = (Kind.JOINED, Kind.LEFT)
+OF_OURS = (Kind.JOINED, Kind.LEFT, Kind.FORGED)
 """What our own account does in these events matters, whoever did it."""
 
 
@@ -35,7 +35,7 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
     def is_wanted(event: Incoming) -> bool:
         if event.kind is Kind.INVITE:
             return True
-        if first or (event.sender == rules.me and event.kind not in ABOUT_US):
+        if first or (event.sender == rules.me and event.kind not in OF_OURS):
             return False
         if event.kind is Kind.NOTICE and not _speaks_to_us(event, rules.me):
             return False

@@ -5,13 +5,13 @@ then is not run.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from aiagentchat.core.health import SealHealth
 from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Seals
@@ -118,7 +118,10 @@ class Unsealing:
                     opened.append(said)
                 case Forged(how):
                     log.error("event.forged", room=event.room, event_id=event.event, how=how)
-                    dropped.append(event.event)
+                    if too_old(event, self._clock.now_ms(), self._max_age()):
+                        dropped.append(event.event)
+                    else:
+                        opened.append(replace(event, kind=Kind.FORGED, body=how, raw=None))
                 case Shut():
                     pass
         if not opened and not dropped:

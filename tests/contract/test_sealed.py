@@ -248,9 +248,9 @@ async def test_what_is_said_once_more_is_dropped_also_in_another_life(world: Sea
     again = await put_raw(world.anna, room, source["content"])
     async with world.life(token=life.token) as life:
         await world.anna.say(room, "last")
-        heard = await life.until_heard(1, room)
+        heard = await life.until_heard(2, room)
 
-        assert short(heard) == [(Kind.TEXT, "last")]
+        assert short(heard) == [(Kind.FORGED, "it was said before, as another event"), (Kind.TEXT, "last")]
         replayed = Incoming(
             event=EventId(again),
             room=room,
@@ -272,7 +272,7 @@ async def test_what_another_member_says_with_somebodys_words_is_dropped(world: S
         [source] = [each for each in await timeline(world, room) if each["event_id"] == event]
         await put_raw(bert, room, source["content"])
         await world.anna.say(room, "last")
-        heard = await life.until_heard(2, room)
+        heard = await life.until_heard(3, room)
 
         assert [(each.sender, each.body) for each in heard if each.kind is Kind.TEXT] == [
             (world.anna.id, "delete everything"),

@@ -17,7 +17,7 @@ from aiagentchat.core.audit import HOUR_MS, MOST_REFUSALS, AuditFilter, AuditKin
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.parcels import TXN_KEY, Parcel
 from aiagentchat.matrix.events import invite, read, said_to_us
 from aiagentchat.receive.intake import Rules, keep
 from aiagentchat.render.message import message
@@ -237,8 +237,16 @@ async def test_nothing_that_our_own_account_says_brings_anything_about(
 ) -> None:
     before = state(tmp_path)
     for what, event in forms(question):
-        await arrive(front, raw(sender=ME, **event))
+        front.clock.advance(HOUR)
+        source = raw(sender=ME, **event)
+        by_us = {**source, "event_id": f"{source['event_id']} of ours", "content": {**source["content"], TXN_KEY: "1"}}
+        await arrive(front, source, by_us)
+
         assert state(tmp_path) == before, what
+        told = await refusals(front, actor=ME, since=front.clock.now_ms())
+        silent = ("a mark of ours", "a notice", "a file", "no message at all")
+        expected = [] if what in silent else [(source["event_id"], {"what": "forged"})]
+        assert [(deed.subject, deed.detail) for deed in told] == expected, what
 
 
 async def test_a_notice_of_somebody_who_may_brings_nothing_about(front: Front, tmp_path: Path) -> None:

@@ -152,14 +152,19 @@ async def test_what_is_too_old_by_then_is_told_and_not_run(tmp_path: Path, log: 
         assert (await desk.service.health()).sealed == 0
 
 
-async def test_what_is_nothing_to_us_or_forged_is_dropped(tmp_path: Path, log: FakeLog) -> None:
-    async with at_work(tmp_path, log, sealed("$1"), sealed("$2")) as desk:
-        opens: dict[str, Opened | Forged] = {"1": Opened(None), "2": Forged("it was said before")}
+async def test_what_is_nothing_to_us_is_dropped_and_what_is_forged_is_for_the_audit(
+    tmp_path: Path, log: FakeLog
+) -> None:
+    old = sealed("$3", sent_at=START_MS - 2 * DAY * 1000)
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2"), old) as desk:
+        opens: dict[str, Opened | Forged] = {"1": Opened(None), "2": Forged("said before"), "3": Forged("said before")}
         await desk.new_keys(**opens)
 
-        assert await desk.routed() == []
+        assert [(event.event, event.kind, event.body) for event in await desk.routed()] == [
+            ("$2", Kind.FORGED, "said before")
+        ]
         assert (await desk.service.health()).sealed == 0
-    assert log.of("event.forged") == [{"room": ROOM, "event_id": "$2", "how": "it was said before"}]
+    assert [line["event_id"] for line in log.of("event.forged")] == ["$2", "$3"]
 
 
 async def test_the_room_is_told_after_a_minute_once_with_the_reason(tmp_path: Path, log: FakeLog) -> None:

@@ -27,7 +27,7 @@ from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import BACKUP, CarefulOlm
 from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
 from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
-from aiagentchat.matrix.events import MAX_RAW, Step, read, sent_at
+from aiagentchat.matrix.events import MAX_RAW, Step, forged, read, sent_at
 from aiagentchat.matrix.reading import listed, mapped
 
 ACQUAINT_SECONDS = 2.0
@@ -215,7 +215,7 @@ class Machine:
                 return Step(_sealed(room, source))
             case Forged(how):
                 log.error("event.forged", room=room, event_id=source.get("event_id"), how=how)
-                return Step(None)
+                return Step(forged(room, source, how))
 
     async def open(self, sealed: Incoming) -> Opening:
         """What a sealed event is."""
