@@ -12,7 +12,7 @@ REACTION = "m.reaction"
 REDACTION = "m.room.redaction"
 """Its content is ours alone: which parcel is to be deleted from the room (`PARCEL`), and why (`reason`)."""
 PARCEL = "parcel"
-REACTION_KEYS = frozenset({"👀", "✏️", "✅", "❌", "⏱️", "🛑", "⚠️", "♾️"})
+REACTION_KEYS = frozenset({"👀", "✏️", "✅", "❌", "⏱️", "🛑", "⚠️", "♾️", "📎"})
 """All that we react with. Reactions are not encrypted, so none has a text in it."""
 TXN_KEY = "com.aiagentchat.txn"
 """Where the content of everything that we send has its transaction id: how we know an event of ours again when the

@@ -8,6 +8,7 @@ import html
 import re
 from typing import Any
 
+from aiagentchat.core.files import is_text
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.matrix import Outbound
@@ -64,14 +65,6 @@ class RedactingOutbound:
         if mime.startswith("text/") or is_text(data):
             data = redactor(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         return await self._outbound.upload(room, data, name=redactor(name), mime=mime)
-
-
-def is_text(data: bytes) -> bool:
-    """Whether it can be read as a text, whatever it calls itself."""
-    try:
-        return "\0" not in data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
 
 
 def without_secrets(content: Content, redactor: Redactor) -> Content:

@@ -5,6 +5,7 @@ All go under the transaction id of the parcel: if one of them did arrive after a
 
 from typing import Any
 
+from aiagentchat.core.files import ANY_TYPE
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import TXN_KEY, Content, Parcel
 from aiagentchat.render import file_words, words
@@ -23,7 +24,6 @@ LAST = BEGINNING
 
 FILE_NAME = "message.md"
 FILE_TYPE = "text/markdown"
-ANY_TYPE = "application/octet-stream"
 BEGINNING_CHARACTERS = 300
 
 

@@ -54,6 +54,11 @@ class SqliteOutbox:
         rows = await self._database.run(_OUTBOX["attachment"], txn=txn)
         return Attachment(rows[0]["data"], rows[0]["thumbnail"]) if rows else None
 
+    async def attached(self, room: RoomId) -> int:
+        """How many bytes of files wait for a room."""
+        [row] = await self._database.run(_OUTBOX["attached"], room=room)
+        return int(row["bytes"])
+
     async def owed(self) -> int:
         """How many rooms have something NEEDED that is not sent."""
         [row] = await self._database.run(_OUTBOX["owed"], needed=Urgency.NEEDED)

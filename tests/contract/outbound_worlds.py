@@ -169,6 +169,16 @@ class RealWorld:
         """The person."""
         return self._anna
 
+    @property
+    def url(self) -> str:
+        """Where the homeserver is."""
+        return self._present.homeserver.url
+
+    @property
+    def account(self) -> rig.Account:
+        """Who we are."""
+        return self._account
+
     async def sync(self) -> None:
         """Tell our client which rooms there are."""
         await MatrixHomeserver(self._client, UserId(self._account.user_id)).sync(None, timeout=1)
@@ -176,19 +186,19 @@ class RealWorld:
     @asynccontextmanager
     async def without_login(self) -> AsyncIterator[Outbound]:
         stranger = replace(self._account, access_token="revoked")
-        async with _client(self._present.homeserver.url, stranger) as client:
+        async with client_of(self._present.homeserver.url, stranger) as client:
             yield MatrixOutbound(client)
 
     @asynccontextmanager
     async def without_homeserver(self) -> AsyncIterator[Outbound]:
         down = rig.Homeserver(self._folder / "never started")
-        async with _client(down.url, self._account) as client:
+        async with client_of(down.url, self._account) as client:
             yield MatrixOutbound(client)
         down.close()
 
 
 @asynccontextmanager
-async def _client(url: str, account: rig.Account) -> AsyncIterator[Client]:
+async def client_of(url: str, account: rig.Account) -> AsyncIterator[Client]:
     """A client that believes in the account's login."""
     client = Client(Account(homeserver=url, user=UserId(account.user_id), device_name="test"), _NoAccounts())
     client.nio.restore_login(account.user_id, account.device_id, account.access_token)
@@ -218,7 +228,7 @@ async def real_world_of(request: pytest.FixtureRequest, folder: Path) -> AsyncIt
     async with people(request.getfixturevalue("homeserver")) as present:
         account = present.account()
         anna = await present.person()
-        async with _client(present.homeserver.url, account) as client:
+        async with client_of(present.homeserver.url, account) as client:
             yield RealWorld(present, anna, account, client, folder)
 
 

@@ -19,6 +19,12 @@ INSERT INTO attachments (txn_id, data, thumbnail) VALUES (:txn, :data, :thumbnai
 -- Triggers remove it when its parcel is over.
 SELECT data, thumbnail FROM attachments WHERE txn_id = :txn;
 
+-- name: attached
+-- The index of what is open first: there are few.
+SELECT coalesce(sum(length(attachments.data)), 0) AS bytes
+FROM outbox JOIN attachments ON attachments.txn_id = outbox.txn_id
+WHERE outbox.room_id = :room AND outbox.state IN ('waiting', 'claimed');
+
 -- name: fold_edit!
 -- A message that was never offered may as well say the newest text at once. One that was offered may be in the room
 -- already, and the homeserver would answer its txn with the old text: it keeps its content, and the edit follows.
