@@ -186,28 +186,34 @@ def _rest(error: MatrixError, tried: int) -> float | None:
 
 
 def _keep(workspace: Path, file: MediaFile, data: bytes) -> str:
-    """Write it down, under a name that is free."""
+    """Write it down under a name that is free, unless it is there already: a command may be run again."""
     name = safe_name(file.name, file.mime)
     try:
         make_folder_beneath(workspace, INBOX)
-        path, descriptor = _free(workspace, name)
-        with os.fdopen(descriptor, "wb") as written:
-            written.write(data)
+        for number in range(1, MOST_NAMES + 1):
+            path = f"{INBOX}/{numbered(name, number)}"
+            if _write(workspace, path, data):
+                return path
     except (NotOpened, OSError) as error:
         log.warning("file.not_kept", why=error.why if isinstance(error, NotOpened) else error.strerror)
         raise NotFetchedError(file.name, NotFetched.NOT_WRITTEN) from error
-    return path
+    log.warning("file.not_kept", why="names")
+    raise NotFetchedError(file.name, NotFetched.NOT_WRITTEN)
 
 
-def _free(workspace: Path, name: str) -> tuple[str, int]:
-    for number in range(1, MOST_NAMES + 1):
-        path = f"{INBOX}/{numbered(name, number)}"
-        try:
-            return path, create_beneath(workspace, path)
-        except NotOpened as error:
-            if error.why != Why.EXISTS:
-                raise
-    raise NotOpened(Why.EXISTS, f"{name!r} is there {MOST_NAMES} times")
+def _write(workspace: Path, path: str, data: bytes) -> bool:
+    """Whether it is there now. Raises NotOpened, and OSError."""
+    try:
+        descriptor = create_beneath(workspace, path)
+    except NotOpened as error:
+        if error.why != Why.EXISTS:
+            raise
+        with suppress(NotOpened):
+            return read_beneath(workspace, path, len(data)) == data
+        return False
+    with os.fdopen(descriptor, "wb") as written:
+        written.write(data)
+    return True
 
 
 def _named_in(text: str, workspace: Path, seen: _Seen, most: int) -> list[Shown]:

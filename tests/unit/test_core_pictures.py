@@ -39,6 +39,7 @@ def test_a_picture_that_was_cut_off_is_none(name: str) -> None:
         pytest.param(png(0, 0), id="a png of no size"),
         pytest.param(webp(b"VP8L").replace(b"\x2f", b"\x00"), id="a webp without its sign"),
         pytest.param(webp(b"VP8 ").replace(b"\x9d\x01", b"\x00\x00"), id="another webp without its sign"),
+        pytest.param(webp()[:4] + b"\xff\0\0\0" + webp()[8:], id="a webp that says that it goes on"),
         pytest.param(webp(b"ALPH"), id="a webp of no known kind"),
         pytest.param(b"\xff\xd8\xff\xda\x00\x02" + bytes(80) + b"\xff\xd9", id="a jpeg that says no size"),
         pytest.param(b"\xff\xd8\xff\xe0\x00\x00\xff\xd9", id="a jpeg with a segment that is none"),

@@ -120,6 +120,25 @@ async def test_files_of_one_name_are_told_apart(desk: Desk) -> None:
     assert found == {"a.txt": b"earlier", "a-2.txt": b"one", "a-3.txt": b"two"}
 
 
+async def test_what_is_there_already_is_not_written_again(desk: Desk) -> None:
+    desk.put("inbox/a.txt", b"one")
+    await desk.came((file("a.txt"), b"one"))
+    prompt = await desk.prompt()
+
+    assert "inbox/a.txt (" in prompt.text
+    assert [each.name for each in (desk.workspace / "inbox").iterdir()] == ["a.txt"]
+
+
+async def test_a_link_that_has_the_name_is_left_alone(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"one")
+    (desk.workspace / "inbox").mkdir()
+    (desk.workspace / "inbox/a.txt").symlink_to(tmp_path / "secret")
+    await desk.came((file("a.txt"), b"one"))
+    prompt = await desk.prompt()
+
+    assert "inbox/a-2.txt (" in prompt.text
+
+
 async def test_a_name_is_not_tried_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "MOST_NAMES", 1)
     desk.put("inbox/a.txt", b"earlier")
