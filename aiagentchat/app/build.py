@@ -37,6 +37,7 @@ from aiagentchat.matrix.crypto.backup import Follower
 from aiagentchat.matrix.crypto.cross_signing import Standing
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.sharing import MayRead
+from aiagentchat.matrix.media import MatrixMedia
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.ownership import Ownership
 from aiagentchat.matrix.roster import Roster
@@ -234,6 +235,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         doors=doors,
         subscription_in_room=lambda: _gives_subscription(live),
         redacting=live.redactor,
+        media=MatrixMedia(client),
         patience=here.patience,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)

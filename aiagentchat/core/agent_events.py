@@ -12,6 +12,10 @@ from typing import Any, TypeAlias
 from aiagentchat.core.commands import TurnRecord
 from aiagentchat.core.ids import SessionId
 
+ROOM_SERVER, ROOM_TOOL = "room", "send_file"
+SEND_FILE = f"mcp__{ROOM_SERVER}__{ROOM_TOOL}"
+"""What the tool is called by which the agent puts a file into the room (`FileOffered`). It needs no approval."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
@@ -97,6 +101,16 @@ class HostBlocked:
 
 
 @dataclass(frozen=True, slots=True)
+class FileOffered:
+    """The agent wants a file of the workspace put into the room; `AgentRun.reply` tells it what has come of it."""
+
+    request: str
+    path: str
+    """As the agent says it."""
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Unrecognised:
     """Something that we do not know. Counted, never fatal."""
 
@@ -149,6 +163,7 @@ AgentEvent: TypeAlias = (
     | UsageLimited
     | LimitReached
     | HostBlocked
+    | FileOffered
     | Unrecognised
     | TurnEnded
 )

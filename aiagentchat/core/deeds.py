@@ -22,6 +22,7 @@ from aiagentchat.core.effects import (
     ForgetEdits,
     ForgetRoom,
     GiveRole,
+    KeepFile,
     LeaveRoom,
     MakeRoom,
     NewSession,
@@ -69,7 +70,7 @@ def deed_of(effect: Effect, cause: Cause, found: Detail) -> Deed | None:
             return Deed(kind=AuditKind.REVOKED, room=room, actor=by, subject=user)
         case MakeRoom() | UnmakeRoom() | LeaveRoom() | EnterRoom():
             return _about_a_room(effect, cause)
-        case PutParcel() | OpenApproval() | CountRefusal() | ForgetEdits() | AwaitRoom() | ForgetRoom():
+        case KeepFile() | PutParcel() | OpenApproval() | CountRefusal() | ForgetEdits() | AwaitRoom() | ForgetRoom():
             return None
         case _:
             assert_never(effect)

@@ -19,9 +19,17 @@ from aiagentchat.core.rooms import MadeRoom, WaitingRoom
 
 @dataclass(frozen=True, slots=True)
 class AcceptCommand:
-    """Queue the command. Its event id makes a second one a no-op."""
+    """Queue the command. Its event id makes a second one a no-op. Files of its sender that wait go along with it."""
 
     command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFile:
+    """The file of this event goes along with `command`, or, without one, with the next that its sender asks."""
+
+    event: EventId
+    command: EventId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +203,7 @@ RoomChange: TypeAlias = MakeRoom | UnmakeRoom | AwaitRoom | ForgetRoom
 
 Effect: TypeAlias = (
     AcceptCommand
+    | KeepFile
     | PutParcel
     | RequestStop
     | SetTimeLimit

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 
 
@@ -44,7 +45,8 @@ class Incoming:
     """Milliseconds since the epoch, by the homeserver's clock."""
     kind: Kind
     body: str = ""
-    """The text that was typed; for a reaction its key; `core.rooms.DIRECT` for an invite into a direct chat."""
+    """The text that was typed; of a file its caption; for a reaction its key; `core.rooms.DIRECT` for an invite into a
+    direct chat."""
     target: EventId | None = None
     """What the event speaks of: the answered, edited, redacted or reacted-to event."""
     mentions: frozenset[UserId] = frozenset()
@@ -53,5 +55,7 @@ class Incoming:
     """How old it was, by the homeserver's clock, when it was taken in; 0 where the homeserver's clock is not known."""
     raw: str | None = None
     """The event as JSON, kept for what could not be read."""
+    file: MediaFile | None = None
+    """For a file where it is; None where that cannot be read."""
     encrypted: bool = False
     """Whether it came encrypted, and its key from a device of the sender's: then no homeserver can have written it."""

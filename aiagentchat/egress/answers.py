@@ -15,6 +15,7 @@ MOST_SHOWN = 120
 """Characters of something foreign that are repeated; a name may be longer."""
 
 OK = 200
+ACCEPTED = 202
 UNAUTHORIZED = 401
 PROXY_AUTHENTICATION = 407
 BAD_GATEWAY = 502
@@ -73,6 +74,8 @@ NO_PROXY_TOKEN = Refusal(
 NOT_THIS = Refusal(
     status=403, sentence="Only the Messages API is reached here: POST /v1/messages and /v1/messages/count_tokens."
 )
+ONLY_POST = Refusal(status=405, sentence="Only POST is understood here.")
+NO_ROOM = Refusal(status=404, sentence="This run has no tools of a room.")
 NO_HOST = Refusal(
     status=400, sentence="This is not the name or the address of a host with its port, or not in its usual spelling."
 )

@@ -144,6 +144,13 @@ class Client:
         kind, text = refusal.for_model() if of_model else refusal.for_host()
         await self._answer(refusal.status, [(b"content-type", kind), *refusal.headers], text)
 
+    async def say(self, text: bytes | None) -> None:
+        """A whole answer as JSON; None: it was heard, and there is nothing to say."""
+        if text is None:
+            await self._answer(answers.ACCEPTED, [], b"")
+        else:
+            await self._answer(answers.OK, [(b"content-type", b"application/json")], text)
+
     async def greet(self) -> None:
         """Somebody is here."""
         await self._answer(answers.OK, [], b"")

@@ -19,6 +19,8 @@ from aiagentchat.egress.headers import Headers, values
 from aiagentchat.egress.rules import Reach, Target, may, parse
 
 ENDPOINTS = frozenset(("/v1/messages", "/v1/messages/count_tokens"))
+ROOM = "/room/mcp"
+"""Where a run finds the tools of its room."""
 HELLO = frozenset(("/", "/api/hello"))
 """What the CLI looks for to see whether anybody is there."""
 
@@ -62,6 +64,11 @@ class AskModel:
 
 
 @dataclass(frozen=True, slots=True)
+class AskRoom:
+    """For the tools that the daemon itself gives the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tunnel:
     """A connection to a host, in which we only count."""
 
@@ -78,7 +85,7 @@ class Forward:
     path: str
 
 
-Allowed: TypeAlias = Hello | AskModel | Tunnel | Forward
+Allowed: TypeAlias = Hello | AskModel | AskRoom | Tunnel | Forward
 Decision: TypeAlias = Allowed | Refusal
 
 
@@ -92,11 +99,22 @@ def decide(asked: Asked, door: Door) -> Decision:
     path = target.partition("?")[0]
     if asked.method == b"HEAD" and path in HELLO:
         return Hello()
+    if target == ROOM:
+        return _decide_room(asked, door)
     if asked.method != b"POST" or path not in ENDPOINTS or "#" in target:
         return answers.NOT_THIS
     if not _opens(_model_tokens(asked.headers), (door.token, door.also)):
         return answers.WRONG_TOKEN
     return answers.TOO_OLD if asked.http_version == _OLD else AskModel(target)
+
+
+def _decide_room(asked: Asked, door: Door) -> Decision:
+    """The run's own token, and no other: a subscription's that the room holds says nothing about which room it is."""
+    if asked.method != b"POST":
+        return answers.ONLY_POST
+    if not _opens(_model_tokens(asked.headers), (door.token,)):
+        return answers.WRONG_TOKEN
+    return answers.TOO_OLD if asked.http_version == _OLD else AskRoom()
 
 
 def _decide_connect(asked: Asked, authority: str, door: Door) -> Decision:

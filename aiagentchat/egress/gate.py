@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from aiagentchat.core.isolation import Network
 from aiagentchat.egress import answers
 from aiagentchat.egress.answers import Refusal, host_silent, shown
 from aiagentchat.egress.client import Client, CutError, Ears, Meter, RefusedError
-from aiagentchat.egress.decide import Allowed, Asked, AskModel, Door, Forward, Hello, Tunnel, decide
+from aiagentchat.egress.decide import Allowed, Asked, AskModel, AskRoom, Door, Forward, Hello, Tunnel, decide
 from aiagentchat.egress.forward import forward, hung_up, tunnel
 from aiagentchat.egress.internet import Outside, reach
 from aiagentchat.egress.limits import Limits, Traffic
@@ -59,8 +59,12 @@ class Gate:
         outside: Outside,
         uid: int | None = None,
         limits: Limits | None = None,
+        room: Callable[[bytes], Awaitable[bytes | None]] | None = None,
     ) -> None:
-        """`upstream` is asked at each request, so that a key that was replaced applies to the next one."""
+        """`upstream` is asked at each request, so that a key that was replaced applies to the next one.
+
+        `room` answers what is asked of the room's tools; it never raises.
+        """
         if not token:
             raise ValueError("without a token every run could use this gate")
         self._socket = socket
@@ -72,6 +76,7 @@ class Gate:
         self._on_blocked = on_blocked
         self._outside = outside
         self._limits = limits or Limits()
+        self._room = room
         self._meter = Meter()
         self._connections = 0
         self._logged: set[str] = set()
@@ -196,6 +201,8 @@ class Gate:
         match decision:
             case Hello():
                 await client.greet()
+            case AskRoom():
+                await self._ask_room(client)
             case AskModel(target):
                 most = self._limits.body_bytes
                 await ask_model(client, asked, target, upstream=upstream, http=http, most=most)
@@ -207,6 +214,12 @@ class Gate:
                     await forward(client, asked, decision, streams, header_bytes=self._limits.header_bytes)
             case _:
                 assert_never(decision)
+
+    async def _ask_room(self, client: Client) -> None:
+        if self._room is None:
+            raise RefusedError(answers.NO_ROOM)
+        body = b"".join([part async for part in client.body(self._limits.room_bytes)])
+        await client.say(await self._room(body))
 
     # --- what is noted
 

@@ -11,6 +11,8 @@ class Limits:
     """The head of a request, or of another host's answer."""
     body_bytes: int = 32 * 2**20
     """A request to the model; the Messages API takes no more either."""
+    room_bytes: int = 2**20
+    """A request to the tools of the room: a path, a caption."""
     header_seconds: float = 30.0
     """From the first byte of a request to the end of its head."""
     idle_seconds: float = 900.0

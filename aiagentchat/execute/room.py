@@ -22,11 +22,13 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import Agent, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.matrix import Media
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR, Admission, Unknown
 from aiagentchat.execute.asking import Manner
 from aiagentchat.execute.deadlines import Patience, TurnClock
+from aiagentchat.execute.fetching import Fetcher, NotFetchedError, StoppedError
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.mending import Mending, Remedy
 from aiagentchat.execute.meter import Meter
@@ -36,7 +38,7 @@ from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
-from aiagentchat.render import words
+from aiagentchat.render import file_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -69,6 +71,8 @@ class Workshop:
     """What waits because it is not known whether it may start."""
     redacting: Redacting = shapes_only
     """Who hides secrets in what a turn says."""
+    media: Media | None = None
+    """Where files that came with a command are fetched; None: nowhere."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -99,6 +103,7 @@ class RoomExecutor:
         """Set when something about this room may have changed: a stop, an answer to an approval."""
         self._shop = workshop
         self._turn_clock: TurnClock | None = None
+        self._fetcher = Fetcher(workshop.media, workshop.ledgers.commands, workshop.clock, self.nudge)
         self._admission = Admission(
             workshop.doors,
             ledgers=workshop.ledgers,
@@ -171,6 +176,13 @@ class RoomExecutor:
         room = settings.room(self.room)
         if room is None:
             return Outcome(state=CommandState.FAILED, words=words.ROOM_NOT_CONFIGURED)
+        try:
+            place = await shop.places.of(room)
+            prompt = await self._fetcher.prompt(command, place.workspace, settings.max_file)
+        except NotFetchedError as error:
+            return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
+        except StoppedError as error:
+            return Outcome(state=CommandState.CANCELLED, words=words.stopped(error.by))
         self._turn_clock = TurnClock(room.timeout, shop.clock.monotonic())
         course = Course(
             command=command,
@@ -178,7 +190,7 @@ class RoomExecutor:
             clock=self._turn_clock,
             session=command.session,
             resume=await shop.ledgers.sessions.begun(command.session),
-            prompt=Prompt(uuid=message_uuid(command.event), text=command.text),
+            prompt=prompt,
         )
         output: Output | None = None
         try:
@@ -200,6 +212,7 @@ class RoomExecutor:
                             in_words=room.wants_words(encrypted=await shop.ledgers.rooms.is_encrypted(self.room)),
                             admins=shop.doors.admins(self.room),
                         ),
+                        file=settings.max_file,
                         outgrown=self._outgrown(room, spec),
                         at_the_end=self._at_the_end(room, spec),
                         patience=shop.patience,
@@ -333,7 +346,8 @@ class RoomExecutor:
         # What was allowed for one time is not allowed for another.
         course.command = replace(command, granted=turn.granted)
         text = words.go_on_after_limit(command.text) if turn.worked else course.prompt.text
-        course.prompt = Prompt(uuid=message_uuid(command.event, course.waits), text=text)
+        blocks = () if turn.worked else course.prompt.blocks
+        course.prompt = Prompt(uuid=message_uuid(command.event, course.waits), text=text, blocks=blocks)
 
     async def _tell(self, command: Command, what: str, text: str) -> None:
         parcel = Parcel(

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import structlog
 
 from aiagentchat.core.agent_events import (
+    SEND_FILE,
     AgentEvent,
     ApiRetry,
     ApprovalAsked,
     ApprovalWithdrawn,
     Ending,
     Failure,
+    FileOffered,
     HostBlocked,
     LimitReached,
     TextBlockEnded,
@@ -41,6 +43,7 @@ from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Rooms, Se
 from aiagentchat.execute.asking import ASK_USER, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
+from aiagentchat.execute.sending import Sending
 from aiagentchat.execute.watch import Timekeeper
 from aiagentchat.render import words
 from aiagentchat.render.message import message
@@ -71,6 +74,8 @@ class Limits:
 
     turn: TurnClock
     asking: Manner
+    file: int = 25
+    """MiB of a file that the agent may send."""
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
@@ -140,6 +145,7 @@ class Turn:
             turn=limits.turn,
             resumed=self._timekeeper.noise,
         )
+        self._sending = Sending(command, output, outbox=ledgers.outbox, clock=clock, most=limits.file)
         self._limited: UsageLimited | None = None
         self._blocked: set[str] = set()
         self._verdict: Outcome | None = None
@@ -229,6 +235,9 @@ class Turn:
                 self._reached(event)
             case HostBlocked(host):
                 await self._refused(host)
+            case FileOffered(request, path, caption):
+                told = await self._sending.send(path, caption)
+                await self._run.reply(request, told.text, failed=told.failed)
             case UsageLimited():
                 log.warning("turn.usage_limited", resets_at=event.resets_at)
                 self._limited = event
@@ -243,7 +252,7 @@ class Turn:
                 self._output.block_ended()
             case TextRetracted():
                 self._output.retract()
-            case ToolUsed(tool, used) if tool != ASK_USER:
+            case ToolUsed(tool, used) if tool not in (ASK_USER, SEND_FILE):
                 self._output.tool(tool_line(tool, self._output.shown(used)))
             case _:
                 pass

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from aiagentchat.core.files import FileKeys, MediaFile, clean_type
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import TXN_KEY
@@ -106,6 +107,7 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
         target=target,
         mentions=_mentions(source.get("content")),
         raw=_raw(source) if kind is Kind.MALFORMED else None,
+        file=media_file(source.get("content")) if kind is Kind.FILE else None,
     )
     return Step(told, cuts)
 
@@ -199,11 +201,51 @@ def _message(content: object) -> _Found | None:
         case {"msgtype": str(msgtype), "body": str(body)}:
             if msgtype not in _KINDS:
                 return None
-            target_or_none = _answered(content)
-            return _KINDS[msgtype], body if target_or_none is None else _without_quote(body), target_or_none
+            kind, target_or_none = _KINDS[msgtype], _answered(content)
+            said = _caption(content, body) if kind is Kind.FILE else body
+            return kind, said if target_or_none is None else _without_quote(said), target_or_none
         case _:
             # Redaction leaves an empty content.
             return None if content == {} else (Kind.MALFORMED, "", None)
+
+
+def _caption(content: object, body: str) -> str:
+    """What is said about a file: the body, where that is not its name (MSC2530)."""
+    match content:
+        case {"filename": str(name)} if name != body:
+            return body
+        case _:
+            return ""
+
+
+def media_file(content: object) -> MediaFile | None:
+    """The file that a message shows; None where it does not say where that is, or not how it is opened."""
+    match content:
+        case {"file": {"url": str(url), **sealed}, "body": str(body), **more}:
+            keys = _keys(sealed)
+            if keys is None:
+                return None
+        case {"url": str(url), "body": str(body), **more}:
+            keys = None
+        case _:
+            return None
+    name, info = more.get("filename"), more.get("info")
+    mime, size = (info.get("mimetype"), info.get("size")) if isinstance(info, Mapping) else (None, None)
+    return MediaFile(
+        name=name if isinstance(name, str) and name else body,
+        mime=clean_type(mime if isinstance(mime, str) else ""),
+        size=size if isinstance(size, int) and 0 <= size <= _MAX_INTEGER else None,
+        url=url,
+        keys=keys,
+    )
+
+
+def _keys(sealed: Mapping[Any, object]) -> FileKeys | None:
+    match sealed:
+        case {"key": {"k": str(key)}, "iv": str(iv), "hashes": {"sha256": str(sha256)}}:
+            return FileKeys(key=key, iv=iv, sha256=sha256)
+        case _:
+            return None
 
 
 def _answered(content: object) -> EventId | None:

@@ -167,6 +167,15 @@ def open_beneath(root: Root, relative: str, *, most_bytes: int | None = None, wa
         return descriptor
 
 
+def read_beneath(root: Root, relative: str, most_bytes: int) -> bytes:
+    """What is in such a file, of at most `most_bytes`. Raises NotOpened."""
+    with _refusing(relative), os.fdopen(open_beneath(root, relative, most_bytes=most_bytes), "rb") as file:
+        data = file.read(most_bytes + 1)  # it may have grown since
+    if len(data) > most_bytes:
+        raise NotOpened(Why.SIZE, f"{relative!r} has more than {most_bytes} bytes")
+    return data
+
+
 def open_folder_beneath(root: Root, relative: str, *, way: Way = either_way) -> int:
     """A descriptor of a folder, to list it. Raises NotOpened."""
     with _refusing(relative), _opened(root) as top:

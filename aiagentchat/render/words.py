@@ -569,7 +569,6 @@ def _needs(needed: Mapping[Role, int]) -> str:
 # ── bot commands ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 NEW_SESSION_STARTED = "Your next message starts a new session. The files stay; the old conversation is left behind."
-ONLY_TEXT_FOR_NOW = "I cannot read files yet, so nothing was run. Paste the text, or put the file into the workspace."
 
 
 def unknown_command(name: str, nearest: str | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiagentchat.config.settings import RoomSettings
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.render.words import NO_WORDS, YES_WORDS
@@ -69,8 +70,11 @@ class UnknownBotCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class OnlyText:
-    """A file, which nobody reads yet."""
+class TakeFile:
+    """A file, with what its caption means; without one it waits for what its sender says next."""
+
+    file: MediaFile
+    then: "Decision | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ Decision: TypeAlias = (
     | Ask
     | RunBotCommand
     | UnknownBotCommand
-    | OnlyText
+    | TakeFile
     | AnswerApproval
     | StopTarget
     | ForgetTarget
@@ -183,9 +187,9 @@ def decide(event: Incoming, room: RoomSettings, *, role: Role | None, me: UserId
             return _reply(event, role, _text(event, room, role, me, known))
         case Kind.REACTION if event.target is not None:
             return _reaction(event.body, event.target, role)
-        case Kind.FILE if role is not None and not room.mention_only:
-            return OnlyText()
-        case Kind.MALFORMED if role is not None and (me in event.mentions or not room.mention_only):
+        case Kind.FILE if event.file is not None:
+            return _file(event, event.file, room, role, _reply(event, role, _text(event, room, role, me, known)), me)
+        case Kind.FILE | Kind.MALFORMED if role is not None and (me in event.mentions or not room.mention_only):
             return Unreadable()
         case Kind.EDIT if event.target is not None and role is not None and role >= Role.USER:
             return ChangeQueued(event.target, event.body)
@@ -225,6 +229,20 @@ def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, kn
     if not event.body.strip():
         return Ignore("no text")
     return RefuseToRun() if role < Role.USER else Ask(event.body)
+
+
+def _file(
+    event: Incoming, file: MediaFile, room: RoomSettings, role: Role | None, caption: Decision, me: UserId
+) -> Decision:
+    """`caption` is what its caption means, as a message of its own."""
+    if role is None:
+        return Ignore(caption.why, refusal="file") if isinstance(caption, Ignore) else caption
+    if event.body.strip():
+        is_taken = role >= Role.USER and not isinstance(caption, Ignore)
+        return TakeFile(file, caption) if is_taken else caption
+    if room.mention_only and me not in event.mentions:
+        return Ignore("not addressed")
+    return TakeFile(file, None) if role >= Role.USER else RefuseToRun()
 
 
 def _reply(event: Incoming, role: Role | None, otherwise: Decision) -> Decision:

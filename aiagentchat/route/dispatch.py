@@ -29,7 +29,7 @@ from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, questions
+from aiagentchat.route import catch_up, files, questions
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands.forget import answered, forget
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply, reply_in_room, stop
@@ -43,7 +43,6 @@ from aiagentchat.route.decide import (
     ForgetTarget,
     Ignore,
     NotHeard,
-    OnlyText,
     Refuse,
     RefuseToRun,
     Removed,
@@ -51,6 +50,7 @@ from aiagentchat.route.decide import (
     RunBotCommand,
     StopTarget,
     TakeBack,
+    TakeFile,
     UnknownBotCommand,
     Unreadable,
     decide,
@@ -62,7 +62,7 @@ REFUSALS_A_DAY = 5
 ACCEPTED = "👀"
 CHANGED = "✏️"
 
-_NEEDS_ITS_SENDER = Ask | RunBotCommand | AnswerInWords | ChangeQueued
+_NEEDS_ITS_SENDER = Ask | RunBotCommand | AnswerInWords | ChangeQueued | TakeFile
 """What somebody else must not be able to say in the sender's name."""
 
 log = structlog.get_logger(__name__)
@@ -98,8 +98,8 @@ class Dispatcher:
                 return await self._refuse(event, roles)
             case RefuseToRun():
                 return refuse(event, "message", words.VIEWER_MAY_NOT_RUN)
-            case OnlyText():
-                return reply(event, words.ONLY_TEXT_FOR_NOW)
+            case TakeFile():
+                return await self._take_file(decision, event, roles)
             case AnswerApproval() | AnswerInWords() | StopTarget() | ForgetTarget():
                 return await self._about_ours(decision, event, roles)
             case ChangeQueued() | TakeBack() | Unreadable():
@@ -163,8 +163,22 @@ class Dispatcher:
         seen = self._reaction(event, ACCEPTED, "accepted")
         return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
 
+    async def _take_file(self, decision: TakeFile, event: Incoming, roles: Roles) -> Sequence[Effect]:
+        refused_file = await files.refused(self._desk, decision, event)
+        if refused_file is not None:
+            return refused_file
+        kept = await files.kept(self._desk, decision, event)
+        if decision.then is not None:
+            return [*kept, *await self.effects(decision.then, event, roles)]
+        self._signals.read(event.room, event.event)
+        return kept
+
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
-        decision = decide(said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands)
+        decision: Decision | None = decide(
+            said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands
+        )
+        if isinstance(decision, TakeFile):
+            decision = decision.then
         if isinstance(decision, AnswerInWords) and not await self._is_question(said, decision.target):
             decision = decision.otherwise
         return isinstance(decision, Ask) and not await self._is_in_the_clear(said)

@@ -8,6 +8,7 @@ import html
 import re
 from typing import Any
 
+from aiagentchat.core.files import is_text
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.matrix import Outbound
@@ -60,9 +61,10 @@ class RedactingOutbound:
 
     async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
         """Keep a file on the homeserver; a text without secrets, anything else as it is."""
-        if mime.startswith("text/"):
-            data = self._redacting()(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        return await self._outbound.upload(room, data, name=name, mime=mime)
+        redactor = self._redacting()
+        if mime.startswith("text/") or is_text(data):
+            data = redactor(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return await self._outbound.upload(room, data, name=redactor(name), mime=mime)
 
 
 def without_secrets(content: Content, redactor: Redactor) -> Content:

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from aiagentchat.core.approvals import Approval
 from aiagentchat.core.audit import AuditKind, AuditLine, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.store import audit
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
+from aiagentchat.store.inbox import media_file
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
+_INBOX = statements("inbox")
 _OUTBOX = statements("outbox")
 
 
@@ -140,6 +143,10 @@ class SqliteCommands:
             lines = await self._database.transact(write)
         audit.tell(lines or ())
         return lines is not None
+
+    async def files_of(self, event: EventId) -> list[MediaFile]:
+        """The files that go along with this command, or with the one that it takes up again, in order."""
+        return [media_file(row["file"]) for row in await self._database.run(_INBOX["files_of"], command=event)]
 
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked first to end this command, if anybody did."""

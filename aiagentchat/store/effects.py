@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from aiagentchat.core.audit import Detail
-from aiagentchat.core.commands import Command
+from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
     AwaitRoom,
@@ -18,6 +18,7 @@ from aiagentchat.core.effects import (
     ForgetEdits,
     ForgetRoom,
     GiveRole,
+    KeepFile,
     LeaveRoom,
     MakeRoom,
     NewSession,
@@ -29,6 +30,7 @@ from aiagentchat.core.effects import (
     TakeRole,
     UnmakeRoom,
 )
+from aiagentchat.core.files import FILES_WAIT_MS
 from aiagentchat.core.ids import UserId
 from aiagentchat.store import made_rooms
 from aiagentchat.store.approvals import put_approval
@@ -71,7 +73,7 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
         case DecideApproval(approval=approval, state=state, by=by, reason=reason):
             rows = await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
             return {"question": rows[0]["kind"], **_named(rows[0])} if rows else None
-        case PutParcel() | OpenApproval() | NoteDeed():
+        case KeepFile() | PutParcel() | OpenApproval() | NoteDeed():
             await _add(transaction, effect, now)
         case GiveRole() | TakeRole():
             return await _let_in(transaction, effect)
@@ -104,8 +106,10 @@ async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit | 
             assert_never(effect)
 
 
-async def _add(transaction: Transaction, effect: PutParcel | OpenApproval | NoteDeed, now: int) -> None:
+async def _add(transaction: Transaction, effect: KeepFile | PutParcel | OpenApproval | NoteDeed, now: int) -> None:
     match effect:
+        case KeepFile(event=event, command=command):
+            await transaction.run(_INBOX["keep_file"], event=event, command=command or "")
         case PutParcel(parcel):
             await put_parcels(transaction, [parcel], now)
         case OpenApproval(approval):
@@ -162,6 +166,14 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> Detai
     )
     if not accepted:
         return None
+    if command.state is CommandState.QUEUED and command.origin is None:
+        await transaction.run(
+            _INBOX["take_files"],
+            command=command.event,
+            room=command.room,
+            sender=command.sender,
+            since=now - FILES_WAIT_MS,
+        )
     await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
     return {}
 

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 from aiagentchat.core.audit import AuditLine
 from aiagentchat.core.deeds import Cause, deed_of
 from aiagentchat.core.effects import Effect, EraseText, ForgetAnswer
+from aiagentchat.core.files import FileKeys, MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.store import audit
@@ -81,6 +83,11 @@ class SqliteInbox:
         rows = await self._database.run(_INBOX["get"], event=event)
         return int(rows[0]["taken_at"]) if rows else None
 
+    async def files_waiting(self, room: RoomId, sender: UserId, since: int) -> int:
+        """How many files of `sender` wait for their next command in `room`."""
+        [row] = await self._database.run(_INBOX["files_waiting"], room=room, sender=sender, since=since)
+        return int(row["count"])
+
     async def unrouted(self, limit: int) -> list[Incoming]:
         """The oldest events of each room that nobody has settled."""
         rows = await self._database.run(_INBOX["unrouted"], limit=limit, each=max(LEAST_OF_A_ROOM, limit // ROOMS))
@@ -142,6 +149,7 @@ def values_of(event: Incoming, now: int) -> Values:
         "mentions": json.dumps(sorted(event.mentions)),
         "late_ms": event.late_ms,
         "raw": event.raw,
+        "file": None if event.file is None else json.dumps(asdict(event.file)),
         "encrypted": int(event.encrypted),
         "now": now,
     }
@@ -160,5 +168,13 @@ def incoming(row: Row) -> Incoming:
         mentions=frozenset(map(UserId, json.loads(row["mentions"]))),
         late_ms=row["late_ms"],
         raw=row["raw"],
+        file=None if row["file"] is None else media_file(row["file"]),
         encrypted=bool(row["encrypted"]),
     )
+
+
+def media_file(text: str) -> MediaFile:
+    """The file that a row tells of."""
+    said = json.loads(text)
+    keys = said.pop("keys")
+    return MediaFile(**said, keys=None if keys is None else FileKeys(**keys))

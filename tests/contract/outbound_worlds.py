@@ -50,8 +50,16 @@ class World(Protocol):
         """Wait for what one sees."""
         ...
 
+    async def until_said(self, room: RoomId, body: str) -> None:
+        """Wait until the room has a message of ours that says this."""
+        ...
+
     async def file(self, address: str) -> bytes:
         """What somebody gets who opens an uploaded file."""
+        ...
+
+    async def upload_limit(self) -> int:
+        """How many bytes a file may have, which are not too many for a test."""
         ...
 
     def without_login(self) -> AbstractAsyncContextManager[Outbound]:
@@ -85,8 +93,15 @@ class FakeWorld:
     async def until(self, condition: Callable[[], object]) -> None:
         await self.outbound.until(condition)
 
+    async def until_said(self, room: RoomId, body: str) -> None:
+        await self.outbound.until(lambda: body in self.outbound.texts(room))
+
     async def file(self, address: str) -> bytes:
         return self.outbound.files[address]
+
+    async def upload_limit(self) -> int:
+        self.outbound.upload_limit = 10_000
+        return self.outbound.upload_limit
 
     @asynccontextmanager
     async def without_login(self) -> AsyncIterator[Outbound]:
@@ -134,16 +149,35 @@ class RealWorld:
     async def until(self, condition: Callable[[], object]) -> None:
         await self._anna.until(condition)
 
+    async def until_said(self, room: RoomId, body: str) -> None:
+        await self._anna.until_message(room, body)
+
     async def file(self, address: str) -> bytes:
         url = f"{self._present.homeserver.url}/_matrix/client/v1/media/download/{address.removeprefix('mxc://')}"
         headers = {"Authorization": f"Bearer {self._anna.account.access_token}"}
         async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
             return await answer.read()
 
+    async def upload_limit(self) -> int:
+        path = "/_matrix/client/v1/media/config"
+        token = self._account.access_token
+        said = await asyncio.to_thread(self._present.homeserver.request, "GET", path, None, token=token)
+        return int(said["m.upload.size"])
+
     @property
     def anna(self) -> MatrixUser:
         """The person."""
         return self._anna
+
+    @property
+    def url(self) -> str:
+        """Where the homeserver is."""
+        return self._present.homeserver.url
+
+    @property
+    def account(self) -> rig.Account:
+        """Who we are."""
+        return self._account
 
     async def sync(self) -> None:
         """Tell our client which rooms there are."""
@@ -152,19 +186,19 @@ class RealWorld:
     @asynccontextmanager
     async def without_login(self) -> AsyncIterator[Outbound]:
         stranger = replace(self._account, access_token="revoked")
-        async with _client(self._present.homeserver.url, stranger) as client:
+        async with client_of(self._present.homeserver.url, stranger) as client:
             yield MatrixOutbound(client)
 
     @asynccontextmanager
     async def without_homeserver(self) -> AsyncIterator[Outbound]:
         down = rig.Homeserver(self._folder / "never started")
-        async with _client(down.url, self._account) as client:
+        async with client_of(down.url, self._account) as client:
             yield MatrixOutbound(client)
         down.close()
 
 
 @asynccontextmanager
-async def _client(url: str, account: rig.Account) -> AsyncIterator[Client]:
+async def client_of(url: str, account: rig.Account) -> AsyncIterator[Client]:
     """A client that believes in the account's login."""
     client = Client(Account(homeserver=url, user=UserId(account.user_id), device_name="test"), _NoAccounts())
     client.nio.restore_login(account.user_id, account.device_id, account.access_token)
@@ -194,7 +228,7 @@ async def real_world_of(request: pytest.FixtureRequest, folder: Path) -> AsyncIt
     async with people(request.getfixturevalue("homeserver")) as present:
         account = present.account()
         anna = await present.person()
-        async with _client(present.homeserver.url, account) as client:
+        async with client_of(present.homeserver.url, account) as client:
             yield RealWorld(present, anna, account, client, folder)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from aiagentchat.core.agent_events import SEND_FILE
 from rig.conversation import Message
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, numbered, script
 from tests.e2e.house import House, move_in
+from tests.e2e.test_files import upload
 from tests.process.test_raid import needs_root
 
 BASH = {"allow": ["Bash"]}
@@ -88,3 +90,14 @@ async def test_what_the_daemon_keeps_in_a_workspace_belongs_to_the_room(
 
         assert numbered(1_060_000)[-30:] in said
         assert said.strip().endswith("kept")
+
+        notes = {"msgtype": "m.file", "filename": "notes.txt", "url": await upload(people, house, b"milk")}
+        sends = Step(tool=SEND_FILE, input={"path": "inbox/notes.txt", "caption": "as it came"})
+        command = await house.anna.send(
+            house.room, {**notes, "body": script("send it back", sends, Step(text="Done."))}
+        )
+        assert await house.ended(command) == "✅"
+        await house.anna.until_message(house.room, "as it came", sender=house.account.user_id)
+        assert (
+            await house.shell("cd inbox && cat * && mv * ../notes && cd .. && rmdir inbox && ls") == "milkkept\nnotes"
+        )

@@ -12,6 +12,7 @@ from aiagentchat.core.agent_events import (
     ApprovalAsked,
     ApprovalWithdrawn,
     Ending,
+    FileOffered,
     TextBlockEnded,
     TextDelta,
     ToolUsed,
@@ -80,7 +81,15 @@ class End:
     ended: TurnEnded
 
 
-Step: TypeAlias = Say | Emit | Use | Hang | Wait | Reach | Fail | End
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A file for the room; the turn goes on when it is known what has come of it."""
+
+    path: str
+    caption: str = ""
+
+
+Step: TypeAlias = Offer | Say | Emit | Use | Hang | Wait | Reach | Fail | End
 
 
 def written(prompt: Prompt) -> list[Step]:
@@ -109,6 +118,7 @@ class ScriptedRun:
         self._id = new_run_id()
         self.prompts: list[Prompt] = []
         self.answers: list[tuple[bool, str]] = []
+        self.replies: list[tuple[str, str, bool]] = []
         self.settled = 0
         self.closed = asyncio.Event()
         self._agent = agent
@@ -163,6 +173,10 @@ class ScriptedRun:
             self.answers.append((allow, reason))
             await self._change(_verdict=allow, _open=None)
 
+    async def reply(self, request: str, text: str, *, failed: bool = False) -> None:
+        self.replies.append((request, text, failed))
+        await self._change()
+
     async def stop(self) -> None:
         if not self._idle:
             await self._change(_stopped=True)
@@ -210,8 +224,8 @@ class ScriptedRun:
             case Emit(events):
                 for event in events:
                     yield event
-            case Use(tool, used):
-                async for event in self._use(tool, used):
+            case Use() | Offer():
+                async for event in self._ask(step):
                     yield event
             case Hang():
                 await self._until(lambda: False)
@@ -225,6 +239,16 @@ class ScriptedRun:
                 raise error
             case End(ended):
                 yield ended
+
+    async def _ask(self, step: Use | Offer) -> AsyncGenerator[AgentEvent, None]:
+        match step:
+            case Use(tool, used):
+                async for event in self._use(tool, used):
+                    yield event
+            case Offer(path, caption):
+                told = len(self.replies)
+                yield FileOffered(f"offer-{told}", path, caption)
+                await self._until(lambda: len(self.replies) > told)
 
     async def _use(self, tool: str, used: Mapping[str, Any]) -> AsyncGenerator[AgentEvent, None]:
         yield ToolUsed(tool, used)

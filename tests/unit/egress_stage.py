@@ -98,6 +98,7 @@ async def stage(
     outside: FakeOutside | None = None,
     limits: Limits | None = None,
     upstream: Callable[[], Upstream] | None = None,
+    room: Callable[[bytes], Awaitable[bytes | None]] | None = None,
 ) -> AsyncIterator[Stage]:
     """A gate in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="aiagentchat-") as folder:
@@ -113,6 +114,7 @@ async def stage(
             on_blocked=blocked.append,
             outside=there,
             limits=limits,
+            room=room,
         )
         async with gate.serving():
             yield Stage(gate, path, there, blocked)

@@ -8,6 +8,8 @@ import pytest
 
 from aiagentchat.agents.claude_code import command
 from aiagentchat.agents.claude_code.quarters import cell_of, prepare, settings_file
+from aiagentchat.agents.claude_code.room_tools import mcp_config
+from aiagentchat.core.agent_events import SEND_FILE
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.ids import RoomId, RunId, SessionId
 from aiagentchat.core.ports.agent import RunSpec
@@ -57,6 +59,8 @@ def test_the_command_line_is_exactly_this(spec: RunSpec, resume: bool, session: 
         "--settings",
         "/data/kitchen.settings.json",
         "--strict-mcp-config",
+        "--mcp-config",
+        mcp_config(),
         *session,
     ]
 
@@ -101,20 +105,20 @@ def test_the_settings_hold_the_rooms_rules_and_its_model(spec: RunSpec) -> None:
     ruled = replace(spec, allow=("Bash(make:*)",), deny=("WebFetch",), model="sonnet")
 
     assert json.loads(command.settings(ruled)) == {
-        "permissions": {"allow": ["Bash(make:*)"], "deny": ["WebFetch"]},
+        "permissions": {"allow": [SEND_FILE, "Bash(make:*)"], "deny": ["WebFetch"]},
         "model": "sonnet",
     }
 
 
 def test_without_a_model_the_cli_chooses(spec: RunSpec) -> None:
-    assert json.loads(command.settings(spec)) == {"permissions": {"allow": [], "deny": []}}
+    assert json.loads(command.settings(spec)) == {"permissions": {"allow": [SEND_FILE], "deny": []}}
 
 
 def test_folders_outside_are_opened_and_those_to_read_are_not_written(spec: RunSpec) -> None:
     mounted = replace(spec, mounts=(("/srv/docs", "ro"), ("/srv/out", "rw")))
 
     assert json.loads(command.settings(mounted))["permissions"] == {
-        "allow": [],
+        "allow": [SEND_FILE],
         "deny": ["Edit(//srv/docs/**)"],
         "additionalDirectories": ["/srv/docs", "/srv/out"],
     }

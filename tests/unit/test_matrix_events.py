@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiagentchat.core.files import FileKeys, MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.rooms import DIRECT
@@ -80,7 +81,65 @@ def test_a_message_keeps_all_that_it_says() -> None:
 def test_every_kind_of_message_is_one_of_ours(msgtype: str, kind: Kind) -> None:
     found = only(raw("m.room.message", {"msgtype": msgtype, "body": "b"}))
 
-    assert (found.kind, found.body) == (kind, "b")
+    assert (found.kind, found.body) == (kind, "" if kind is Kind.FILE else "b")
+
+
+SEALED = {
+    "url": "mxc://hs/a",
+    "v": "v2",
+    "key": {"k": "the key", "alg": "A256CTR"},
+    "iv": "the start",
+    "hashes": {"sha256": "the sum"},
+}
+INFO = {"mimetype": "image/PNG", "size": 3, "w": 1}
+
+
+def file_of(**content: object) -> MediaFile | None:
+    found = only(raw("m.room.message", {"msgtype": "m.image", "body": "a.png", **content}))
+    assert found.kind is Kind.FILE
+    return found.file
+
+
+def test_a_file_says_where_and_what_it_is() -> None:
+    assert file_of(url="mxc://hs/a", info=INFO) == MediaFile(name="a.png", mime="image/png", size=3, url="mxc://hs/a")
+
+
+def test_an_encrypted_file_says_how_it_is_opened() -> None:
+    keys = FileKeys(key="the key", iv="the start", sha256="the sum")
+
+    assert file_of(file=SEALED, url="mxc://hs/other") == MediaFile(name="a.png", url="mxc://hs/a", keys=keys)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "caption"),
+    [
+        ({"body": "a.png"}, "a.png", ""),
+        ({"body": "a.png", "filename": "a.png"}, "a.png", ""),
+        ({"body": "look at this", "filename": "a.png"}, "a.png", "look at this"),
+        ({"body": "look", "filename": ""}, "look", "look"),
+        ({"body": "a.png", "filename": 3}, "a.png", ""),
+    ],
+)
+def test_what_is_said_beside_the_name_is_a_caption(content: dict[str, Any], name: str, caption: str) -> None:
+    found = only(raw("m.room.message", {"msgtype": "m.file", "url": "mxc://hs/a", **content}))
+
+    assert found.file is not None
+    assert (found.file.name, found.body) == (name, caption)
+
+
+@pytest.mark.parametrize(
+    "info", [3, None, {"size": -1, "mimetype": 3}, {"size": "3"}, {"size": 2**60, "mimetype": "text"}, {"size": 1.5}]
+)
+def test_what_is_said_of_a_file_and_makes_no_sense_is_not_kept(info: object) -> None:
+    assert file_of(url="mxc://hs/a", info=info) == MediaFile(name="a.png", url="mxc://hs/a")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"url": 3}, {"file": "x"}, {"file": {"url": "mxc://hs/a"}}, {"file": {**SEALED, "iv": 1}}, {"file": {"v": 1}}],
+)
+def test_a_file_that_is_nowhere_is_none(content: dict[str, Any]) -> None:
+    assert file_of(**content) is None
 
 
 @pytest.mark.parametrize(

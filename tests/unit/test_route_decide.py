@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.route.access import Role, role_of
@@ -20,7 +21,6 @@ from aiagentchat.route.decide import (
     ForgetTarget,
     Ignore,
     NotHeard,
-    OnlyText,
     Refuse,
     RefuseToRun,
     Removed,
@@ -28,6 +28,7 @@ from aiagentchat.route.decide import (
     RunBotCommand,
     StopTarget,
     TakeBack,
+    TakeFile,
     UnknownBotCommand,
     Unreadable,
     decide,
@@ -37,6 +38,7 @@ from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, VERA, event, typed
 
 KNOWN = ("help", "stop", "status", "new_session", "approve", "deny", "version")
 TARGET = EventId("$target")
+PLAN = MediaFile(name="plan.pdf", url="mxc://hs/plan")
 MENTION_ONLY = replace(KITCHEN, mention_only=True)
 
 
@@ -141,7 +143,16 @@ def test_the_role_of_the_sender_decides(sender: UserId, body: str, expected: Dec
         pytest.param(typed("!important"), Ignore("not addressed"), id="no bot command"),
         pytest.param(typed("claude: fix it", sender=VERA), RefuseToRun(), id="a viewer"),
         pytest.param(typed("fix it", sender=VERA), Ignore("not addressed"), id="a viewer who talks to others"),
-        pytest.param(event(Kind.FILE, "plan.pdf"), Ignore("file events start nothing"), id="a file"),
+        pytest.param(event(Kind.FILE, file=PLAN), Ignore("not addressed"), id="a file"),
+        pytest.param(event(Kind.FILE, "look", file=PLAN), Ignore("not addressed"), id="a file with a caption"),
+        pytest.param(
+            event(Kind.FILE, file=PLAN, mentions=frozenset({ME})), TakeFile(PLAN, None), id="a file and a mention"
+        ),
+        pytest.param(
+            event(Kind.FILE, "claude: look", file=PLAN),
+            TakeFile(PLAN, Ask("claude: look")),
+            id="a file whose caption speaks to us",
+        ),
     ],
 )
 def test_among_many_we_wait_to_be_addressed(said: Incoming, expected: Decision) -> None:
@@ -273,8 +284,35 @@ def test_a_reaction_needs_no_address() -> None:
         ),
         pytest.param(event(Kind.INVITE), Ignore("invite events start nothing"), id="an invite"),
         pytest.param(event(Kind.REACTION, "✅"), Ignore("reaction events start nothing"), id="a reaction to nothing"),
-        pytest.param(event(Kind.FILE, "plan.pdf"), OnlyText(), id="a file"),
-        pytest.param(event(Kind.FILE, "plan.pdf", sender=VERA), OnlyText(), id="a file of a viewer"),
+        pytest.param(event(Kind.FILE, file=PLAN), TakeFile(PLAN, None), id="a file"),
+        pytest.param(event(Kind.FILE, sender=VERA, file=PLAN), RefuseToRun(), id="a file of a viewer"),
+        pytest.param(
+            event(Kind.FILE, "look", file=PLAN), TakeFile(PLAN, Ask("look")), id="a file with a caption is a command"
+        ),
+        pytest.param(event(Kind.FILE, " \n", file=PLAN), TakeFile(PLAN, None), id="a caption without a word is none"),
+        pytest.param(
+            event(Kind.FILE, "/status", file=PLAN),
+            TakeFile(PLAN, RunBotCommand("status", "")),
+            id="a caption may be a bot command",
+        ),
+        pytest.param(
+            event(Kind.FILE, "yes", file=PLAN, target=TARGET),
+            TakeFile(PLAN, AnswerInWords(TARGET, True, Ask("yes"))),
+            id="a caption may be an answer",
+        ),
+        pytest.param(event(Kind.FILE, "look"), Unreadable(), id="a file that is nowhere"),
+        pytest.param(event(Kind.FILE, "look", sender=VERA, file=PLAN), RefuseToRun(), id="a viewer's with a caption"),
+        pytest.param(
+            event(Kind.FILE, "/status", sender=VERA, file=PLAN),
+            RunBotCommand("status", ""),
+            id="a viewer's whose caption is a bot command",
+        ),
+        pytest.param(
+            event(Kind.FILE, "look", sender=EVE, file=PLAN),
+            Ignore("the sender is not allowed", "file"),
+            id="a stranger's with a caption",
+        ),
+        pytest.param(event(Kind.FILE, "@claude:hs look", sender=EVE, file=PLAN), Refuse(), id="a stranger's to us"),
         pytest.param(
             event(Kind.FILE, "x", sender=EVE), Ignore("the sender is not allowed", "file"), id="a file of a stranger"
         ),

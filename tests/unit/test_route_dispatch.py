@@ -247,10 +247,6 @@ async def test_a_slip_gets_the_nearest_name(front: Front) -> None:
     assert await front.told(typed("/statsu")) == [words.unknown_command("statsu", "status")]
 
 
-async def test_a_file_is_answered_with_what_works_instead(front: Front) -> None:
-    assert await front.told(event(Kind.FILE, "plan.pdf")) == [words.ONLY_TEXT_FOR_NOW]
-
-
 async def test_what_starts_nothing_leaves_no_trace(front: Front) -> None:
     await front.hear(event(Kind.NOTICE, "make tea"), event(Kind.EDIT, "make tea", target=EventId("$old")))
     await front.hear(event(Kind.REDACTION, target=EventId("$old")))

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from aiagentchat.agents.claude_code.room_tools import mcp_config
+from aiagentchat.core.agent_events import SEND_FILE
 from aiagentchat.core.ids import RunId
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.process.leftovers import MARKER
@@ -41,6 +43,7 @@ def flags(settings: str, spec: RunSpec) -> list[str]:
         *("--setting-sources", ""),
         *("--settings", settings),
         "--strict-mcp-config",
+        *("--mcp-config", mcp_config()),
     ]
 
 
@@ -75,7 +78,7 @@ def settings(spec: RunSpec) -> str:
     """The settings file: model, rules and folders. The CLI ignores wrong types silently, so only strings go in."""
     # In a rule one slash means "from the settings file"; two are needed for a whole path.
     read_only = [f"Edit(/{path}/**)" for path, mode in spec.mounts if mode == "ro"]
-    permissions = {"allow": list(spec.allow), "deny": [*spec.deny, *read_only]}
+    permissions = {"allow": [SEND_FILE, *spec.allow], "deny": [*spec.deny, *read_only]}
     if spec.mounts:
         permissions["additionalDirectories"] = [path for path, _ in spec.mounts]
     body: dict[str, object] = {"permissions": permissions}

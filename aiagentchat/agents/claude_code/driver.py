@@ -29,11 +29,13 @@ from aiagentchat.agents.claude_code.quarters import (
     settings_file,
     upstream,
 )
+from aiagentchat.agents.claude_code.room_tools import Offer, RoomTools
 from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
     Ending,
+    FileOffered,
     HostBlocked,
     LimitReached,
     TurnEnded,
@@ -51,13 +53,15 @@ from aiagentchat.process.lines import TooLong
 from aiagentchat.process.posts import END_SECONDS, Posts
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
 from aiagentchat.process.tree import Tree
-from aiagentchat.render import words
+from aiagentchat.render import file_words, words
 
 INTERRUPT_SECONDS = 5.0
 END_SESSION_SECONDS = 2.0
 SIGINT_SECONDS = 3.0
 START_SECONDS = 20.0
 """How long the process may take to be started, and then to answer; what it does with a prompt is the turn's time."""
+MOST_OFFERED = 4
+"""Files that the agent may offer at the same moment."""
 MAX_EVENTS_WAITING = 256
 """Events of a turn that are read but not yet taken; beyond it the CLI waits on its pipe."""
 
@@ -72,8 +76,8 @@ class Launch:
 
     argv: Sequence[str]
     env: Mapping[str, str]
-    make_gate: Callable[[Callable[[str], None]], Gate]
-    """The way out; told whom to tell which host was refused."""
+    make_gate: Callable[[Callable[[str], None], Offer], Gate]
+    """The way out; told whom to tell which host was refused, and who takes files."""
     posts: Posts
     """Where a shim may wait for it."""
     cgroups: Subtree | None = None
@@ -107,6 +111,8 @@ class ClaudeRun:
         """Whether it is known what belongs to the run, so that a sweep can spare it."""
         self._translator = Translator()
         self._asked: dict[str, dict[str, object]] = {}
+        self._offered: dict[str, asyncio.Future[tuple[str, bool]]] = {}
+        """Files that the agent wants to have sent, and waits."""
         self._requests = 0
 
     @property
@@ -122,7 +128,7 @@ class ClaudeRun:
     async def serve(self) -> None:
         """Start the process, read it, and return when nothing of it is left."""
         bind_contextvars(room=self._spec.room, run=self.id)  # of this task, and all that it begets
-        gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)))
+        gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)), self._offer)
         try:
             async with gate.serving():
                 with self._cgroup() as cgroup:
@@ -215,6 +221,8 @@ class ClaudeRun:
             self._noticed.clear()
             self._idle.set()
             self._asked.clear()
+            for request in [*self._offered]:
+                await self.reply(request, file_words.NO_TURN, failed=True)
             while not events.empty():  # a reader that waits for a place goes on
                 events.get_nowait()
 
@@ -223,6 +231,12 @@ class ClaudeRun:
         tool_input = self._asked.pop(request, None)
         if tool_input is not None and self._tree is not None:
             await self._tree.write(wire.permission(request, allow=allow, reason=reason, tool_input=tool_input))
+
+    async def reply(self, request: str, text: str, *, failed: bool = False) -> None:
+        """Tell the agent what has come of a `FileOffered`; an unknown one is ignored."""
+        waiting = self._offered.pop(request, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result((text, failed))
 
     async def stop(self) -> None:
         """End the running turn; the run survives if the CLI obeys the first rung."""
@@ -301,6 +315,19 @@ class ClaudeRun:
     def _limit_reached(self, limit: str, _: int) -> None:
         self._notice(LimitReached(limit, getattr(self._spec.limits, limit)))
 
+    async def _offer(self, path: str, caption: str) -> tuple[str, bool]:
+        """A file for the room. Whoever asks in the room's name, and whenever, only the running turn takes it."""
+        if self._events is None or len(self._offered) >= MOST_OFFERED:
+            return file_words.NO_TURN if self._events is None else file_words.ONE_BY_ONE, True
+        request = self._request()
+        waiting: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
+        self._offered[request] = waiting
+        self._notice(FileOffered(request, path, caption))
+        try:
+            return await waiting
+        finally:
+            self._offered.pop(request, None)
+
     def _notice(self, event: AgentEvent) -> None:
         """Something that the CLI does not say itself. Between turns nobody is there to hear it."""
         if self._events is None:
@@ -376,7 +403,7 @@ class ClaudeCode:
         in_room = self._quarters.subscription_in_room
         variables = held(credentials, token, subscription_in_room=in_room)
 
-        def make_gate(on_blocked: Callable[[str], None]) -> Gate:
+        def make_gate(on_blocked: Callable[[str], None], offer: Offer) -> Gate:
             return Gate(
                 socket=socket,
                 token=token,
@@ -386,6 +413,7 @@ class ClaudeCode:
                 on_blocked=on_blocked,
                 outside=Internet(),
                 uid=spec.uid,
+                room=RoomTools(offer).answer,
             )
 
         argv = command.argv(found.path, str(settings_file(spec)), spec)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiagentchat.agents.claude_code import room_tools
 from aiagentchat.agents.claude_code.binary import readable_for
 from aiagentchat.agents.claude_code.command import CONFIG, TEMPORARY, settings
 from aiagentchat.config.secrets import Secret
@@ -107,6 +108,7 @@ def held(credentials: Mapping[str, str], token: str, *, subscription_in_room: bo
     variables = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:0"}
     for name, value in (("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("NO_PROXY", near)):
         variables |= {name: value, name.lower(): value}
+    variables |= room_tools.variables(token)
     is_given = gives_subscription(credentials, subscription_in_room=subscription_in_room)
     variables[_used(credentials)] = credentials[SUBSCRIPTION] if is_given else token
     return variables

@@ -1,9 +1,10 @@
 """The lines that we write to the CLI. Each is one JSON object; a line that is none would kill it."""
 
+import base64
 import json
 from typing import Any
 
-from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.core.ports.agent import Block, Prompt
 
 
 def initialize(request: str, instructions: str) -> bytes:
@@ -16,11 +17,24 @@ def user(prompt: Prompt) -> bytes:
     return _line(
         {
             "type": "user",
-            "message": {"role": "user", "content": prompt.text},
+            "message": {"role": "user", "content": _content(prompt)},
             "uuid": prompt.uuid,
             "client_composed": True,
         }
     )
+
+
+def _content(prompt: Prompt) -> str | list[dict[str, Any]]:
+    """Pictures and documents come before the text that speaks of them, as the API advises."""
+    if not prompt.blocks:
+        return prompt.text
+    return [*map(_block, prompt.blocks), {"type": "text", "text": prompt.text}]
+
+
+def _block(block: Block) -> dict[str, Any]:
+    data = base64.b64encode(block.data).decode("ascii")
+    kind = "image" if block.mime.startswith("image/") else "document"
+    return {"type": kind, "source": {"type": "base64", "media_type": block.mime, "data": data}}
 
 
 def interrupt(request: str) -> bytes:

@@ -37,12 +37,22 @@ class RunSpec:
     """The user that it runs as; None: the daemon's own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A picture or a document that the model sees beside the text."""
+
+    mime: str
+    """`image/…`, or `application/pdf`."""
+    data: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """What a turn asks."""
 
     uuid: str
     text: str
+    blocks: tuple[Block, ...] = ()
 
 
 class AgentRun(Protocol):
@@ -68,6 +78,10 @@ class AgentRun(Protocol):
 
     async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
         """Answer an `ApprovalAsked`."""
+        ...
+
+    async def reply(self, request: str, text: str, *, failed: bool = False) -> None:
+        """Tell the agent what has come of a `FileOffered`."""
         ...
 
     async def stop(self) -> None:

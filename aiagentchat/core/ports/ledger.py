@@ -9,9 +9,10 @@ from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.parcels import Attempt, Parcel, Urgency
+from aiagentchat.core.parcels import Attachment, Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.seals import Untold, Waiting
@@ -50,6 +51,10 @@ class Inbox(Protocol):
 
     async def taken_at(self, event: EventId) -> int | None:
         """When (milliseconds) the event was taken in: what came in together has the same moment."""
+        ...
+
+    async def files_waiting(self, room: RoomId, sender: UserId, since: int) -> int:
+        """How many files of `sender`, taken in since then (milliseconds), wait for their next command in `room`."""
         ...
 
     async def unrouted(self, limit: int) -> list[Incoming]:
@@ -187,6 +192,10 @@ class Commands(Protocol):
         """queued → cancelled, because it may not run (any more), together with what the room is told about it."""
         ...
 
+    async def files_of(self, event: EventId) -> list[MediaFile]:
+        """The files that go along with this command, or with the one that it takes up again, in order."""
+        ...
+
     async def stop_requested(self, event: EventId) -> UserId | None:
         """Who asked to end this command, if anybody did."""
         ...
@@ -217,8 +226,16 @@ class Outbox(Protocol):
 
         Per room only one at a time, and the oldest first, except that what is SPARE lets the others pass. A parcel is
         as urgent as the most urgent one that waits behind it; what is less urgent than `least` is not offered. Rooms
-        that we have left are not looked at.
+        that we have left are not looked at. A parcel comes without its file.
         """
+        ...
+
+    async def attachment(self, txn: TxnId) -> Attachment | None:
+        """The file that goes with a parcel, for as long as that is neither sent nor given up."""
+        ...
+
+    async def attached(self, room: RoomId) -> int:
+        """How many bytes of files wait for a room."""
         ...
 
     async def owed(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Content
@@ -49,10 +50,27 @@ class Outbound(Protocol):
         ...
 
     async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
-        """Keep a file on the homeserver, encrypted if `room` is.
+        """Keep a file on the homeserver, encrypted if `room` is. Refused with `M_TOO_LARGE` if it takes no such size.
 
         Returns the part of a message's content that leads to it: its mxc:// address as `url`, or an `EncryptedFile` as
         `file`.
+        """
+        ...
+
+
+TOO_LARGE = "M_TOO_LARGE"
+"""As a homeserver calls it, and we too."""
+SPOILED = "COM.AIAGENTCHAT.SPOILED"
+"""Our own code for a file that is not what its sender has encrypted."""
+
+
+class Media(Protocol):
+    """What others have put into rooms."""
+
+    async def download(self, file: MediaFile, *, most: int) -> bytes:
+        """What is in the file, opened if it is encrypted. Raises as `Outbound` does.
+
+        Refused with `TOO_LARGE` for more than `most` bytes, whatever was said of its size, and with `SPOILED`.
         """
         ...
 

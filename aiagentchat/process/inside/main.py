@@ -15,7 +15,7 @@ else:
     import _signal as signal  # `signal` itself makes enumerations of it, which takes 4 ms
 
 _MIB = 2**20
-_ADDRESSES = ("ANTHROPIC_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+_ADDRESSES = ("ANTHROPIC_BASE_URL", "AIAGENTCHAT_ROOM", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 """Variables in which the port 0 stands for the one that the relay listens on."""
 _BRING_UP_OOM = "500"
 """When the machine runs out of memory, a run goes before the daemon does (`man 5 proc`, oom_score_adj)."""

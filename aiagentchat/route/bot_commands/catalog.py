@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.files import files_command, get_command
 from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
@@ -25,6 +26,8 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         retry_command(desk),
         status_command(desk),
         new_session_command(),
+        files_command(desk),
+        get_command(desk),
         approve_command(desk),
         deny_command(desk),
         whoami_command(desk),

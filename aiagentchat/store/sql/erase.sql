@@ -3,7 +3,7 @@
 
 -- name: event!
 -- A message of another room is not the redaction's business.
-UPDATE inbox SET body = '', raw = NULL WHERE event_id = :event AND room_id = :room;
+UPDATE inbox SET body = '', raw = NULL, file = NULL WHERE event_id = :event AND room_id = :room;
 
 -- name: edits!
 -- What it was changed to.

@@ -10,10 +10,10 @@ RETURNING position;
 
 -- name: erase_events
 -- What was typed, and what could not be read. The messages of an open offer may still be run.
-UPDATE inbox SET body = '', raw = NULL
+UPDATE inbox SET body = '', raw = NULL, file = NULL
 WHERE position IN (
     SELECT position FROM inbox
-    WHERE routed_at IS NOT NULL AND routed_at < :before AND (body <> '' OR raw IS NOT NULL)
+    WHERE routed_at IS NOT NULL AND routed_at < :before AND (body <> '' OR raw IS NOT NULL OR file IS NOT NULL)
       AND event_id NOT IN (
           SELECT offered.value FROM approvals, json_each(approvals.events) AS offered WHERE approvals.state = 'open')
       AND NOT EXISTS (

@@ -1,8 +1,8 @@
 -- name: take_in*!
 -- An event that came before, from a replayed sync or a gap that was filled twice, changes nothing.
 INSERT INTO inbox (
-    event_id, room_id, sender, sent_at, kind, body, target, mentions, late_ms, raw, encrypted, taken_at)
-VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :mentions, :late_ms, :raw, :encrypted, :now)
+    event_id, room_id, sender, sent_at, kind, body, target, mentions, late_ms, raw, file, encrypted, taken_at)
+VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :mentions, :late_ms, :raw, :file, :encrypted, :now)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- name: unrouted
@@ -27,6 +27,28 @@ ORDER BY position;
 -- No row: somebody settled it before, or it never came.
 UPDATE inbox SET routed_at = :now WHERE event_id = :event AND routed_at IS NULL
 RETURNING event_id, room_id, sender, kind;
+
+-- name: keep_file!
+-- It goes along with that command, or, where that is '', with the next one of its sender.
+UPDATE inbox SET goes_with = :command WHERE event_id = :event AND file IS NOT NULL AND goes_with IS NULL;
+
+-- name: take_files!
+-- What waits for a command of its sender goes along with this one, unless it has waited for too long.
+UPDATE inbox SET goes_with = :command
+WHERE goes_with = '' AND room_id = :room AND sender = :sender AND taken_at >= :since;
+
+-- name: files_waiting
+-- Of one person in one room.
+SELECT count(*) AS count FROM inbox
+WHERE goes_with = '' AND room_id = :room AND sender = :sender AND taken_at >= :since AND file IS NOT NULL;
+
+-- name: files_of
+-- Those of the command, and of the ones that it takes up again.
+WITH RECURSIVE line (event) AS (
+    SELECT :command UNION
+    SELECT commands.origin FROM commands JOIN line ON commands.event_id = line.event WHERE commands.origin IS NOT NULL)
+SELECT inbox.event_id, inbox.file FROM line JOIN inbox ON inbox.goes_with = line.event
+WHERE inbox.file IS NOT NULL ORDER BY inbox.position;
 
 -- name: edit_offered!
 -- What has become a command is changed there, or not at all.

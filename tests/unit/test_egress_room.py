@@ -1,0 +1,95 @@
+"""The gate in front of the room's own tools: for who holds the run's token, and nobody else."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aiagentchat.config.secrets import Secret
+from aiagentchat.egress import answers
+from aiagentchat.egress.limits import Limits
+from aiagentchat.egress.upstream import Upstream
+from tests.unit.egress_stage import TOKEN, Header, Stage, ask, connected, stage
+
+MINE = ("authorization", f"Bearer {TOKEN}")
+HEARD: list[bytes] = []
+
+
+async def room(body: bytes) -> bytes | None:
+    HEARD.append(body)
+    return None if b"notification" in body else b'{"heard": true}'
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[Stage]:
+    HEARD.clear()
+    async with stage(room=room) as running:
+        yield running
+
+
+async def test_what_is_asked_is_answered_by_the_room(at: Stage) -> None:
+    async with connected(at.path) as run:
+        answer = await run.ask("POST", "/room/mcp", MINE, body=b"a question")
+        nothing = await run.ask("POST", "/room/mcp", MINE, chunks=[b"a ", b"notification"])
+        again = await run.ask("POST", "/room/mcp", ("x-api-key", TOKEN), body=b"more")
+
+    assert (answer.status, json.loads(answer.body)) == (200, {"heard": True})
+    assert answer.headers["content-type"] == "application/json"
+    assert (nothing.status, nothing.body) == (202, b"")
+    assert again.status == 200
+    assert HEARD == [b"a question", b"a notification", b"more"]
+
+
+@pytest.mark.parametrize("shown", [("x", "y"), ("authorization", "Bearer other"), ("authorization", TOKEN)])
+async def test_without_the_token_nothing_is_heard(at: Stage, shown: Header) -> None:
+    answer = await ask(at.path, "POST", "/room/mcp", shown, body=b"a question")
+
+    assert answer.status == 401
+    assert HEARD == []
+
+
+async def test_the_token_of_a_subscription_says_nothing_about_the_room() -> None:
+    HEARD.clear()
+    shown = "sk-ant-oat01-the-subscription"
+    upstream = Upstream(base_url="http://127.0.0.1:9", bearer=Secret(shown), passthrough=True)
+    async with stage(room=room, upstream=lambda: upstream) as at:
+        answer = await ask(at.path, "POST", "/room/mcp", ("authorization", f"Bearer {shown}"), body=b"a question")
+
+    assert answer.status == 401
+    assert HEARD == []
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
+async def test_nothing_else_is_done_there(at: Stage, method: str) -> None:
+    assert (await ask(at.path, method, "/room/mcp", MINE)).status == 405
+
+
+@pytest.mark.parametrize("target", ["/room/mcp?x", "/room/mcp/", "/room//mcp", "/room", "/room/%6dcp", "/ROOM/mcp"])
+async def test_no_other_spelling_leads_there(at: Stage, target: str) -> None:
+    assert (await ask(at.path, "POST", target, MINE, body=b"a question")).status == 403
+    assert HEARD == []
+
+
+async def test_too_much_is_not_heard() -> None:
+    HEARD.clear()
+    async with stage(room=room, limits=Limits(room_bytes=10)) as at:
+        answer = await ask(at.path, "POST", "/room/mcp", MINE, body=b"a question that is longer")
+
+    assert answer.status == 413
+    assert HEARD == []
+
+
+async def test_a_run_without_a_room_is_told_so() -> None:
+    async with stage() as at:
+        answer = await ask(at.path, "POST", "/room/mcp", MINE, body=b"a question")
+
+    assert answer.status == 404
+    assert answers.NO_ROOM.sentence in answer.body.decode()
+
+
+async def test_http_1_0_is_too_old(at: Stage) -> None:
+    async with connected(at.path) as run:
+        said = f"POST /room/mcp HTTP/1.0\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\r\n"
+        answer = await run.exchange(said.encode())
+
+    assert answer.startswith(b"HTTP/1.1 505")
