@@ -42,6 +42,8 @@ async def _live(house: House) -> None:
     await house.ended(command, room=house.rooms[LIVE])
 
     answer, last = said(house, LIVE)
+    [taken, *_] = house.model.requests("make tea slowly")[-1].asked.results
+    assert not taken.is_error, "the CLI has this tool"
     assert answer.body.startswith("> 💭 Tea, then.\n\nI look.\n\n▸ Bash: `echo one`  \n▸ Bash: `echo two`\n\nword0")
     assert "**Plan: 1 of 2 done**\n- [x] Boil water\n- [ ] Steep ⏳" in answer.body
     assert "<details><summary>▸ 2 steps</summary>" in answer.html
