@@ -1,4 +1,7 @@
-"""The floor of the benchmark: the least that could do the job. It keeps nothing, streams nothing, survives nothing."""
+"""The floor of the benchmark: the least that could do the job. It keeps nothing and survives nothing.
+
+With `--stream` it shows the first words, and no more before the end.
+"""
 
 import argparse
 import asyncio
@@ -15,7 +18,8 @@ FLAGS = "-p --input-format stream-json --output-format stream-json --verbose --s
 
 
 async def start(given: argparse.Namespace) -> Process:
-    argv, env = [given.cli, *FLAGS.split()], cli_env(Path(given.folder), given.model)
+    pieces = ["--include-partial-messages"] if given.stream else []
+    argv, env = [given.cli, *FLAGS.split(), *pieces], cli_env(Path(given.folder), given.model)
     return await create_subprocess_exec(*argv, cwd=given.folder, env=env, stdin=PIPE, stdout=PIPE, limit=2**24)
 
 
@@ -27,10 +31,13 @@ async def serve(given: argparse.Namespace, http: ClientSession, room: str, event
         assert process.stdout
         message = {"role": "user", "content": event["content"]["body"]}
         process.stdin.write(json.dumps({"type": "user", "message": message}).encode() + b"\n")
+        path, shown = f"rooms/{room}/send/m.room.message/{event['event_id']}", False
         while (line := json.loads(await process.stdout.readline()))["type"] != "result":
-            pass
-        answer = {"msgtype": "m.text", "body": line["result"]}
-        await http.put(f"rooms/{room}/send/m.room.message/{event['event_id']}", json=answer)
+            words = line.get("event", {}).get("delta", {}).get("text", "")
+            if words and not shown:
+                shown = True
+                await http.put(f"{path}-first", json={"msgtype": "m.text", "body": words})
+        await http.put(path, json={"msgtype": "m.text", "body": line["result"]})
         if not warm:
             process.kill()
 
@@ -54,6 +61,7 @@ async def main(given: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--process-per-message", action="store_true")
+    parser.add_argument("--stream", action="store_true")
     for name in ("homeserver", "user", "token", "model", "cli", "folder"):
         parser.add_argument(name)
     parser.add_argument("rooms", nargs="+")

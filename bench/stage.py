@@ -32,6 +32,8 @@ IDLE = 0.9
 class Timing:
     """One command, seen from the room. Seconds since its PUT was begun."""
 
+    begun: float
+    """When that was (monotonic)."""
     first: float
     """Until some of the answer was there."""
     complete: float
@@ -80,7 +82,11 @@ class Ours:
         allow: Sequence[str] = (),
     ) -> None:
         self.account = bot
-        names = [{"id": room, "name": f"room{index}", "allow": [*allow]} for index, room in enumerate(rooms)]
+        # On a machine that is busy a turn may take long: the answer is to be one message with its footer all the same.
+        names = [
+            {"id": room, "name": f"room{index}", "allow": [*allow], "notify_after": 0}
+            for index, room in enumerate(rooms)
+        ]
         self._daemon = Daemon(
             folder, people.homeserver.url, bot, names, model_url=model.url, users=[user], max_parallel_turns=5
         )
@@ -117,14 +123,13 @@ class Floor:
     name = "floor"
 
     def __init__(
-        self, folder: Path, people: People, model: Model, rooms: list[str], bot: Account, *, warm: bool
+        self, folder: Path, people: People, model: Model, rooms: list[str], bot: Account, *, flag: str = ""
     ) -> None:
         self.account = bot
-        flag = [] if warm else ["--process-per-message"]
         (folder / "work").mkdir(exist_ok=True)
         own(folder)
         self._argv = [
-            *(*as_unprivileged(), sys.executable, "-m", "bench.floor", *flag),
+            *(*as_unprivileged(), sys.executable, "-m", "bench.floor", *flag.split()),
             *(people.homeserver.url, bot.user_id, bot.access_token, model.url, str(cli_binary())),
             *(str(folder / "work"), *rooms),
         ]
@@ -181,7 +186,7 @@ class Stage:
             return any(bot.is_complete(_body(event), end) for event in answers)
 
         await self.anna.until(complete, timeout=PATIENCE, what=f"{bot.name} to answer")
-        return Timing(seen[0], seen[-1], len(seen))
+        return Timing(begun, seen[0], seen[-1], len(seen))
 
 
 def _body(event: Event) -> str:
@@ -190,10 +195,12 @@ def _body(event: Event) -> str:
 
 
 @asynccontextmanager
-async def stage(people: People, model: Model, folder: Path) -> AsyncGenerator[tuple[Stage, Ours, Floor, Floor], None]:
-    """Five rooms for each bot. The bots are not started."""
+async def stage(
+    people: People, model: Model, folder: Path
+) -> AsyncGenerator[tuple[Stage, Ours, Floor, Floor, Floor], None]:
+    """Five rooms for each bot: ours, and the floor that is warm, starts per message, or streams. None is started."""
     anna = await people.person()
-    bots = {name: people.account(name) for name in ("ours", "floor", "cold")}
+    bots = {name: people.account(name) for name in ("ours", "floor", "cold", "stream")}
     rooms: dict[str, list[str]] = {}
     for name, account in bots.items():
         player = await people.play(account)
@@ -205,8 +212,9 @@ async def stage(people: People, model: Model, folder: Path) -> AsyncGenerator[tu
     yield (
         Stage(anna, rooms),
         Ours(folders["ours"], people, model, rooms["ours"], bots["ours"], user=anna.id),
-        Floor(folders["floor"], people, model, rooms["floor"], bots["floor"], warm=True),
-        Floor(folders["cold"], people, model, rooms["cold"], bots["cold"], warm=False),
+        Floor(folders["floor"], people, model, rooms["floor"], bots["floor"]),
+        Floor(folders["cold"], people, model, rooms["cold"], bots["cold"], flag="--process-per-message"),
+        Floor(folders["stream"], people, model, rooms["stream"], bots["stream"], flag="--stream"),
     )
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
-from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
+from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
@@ -227,13 +227,14 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
         rests=Rests(clock),
-        voice=Speaker(outbox=ledger.outbox, clock=clock),
+        voice=Speaker(outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room)),
         signals=signals,
         settings=live.current,
         clock=clock,
         held=here.held,
         doors=doors,
         subscription_in_room=lambda: _gives_subscription(live),
+        is_billed=lambda: not is_subscription(live.credentials()),
         redacting=live.redactor,
         media=MatrixMedia(client),
         patience=here.patience,

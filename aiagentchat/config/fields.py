@@ -14,6 +14,7 @@ from pydantic import BeforeValidator
 from aiagentchat.config.problems import show, suggest
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Isolation, Network
+from aiagentchat.core.showing import Form, Show
 
 DAY = 86_400
 WEEK = 7 * DAY
@@ -240,6 +241,8 @@ Approvals: TypeAlias = Annotated[str, one_of("reply", "reaction")]
 OnLimit: TypeAlias = Annotated[str, one_of("wait", "fail")]
 Direct: TypeAlias = Annotated[str, one_of("off", "create")]
 EncryptTo: TypeAlias = Annotated[str, one_of("all", "cross-signed")]
+Output: TypeAlias = Annotated[str, one_of(*Form)]
+Shown: TypeAlias = Annotated[str, one_of(*Show)]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[
     str, text("a range of user ids from 1000 on", "200000-265535", lambda value: split_uids(value) is not None)

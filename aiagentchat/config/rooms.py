@@ -14,6 +14,7 @@ from aiagentchat.config.schema import Agent, File, Room, Section, Shared
 from aiagentchat.config.settings import GitIdentity, Mount, PowerNeeded, RoomSettings
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Network, RunLimits
+from aiagentchat.core.showing import Form, Show, Showing
 
 T = TypeVar("T")
 
@@ -107,6 +108,17 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
         approvals=room.approvals or defaults.approvals,
         encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),
+        showing=_showing(room, defaults),
+    )
+
+
+def _showing(room: Shared, defaults: Shared) -> Showing:
+    unsaid = Showing()
+    return Showing(
+        form=Form(_first(room.output, defaults.output, otherwise=unsaid.form)),
+        show=Show(_first(room.show, defaults.show, otherwise=unsaid.show)),
+        notify_after=_first(room.notify_after, defaults.notify_after, otherwise=unsaid.notify_after),
+        file_after=_first(room.file_after, defaults.file_after, otherwise=unsaid.file_after),
     )
 
 

@@ -23,8 +23,10 @@ from aiagentchat.config.fields import (
     Name,
     NetworkName,
     OnLimit,
+    Output,
     RoomRef,
     Rules,
+    Shown,
     Uids,
     Url,
     User,
@@ -42,6 +44,7 @@ _SECONDS = "a whole number of seconds"
 _DAYS = "a whole number of days"
 _MIB = "a whole number of MiB"
 _MOST_MIB = 2**24
+_MOST_KB = 1_000_000
 MOST_DAYS = 3650
 """What is kept for longer is kept for ever."""
 
@@ -119,6 +122,10 @@ class Shared(Section):
     on_limit: OnLimit | None = None
     approvals: Approvals | None = None
     encrypt_to: EncryptTo | None = None
+    output: Output | None = None
+    show: Shown | None = None
+    notify_after: Annotated[int, whole(_SECONDS, example=30, least=0, most=WEEK)] | None = None
+    file_after: Annotated[int, whole("a whole number of KB", example=30, least=0, most=_MOST_KB)] | None = None
 
 
 class Defaults(Shared):

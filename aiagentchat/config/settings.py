@@ -12,6 +12,7 @@ from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
 from aiagentchat.core.rooms import WaitingRoom
+from aiagentchat.core.showing import Showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class RoomSettings:
     """Who has made it in chat; None: it is in config.yaml."""
     encrypt_to: str = "all"
     """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
+    showing: Showing = field(default_factory=Showing)
+    """How answers are shown: the keys `output`, `show`, `notify_after` and `file_after`."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -150,6 +153,10 @@ class Settings:
     def room(self, room_id: RoomId) -> RoomSettings | None:
         """The settings of this room; None when it is not configured."""
         return next((room for room in self.rooms if room.id == room_id), None)
+
+    def showing(self, room_id: RoomId) -> Showing:
+        """How answers are shown in this room."""
+        return (self.room(room_id) or self.template).showing
 
     def waiting_in(self, room_id: RoomId) -> WaitingRoom | None:
         """Until when this room may be made one of ours; None when it is one, or we do not wait for that."""
@@ -250,4 +257,8 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "on_limit": room.on_limit,
         "approvals": room.approvals,
         "encrypt_to": room.encrypt_to,
+        "output": str(room.showing.form),
+        "show": str(room.showing.show),
+        "notify_after": room.showing.notify_after,
+        "file_after": room.showing.file_after,
     }

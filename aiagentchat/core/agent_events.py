@@ -50,6 +50,36 @@ class ToolUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """What the model thought, whole; not meant for the room unless the room asks for it."""
+
+    text: str
+
+
+class PlanState(StrEnum):
+    """How far a step of a plan is."""
+
+    TODO = "todo"
+    DOING = "doing"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One thing that the agent wants to do."""
+
+    text: str
+    state: PlanState
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChanged:
+    """All that the agent wants to do now; it takes the place of what it had said of that before."""
+
+    steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalAsked:
     """The agent wants to use a tool and waits for `AgentRun.answer`."""
 
@@ -157,6 +187,8 @@ AgentEvent: TypeAlias = (
     | TextBlockEnded
     | TextRetracted
     | ToolUsed
+    | Thought
+    | PlanChanged
     | ApprovalAsked
     | ApprovalWithdrawn
     | ApiRetry

@@ -1,5 +1,7 @@
 """The clocks of a turn: its end, the warning before it, and silence. Pure: they are told the time.
 
+There are two silences: nothing is heard of the agent at all, or nothing that a room could be shown.
+
 The wall clock is final, and stands still while somebody is waited for: a person may take an hour to look at the phone,
 and a usage limit half a day to be lifted. Silence is only told, and never ends anything: a long build says nothing.
 """
@@ -10,6 +12,9 @@ WARNING_SECONDS = 60.0
 """How long before its end a turn is warned of it; a turn of no more than twice that is not."""
 SILENCE_SECONDS = 120.0
 """After so much silence the room is told that the turn still works; then after 5, 10, 20, 40 … minutes of it."""
+QUIET_SECONDS = 20.0
+"""After so long without anything new to show the room is told how long the turn takes already; then after 50, 100,
+200 … seconds."""
 _SECOND_STEP = 2.5
 """The second line comes after so many times the first silence; each one after that when it has doubled."""
 
@@ -20,6 +25,7 @@ class Patience:
 
     warning: float = WARNING_SECONDS
     silence: float = SILENCE_SECONDS
+    quiet: float = QUIET_SECONDS
 
 
 @dataclass(slots=True)
@@ -75,11 +81,17 @@ class LastMinute:
 
 @dataclass(slots=True)
 class Silence:
-    """For how long nothing was heard of the agent. In seconds of the turn's clock: while it stands, all is well."""
+    """For how long nothing was heard (or seen) of the agent. In seconds of the turn's clock: while it stands, all is
+    well."""
 
     first: float
     _heard: float = 0.0
     _told: int = 0
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the room knows of the present silence."""
+        return self._told > 0
 
     def noise(self, elapsed: float) -> None:
         """Something was heard: a word, a tool, anything."""

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.voice import Sink
@@ -67,6 +68,17 @@ class Output:
         """One quiet line about a tool."""
         self._bring_out()
         self.sink.tool(line)
+
+    def think(self, text: str) -> None:
+        """What the model thought, whole."""
+        self._bring_out()
+        self.sink.think(self.redacting()(text))
+
+    def plan(self, plan: PlanChanged) -> None:
+        """What the agent wants to do now."""
+        self._bring_out()
+        hide = self.redacting()
+        self.sink.plan(PlanChanged(tuple(replace(step, text=hide(step.text)) for step in plan.steps)))
 
     def break_off(self) -> list[Parcel]:
         """What is still unsaid; what is added later goes into a new message."""

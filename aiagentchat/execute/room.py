@@ -65,6 +65,8 @@ class Workshop:
     """Who may start a turn, when one is about to start."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
+    is_billed: Callable[[], bool] = lambda: True
+    """Whether the API's prices are paid; under a subscription they are not."""
     warned: set[tuple[RoomId, str]] = field(default_factory=set)
     """Rooms that were told, in this life, and of what."""
     unknown: Unknown = field(default_factory=dict)
@@ -395,6 +397,7 @@ class RoomExecutor:
             input_tokens=record.input_tokens,
             output_tokens=record.output_tokens,
             session=outcome.session or command.session,
+            is_billed=self._shop.is_billed(),
         )
         try:
             return sink.close(outcome.words, footer)

@@ -24,9 +24,11 @@ from aiagentchat.core.agent_events import (
     FileOffered,
     HostBlocked,
     LimitReached,
+    PlanChanged,
     TextBlockEnded,
     TextDelta,
     TextRetracted,
+    Thought,
     ToolUsed,
     TurnEnded,
     TurnStarted,
@@ -200,7 +202,9 @@ class Turn:
         self._timekeeper.noise()
         self._taken = self._taken or not isinstance(event, Unrecognised)
         self._used_tools = self._used_tools or isinstance(event, ToolUsed)
-        self.worked = self.worked or isinstance(event, TextDelta | ToolUsed)
+        if isinstance(event, TextDelta | ToolUsed | PlanChanged):
+            self._timekeeper.seen()
+            self.worked = True
 
     def _ended(self, event: TurnEnded) -> Outcome:
         if event.ending is Ending.FAILED:
@@ -254,6 +258,10 @@ class Turn:
                 self._output.retract()
             case ToolUsed(tool, used) if tool not in (ASK_USER, SEND_FILE):
                 self._output.tool(tool_line(tool, self._output.shown(used)))
+            case Thought(text):
+                self._output.think(text)
+            case PlanChanged():
+                self._output.plan(event)
             case _:
                 pass
 

@@ -1,4 +1,5 @@
-"""What time alone asks for while a turn runs: the room is warned before the end, and told of a long silence.
+"""What time alone asks for while a turn runs: the room is warned before the end, and told of a long silence, and of how
+long it takes when there is nothing to show.
 
 The end itself is the turn's to make. What somebody has set with /timeout is taken up from the ledger at each look, so
 that it holds however the word of it came, and whoever runs the turn.
@@ -41,11 +42,16 @@ class Timekeeper:
         self._clock = clock
         self._last_minute = LastMinute(patience.warning)
         self._silence = Silence(patience.silence)
+        self._quiet = Silence(patience.quiet)
         self.noise()
 
     def noise(self) -> None:
         """The agent gave a sign of life, or was kept waiting until now."""
         self._silence.noise(self._turn_clock.elapsed(self._clock.monotonic()))
+
+    def seen(self) -> None:
+        """There is something new to show."""
+        self._quiet.noise(self._turn_clock.elapsed(self._clock.monotonic()))
 
     async def look(self, now: float) -> None:
         """Take up what was set, and tell what is to be told at this moment (monotonic)."""
@@ -59,9 +65,11 @@ class Timekeeper:
         left = self._last_minute.take(self._turn_clock.limit, elapsed)
         if left is not None:
             await self._outbox.put([self._warning(left)], self._clock.now_ms())
-        silent = self._silence.take(elapsed)
+        silent, quiet = self._silence.take(elapsed), self._quiet.take(elapsed)
         if silent is not None:
             self._sink.progress(words.still_working(silent))
+        elif quiet is not None and not self._silence.is_told:
+            self._sink.progress(words.working(elapsed))
 
     def next_look(self) -> float | None:
         """In how many seconds there is something to tell; None while the clock stands still."""
@@ -69,7 +77,8 @@ class Timekeeper:
         if self._turn_clock.left(now) is None:
             return None
         warning = self._last_minute.due(self._turn_clock.limit)
-        due = self._silence.due() if warning is None else min(warning, self._silence.due())
+        silence = min(self._silence.due(), self._quiet.due())
+        due = silence if warning is None else min(warning, silence)
         return max(0.0, due - self._turn_clock.elapsed(now))
 
     def _warning(self, left: float) -> Parcel:

@@ -20,6 +20,7 @@ _BLANK = frozenset(
     map(chr, [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)])
 ) | frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 _SHOWN = frozenset(" \n\t")
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, overrides, isolates
 
 _PINGS = re.compile(r"(?<!\w)@(?=room\b)|(?<![\w`])@(?=[0-9a-z._=/+\-]+:[0-9a-z\[])", re.IGNORECASE)
 
@@ -41,6 +42,14 @@ def visible(text: str) -> str:
     looks the same: a false alarm, never a missed one.
     """
     return "".join(map(_spelled, text))
+
+
+def shown(text: str) -> str:
+    r"""`text` with what makes it read in another order than it is written spelled out, as ``\u202e``.
+
+    Letters of every script keep their own direction, and so do the marks that only help them (``\u200f``).
+    """
+    return _REORDERING.sub(lambda found: visible(found[0]), text)
 
 
 def _spelled(char: str) -> str:

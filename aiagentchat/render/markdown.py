@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
-from aiagentchat.render.hygiene import clean, no_ping
+from aiagentchat.render.hygiene import clean, no_ping, shown
 
 # fmt: off
 TAGS = frozenset({
@@ -52,7 +52,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 def to_html(markdown: str) -> str:
     """`markdown` as HTML of which every tag and attribute may stand in `formatted_body`."""
-    text = clean(markdown)
+    text = shown(clean(markdown))
     rendered: str = _renderer(tables=_cells(text) <= _MOST_CELLS).render(text)
     return _sanitiser().clean(rendered).replace("<br>\n", "<br>").strip()
 
@@ -65,7 +65,7 @@ def needs_html(markdown: str, rendered: str) -> bool:
     if not html.unescape(_TAG.sub("", rendered)).strip() and "<hr>" not in rendered:
         return False
     paragraphs = rendered.removeprefix("<p>").removesuffix("</p>").replace("</p>\n<p>", "\n\n").replace("<br>", "\n")
-    return "<" in paragraphs or html.unescape(paragraphs) != no_ping(clean(markdown).strip())
+    return "<" in paragraphs or html.unescape(paragraphs) != no_ping(shown(clean(markdown)).strip())
 
 
 def _cells(text: str) -> int:
@@ -152,4 +152,5 @@ def _address(href: str) -> Token:
 
 
 def _text(content: str) -> Token:
-    return Token("text", "", 0, content=no_ping(content))
+    # Once more: an entity (`&#x202e;`) becomes a character only while Markdown is read.
+    return Token("text", "", 0, content=no_ping(shown(clean(content))))

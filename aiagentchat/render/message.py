@@ -6,7 +6,8 @@ from typing import Any
 
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.core.parcels import REACTION_KEYS, Content
-from aiagentchat.render.hygiene import clean, no_ping
+from aiagentchat.render.folding import folded_html, is_foldable, plain
+from aiagentchat.render.hygiene import clean, no_ping, shown
 from aiagentchat.render.markdown import needs_html, to_html
 from aiagentchat.render.words import NOTHING
 
@@ -23,14 +24,21 @@ _HTML = ("format", "formatted_body")
 
 
 def message(
-    markdown: str, *, notice: bool, reply_to: EventId | None = None, mentions: Sequence[UserId] = ()
+    markdown: str,
+    *,
+    notice: bool,
+    reply_to: EventId | None = None,
+    mentions: Sequence[UserId] = (),
+    fold: bool = False,
 ) -> dict[str, Any]:
     """The content of an `m.room.message`.
 
     `body` is the Markdown itself, which reads well without any client's help. HTML comes along where it shows more and
-    the message, as an edit, stays within `MAX_CONTENT_BYTES`; text of up to `PAGE_BYTES` alone always does.
+    the message, as an edit, stays within `MAX_CONTENT_BYTES`; text of up to `PAGE_BYTES` alone always does. With `fold`
+    it has the tool lines in a fold at its end.
     """
-    text = clean(markdown)
+    marked = shown(clean(markdown))
+    text = plain(marked)
     content: dict[str, Any] = {
         "msgtype": "m.notice" if notice else "m.text",
         "body": no_ping(text) if text.strip() else NOTHING,
@@ -38,7 +46,7 @@ def message(
     }
     if reply_to is not None:
         content["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
-    rendered = to_html(text)
+    rendered = folded_html(marked) if fold and is_foldable(marked) else to_html(text)
     formatted = {**content, "format": "org.matrix.custom.html", "formatted_body": rendered}
     return formatted if needs_html(text, rendered) and fits(formatted) else content
 

@@ -1,9 +1,10 @@
 """Long Markdown in pieces that each fit into one message and can each be read alone.
 
 The best border in the second half of a piece wins: between blocks, before or after a code fence, at a line end (inside
-a fence the piece closes it and the next one opens it again), behind a sentence, at a space, and at the very last
-between two characters. At a border outside a fence the whitespace is dropped, apart from the next line's indentation;
-inside a fence only the line end is. `join` gives the text back exactly.
+a fence the piece closes it and the next one opens it again; of a table the next one has the head again), behind a
+sentence, at a space, and at the very last between two characters, but not in a link that fits. At a border outside a
+fence the whitespace is dropped, apart from the next line's indentation; inside a fence or a table only the line end is.
+`join` gives the text back exactly.
 """
 
 import re
@@ -11,8 +12,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, auto
+from typing import TypeAlias
 
 from aiagentchat.render.fences import MOST_CLOSING, MOST_OVERHEAD, Fence, after_line, closing_of
+from aiagentchat.render.tables import Table, is_row, table_of
 
 LEAST_LIMIT = MOST_OVERHEAD + 64
 """A smaller limit could be used up by fences alone."""
@@ -24,6 +27,12 @@ _WHITESPACE = " \t\n"
 _INK = re.compile(r"[^ \t\n]")
 _SENTENCES = (". ", "! ", "? ", "。")
 _JOINER = "\u200d"
+_MOST_HEAD = 3  # the head of a table is repeated if it takes no more than a third of a piece
+_MOST_LINK = 2_000  # characters of a link that are kept together
+_LINK = re.compile(r"!?\[[^\[\]\n]*\]\([^()\s]*\)|<(?:https?|mailto):[^<>\s]*>|https?://[^\s<>]*")
+
+Open: TypeAlias = Fence | Table
+"""What the next piece has to open again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +42,7 @@ class Piece:
     text: str
     """What is shown. Its fences are balanced."""
     opened: int = 0
-    """How many characters at its start only open a fence again."""
+    """How many characters at its start only open a fence, or a table, again."""
     closed: int = 0
     """How many at its end only close one."""
     dropped: str = ""
@@ -76,15 +85,15 @@ class _Kind(IntEnum):
     BLOCKS = auto()
     FENCE = auto()
     LINES = auto()
-    NEVER = auto()  # between a fence line and the code that it encloses: one side would be an empty block
+    NEVER = auto()  # between a fence line and the code that it encloses, or in the head of a table: nothing whole
 
 
 @dataclass(frozen=True, slots=True)
 class _Border:
     at: int
-    fence: Fence | None
+    fence: Open | None
     """What is open there."""
-    inked: Fence | None
+    inked: Open | None
     """What is open behind the last line that is not blank: a blank line ends a fence in a quotation."""
 
 
@@ -97,36 +106,36 @@ class _Walk:
     middle: int
     last_line: int
     """Where the last line starts, of which only a part may be in the window."""
-    fence: Fence | None
+    fence: Open | None
     """What is open there."""
-    inked: Fence | None
+    inked: Open | None
 
     def cut(self, text: str, at: int) -> _Border:
         """The border `at` somewhere in the last line."""
         line = text[self.last_line : at]
-        fence = after_line(line, self.fence) if line else self.fence
+        fence = _after(line, self.fence) if line else self.fence
         return _Border(at, fence, fence if line.strip() else self.inked)
 
 
-def _take(text: str, at: int, fence: Fence | None, limit: int) -> tuple[Piece, int, Fence | None]:
+def _take(text: str, at: int, fence: Open | None, limit: int) -> tuple[Piece, int, Open | None]:
     """The piece that starts at `at`, where the next one starts, and the fence that it must open again."""
     if limit < LEAST_LIMIT:
         raise ValueError(f"a piece needs at least {LEAST_LIMIT} bytes, not {limit}")
     opening = fence.opening if fence else ""
     room = limit - len(opening.encode())
     if _fit(text, at, room) == len(text):
-        left = _walk(text, at, len(text), fence).cut(text, len(text))
+        left = _walk(text, at, len(text), fence, limit).cut(text, len(text))
         piece = _piece(opening, text[at:], left.fence, "")
         if len(piece.text.encode("utf-8", "surrogatepass")) <= limit:
             return piece, len(text), None
-    border = _border(text, at, _fit(text, at, room - MOST_CLOSING), fence)
+    border = _border(text, at, _fit(text, at, room - MOST_CLOSING), fence, limit)
     end, resume = _trim(text, at, border)
     left_open = border.fence if end == border.at else border.inked
     return _piece(opening, text[at:end], left_open, text[end:resume]), resume, border.fence
 
 
-def _piece(opening: str, source: str, fence: Fence | None, dropped: str) -> Piece:
-    closing = closing_of(source, fence)
+def _piece(opening: str, source: str, fence: Open | None, dropped: str) -> Piece:
+    closing = closing_of(source, fence) if isinstance(fence, Fence) else ""
     return Piece(text=opening + source + closing, opened=len(opening), closed=len(closing), dropped=dropped)
 
 
@@ -140,36 +149,57 @@ def _fit(text: str, at: int, room: int) -> int:
     return at + len(encoded[:room].decode("utf-8", "surrogatepass"))
 
 
-def _border(text: str, at: int, end: int, fence: Fence | None) -> _Border:
+def _border(text: str, at: int, end: int, fence: Open | None, limit: int) -> _Border:
     """The best place to split between `at` and `end`."""
-    walk = _walk(text, at, end, fence)
+    walk = _walk(text, at, end, fence, limit)
     for kind in (_Kind.BLOCKS, _Kind.FENCE, _Kind.LINES):
         if kind in walk.best:
             return walk.best[kind]
-    return walk.cut(text, _inside_line(text, max(walk.middle, walk.last_line), end))
+    low = max(walk.middle, walk.last_line)
+    return walk.cut(text, _beside_link(text, walk.last_line, low, end, _inside_line(text, low, end)))
 
 
-def _walk(text: str, at: int, end: int, fence: Fence | None) -> _Walk:
+def _walk(text: str, at: int, end: int, fence: Open | None, limit: int) -> _Walk:
     best: dict[_Kind, _Border] = {}
     line, middle, inked = at, (at + end) // 2, fence
+    previous = ""
     while (stop := text.find("\n", line, end + 1)) != -1:
         current, before = text[line:stop], fence
-        fence = after_line(current, before)
+        fence = _begun(previous, current, limit) if before is None else None
+        fence = fence or _after(current, before)
         inked = fence if current.strip() else inked
-        line = stop + 1
+        line, previous = stop + 1, current
         if stop >= middle:
             following = text[line : line + _PEEK].partition("\n")[0]
-            best[_kind(before, fence, following)] = _Border(stop, fence, inked)
+            goes_on = line == len(text) or not isinstance(fence, Table) or _after(following, fence) is fence
+            best[_kind(before, fence, current, following)] = _Border(stop, fence if goes_on else None, inked)
     return _Walk(best, middle, line, fence, inked)
 
 
-def _kind(before: Fence | None, fence: Fence | None, following: str) -> _Kind:
-    """What a line end is, by the fence that was open before its line, the one after it, and the line that follows."""
-    after = after_line(following, fence)
+def _begun(previous: str, current: str, limit: int) -> Table | None:
+    """The table that begins with these two lines, if its head is short enough to be said again."""
+    table = table_of(previous, current)
+    return table if table is not None and len(table.opening.encode("utf-8", "replace")) * _MOST_HEAD <= limit else None
+
+
+def _after(line: str, before: Open | None) -> Open | None:
+    """What is open after `line`, when `before` was open before it."""
+    if isinstance(before, Table):
+        return before if is_row(line) else after_line(line, None)
+    return after_line(line, before)
+
+
+def _kind(before: Open | None, fence: Open | None, current: str, following: str) -> _Kind:
+    """What a line end is, by what was open before its line, and is after it, and by the lines on both sides."""
+    after = _after(following, fence)
+    if isinstance(fence, Table) and before is not None and not isinstance(after, Table):
+        return _Kind.LINES if following.strip() else _Kind.BLOCKS
     if fence is not None:
         return _Kind.NEVER if before is None or after is None else _Kind.LINES
     if not following.strip():
         return _Kind.BLOCKS
+    if table_of(current, following) is not None:
+        return _Kind.NEVER
     return _Kind.LINES if before is None and after is None else _Kind.FENCE
 
 
@@ -183,6 +213,17 @@ def _inside_line(text: str, low: int, end: int) -> int:
         return space
     whole = (cut for cut in range(end, max(low, end - _MOST_CLUSTER), -1) if not _belongs(text[cut - 1], text[cut]))
     return next(whole, end)
+
+
+def _beside_link(text: str, line: int, low: int, end: int, cut: int) -> int:
+    """The same place, or one before or behind the link that it would break."""
+    start = max(line, cut - _MOST_LINK)
+    for link in _LINK.finditer(text, start, min(len(text), cut + _MOST_LINK)):
+        if link.start() < cut < link.end():
+            if link.start() >= low or (link.end() > end and link.start() > line):
+                return link.start()
+            return link.end() if link.end() <= end else cut
+    return cut
 
 
 def _belongs(before: str, after: str) -> bool:

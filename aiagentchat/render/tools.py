@@ -30,6 +30,8 @@ _TELLING = {
     "Task": "description",
     "Agent": "description",
     "Skill": "skill",
+    "ExitPlanMode": "plan",
+    "TaskUpdate": "status",
 }
 
 

@@ -91,14 +91,71 @@ def short(session: SessionId) -> str:
     return session[:4]
 
 
-def footer(*, duration_ms: int, cost_micro_usd: int, input_tokens: int, output_tokens: int, session: SessionId) -> str:
-    """The last line of an answer. What is not known is left away."""
+def footer(
+    *,
+    duration_ms: int,
+    cost_micro_usd: int,
+    input_tokens: int,
+    output_tokens: int,
+    session: SessionId,
+    is_billed: bool = True,
+    files_changed: int | None = None,
+) -> str:
+    """The last line of an answer. What is not known is left away; under a subscription the price is not paid."""
     parts = [duration(duration_ms)]
     if cost_micro_usd:
-        parts.append(money(cost_micro_usd))
+        parts.append(money(cost_micro_usd) if is_billed else f"{money(cost_micro_usd)} (API price, not billed)")
     if input_tokens + output_tokens:
         parts.append(tokens(input_tokens + output_tokens))
+    if files_changed:
+        parts.append(f"{count(files_changed, 'file')} changed")
     return f"— {' · '.join([*parts, f'session {short(session)}'])}"
+
+
+# ── an answer while it grows ──────────────────────────────────────────────────────────────────────────────────────
+
+
+TURN_OVER = "✅ Done."
+"""Begins the message that ends a long turn: a new one, so that the phone rings."""
+
+
+def steps_folded(number: int) -> str:
+    """What the fold with the tool lines is called."""
+    return f"▸ {count(number, 'step')}"
+
+
+def plan_head(done: int, steps: int, doing: str = "") -> str:
+    """The line above a plan, or alone where only what has changed is said."""
+    now = f" · now: {doing}" if doing else ""
+    return f"**Plan: {done} of {steps} done**{now}"
+
+
+def plan_more(steps: int) -> str:
+    """Under a plan that is too long to be shown whole."""
+    return f"- … and {count(steps, 'more step')}"
+
+
+def thought(text: str) -> str:
+    """What the model thinks, as a quotation."""
+    return "\n".join(f"> {line}" for line in f"💭 {text}".split("\n"))
+
+
+def working(seconds: float) -> str:
+    """A quiet line: the turn goes on for so long, and there is nothing to show of it."""
+    return f"⏳ Working for {about(seconds)}."
+
+
+def goes_on_in_file(limit: int) -> str:
+    """The answer is longer than the room wants to see (KB)."""
+    return f"📄 This answer is longer than {limit} KB: all of it comes as a file when it is complete."
+
+
+def whole_answer(size: int) -> str:
+    """The caption of that file (bytes)."""
+    return f"📄 The whole answer ({-(-size // 1000)} KB)"
+
+
+# ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def quoted(name: str) -> str:

@@ -3,38 +3,51 @@
 One message is edited while text comes; before it is too long a new one begins. Pages that are full are never touched
 again, so the text of all pages, in order, is the whole answer, once.
 
-What goes on while nothing is said stands below it, and gives way to the next word. Where there is nothing yet for it to
-stand below, it is a quiet message of its own, so that the first words still are a new message, which rings.
+What goes on while nothing is said stands below it, and gives way to the next word; so does the plan, which stays until
+the end. Where there is nothing yet for it to stand below, what goes on is a quiet message of its own, so that the first
+words still are a new message, which rings.
+
+An answer that is too long for its room (`Showing.file_after`) grows no further there; all of it comes as a file.
 """
 
+from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import txn_id
-from aiagentchat.core.parcels import Parcel, Urgency
+from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.parcels import Content, Parcel, Urgency
+from aiagentchat.core.showing import Showing
+from aiagentchat.render import words
 from aiagentchat.render.fences import close_open
 from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.partial import mended
+from aiagentchat.render.plans import plan_list
 from aiagentchat.render.split import LEAST_LIMIT, split_once
+from aiagentchat.send.draft import PARAGRAPH, Draft, is_over
+from aiagentchat.send.whole import PREVIEW_BYTES, Whole
 
 MAX_EDITS = 60
 """Edits of one message at most: each is an event of its own that the homeserver keeps in full."""
-
-_PARAGRAPH = "\n\n"
-_LINE_BREAK = "  \n"
 
 
 class Answer:
     """The text of one turn, cut into pages, each of which is one message."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, showing: Showing | None = None) -> None:
         self._command = command
+        self._showing = showing or Showing()
+        self._draft = Draft()
+        """The page, and what is too much for it."""
+        self._whole = Whole(self._showing.most_bytes)
+        self._is_over = False
+        """Whether the rest comes as a file."""
         self._page = 0
         self._edits = 0
-        self._put = ""
+        self._put: Content = {}
         """The page as it was last handed out; empty before the first time."""
-        self._text = ""
-        self._final = 0
-        """How many characters of `_text` will not be taken back."""
-        self._in_block = False
-        self._after_tool = False
+        self._put_to = 0
+        """How many characters of the draft that were."""
+        self._plan = ""
+        self._plan_left = ""
+        """The plan as it stands on an earlier page, for good."""
         self._progress = ""
         self._aside = ""
         """The progress as it was last put into a message of its own, on this page."""
@@ -45,7 +58,7 @@ class Answer:
     @property
     def in_block(self) -> bool:
         """Whether more of what was added last is to come."""
-        return self._in_block
+        return self._draft.in_block
 
     @property
     def edits(self) -> int:
@@ -56,20 +69,31 @@ class Answer:
         """More of what the agent says."""
         if not text:
             return
-        if not self._in_block:
-            self._leave(_PARAGRAPH)
-            self._in_block, self._after_tool = True, False
-        self._text += text
-        self._progress = ""
         self.silent = False
+        self._whole.add(text)
+        if not self._is_over:
+            self._draft.add(text)
+            self._grown()
 
     def tool(self, line: str) -> None:
-        """One quiet line about a tool; lines in a row stand together."""
-        self.block_ended()
-        self._leave(_LINE_BREAK if self._after_tool else _PARAGRAPH)
-        self._text += line
-        self._progress = ""
-        self._final, self._after_tool = len(self._text), True
+        """One quiet line about a tool."""
+        self._whole.tool(line)
+        if self._is_over:
+            self._progress = line
+        else:
+            self._draft.tool(line)
+            self._grown()
+
+    def think(self, text: str) -> None:
+        """What the model thought."""
+        self._whole.think(text)
+        if not self._is_over:
+            self._draft.think(text)
+            self._grown()
+
+    def plan(self, plan: PlanChanged) -> None:
+        """What the agent wants to do, instead of what it wanted before."""
+        self._plan = plan_list(plan)
 
     def progress(self, line: str) -> None:
         """What goes on while nothing is said: in one line, which takes the place of the last one."""
@@ -77,31 +101,90 @@ class Answer:
 
     def block_ended(self) -> None:
         """What was added is final."""
-        self._final, self._in_block = len(self._text), False
+        self._whole.block_ended()
+        self._draft.block_ended()
 
     def retract(self) -> None:
         """Take back what is not final. What has left the page stays: a page that is full is never touched again."""
-        self._text, self._in_block = self._text[: self._final], False
+        self._whole.retract()
+        self._draft.retract()
 
     def flush(self) -> list[Parcel]:
         """The parcels that bring the room up to date."""
         return self._up_to_date(Urgency.PROGRESS)
 
-    def _up_to_date(self, urgency: Urgency) -> list[Parcel]:
-        parcels = self._full_pages(urgency)
-        if self._edits >= MAX_EDITS - 1 and _shown(close_open(self._text), notice=self._page > 0) != self._put:
-            # One edit is kept for the end: go on in a new message, at the best border there is.
-            parcels += self._turn_over(max(LEAST_LIMIT, len(self._text.encode("utf-8", "replace")) - 1), urgency)
-        if self._progress and not self._text and not self._put:
-            return parcels + self._show_aside()
-        return parcels + self._show(self._with_progress(), urgency, notice=self._page > 0)
+    def break_off(self) -> list[Parcel]:
+        """Bring the room up to date, and go on in a new message."""
+        self._progress = ""
+        parcels = self._up_to_date(Urgency.NEEDED, is_last=True)
+        if self._put:
+            self._plan_left = self._plan
+            self._leave_page()
+        return parcels
 
-    def _with_progress(self) -> str:
-        text = close_open(self._text)
+    def close(self, last_words: str, footer: str, *, mention: UserId | None = None) -> list[Parcel]:
+        """The end of the answer; the last message rings, as the first one did.
+
+        With somebody to `mention` that is a new message in any case: an edit rings nobody.
+        """
+        self._complete()
+        needed = Urgency.NEEDED
+        parcels = self._full_pages(needed)
+        if mention is not None and self._put and not self._is_over:
+            if not self._draft.text.strip():
+                self._draft.paragraph(words.NOTHING)  # what stood there was taken back
+            parcels += self._show(close_open(self._draft.text), needed, notice=self._page > 0, is_last=True)
+            self._leave_page()
+            last_words = last_words or words.TURN_OVER
+        for text in filter(None, (last_words, footer)):
+            self._draft.paragraph(text)
+        parcels += self._full_pages(needed)
+        if self._is_over:
+            parcels += self._show(close_open(self._draft.text), needed, notice=self._page > 0, is_last=True)
+            return [*parcels, self._whole.file(self._command, [] if mention is None else [mention])]
+        return parcels + self._show(close_open(self._draft.text), needed, notice=False, is_last=True, mention=mention)
+
+    def _complete(self) -> None:
+        self._progress = ""
+        self.block_ended()
+        if self._is_over and self._whole.conclusion:
+            self._draft.paragraph(self._whole.conclusion)
+        if self._plan:
+            self._draft.paragraph(self._plan)
+            self._plan = ""
+
+    def _grown(self) -> None:
+        self._progress = ""
+        if not self._whole.is_too_long:
+            return
+        self._is_over = True
+        is_preview = self._page == 0 and self._put_to < PREVIEW_BYTES
+        text = self._draft.text
+        self._draft.cut_to(split_once(text, PREVIEW_BYTES)[0].text if is_preview else text[: self._put_to])
+        self._draft.paragraph(words.goes_on_in_file(self._showing.file_after))
+
+    def _up_to_date(self, urgency: Urgency, *, is_last: bool = False) -> list[Parcel]:
+        parcels = self._full_pages(urgency)
+        if self._edits >= MAX_EDITS - 1 and self._content(self._view(), notice=self._page > 0) != self._put:
+            # One edit is kept for the end: go on in a new message, at the best border there is.
+            length = len(self._draft.text.encode("utf-8", "replace"))
+            parcels += self._turn_over(max(LEAST_LIMIT, length - 1), urgency)
+        if self._progress and not self._view().strip() and not self._put:
+            return parcels + self._show_aside()
+        view = self._view(is_last=is_last)
         # The edit that takes it away again must not be the last one, after which a new message would begin.
-        if not self._progress or self._edits >= MAX_EDITS - 2:
-            return text
-        return f"{text}{_PARAGRAPH}{self._progress}" if text else self._progress
+        if self._progress and self._edits < MAX_EDITS - 2:
+            view = _joined(view, self._progress)
+        parcels += self._show(view, urgency, notice=self._page > 0, is_last=is_last)
+        self._put_to = len(self._draft.text)
+        return parcels
+
+    def _view(self, *, is_last: bool = False) -> str:
+        """The page as it may be shown now."""
+        text = self._draft.text
+        text = mended(text) if self.in_block and not is_last else close_open(text)
+        is_news = bool(text.strip()) or self._plan != self._plan_left
+        return _joined(text, self._plan) if self._plan and is_news else text
 
     def _show_aside(self) -> list[Parcel]:
         if self._progress == self._aside or self._aside_edits >= MAX_EDITS:
@@ -119,57 +202,37 @@ class Answer:
         self._aside = self._progress
         return [parcel]
 
-    def break_off(self) -> list[Parcel]:
-        """Bring the room up to date, and go on in a new message."""
-        self._progress = ""
-        parcels = self._up_to_date(Urgency.NEEDED)
-        if self._put:
-            self._next("")
-        return parcels
-
-    def close(self, last_words: str, footer: str) -> list[Parcel]:
-        """The end of the answer; the last message rings, as the first one did."""
-        self._progress = ""
-        for text in filter(None, (last_words, footer)):
-            self._leave(_PARAGRAPH)
-            self._text += text
-        needed = Urgency.NEEDED
-        return [*self._full_pages(needed), *self._show(close_open(self._text), needed, notice=False)]
-
-    def _leave(self, between: str) -> None:
-        """End what was said so far: a fence that it left open must not swallow what follows."""
-        if self._text:
-            self._text = close_open(self._text) + between
-
     def _full_pages(self, urgency: Urgency) -> list[Parcel]:
         parcels: list[Parcel] = []
-        while _is_over(self._text, PAGE_BYTES):
-            parcels += self._turn_over(PAGE_BYTES, urgency)
+        limit = PAGE_BYTES - len(self._plan.encode("utf-8", "replace"))
+        while is_over(self._draft.text, limit):
+            parcels += self._turn_over(limit, urgency)
         return parcels
 
     def _turn_over(self, limit: int, urgency: Urgency) -> list[Parcel]:
-        piece, rest = split_once(self._text, limit)
-        parcels = self._show(piece.text, urgency, notice=self._page > 0)
-        left = len(piece.source)
-        reopened = len(rest) - (len(self._text) - left)
-        self._final = self._final - left + reopened if self._final > left else 0
-        self._next(rest)
+        piece, rest = split_once(self._draft.text, limit)
+        parcels = self._show(piece.text, urgency, notice=self._page > 0, is_last=True)
+        self._draft.turn(rest, len(piece.source))
+        self._next()
         return parcels
 
-    def _next(self, rest: str) -> None:
-        self._page += 1
-        self._edits, self._put = 0, ""
-        self._aside, self._aside_edits = "", 0
-        self._text, self._final = rest, min(self._final, len(rest))
-        self._in_block, self._after_tool = self._in_block and bool(rest), self._after_tool and bool(rest)
+    def _leave_page(self) -> None:
+        self._draft.turn("", len(self._draft.text))
+        self._next()
 
-    def _show(self, text: str, urgency: Urgency, *, notice: bool) -> list[Parcel]:
-        shown = _shown(text, notice=notice)
-        if not text.strip() or shown == self._put:
+    def _next(self) -> None:
+        self._page += 1
+        self._edits, self._put, self._put_to = 0, {}, 0
+        self._aside, self._aside_edits = "", 0
+
+    def _show(
+        self, text: str, urgency: Urgency, *, notice: bool, is_last: bool, mention: UserId | None = None
+    ) -> list[Parcel]:
+        content = self._content(text, notice=notice, fold=is_last, mention=mention)
+        if not text.strip() or content == self._put:
             return []
         first = txn_id(self._command.event, "page", str(self._page))
         self._edits += bool(self._put)
-        content = message(text, notice=notice, reply_to=self._command.shown_at if self._page == 0 else None)
         parcel = Parcel(
             txn=txn_id(first, "edit", str(self._edits)) if self._put else first,
             room=self._command.room,
@@ -178,15 +241,19 @@ class Answer:
             command=self._command.event,
             urgency=urgency,
         )
-        self._put = shown
+        self._put = content
         return [parcel]
 
+    def _content(self, text: str, *, notice: bool, fold: bool = False, mention: UserId | None = None) -> Content:
+        is_reply = self._page == 0 or mention is not None
+        return message(
+            text,
+            notice=notice,
+            reply_to=self._command.shown_at if is_reply else None,
+            mentions=[] if mention is None else [mention],
+            fold=fold,
+        )
 
-def _shown(text: str, *, notice: bool) -> str:
-    """What two states of a message are compared by."""
-    return f"{int(notice)}{text}"
 
-
-def _is_over(text: str, limit: int) -> bool:
-    """Whether `text` takes more than `limit` bytes; a long text is not encoded to find out."""
-    return len(text) > limit or len(text.encode("utf-8", "replace")) > limit
+def _joined(text: str, below: str) -> str:
+    return f"{close_open(text)}{PARAGRAPH}{below}" if text else below

@@ -6,12 +6,17 @@ parcel that it has already by its transaction id.
 """
 
 import asyncio
+from collections.abc import Callable
 
+from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
+from aiagentchat.core.ids import RoomId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Outbox
+from aiagentchat.core.showing import Form, Showing
 from aiagentchat.send.answer import Answer
+from aiagentchat.send.appended import Appended
 
 FIRST_WINDOW = 0.005
 """Seconds for which the first words wait for the rest of what comes in the same moment."""
@@ -26,8 +31,11 @@ EDITS_PER_WIDENING = 15
 class Speech:
     """The sink of one command."""
 
-    def __init__(self, command: Command, *, outbox: Outbox, clock: Clock) -> None:
-        self._answer = Answer(command)
+    def __init__(self, command: Command, *, outbox: Outbox, clock: Clock, showing: Showing | None = None) -> None:
+        self._command = command
+        self._showing = showing or Showing()
+        self._answer = (Answer if self._showing.form is Form.LIVE else Appended)(command, self._showing)
+        self._began = clock.monotonic()
         self._outbox = outbox
         self._clock = clock
         self._news = asyncio.Event()
@@ -62,9 +70,24 @@ class Speech:
         self._news.set()
 
     def tool(self, line: str) -> None:
-        """One quiet line about a tool."""
-        self._answer.tool(line)
+        """One quiet line about a tool, where the room wants to see it."""
+        if self._showing.tools:
+            self._answer.tool(line)
+        else:
+            self._answer.block_ended()
         self._news.set()
+
+    def think(self, text: str) -> None:
+        """What the model thought, where the room wants to see it."""
+        if self._showing.thinking:
+            self._answer.think(text)
+            self._news.set()
+
+    def plan(self, plan: PlanChanged) -> None:
+        """What the agent wants to do, where the room wants to see it."""
+        if self._showing.tools:
+            self._answer.plan(plan)
+            self._news.set()
 
     def progress(self, line: str) -> None:
         """One quiet line about what goes on while nothing is said."""
@@ -74,6 +97,8 @@ class Speech:
     def block_ended(self) -> None:
         """What was added is final."""
         self._answer.block_ended()
+        if self._showing.form is Form.APPEND:
+            self._news.set()  # what is complete need not wait for more
 
     def retract(self) -> None:
         """Take back what was added since the last final block."""
@@ -90,8 +115,11 @@ class Speech:
         return [*self._on_the_way]
 
     def close(self, last_words: str, footer: str) -> list[Parcel]:
-        """What is still unsaid, the last words and the footer."""
-        return [*self._on_the_way, *self._answer.close(last_words, footer)]
+        """What is still unsaid, the last words and the footer. Who waited for long is mentioned."""
+        limit = self._showing.notify_after
+        is_long = limit > 0 and self._clock.monotonic() - self._began >= limit
+        end = self._answer.close(last_words, footer, mention=self._command.sender if is_long else None)
+        return [*self._on_the_way, *end]
 
     def _wait(self) -> float:
         if self._last is None:
@@ -103,10 +131,15 @@ class Speech:
 class Speaker:
     """The Voice port: opens a Speech per command."""
 
-    def __init__(self, *, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self, *, outbox: Outbox, clock: Clock, showing: Callable[[RoomId], Showing] = lambda _: Showing()
+    ) -> None:
+        """`showing` says how a room wants its answers."""
         self._outbox = outbox
         self._clock = clock
+        self._showing = showing
 
     def open(self, command: Command) -> Speech:
         """A sink whose messages answer `command`."""
-        return Speech(command, outbox=self._outbox, clock=self._clock)
+        showing = self._showing(command.room)
+        return Speech(command, outbox=self._outbox, clock=self._clock, showing=showing)

@@ -173,7 +173,7 @@ def _holds(body: str, sentences: Iterable[str]) -> bool:
 
 
 def _without_ours(body: str) -> str:
-    body = _FOOTER.sub("", body)
+    body = _FOOTER.sub("", body).replace(words.TURN_OVER, "")
     for sentence in _FAILED:
         body = body.replace(sentence, "")
     return body

@@ -57,7 +57,7 @@ async def test_an_answer_grows_by_edits_and_element_shows_its_end(
 
 
 async def test_a_long_answer_arrives_whole(people: People, elements: JsPeople, model: Model, workplace: Path) -> None:
-    async with secret_house(people, elements, model, workplace) as (house, anna):
+    async with secret_house(people, elements, model, workplace, room={"file_after": 0}) as (house, anna):
         asked = await house.ask(script("speak long", Step(big=120_000)))
 
         answer = await house.answer(asked)

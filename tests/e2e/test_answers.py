@@ -25,7 +25,7 @@ async def test_a_message_is_answered_as_a_reply_with_a_footer(people: People, mo
 
 
 async def test_a_long_answer_arrives_whole_and_in_order(people: People, model: Model, workplace: Path) -> None:
-    async with move_in(people, model, workplace) as house:
+    async with move_in(people, model, workplace, room={"file_after": 0}) as house:
         command = await house.ask(script("say much", Step(big=300_000)))
 
         answer = await house.answer(command, timeout=90)

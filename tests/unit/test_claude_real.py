@@ -254,6 +254,8 @@ async def test_the_cli_gets_the_environment_that_we_list_and_nothing_else(
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
         "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS",
+        "CLAUDE_CODE_ENABLE_TASKS",
+        "CLAUDE_CODE_ENABLE_TODO_TOOLS",
         "CLAUDE_CODE_MAX_RETRIES",
         "CLAUDE_CODE_TMPDIR",
         "CLAUDE_CONFIG_DIR",

@@ -17,9 +17,13 @@ from aiagentchat.core.agent_events import (
     ApprovalWithdrawn,
     Ending,
     Failure,
+    PlanChanged,
+    PlanState,
+    PlanStep,
     TextBlockEnded,
     TextDelta,
     TextRetracted,
+    Thought,
     ToolUsed,
     TurnEnded,
     TurnStarted,
@@ -98,7 +102,13 @@ def failed(failure: Failure) -> list[AgentEvent]:
         ),
         pytest.param(whole(text("so")), [TextDelta("so"), TextBlockEnded()], id="text that was not streamed"),
         pytest.param(whole(text("")), [TextBlockEnded()], id="no text"),
-        pytest.param(whole({"type": "thinking", "thinking": "hm"}), [], id="thinking"),
+        pytest.param(whole({"type": "thinking", "thinking": "hm"}), [Thought("hm")], id="thinking"),
+        pytest.param(whole({"type": "thinking", "thinking": " "}), [], id="thinking that is not told"),
+        pytest.param(
+            whole({"type": "tool_use", "id": "t1", "name": "TodoWrite", "input": {"todos": [{"content": "a"}]}}),
+            [PlanChanged((PlanStep("a", PlanState.TODO),))],
+            id="a plan",
+        ),
         pytest.param(whole({"type": "redacted_thinking", "data": "x"}), [], id="hidden thinking"),
         pytest.param(whole(text("API Error"), error="server_error"), [], id="the CLI's own words about an error"),
         pytest.param({"type": "user", "message": {"content": [{"type": "tool_result"}]}}, [], id="a tool's result"),
@@ -592,3 +602,23 @@ def test_a_recorded_prompt_without_a_result_ends_all_the_same(name: str, ending:
     ends = [event for raw in lines for event in translator.line(raw) if isinstance(event, TurnEnded)]
 
     assert ends[0] == TurnEnded(ending=ending)
+
+
+def test_a_task_is_part_of_the_plan_once_the_cli_has_given_it_a_number() -> None:
+    created = {"type": "tool_use", "id": "toolu_1", "name": "TaskCreate", "input": {"subject": "Boil water"}}
+    answered = {
+        "type": "user",
+        "message": {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}]},
+        "tool_use_result": {"task": {"id": "4", "subject": "Boil water"}},
+    }
+    updated = {
+        "type": "tool_use",
+        "id": "toolu_2",
+        "name": "TaskUpdate",
+        "input": {"taskId": "4", "status": "in_progress"},
+    }
+
+    assert feed(whole(created), answered, whole(updated)) == [
+        PlanChanged((PlanStep("Boil water", PlanState.TODO),)),
+        PlanChanged((PlanStep("Boil water", PlanState.DOING),)),
+    ]

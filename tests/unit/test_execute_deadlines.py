@@ -95,3 +95,13 @@ def test_steps_that_nobody_looked_at_are_one() -> None:
     silence = Silence(120.0)
 
     assert [silence.take(seconds) for seconds in (700.0, 701.0, 1200.0)] == [700.0, None, 1200.0]
+
+
+def test_it_is_known_whether_the_present_silence_was_told() -> None:
+    silence = Silence(20.0)
+    told = [silence.is_told]
+    silence.take(20.0)
+    told.append(silence.is_told)
+    silence.noise(21.0)
+
+    assert [*told, silence.is_told] == [False, True, False]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.core.agent_events import PlanChanged, PlanState, PlanStep
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.redact import Redactor
 from aiagentchat.execute.output import FOLDER, MIB, Output
@@ -32,6 +33,12 @@ class Kept:
 
     def tool(self, line: str) -> None:
         self.said.append(line)
+
+    def think(self, text: str) -> None:
+        self.said.append(f"thought: {text}")
+
+    def plan(self, plan: PlanChanged) -> None:
+        self.said.append(f"plan: {plan.steps[0].text}")
 
     def progress(self, line: str) -> None:
         raise NotImplementedError
@@ -163,6 +170,17 @@ def test_what_is_said_beside_the_text_comes_after_what_was_held_back(tmp_path: P
 
     assert kept.said == ["wait", "a tool", "and", "end"]
     assert kept.broken_off == 3
+
+
+def test_thoughts_and_plans_have_no_secret_and_come_after_what_was_held_back(tmp_path: Path) -> None:
+    out, kept = output(tmp_path)
+
+    out.add("wait")
+    out.think(f"It is {SECRET}")
+    out.add("and")
+    out.plan(PlanChanged((PlanStep(f"Use {SECRET}", PlanState.DOING),)))
+
+    assert kept.said == ["wait", f"thought: It is {GONE}", "and", f"plan: Use {GONE}"]
 
 
 def test_a_word_that_is_held_back_is_no_silence(tmp_path: Path) -> None:

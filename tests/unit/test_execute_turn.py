@@ -18,9 +18,13 @@ from aiagentchat.core.agent_events import (
     Failure,
     HostBlocked,
     LimitReached,
+    PlanChanged,
+    PlanState,
+    PlanStep,
     TextBlockEnded,
     TextDelta,
     TextRetracted,
+    Thought,
     ToolUsed,
     TurnEnded,
     TurnStarted,
@@ -290,11 +294,46 @@ async def test_silence_is_told_in_the_answer_and_ends_nothing(tmp_path: Path) ->
             house.nudge.set()
             told = await _until_said(house, words.still_working(120))
             gate.set()
-        [last] = turn._sink.close("", "")
+        [page, last] = turn._sink.close("", "")
 
     assert told.edits is not None
     assert going.result().state is CommandState.DONE
-    assert last.content["body"] == "Let me think.\n\nSo."
+    assert page.content["body"] == "Let me think.\n\nSo."
+    assert (last.content["body"], last.content["m.mentions"]) == (words.TURN_OVER, {"user_ids": [ANNA]})
+
+
+async def test_a_turn_with_nothing_to_show_says_how_long_it_takes(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with open_house(tmp_path, plays(Wait(gate), Say("So."))) as house, asyncio.TaskGroup() as group:
+        turn, _ = await house.turn()
+        group.create_task(turn.go())
+        house.clock.advance(20)
+        house.nudge.set()
+        await house.clock.pass_nap()
+        await house.clock.pass_nap()
+        first = await _until_said(house, words.working(20))
+        house.clock.advance(60 - house.clock.monotonic())
+        house.nudge.set()
+        second = await _until_said(house, words.working(60))
+        gate.set()
+
+    assert (first.content["msgtype"], second.edits) == ("m.notice", first.txn)
+
+
+async def test_plans_and_thoughts_come_into_the_answer_as_the_room_wants_them(tmp_path: Path) -> None:
+    events: tuple[AgentEvent, ...] = (
+        Thought("Hm."),
+        PlanChanged((PlanStep("Boil water", PlanState.DOING),)),
+        TextDelta("Tea."),
+        TextBlockEnded(),
+    )
+    async with open_house(tmp_path, plays(Emit(events))) as house:
+        turn, _ = await house.turn()
+        await turn.go()
+        [parcel] = turn._sink.close("", "")
+
+        assert turn.worked
+    assert parcel.content["body"] == "Tea.\n\n**Plan: 0 of 1 done**\n- [ ] Boil water ⏳"
 
 
 # ── stops ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiagentchat.render.hygiene import clean, no_ping, one_line, visible
+from aiagentchat.render.hygiene import clean, no_ping, one_line, shown, visible
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,7 @@ def test_nobody_is_rung(text: str, expected: str) -> None:
 )
 def test_one_line(text: str, limit: int, expected: str) -> None:
     assert one_line(text, limit) == expected
+
+
+def test_what_reorders_text_is_spelled_out_and_every_script_stays() -> None:
+    assert shown("a\u202eb\u2066c\u2069 مرحبا\u200f!") == "a\\u202eb\\u2066c\\u2069 مرحبا\u200f!"

@@ -1,9 +1,10 @@
 """What holds for any text.
 
-500 examples each; ``RENDER_EXAMPLES=10000`` looks further.
+500 examples each; `make properties` looks at 10,000 (``RENDER_EXAMPLES``).
 """
 
 import os
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from aiagentchat.core.ids import EventId
 from aiagentchat.render.approval import approval_text
 from aiagentchat.render.fences import close_open, open_fence
+from aiagentchat.render.folding import MARK, step, unmarked
 from aiagentchat.render.hygiene import clean, no_ping, one_line, visible
 from aiagentchat.render.markdown import ATTRIBUTES, TAGS, to_html
 from aiagentchat.render.message import MAX_CONTENT_BYTES, PAGE_BYTES, content_size, edit, message
+from aiagentchat.render.partial import mended
 from aiagentchat.render.split import LEAST_LIMIT, join, split, split_once
 from aiagentchat.render.tools import LINE_LIMIT, tool_line
 
@@ -169,6 +172,64 @@ def test_fences_are_what_the_renderer_takes_for_fences(lines: list[str]) -> None
     rendered = to_html(close_open("\n".join(lines)) + "\n\n**after**")
 
     assert rendered.endswith("<p><strong>after</strong></p>")
+
+
+@anything
+@given(LONG)
+def test_what_is_half_written_leaves_nothing_open_and_keeps_every_letter(text: str) -> None:
+    shown = mended(text)
+
+    assert open_fence(shown) is None
+    assert [c for c in re.sub(r"\]\([^()\s]*$", "", text) if c.isalpha()] == [c for c in shown if c.isalpha()][
+        : len(text)
+    ]
+
+
+@anything
+@given(TEXT, st.lists(TEXT, min_size=2, max_size=4))
+def test_an_answer_with_folded_tools_holds_only_what_matrix_allows(text: str, tools: list[str]) -> None:
+    marked = "\n\n".join([unmarked(close_open(text)), *(step(tool_line(tool, {})) for tool in tools), "— 1.0 s"])
+    content = message(marked, notice=False, fold=True)
+
+    assert MARK not in content["body"]
+    seen = Seen(content.get("formatted_body", ""))
+    assert seen.tags <= TAGS
+    assert {"details", "summary"} <= seen.tags
+
+
+CELLS = st.text(st.sampled_from("ab 1`*_é日"), max_size=12)
+WORDS = st.lists(st.sampled_from(["word", "a. sentence.", "日本", "x" * 30]), max_size=40).map(" ".join)
+LINKS = st.sampled_from(
+    [
+        "[a label of words](https://example.org/a)",
+        "<https://example.org/b>",
+        "https://example.org/c?d=e",
+        "![x](http://y)",
+    ]
+)
+
+
+@anything
+@given(WORDS, st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=60), WORDS, st.integers(300, 900))
+def test_every_piece_of_a_table_is_a_table(before: str, rows: list[tuple[str, str]], after: str, limit: int) -> None:
+    lines = [f"| row {number} {one} | {two} |" for number, (one, two) in enumerate(rows)]
+    text = "\n".join([before, "", "| a | b |", "|---|---|", *lines, "", after])
+
+    pieces = split(text, limit)
+    assert join(pieces) == text
+    htmls = [to_html(piece.text) for piece in pieces]
+    assert [html for html in htmls if "| row" in html or "|---" in html] == []
+    assert sum(html.count("<td>row ") for html in htmls) == len(rows)
+
+
+@anything
+@given(st.lists(WORDS | LINKS, max_size=30), st.integers(300, 900))
+def test_no_link_is_cut(parts: list[str], limit: int) -> None:
+    text = " ".join(parts)
+
+    shown = " ".join(piece.text for piece in split(text, limit))
+    for link in ("[a label of words](https://example.org/a)", "<https://example.org/b>", "![x](http://y)"):
+        assert shown.count(link) == text.count(link)
 
 
 @anything

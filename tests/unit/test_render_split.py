@@ -122,6 +122,85 @@ def test_a_fence_that_does_not_fit_is_closed_and_opened_again() -> None:
     assert join(pieces) == text
 
 
+# ── tables ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HEAD = "| a | b |\n|---|--:|\n"
+ROWS = "".join(f"| row {number} | {'x' * 20} |\n" for number in range(40))
+
+
+def test_a_table_that_does_not_fit_is_cut_between_rows_and_has_its_head_again() -> None:
+    pieces = split(f"Look:\n\n{HEAD}{ROWS}\nend", LIMIT)
+
+    assert join(pieces) == f"Look:\n\n{HEAD}{ROWS}\nend"
+    assert len(pieces) > 3
+    assert all(piece.text.removeprefix("Look:\n\n").startswith(f"{HEAD}| row ") for piece in pieces)
+    assert all(piece.text.endswith(" |") for piece in pieces[:-1])
+    assert sum(piece.text.count("| row") for piece in pieces) == 40
+    assert pieces[-1].text.endswith("|\n\nend")
+
+
+def test_nothing_behind_a_table_gets_its_head() -> None:
+    table = HEAD + "| 1 | 2 |\n" * 20
+
+    assert texts(f"{table}\n{HALF}") == [table.rstrip(), HALF]
+    assert texts(f"{table}{HALF}") == [table.rstrip(), HALF]
+    assert texts(f"{table}```\n{HALF}\n```") == [table.rstrip(), f"```\n{HALF}\n```"]
+
+
+def test_the_head_of_a_table_stays_whole() -> None:
+    table = HEAD + "| 1 | 2 |\n" * 10
+
+    assert texts(f"{HALF}\n{table}") == [HALF, table]
+
+
+def test_a_head_that_would_fill_the_piece_is_said_once() -> None:
+    head = f"| {'h' * 100} | b |\n|---|---|\n"
+    pieces = split(head + ROWS, LIMIT)
+
+    assert join(pieces) == head + ROWS
+    assert [piece.opened for piece in pieces] == [0] * len(pieces)
+
+
+def test_the_rest_goes_on_in_the_table_that_was_cut() -> None:
+    piece, rest = split_once(HEAD + ROWS, LIMIT)
+
+    assert rest.startswith(f"{HEAD}| row ")
+    assert piece.text.count("| row") + rest.count("| row") == 40
+
+
+def test_a_table_whose_next_row_is_not_written_yet_stays_open() -> None:
+    text = f"{HEAD}| {'x' * 200} | 1 |\n"
+
+    assert split_once(text + "|" * 100, LIMIT)[1].startswith(HEAD)
+    assert split_once(f"{text}", 256)[1] == ""
+
+
+# ── links ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[a label of some words. And more](https://example.org/a)",
+        "![a picture of it](https://example.org/a.png)",
+        "<https://example.org/a>",
+        "https://example.org/" + "a/" * 30,
+    ],
+)
+@pytest.mark.parametrize("before", range(120, 300, 7))
+def test_a_link_is_not_cut(link: str, before: int) -> None:
+    text = "word " * (before // 5) + link + " word" * 60
+
+    assert sum(piece.text.count(link) for piece in split(text, LIMIT)) == 1
+
+
+def test_a_link_that_is_longer_than_a_piece_is_cut() -> None:
+    pieces = split(f"[a](https://example.org/{'x' * 1000})", LIMIT)
+
+    assert len(pieces) > 3
+    assert all(piece.text for piece in pieces)
+
+
 def test_an_unclosed_fence_is_closed_in_the_last_piece() -> None:
     assert split("```\nx", LIMIT) == (Piece(text="```\nx\n```", closed=4),)
 

@@ -18,6 +18,8 @@ from aiagentchat.render.tools import LINE_LIMIT, tool_line
         pytest.param("Grep", {"pattern": "x+", "path": "."}, "▸ Grep: `x+`", id="pattern"),
         pytest.param("WebFetch", {"url": "http://x", "prompt": "p"}, "▸ WebFetch: `http://x`", id="address"),
         pytest.param("Task", {"description": "Find", "prompt": "p"}, "▸ Task: `Find`", id="subagent"),
+        pytest.param("ExitPlanMode", {"plan": "# Tea\n1. Boil"}, "▸ ExitPlanMode: `# Tea 1. Boil`", id="plan"),
+        pytest.param("TaskUpdate", {"taskId": "7", "status": "completed"}, "▸ TaskUpdate: `completed`", id="task"),
         pytest.param("mcp__a__b", {"n": 1}, '▸ mcp__a__b: `{"n": 1}`', id="unknown tool"),
         pytest.param("Bash", {"command": 5}, '▸ Bash: `{"command": 5}`', id="a value of another kind"),
         pytest.param("Bash", {"command": ""}, "▸ Bash", id="an empty value"),

@@ -82,6 +82,20 @@ def test_the_footer_leaves_away_what_is_not_known() -> None:
     assert unknown == "— 0.4 s · session 3f2a"
 
 
+def test_the_footer_says_what_is_not_paid_and_what_has_changed() -> None:
+    text = words.footer(
+        duration_ms=400,
+        cost_micro_usd=13_200,
+        input_tokens=0,
+        output_tokens=0,
+        session=SESSION,
+        is_billed=False,
+        files_changed=3,
+    )
+
+    assert text == "— 0.4 s · $0.0132 (API price, not billed) · 3 files changed · session 3f2a"
+
+
 @pytest.mark.parametrize("failure", [None, *Failure])
 def test_every_failure_has_a_sentence(failure: Failure | None) -> None:
     assert words.failed(failure).endswith(".")
@@ -114,6 +128,11 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
     ("sentence", "part"),
     [
         pytest.param(words.timed_out(300), "longer than 5 minutes", id="timed out"),
+        pytest.param(words.working(75), "Working for 1 min.", id="nothing to show"),
+        pytest.param(words.goes_on_in_file(30), "longer than 30 KB: all of it comes as a file", id="too long"),
+        pytest.param(words.whole_answer(312_001), "(313 KB)", id="the file"),
+        pytest.param(words.thought("a\n\nb"), "> 💭 a\n> \n> b", id="a thought"),
+        pytest.param(words.steps_folded(2), "▸ 2 steps", id="a fold"),
         pytest.param(words.stopped(BOB), "Stopped by `@bob:hs`.", id="stopped"),
         pytest.param(words.stopping(0), "Stopping.", id="stopping, nothing waits"),
         pytest.param(words.stopping(1), "1 message still waits and runs next", id="stopping, one waits"),

@@ -4,11 +4,15 @@ import re
 
 import pytest
 
-from aiagentchat.core.parcels import MESSAGE, Urgency
+from aiagentchat.core.agent_events import PlanChanged, PlanState, PlanStep
+from aiagentchat.core.parcels import MESSAGE, Parcel, Urgency
+from aiagentchat.core.showing import Showing
+from aiagentchat.render import words
 from aiagentchat.render.message import PAGE_BYTES, fits
 from aiagentchat.send.answer import MAX_EDITS, Answer
+from aiagentchat.send.whole import PREVIEW_BYTES
 from tests.fakes.people import ROOM, command
-from tests.fakes.reader import bodies, kinds, most_edits
+from tests.fakes.reader import bodies, kinds, most_edits, play
 
 COMMAND = command()
 FOOTER = "— 0.4 s"
@@ -16,7 +20,7 @@ FOOTER = "— 0.4 s"
 
 @pytest.fixture
 def answer() -> Answer:
-    return Answer(COMMAND)
+    return Answer(COMMAND, Showing(file_after=0))
 
 
 def test_a_short_answer_is_one_message_that_replies(answer: Answer) -> None:
@@ -460,3 +464,258 @@ def test_a_message_of_its_own_is_not_edited_too_often(answer: Answer) -> None:
         parcels += answer.flush()
 
     assert most_edits(parcels) == MAX_EDITS
+
+
+# ── tools, folded in the end ──
+
+
+def test_tools_fold_when_the_answer_is_done_and_not_before(answer: Answer) -> None:
+    answer.add("Let me look.")
+    answer.tool("▸ Read")
+    answer.tool("▸ Edit")
+    growing = answer.flush()
+    end = answer.close("", FOOTER)
+
+    assert "<details>" not in growing[0].content["formatted_body"]
+    assert end[0].content["formatted_body"].endswith("<summary>▸ 2 steps</summary><p>▸ Read<br>▸ Edit</p></details>")
+    assert end[0].content["body"] == f"Let me look.\n\n▸ Read  \n▸ Edit\n\n{FOOTER}"
+
+
+def test_tools_fold_on_a_page_that_is_full_and_before_a_question(answer: Answer) -> None:
+    for _ in range(2):
+        answer.tool("▸ Read")
+    answer.add("word " * 2000)
+    pages = answer.flush()
+    for _ in range(2):
+        answer.tool("▸ Edit")
+    question = answer.break_off()
+
+    folds = ["<details>" in str(content.get("formatted_body")) for content in play([*pages, *question])]
+    assert folds == [True, True]
+
+
+# ── the plan ──
+
+
+def plan(*states: PlanState) -> PlanChanged:
+    return PlanChanged(tuple(PlanStep(f"Step {number}", state) for number, state in enumerate(states)))
+
+
+def test_a_plan_stands_below_the_words_and_is_updated_there(answer: Answer) -> None:
+    answer.plan(plan(PlanState.DOING, PlanState.TODO))
+    parcels = answer.flush()
+    answer.add("First.")
+    parcels += answer.flush()
+    answer.plan(plan(PlanState.DONE, PlanState.DONE))
+    parcels += answer.close("", FOOTER)
+
+    assert parcels[0].content["body"] == "**Plan: 0 of 2 done**\n- [ ] Step 0 ⏳\n- [ ] Step 1"
+    assert parcels[1].content["body"] == "First.\n\n**Plan: 0 of 2 done**\n- [ ] Step 0 ⏳\n- [ ] Step 1"
+    assert bodies(parcels) == [f"First.\n\n**Plan: 2 of 2 done**\n- [x] Step 0\n- [x] Step 1\n\n{FOOTER}"]
+
+
+def test_a_plan_that_did_not_change_is_not_said_again_before_there_are_words(answer: Answer) -> None:
+    answer.plan(plan(PlanState.DOING))
+    before = answer.break_off()
+
+    assert (len(before), answer.flush()) == (1, [])
+    answer.plan(plan(PlanState.DONE))
+    assert bodies(answer.flush()) == ["**Plan: 1 of 1 done**\n- [x] Step 0"]
+
+
+def test_a_plan_goes_on_to_the_next_page_and_leaves_room_for_itself(answer: Answer) -> None:
+    answer.plan(plan(*[PlanState.TODO] * 20))
+    answer.add("word " * 1590)
+    pages = bodies(answer.flush())
+
+    assert ["**Plan" in page for page in pages] == [False, True]
+    assert max(len(page.encode()) for page in pages) <= PAGE_BYTES
+
+
+def test_a_plan_that_is_given_up_is_gone(answer: Answer) -> None:
+    answer.plan(plan(PlanState.DOING))
+    answer.add("So.")
+    answer.plan(PlanChanged(()))
+
+    assert bodies(answer.close("", "")) == ["So."]
+
+
+def test_a_plan_that_changes_often_goes_on_in_a_new_message(answer: Answer) -> None:
+    parcels = []
+    for number in range(MAX_EDITS + 5):
+        answer.plan(plan(*[PlanState.DONE] * (number % 2 + 1)))
+        parcels += answer.flush()
+
+    assert most_edits(parcels) < MAX_EDITS
+    assert len(bodies(parcels)) == 2
+
+
+# ── thoughts ──
+
+
+def test_thoughts_are_quoted_apart_from_the_words(answer: Answer) -> None:
+    answer.think("Hm.\n\n```\nx")
+    answer.add("So.")
+
+    assert bodies(answer.close("", "")) == ["> 💭 Hm.\n> \n> ```\n> x\n> ```\n\nSo."]
+
+
+# ── what is not complete ──
+
+
+def test_what_is_half_written_does_not_look_broken_and_is_as_written_in_the_end(answer: Answer) -> None:
+    answer.add("See **the [page](http")
+    growing = answer.flush()
+    answer.add("s://x.org)")
+
+    assert bodies(growing) == ["See **the page**"]
+    assert bodies([*growing, *answer.close("", "")]) == ["See **the [page](https://x.org)"]
+
+
+def test_a_mark_alone_is_not_shown(answer: Answer) -> None:
+    answer.add("**")
+
+    assert answer.flush() == []
+    answer.progress("⏳ Try 2.")
+    assert kinds(answer.flush()) == ["m.notice"]
+
+
+# ── the end of a long turn ──
+
+
+def test_a_long_turn_ends_with_a_new_message_that_mentions_whoever_asked(answer: Answer) -> None:
+    answer.add("So.")
+    answer.tool("▸ Read")
+    answer.tool("▸ Edit")
+    first = answer.flush()
+    page, last = answer.close("", FOOTER, mention=COMMAND.sender)
+
+    assert page.edits == first[0].txn
+    assert "<details>" in page.content["formatted_body"]
+    assert page.content["m.mentions"] == {}
+    assert (last.edits, last.content["msgtype"]) == (None, "m.text")
+    assert last.content["body"] == f"{words.TURN_OVER}\n\n{FOOTER}"
+    assert last.content["m.mentions"] == {"user_ids": [COMMAND.sender]}
+    assert last.content["m.relates_to"] == {"m.in_reply_to": {"event_id": COMMAND.event}}
+
+
+def test_a_long_turn_that_failed_says_why_in_that_message(answer: Answer) -> None:
+    answer.add("So.")
+    parcels = [*answer.flush(), *answer.close("Stopped.", FOOTER, mention=COMMAND.sender)]
+
+    assert bodies(parcels) == ["So.", f"Stopped.\n\n{FOOTER}"]
+
+
+def test_an_answer_that_nobody_has_seen_yet_is_that_message_itself(answer: Answer) -> None:
+    answer.add("So.")
+
+    [only] = answer.close("", FOOTER, mention=COMMAND.sender)
+
+    assert only.content["body"] == f"So.\n\n{FOOTER}"
+    assert only.content["m.mentions"] == {"user_ids": [COMMAND.sender]}
+
+
+def test_the_last_of_many_pages_mentions_and_no_other(answer: Answer) -> None:
+    answer.add("word " * 1000)
+    parcels = answer.flush()
+    answer.add("word " * 3000)
+    parcels += answer.close("", FOOTER, mention=COMMAND.sender)
+
+    read = play(parcels)
+    assert [bool(content["m.mentions"]) for content in read] == [False] * (len(read) - 1) + [True]
+    assert kinds(parcels) == ["m.text", *["m.notice"] * (len(read) - 2), "m.text"]
+    assert parcels[-1].edits is None
+
+
+def test_words_that_were_taken_back_do_not_stand_at_the_end_of_a_long_turn(answer: Answer) -> None:
+    answer.add("Te")
+    parcels = answer.flush()
+    answer.retract()
+
+    assert bodies([*parcels, *answer.close("Stopped.", "", mention=COMMAND.sender)]) == [words.NOTHING, "Stopped."]
+
+
+# ── an answer that is too long for its room ──
+
+SHORT = Showing(file_after=20)
+
+
+def file_of(parcels: list[Parcel]) -> str:
+    """What is in the file that comes last."""
+    attachment = parcels[-1].attachment
+    assert attachment is not None
+    content = parcels[-1].content
+    assert (content["msgtype"], content["info"]["size"]) == ("m.file", len(attachment.data))
+    return attachment.data.decode()
+
+
+def test_an_answer_that_comes_at_once_and_is_too_long_is_a_preview_and_a_file() -> None:
+    answer, text = Answer(COMMAND, SHORT), "A sentence of some words.\n\n" * 1000
+    answer.add(text)
+
+    preview, file = answer.close("", FOOTER)
+
+    assert file_of([file]) == f"{text}\n"
+    assert preview.content["body"].startswith("A sentence of some words.\n\n")
+    assert preview.content["body"].endswith(f"{words.goes_on_in_file(20)}\n\n{FOOTER}")
+    assert len(preview.content["body"]) < PREVIEW_BYTES + 200
+    assert (preview.content["msgtype"], file.content["body"]) == ("m.text", "📄 The whole answer (28 KB)")
+    assert (file.content["filename"].startswith("answer-"), file.content["info"]["mimetype"]) == (True, "text/markdown")
+
+
+def test_an_answer_that_grows_too_long_stands_as_it_was_read_and_comes_whole_as_a_file() -> None:
+    answer, parcels = Answer(COMMAND, SHORT), []
+    lines = [f"line {number:05} of an answer\n" for number in range(2000)]
+    for start in range(0, 2000, 100):
+        answer.add("".join(lines[start : start + 100]))
+        parcels += answer.flush()
+    answer.block_ended()
+    answer.tool("▸ Bash")
+    parcels += answer.flush()
+    answer.think("Hm.")
+    answer.add("All is well.")
+    parcels += answer.close("", FOOTER, mention=COMMAND.sender)
+
+    assert file_of(parcels) == "".join(lines) + "\n\n▸ Bash\n\n> 💭 Hm.\n\nAll is well.\n"
+    room = "\n".join(bodies(parcels[:-1]))
+    read = re.findall(r"line (\d{5})", room)
+    assert read == [f"{number:05}" for number in range(len(read))]
+    assert 10_000 < len(read) * 25 <= 20_000
+    assert room.endswith(f"{words.goes_on_in_file(20)}\n\nAll is well.\n\n{FOOTER}")
+    assert kinds(parcels)[-2:] == ["m.notice", "m.file"]
+    assert [bool(content["m.mentions"]) for content in play(parcels)][-2:] == [False, True]
+
+
+def test_meanwhile_the_room_sees_what_is_done() -> None:
+    answer = Answer(COMMAND, SHORT)
+    answer.add("word " * 5000)
+    answer.flush()
+    answer.tool("▸ Bash: `ls`")
+    answer.tool("▸ Bash: `make`")
+
+    [parcel] = answer.flush()
+    assert parcel.content["body"].endswith(f"{words.goes_on_in_file(20)}\n\n▸ Bash: `make`")
+
+
+def test_what_is_taken_back_is_not_in_the_file() -> None:
+    answer = Answer(COMMAND, SHORT)
+    answer.add("kept " * 5000)
+    answer.block_ended()
+    answer.add("cut o")
+    answer.retract()
+    answer.add("```\ncode")
+    answer.tool("▸ one")
+    answer.tool("▸ two")
+
+    parcels = answer.close("", "")
+    assert file_of(parcels) == "kept " * 5000 + "\n\n```\ncode\n```\n\n▸ one  \n▸ two\n"
+
+
+def test_where_no_length_is_too_long_there_is_no_file() -> None:
+    answer = Answer(COMMAND, Showing(file_after=0))
+    answer.add("word " * 50_000)
+    answer.think("Hm.")
+
+    parcels = answer.close("", "")
+    assert "".join(bodies(parcels)).count("word") == 50_000
+    assert all(parcel.attachment is None for parcel in parcels)

@@ -12,10 +12,13 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiagentchat.core.ids import UserId
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.showing import Form, Showing
 from aiagentchat.render.fences import open_fence
 from aiagentchat.render.message import fits
 from aiagentchat.send.answer import MAX_EDITS, Answer
+from aiagentchat.send.appended import Appended
 from tests.fakes.people import command
 from tests.fakes.reader import most_edits, play
 
@@ -26,6 +29,7 @@ anything = settings(
 )
 
 COMMAND = command()
+PAGES_ALONE = Showing(file_after=0)
 MARK = re.compile("⟪(\\d+)⟫")
 
 FRAGMENTS = st.sampled_from(
@@ -75,7 +79,8 @@ MANY_FLUSHES = st.lists(st.sampled_from(["x ", "word. ", "\n\n", "\n```\n", "y" 
 class Story:
     """What was said so far, and what it became."""
 
-    answer: Answer = field(default_factory=lambda: Answer(COMMAND))
+    answer: Answer | Appended = field(default_factory=lambda: Answer(COMMAND, PAGES_ALONE))
+    mention: UserId | None = None
     states: list[list[Parcel]] = field(default_factory=list)
     final: set[int] = field(default_factory=set)
     taken_back: set[int] = field(default_factory=set)
@@ -92,7 +97,8 @@ class Story:
         for step, text in steps:
             getattr(self, f"_{step}")(text)
         self._block_ended("")
-        self.states.append(self.answer.close(f"The last words {self._mark(self.final)}", f"— {self._mark(self.final)}"))
+        last_words, footer = f"The last words {self._mark(self.final)}", f"— {self._mark(self.final)}"
+        self.states.append(self.answer.close(last_words, footer, mention=self.mention))
 
     def _mark(self, marks: set[int]) -> str:
         self._marks += 1
@@ -245,3 +251,68 @@ def test_no_state_is_said_twice_in_a_row(steps: list[tuple[str, str]]) -> None:
         message = parcel.edits or parcel.txn
         assert newest.get(message) != parcel.content
         newest[message] = parcel.content
+
+
+# ── the other ways to show an answer ──
+
+
+def _told(steps: list[tuple[str, str]], answer: Answer | Appended, mention: UserId | None = None) -> Story:
+    story = Story(answer=answer, mention=mention)
+    story.tell(steps)
+    return story
+
+
+def _appended() -> Appended:
+    return Appended(COMMAND, Showing(form=Form.APPEND, file_after=0))
+
+
+@anything
+@given(STEPS)
+def test_messages_of_their_own_say_everything_in_order_and_once(steps: list[tuple[str, str]]) -> None:
+    story = _told(steps, _appended())
+
+    marks = read(story.parcels)
+    assert marks == sorted(set(marks))
+    assert story.final <= set(marks) <= story.final | story.taken_back
+    assert [parcel for parcel in story.parcels if parcel.edits is not None] == []
+    assert all(fits(parcel.content) for parcel in story.parcels)
+
+
+@anything
+@given(STEPS)
+def test_of_messages_of_their_own_the_first_and_the_last_ring(steps: list[tuple[str, str]]) -> None:
+    story = _told(steps, _appended())
+
+    rings = [parcel.content["msgtype"] == "m.text" for parcel in story.parcels]
+    assert rings == [index in (0, len(rings) - 1) for index in range(len(rings))]
+    assert [parcel.content["body"] for parcel in story.parcels if open_fence(parcel.content["body"]) is not None] == []
+
+
+@anything
+@given(STEPS, st.booleans())
+def test_a_long_turn_ends_with_one_new_message_that_mentions(steps: list[tuple[str, str]], live: bool) -> None:
+    answer = Answer(COMMAND, PAGES_ALONE) if live else _appended()
+    parcels = _told(steps, answer, COMMAND.sender).parcels
+
+    assert [bool(parcel.content["m.mentions"]) for parcel in parcels] == [False] * (len(parcels) - 1) + [True]
+    assert (parcels[-1].edits, parcels[-1].content["msgtype"]) == (None, "m.text")
+    rings = [content["msgtype"] == "m.text" for content in play(parcels)]
+    assert rings == [index in (0, len(rings) - 1) for index in range(len(rings))]
+    assert most_edits(parcels) <= MAX_EDITS
+
+
+@anything
+@given(STEPS, st.booleans())
+def test_an_answer_that_is_too_long_is_whole_in_its_file(steps: list[tuple[str, str]], live: bool) -> None:
+    showing = Showing(form=Form.LIVE if live else Form.APPEND, file_after=4)
+    story = _told(steps, (Answer if live else Appended)(COMMAND, showing))
+
+    last = story.parcels[-1]
+    in_room = read([parcel for parcel in story.parcels if parcel.attachment is None])
+    text = "" if last.attachment is None else last.attachment.data.decode()
+    in_file = [int(mark) for mark in MARK.findall(text)]
+    last_words, footer = sorted(story.final)[-2:]
+    assert in_file in ([], sorted(story.final - {last_words, footer}))
+    assert set(in_room) | set(in_file) >= story.final
+    assert {last_words, footer} <= set(in_room)
+    assert open_fence(text) is None

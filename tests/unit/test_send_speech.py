@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.core.agent_events import PlanChanged, PlanState, PlanStep
 from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import Parcel, Urgency
+from aiagentchat.core.showing import Form, Show, Showing
 from aiagentchat.send.speech import EDITS_PER_WIDENING, END_WINDOW, FIRST_WINDOW, WINDOW, Speaker, Speech
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.changes import PATIENCE, Changes
@@ -19,6 +21,7 @@ from tests.fakes.people import command
 from tests.fakes.reader import bodies
 
 COMMAND = command()
+PLAN = "**Plan: 0 of 1 done**\n- [ ] Tea"
 
 
 @dataclass(slots=True)
@@ -313,3 +316,75 @@ async def test_a_ledger_that_fails_ends_the_speech_and_keeps_the_words(
         await asyncio.wait_for(asyncio.gather(stage.speech.serve(), stage.clock.pass_nap()), PATIENCE)
 
     assert bodies(stage.speech.close("", "— 0.4 s")) == ["one\n\n— 0.4 s"]
+
+
+# ── as the room wants it ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _speech(stage: Stage, showing: Showing) -> Speech:
+    return Speaker(outbox=stage.ledger.outbox, clock=stage.clock, showing=lambda _: showing).open(COMMAND)
+
+
+def _mentions(parcels: Sequence[Parcel]) -> list[object]:
+    return [parcel.content["m.mentions"].get("user_ids") for parcel in parcels]
+
+
+@pytest.mark.parametrize(
+    ("show", "body"),
+    [
+        (Show.NONE, "one\n\ntwo"),
+        (Show.TOOLS, f"one\n\n▸ Read\n\ntwo\n\n{PLAN}"),
+        (Show.THINKING, f"one\n\n> 💭 hm\n\n▸ Read\n\ntwo\n\n{PLAN}"),
+    ],
+)
+@pytest.mark.parametrize("form", list(Form))
+async def test_what_stands_beside_the_words_is_what_the_room_wants_to_see(
+    stage: Stage, form: Form, show: Show, body: str
+) -> None:
+    speech = _speech(stage, Showing(form=form, show=show))
+    speech.add("one")
+    speech.think("hm")
+    speech.tool("▸ Read")
+    speech.add("two")
+    speech.block_ended()
+    speech.plan(PlanChanged((PlanStep("Tea", PlanState.TODO),)))
+
+    assert bodies(speech.close("", "")) == [body]
+
+
+@pytest.mark.parametrize("form", list(Form))
+async def test_whoever_waited_for_long_is_mentioned_in_a_new_message(stage: Stage, form: Form) -> None:
+    stage.speech = _speech(stage, Showing(form=form))
+    async with serving(stage):
+        stage.speech.add("one. two")
+        await stage.window()
+        stage.clock.advance(30)
+        end = stage.speech.close("", "— 30.0 s")
+
+    assert end[-1].edits is None
+    assert end[-1].content["msgtype"] == "m.text"
+    assert _mentions(end) == [*[None] * (len(end) - 1), [COMMAND.sender]]
+    assert end[-1].content["m.relates_to"] == {"m.in_reply_to": {"event_id": COMMAND.event}}
+
+
+@pytest.mark.parametrize(("notify_after", "seconds"), [(30, 29.9), (0, 10_000.0)])
+async def test_who_did_not_wait_for_long_is_not_mentioned(stage: Stage, notify_after: int, seconds: float) -> None:
+    speech = _speech(stage, Showing(notify_after=notify_after))
+    speech.add("one")
+    stage.clock.advance(seconds)
+
+    assert _mentions(speech.close("", "— 29.9 s")) == [None]
+
+
+async def test_in_messages_of_their_own_words_wait_for_the_end_of_a_sentence(stage: Stage) -> None:
+    stage.speech = _speech(stage, Showing(form=Form.APPEND))
+    async with serving(stage):
+        stage.speech.add("One. Two")
+        await stage.window()
+        stage.speech.block_ended()
+        assert await stage.window() == pytest.approx(WINDOW)
+        stage.speech.add("Three.")
+        end = stage.speech.close("", "— 0.4 s")
+
+    sent = await stage.delivered()
+    assert bodies([*sent, *end]) == ["One.", "Two", "Three.\n\n— 0.4 s"]

@@ -22,6 +22,9 @@ QUIET: Mapping[str, str] = {
     "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
     # One message, one result: nothing speaks up after the turn, and a tool's timeout kills the tool.
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    # A plan that says the whole list each time (`TodoWrite`), which the room sees; without these the agent has none.
+    "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",
+    "CLAUDE_CODE_ENABLE_TASKS": "0",
     # The CLI's default is ten tries over three minutes; a room wants to hear earlier.
     "CLAUDE_CODE_MAX_RETRIES": "4",
 }

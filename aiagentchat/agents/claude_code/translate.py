@@ -8,6 +8,7 @@ falls back to a request without streaming, and nothing is said twice when it doe
 import json
 from typing import Any
 
+from aiagentchat.agents.claude_code.plans import Plans
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApiRetry,
@@ -18,7 +19,7 @@ from aiagentchat.core.agent_events import (
     TextBlockEnded,
     TextDelta,
     TextRetracted,
-    ToolUsed,
+    Thought,
     TurnEnded,
     TurnStarted,
     Unrecognised,
@@ -98,6 +99,7 @@ class Translator:
         self._running = False
         self._lost_line = False
         self._limited = False
+        self._plans = Plans()
 
     def line(self, raw: bytes) -> list[AgentEvent]:
         """The events in a line of stdout."""
@@ -140,9 +142,16 @@ class Translator:
             case {"type": "control_cancel_request", "request_id": str(request)}:
                 return [ApprovalWithdrawn(request)]
             case {"type": str(kind)}:
-                return _unknown(kind)
+                return self._tool_result(value) or _unknown(kind)
             case _:
                 return [Unrecognised("no type")]
+
+    def _tool_result(self, value: dict[str, Any]) -> list[AgentEvent]:
+        match value:
+            case {"type": "user", "message": {"content": [{"tool_use_id": str(use)}, *_]}}:
+                return self._plans.result(use, value.get("tool_use_result"))
+            case _:
+                return []
 
     def _request(self, request: str, kind: str, ask: dict[str, Any]) -> list[AgentEvent]:
         if kind == "can_use_tool":
@@ -188,8 +197,10 @@ class Translator:
         match block:
             case {"type": "text", "text": str(text)}:
                 return self._text(text)
-            case {"type": "tool_use", "name": str(name), "input": dict(used)}:
-                return [ToolUsed(name, used)]
+            case {"type": "tool_use", "name": str(name), "input": dict(used), **rest}:
+                return self._plans.used(str(rest.get("id")), name, used)
+            case {"type": "thinking", "thinking": str(text)} if text.strip():
+                return [Thought(text)]
             case {"type": str(kind)}:
                 return _unknown(f"assistant.{kind}")
             case _:

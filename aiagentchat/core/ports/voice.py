@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.parcels import Parcel
@@ -20,6 +21,14 @@ class Sink(Protocol):
 
     def tool(self, line: str) -> None:
         """One quiet line about a tool."""
+        ...
+
+    def think(self, text: str) -> None:
+        """What the model thought, whole. Not shown unless the room asks for it."""
+        ...
+
+    def plan(self, plan: PlanChanged) -> None:
+        """What the agent wants to do, in the place of what it wanted before."""
         ...
 
     def progress(self, line: str) -> None:
@@ -46,7 +55,9 @@ class Sink(Protocol):
     def close(self, last_words: str, footer: str) -> list[Parcel]:
         """What is still unsaid, with `last_words` as a paragraph of their own and the footer under all.
 
-        To be committed together with the end of the command; nothing may be added afterwards.
+        A turn that took long ends with a new message that mentions whoever asked: an edit rings nobody. An answer that
+        is too long for its room comes whole as a file. To be committed together with the end of the command; nothing
+        may be added afterwards.
         """
         ...
 

@@ -1,0 +1,198 @@
+"""An answer in messages that are never edited: each says what is new since the last one. Pure.
+
+For clients, bridges and people that edits are nothing for. A message ends where a sentence, a paragraph or a block
+does; what is not complete waits for the next one. So the texts of all messages, in order, are the whole answer, once.
+"""
+
+from aiagentchat.core.agent_events import PlanChanged
+from aiagentchat.core.commands import Command
+from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.parcels import Parcel, Urgency
+from aiagentchat.core.showing import Showing
+from aiagentchat.render import words
+from aiagentchat.render.fences import close_open, open_fence
+from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.plans import plan_line, plan_list
+from aiagentchat.render.split import LEAST_LIMIT, split_once
+from aiagentchat.send.draft import Draft, is_over
+from aiagentchat.send.whole import PREVIEW_BYTES, Whole
+
+MOST_WAITING = 2_000
+"""Bytes of a block without a good border in it that are kept waiting for one."""
+_ENDS = (". ", "! ", "? ", "。", "\n")
+
+
+class Appended:
+    """The text of one turn, window by window."""
+
+    def __init__(self, command: Command, showing: Showing | None = None) -> None:
+        self._command = command
+        self._showing = showing or Showing()
+        self._draft = Draft()
+        """What is not said yet."""
+        self._whole = Whole(self._showing.most_bytes)
+        self._is_over = False
+        """Whether the rest comes as a file."""
+        self._planned = False
+        """Whether a plan was said."""
+        self._progress = ""
+        self._asides = 0
+        self.edits = 0
+        """How many messages there are; more of them make the windows wider, as edits of one message do."""
+        self.silent = True
+        """Whether the agent has not said a word yet."""
+
+    @property
+    def in_block(self) -> bool:
+        """Whether more of what was added last is to come."""
+        return self._draft.in_block
+
+    def add(self, text: str) -> None:
+        """More of what the agent says."""
+        if not text:
+            return
+        self.silent = False
+        self._whole.add(text)
+        if not self._is_over:
+            self._draft.add(text)
+            self._grown()
+
+    def tool(self, line: str) -> None:
+        """One quiet line about a tool."""
+        self._whole.tool(line)
+        if self._is_over:
+            self._progress = line
+        else:
+            self._draft.tool(line)
+            self._grown()
+
+    def think(self, text: str) -> None:
+        """What the model thought."""
+        self._whole.think(text)
+        if not self._is_over:
+            self._draft.think(text)
+            self._grown()
+
+    def plan(self, plan: PlanChanged) -> None:
+        """What the agent wants to do: whole for the first time, then how far it has come."""
+        if self._is_over:
+            self._progress = plan_line(plan)
+        elif plan.steps:
+            self._draft.paragraph(plan_line(plan) if self._planned else plan_list(plan))
+            self._planned = True
+
+    def progress(self, line: str) -> None:
+        """What goes on while nothing is said."""
+        self._progress = line
+
+    def block_ended(self) -> None:
+        """What was added is final."""
+        self._whole.block_ended()
+        self._draft.block_ended()
+
+    def retract(self) -> None:
+        """Take back what is not final, and not said yet."""
+        self._whole.retract()
+        self._draft.retract()
+
+    def flush(self) -> list[Parcel]:
+        """What is new, as far as it is complete."""
+        parcels = self._full(Urgency.PROGRESS)
+        text = self._draft.text
+        if (ready := _ready(self._draft)) > 0:
+            parcels += self._say(text[:ready], Urgency.PROGRESS)
+            self._draft.turn(text[ready:].removeprefix(" ").lstrip("\n"), ready)
+        elif is_over(text, MOST_WAITING):
+            parcels += self._cut(MOST_WAITING, Urgency.PROGRESS)
+        if self._progress and not parcels:
+            parcels += self._say_aside()
+        self._progress = ""
+        return parcels
+
+    def break_off(self) -> list[Parcel]:
+        """All that is not said yet."""
+        self._progress = ""
+        parcels = self._full(Urgency.NEEDED) + self._say(self._draft.text, Urgency.NEEDED)
+        self._draft.turn("", len(self._draft.text))
+        return parcels
+
+    def close(self, last_words: str, footer: str, *, mention: UserId | None = None) -> list[Parcel]:
+        """The end of the answer: a message that rings, as the first one did."""
+        self.block_ended()
+        conclusion = self._whole.conclusion if self._is_over else ""
+        for text in filter(None, (conclusion, last_words, footer)):
+            self._draft.paragraph(text)
+        parcels = self._full(Urgency.NEEDED)
+        if self._is_over:
+            file = self._whole.file(self._command, [] if mention is None else [mention])
+            return [*parcels, *self._say(self._draft.text, Urgency.NEEDED), file]
+        return parcels + self._say(self._draft.text, Urgency.NEEDED, is_last=True, mention=mention)
+
+    def _grown(self) -> None:
+        self._progress = ""
+        if not self._whole.is_too_long:
+            return
+        self._is_over = True
+        self._draft.cut_to(split_once(self._draft.text, PREVIEW_BYTES)[0].text if self.edits == 0 else "")
+        self._draft.paragraph(words.goes_on_in_file(self._showing.file_after))
+
+    def _full(self, urgency: Urgency) -> list[Parcel]:
+        parcels: list[Parcel] = []
+        while is_over(self._draft.text, PAGE_BYTES):
+            parcels += self._cut(PAGE_BYTES, urgency)
+        return parcels
+
+    def _cut(self, limit: int, urgency: Urgency) -> list[Parcel]:
+        piece, rest = split_once(self._draft.text, max(LEAST_LIMIT, limit))
+        parcels = self._say(piece.text, urgency)
+        self._draft.turn(rest, len(piece.source))
+        return parcels
+
+    def _say(
+        self, text: str, urgency: Urgency, *, is_last: bool = False, mention: UserId | None = None
+    ) -> list[Parcel]:
+        if not text.strip():
+            return []
+        is_first = self.edits == 0
+        content = message(
+            close_open(text.rstrip()),
+            notice=not (is_first or is_last),
+            reply_to=self._command.shown_at if is_first or mention is not None else None,
+            mentions=[] if mention is None else [mention],
+        )
+        parcel = Parcel(
+            txn=txn_id(self._command.event, "page", str(self.edits)),
+            room=self._command.room,
+            content=content,
+            command=self._command.event,
+            urgency=urgency,
+        )
+        self.edits += 1
+        return [parcel]
+
+    def _say_aside(self) -> list[Parcel]:
+        """It is no part of the answer, and so not its first message."""
+        parcel = Parcel(
+            txn=txn_id(self._command.event, "progress", str(self._asides)),
+            room=self._command.room,
+            content=message(self._progress, notice=True),
+            command=self._command.event,
+            urgency=Urgency.PROGRESS,
+        )
+        self._asides += 1
+        return [parcel]
+
+
+def _ready(draft: Draft) -> int:
+    """How much of what is not said yet may be said, because more of it would not change it."""
+    text = draft.text
+    if not draft.in_block:
+        return len(text)
+    at = text.rfind("\n\n", draft.final)
+    while at != -1 and open_fence(text[:at]) is not None:
+        at = text.rfind("\n\n", draft.final, at)
+    begun = max(at, draft.final)
+    rest = text[begun:]
+    if open_fence(rest) is not None or rest.lstrip("\n").startswith("|"):
+        return begun
+    return max(begun, *(text.rfind(end, begun) + len(end.rstrip()) for end in _ENDS))
