@@ -67,7 +67,8 @@ def _lasted(started: int, now: int, alive_at: int | None) -> int:
 def _told(asker: UserId, lasted: int, waited_for: list[Approval]) -> str:
     if not waited_for:
         return away.interrupted(lasted)
-    return away.resume_question(_shown(waited_for), asker)
+    asks_again = all(each.kind is ApprovalKind.CHOICE for each in waited_for)
+    return away.resume_question(_shown(waited_for), asker, asks_again=asks_again)
 
 
 def _shown(waited_for: list[Approval]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalState, Rule
 from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
@@ -50,6 +50,10 @@ class Inbox(Protocol):
 
     async def taken_at(self, event: EventId) -> int | None:
         """When (milliseconds) the event was taken in: what came in together has the same moment."""
+        ...
+
+    async def reactions(self, target: EventId, sender: UserId) -> list[str]:
+        """The keys that `sender` has put on that message and not taken back, in the order in which they came."""
         ...
 
     async def unrouted(self, limit: int) -> list[Incoming]:
@@ -296,6 +300,19 @@ class Approvals(Protocol):
 
     async def close(self, approval: ApprovalId, state: ApprovalState) -> bool:
         """open → EXPIRED or WITHDRAWN. False if somebody answered before."""
+        ...
+
+    async def rules(self, room: RoomId) -> list[Rule]:
+        """What is allowed in the room's conversations without a question, the oldest first."""
+        ...
+
+    async def use_rule(
+        self, session: SessionId, digest: str, by: Collection[UserId], command: EventId, now: int
+    ) -> Rule | None:
+        """The rule of the conversation that allows what has this digest, given by one of `by`; None: nobody has.
+
+        That it was used, in the turn of `command`, is written down together with it.
+        """
         ...
 
 
