@@ -71,6 +71,11 @@ class Workshop:
     """Who hides secrets in what a turn says."""
     patience: Patience = field(default_factory=Patience)
 
+    async def wants_words(self, room: RoomId) -> bool:
+        """Whether questions are answered in words alone there; of a room that is not ours (any more): yes."""
+        settings = self.settings().room(room)
+        return settings is None or settings.wants_words(encrypted=await self.ledgers.rooms.is_encrypted(room))
+
 
 @dataclass(slots=True, kw_only=True)
 class Course:
@@ -197,7 +202,7 @@ class RoomExecutor:
                         turn=course.clock,
                         asking=Manner(
                             seconds=settings.approval_timeout,
-                            in_words=room.wants_words(encrypted=await shop.ledgers.rooms.is_encrypted(self.room)),
+                            in_words=await shop.wants_words(self.room),
                             admins=shop.doors.admins(self.room),
                         ),
                         outgrown=self._outgrown(room, spec),

@@ -15,6 +15,8 @@ REACTIONS: Mapping[CommandState, str] = {
     CommandState.INTERRUPTED: "⚠️",
 }
 """What is put on the command when it ends."""
+YES_OR_NO = ("✅", "❌")
+"""What is put on a question that has no other answers."""
 
 
 def mark(command: Command, state: CommandState) -> Parcel:

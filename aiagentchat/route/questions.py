@@ -10,6 +10,7 @@ from aiagentchat.core.ids import ApprovalId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import asking_words, away, words
+from aiagentchat.render.marks import YES_OR_NO, taps
 from aiagentchat.render.message import message
 from aiagentchat.route import answers
 from aiagentchat.route.access import Role, Roles
@@ -158,7 +159,7 @@ async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence
         for each in said[:free]
     ]
     if said[free:]:
-        effects += offer(desk, said[free:], asked.id)
+        effects += await offer(desk, said[free:], asked.id)
     gone = len(asked.events) - len(said)
     return [*effects, *(reply(event, away.offer_erased(gone), key="answered") if gone else [])]
 
@@ -170,7 +171,7 @@ async def places_left(desk: Desk, event: Incoming) -> int:
     return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
 
 
-def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
+async def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
     """Ask whether `said`, which was not run, is to be run now. The same `parts` make the same offer."""
     first = said[0]
     approval = Approval(
@@ -189,4 +190,7 @@ def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
         content=message(away.offer(quoted, len(said)), notice=False, reply_to=first.event if len(said) == 1 else None),
         approval=approval.id,
     )
-    return [OpenApproval(approval), PutParcel(shown)]
+    room = desk.settings().room(first.room)
+    in_words = room is None or room.wants_words(encrypted=await desk.rooms.is_encrypted(first.room))
+    tapped = [] if in_words else taps(shown, YES_OR_NO)
+    return [OpenApproval(approval), *map(PutParcel, [shown, *tapped])]

@@ -329,3 +329,25 @@ async def test_a_reply_to_a_plan_is_what_it_lacks(front: Front) -> None:
     assert await audited(front, AuditKind.DENIED) == [
         {"question": "plan", "tool": "Bash", "command": f"$asks {ROOM} {ANNA}"}
     ]
+
+
+# ── questions of our own ──
+
+
+async def test_a_reply_of_more_than_a_word_to_a_question_of_our_own_is_a_message(front: Front) -> None:
+    question = await front.asked("a", kind=ApprovalKind.RESUME)
+    said = replied("no, do something else", question)
+
+    await front.hear(said)
+
+    assert await front.is_open("a")
+    assert await front.state(said.event) is CommandState.QUEUED
+
+
+def test_of_much_that_is_allowed_for_good_the_first_is_listed() -> None:
+    rules = [replace(RULE, by=ANNA, shown="")] * (asking_words.MOST_RULES + 2)
+    lines = asking_words.rules_listed(rules)
+
+    assert lines[0] == "- ♾️ Not asked about: (its text was deleted), by `@anna:hs`"
+    assert lines[-2:] == ["- ♾️ … and 2 more", "- `/approve none` takes that back"]
+    assert asking_words.rules_listed([]) == []
