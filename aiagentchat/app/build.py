@@ -348,7 +348,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())
-        await report_interrupted(shop.ledgers, clock)
+        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words)
 
     return House(
         services=services,

@@ -16,6 +16,7 @@ from aiagentchat.core.effects import (
     DecideApproval,
     EditCommand,
     Effect,
+    EndRules,
     EnterRoom,
     EraseText,
     ForgetAnswer,
@@ -64,6 +65,8 @@ def deed_of(effect: Effect, cause: Cause, found: Detail) -> Deed | None:
             return _setting(cause, command, {"name": "timeout", "seconds": seconds})
         case NewSession(session=session):
             return _setting(cause, session, {"name": "session"})
+        case EndRules(room=room):
+            return _setting(cause, room, {"name": "always", **found})
         case GiveRole(grant):
             return Deed(kind=AuditKind.GRANTED, room=grant.room, actor=grant.by, subject=grant.user, detail=found)
         case TakeRole(room=room, user=user, by=by):
@@ -114,7 +117,7 @@ def _about_a_room(effect: MakeRoom | UnmakeRoom | LeaveRoom | EnterRoom, cause: 
 
 def _decided(effect: DecideApproval, cause: Cause, found: Detail) -> Deed:
     is_yes = effect.state is ApprovalState.ALLOWED
-    if found["question"] == ApprovalKind.TOOL:
+    if found["question"] in (ApprovalKind.TOOL, ApprovalKind.PLAN):
         kind, detail = AuditKind.APPROVED if is_yes else AuditKind.DENIED, found
     else:
         kind, detail = AuditKind.ANSWERED, {**found, "answer": "yes" if is_yes else "no"}

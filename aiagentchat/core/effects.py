@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiagentchat.core.access import Grant
-from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalState, Picked
 from aiagentchat.core.audit import Deed
 from aiagentchat.core.commands import Command
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
@@ -139,6 +139,18 @@ class DecideApproval:
     state: ApprovalState
     by: UserId
     reason: str = ""
+    picked: Picked | None = None
+    """What was chosen, where there is something to choose."""
+    always: bool = False
+    """Whether the question's rule holds from now on, for as long as the conversation lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRules:
+    """Whatever was allowed for whole conversations of the room is asked about again."""
+
+    room: RoomId
+    by: UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +229,7 @@ Effect: TypeAlias = (
     | EnterRoom
     | NewSession
     | DecideApproval
+    | EndRules
     | GiveRole
     | TakeRole
     | CountRefusal

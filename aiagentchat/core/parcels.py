@@ -12,7 +12,11 @@ REACTION = "m.reaction"
 REDACTION = "m.room.redaction"
 """Its content is ours alone: which parcel is to be deleted from the room (`PARCEL`), and why (`reason`)."""
 PARCEL = "parcel"
-REACTION_KEYS = frozenset({"👀", "✏️", "✅", "❌", "⏱️", "🛑", "⚠️", "♾️", "📎"})
+KEY = "key"
+"""A reaction on a message of ours that is not sent yet says which parcel that is (`PARCEL`), and its key."""
+NUMBER_KEYS = tuple(f"{number}\ufe0f\u20e3" for number in range(1, 10))
+"""1️⃣ to 9️⃣."""
+REACTION_KEYS = frozenset({"👀", "✏️", "✅", "❌", "⏱️", "🛑", "⚠️", "♾️", "📎", *NUMBER_KEYS})
 """All that we react with. Reactions are not encrypted, so none has a text in it."""
 TXN_KEY = "com.aiagentchat.txn"
 """Where the content of everything that we send has its transaction id: how we know an event of ours again when the

@@ -3,28 +3,55 @@
 The turn's clock stands still while a question waits; the watch of the turn looks after it (`look`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
 from aiagentchat.core.agent_events import ApprovalAsked
-from aiagentchat.core.approvals import Approval, ApprovalState, request_digest
+from aiagentchat.core.approvals import (
+    ASK_USER,
+    LEAVE_PLAN,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+    Picked,
+    PlanAnswer,
+    Rule,
+    request_digest,
+    scope_of,
+)
+from aiagentchat.core.choices import Choice, Option, answer_of, answered, choices_in
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import ApprovalId, UserId, txn_id
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ids import ApprovalId, SessionId, UserId, txn_id
+from aiagentchat.core.parcels import NUMBER_KEYS, Attachment, Parcel
 from aiagentchat.core.ports.agent import AgentRun
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Outbox
 from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.output import Output
-from aiagentchat.render import words
-from aiagentchat.render.approval import approval_text, request_text
-from aiagentchat.render.message import PAGE_BYTES, message
-from aiagentchat.render.split import split
+from aiagentchat.render import asking_words, words
+from aiagentchat.render.approval import (
+    Asking,
+    Question,
+    WholeText,
+    choice_question,
+    choice_text,
+    plan_question,
+    plan_text,
+    request_text,
+    tool_question,
+)
+from aiagentchat.render.marks import taps
+from aiagentchat.render.message import message
+from aiagentchat.render.tools import tool_line
 
-ASK_USER = "AskUserQuestion"
-"""The agent's own way to ask; denied until rooms can show choices."""
+SHOWN_AS_QUESTIONS = frozenset({ASK_USER, LEAVE_PLAN})
+"""Tools whose use is a question to the room, and no line of its own."""
+TOOL_KEYS = ("✅", "♾️", "❌")
+MANY_KEY = "✅"
+"""What ends an answer of several numbers."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +77,14 @@ class Manner:
 class Waiting:
     """A question that the turn waits for."""
 
+    asked: ApprovalAsked
     approval: Approval
     until: float
     """Monotonic seconds: a clock that is set meanwhile neither hurries nor delays anybody."""
+    choices: tuple[Choice, ...] = ()
+    """What the agent asks the room, one after the other …"""
+    answers: tuple[str, ...] = ()
+    """… and what those before this one were answered with."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,11 +101,14 @@ class Questions:
     turn: TurnClock
     resumed: Callable[[], None]
     """Told when the last question is answered, and the turn goes on."""
+    session: SessionId = field(init=False)
+    """The conversation that the agent is in: what rules of it are good for."""
     _waiting: dict[str, Waiting] = field(default_factory=dict, init=False)
     _granted: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """With nothing asked yet."""
+        self.session = self.command.session
         self._granted = set(filter(None, self.command.granted.split(",")))
 
     @property
@@ -88,7 +123,11 @@ class Questions:
     async def ask(self, event: ApprovalAsked) -> None:
         """Put the question of the agent to the room, unless it is answered already."""
         if event.tool == ASK_USER:
-            await self.run.answer(event.request, allow=False, reason=words.ASK_IN_PLAIN_TEXT)
+            choices = choices_in(event.input)
+            if choices:
+                await self._ask_to_choose(event, choices, ())
+            else:
+                await self.run.answer(event.request, allow=False, reason=words.ASK_IN_PLAIN_TEXT)
             return
         digest = request_digest(event.tool, event.input)  # of what it asks for, whatever of that is shown
         if digest in self._granted:
@@ -97,38 +136,120 @@ class Questions:
             log.info("approval.granted", tool=event.tool)
             await self.run.answer(event.request, allow=True)
             return
-        manner, now, shown = self.manner, self.clock.now_ms(), self.output.shown(event.input)
-        approval = Approval(
-            id=ApprovalId(txn_id(self.command.event, "approval", event.request)),
+        if event.tool == LEAVE_PLAN:
+            await self._ask_about_plan(event, digest)
+        else:
+            await self._ask_about_tool(event, digest)
+
+    async def _ask_about_tool(self, event: ApprovalAsked, digest: str) -> None:
+        scope, rule = scope_of(event.tool, event.input)
+        # Only of somebody who could answer here: whose turn it is, and whoever is an admin now.
+        by = (self.command.sender, *self.manner.admins)
+        used = await self.approvals.use_rule(self.session, rule, by, self.command.event, self.clock.now_ms())
+        if used is not None:
+            log.info("approval.not_asked", tool=event.tool, by=used.by)
+            self.output.tool(asking_words.rule_used(used.by))
+            await self.run.answer(event.request, allow=True)
+            return
+        shown = self.output.shown(event.input)
+        named = tool_line(event.tool, shown).removeprefix("▸ ")
+        approval = replace(
+            self._approval(event, digest, shown=request_text(event.tool, shown)),
+            rule=Rule(session=self.session, digest=rule, shown=named),
+        )
+        question = tool_question(event.tool, shown, self._asking(digest), scope=scope)
+        await self._put(Waiting(event, approval, self._until()), question, TOOL_KEYS)
+
+    async def _ask_about_plan(self, event: ApprovalAsked, digest: str) -> None:
+        shown = self.output.shown(event.input).get("plan")
+        plan = shown if isinstance(shown, str) and shown.strip() else words.NOTHING
+        approval = replace(self._approval(event, digest, shown=plan_text(plan)), kind=ApprovalKind.PLAN)
+        question = plan_question(plan, self._asking(digest))
+        await self._put(Waiting(event, approval, self._until()), question, NUMBER_KEYS[: len(PlanAnswer)])
+
+    async def _ask_to_choose(self, event: ApprovalAsked, choices: tuple[Choice, ...], answers: tuple[str, ...]) -> None:
+        """One question after the other, each as a message of its own: so each is answered with one tap."""
+        number = len(answers)
+        choice = self._shown(choices[number])
+        digest = request_digest(event.tool, event.input)
+        approval = replace(
+            self._approval(event, digest, str(number), shown=choice_text(choice)),
+            kind=ApprovalKind.CHOICE,
+            options=tuple(option.label for option in choice.options),
+            many=choice.many,
+        )
+        keys = (*NUMBER_KEYS[: len(choice.options)], *((MANY_KEY,) if choice.many else ()))
+        question = choice_question(choice, self._asking(digest), number=number + 1, of=len(choices))
+        await self._put(Waiting(event, approval, self._until(), choices, answers), question, keys)
+
+    def _shown(self, choice: Choice) -> Choice:
+        """As the room may see it."""
+        shown = self.output.shown(
+            {
+                "question": choice.question,
+                "header": choice.header,
+                "options": [[option.label, option.description] for option in choice.options],
+            }
+        )
+        options = tuple(Option(label, description) for label, description in shown["options"])
+        return replace(choice, question=shown["question"], header=shown["header"], options=options)
+
+    def _approval(self, event: ApprovalAsked, digest: str, *parts: str, shown: str) -> Approval:
+        """Named by what was asked, too: an answer is to that, whatever the agent calls by the same name later."""
+        return Approval(
+            id=ApprovalId(txn_id(self.command.event, "approval", event.request, digest, *parts)),
             room=self.command.room,
             command=self.command.event,
             tool=event.tool,
-            expires_at=now + round(manner.seconds * 1000),
+            expires_at=self.clock.now_ms() + round(self.manner.seconds * 1000),
             digest=digest,
-            shown=request_text(event.tool, shown),
+            shown=shown,
         )
-        started = self.clock.monotonic()
-        self._waiting[event.request] = Waiting(approval, started + manner.seconds)
-        self.turn.pause(started)
-        who = words.approval_for(self.command.sender, manner.admins)
-        text = approval_text(event.tool, shown, who=who, minutes=manner.minutes, in_words=manner.in_words)
-        texts = [piece.text for piece in split(text, PAGE_BYTES)]
-        parcels = [*self.output.break_off(), *self._question(approval, texts)]
-        await self.approvals.ask(approval, parcels, now)
-        log.info("approval.asked", approval=approval.id, tool=event.tool)
 
-    def _question(self, approval: Approval, texts: Sequence[str]) -> list[Parcel]:
-        """The pieces of a question; only the last one can be answered by a reaction."""
-        return [
-            Parcel(
-                txn=txn_id(approval.id, "question", str(index)),
-                room=approval.room,
-                content=message(text, notice=False, reply_to=self.command.shown_at if index == 0 else None),
-                command=self.command.event,
-                approval=approval.id if index == len(texts) - 1 else None,
-            )
-            for index, text in enumerate(texts)
-        ]
+    def _asking(self, digest: str) -> Asking:
+        manner = self.manner
+        who = words.approval_for(self.command.sender, manner.admins)
+        return Asking(who=who, minutes=manner.minutes, in_words=manner.in_words, digest=digest)
+
+    def _until(self) -> float:
+        return self.clock.monotonic() + self.manner.seconds
+
+    async def _put(self, waiting: Waiting, question: Question, keys: Sequence[str]) -> None:
+        """Write it down, with the messages that show it."""
+        approval, request = waiting.approval, waiting.asked.request
+        self._waiting[request] = waiting
+        self.turn.pause(self.clock.monotonic())
+        shown = Parcel(
+            txn=txn_id(approval.id, "question", "0"),
+            room=approval.room,
+            content=message(question.text, notice=False, reply_to=self.command.shown_at),
+            command=self.command.event,
+            approval=approval.id,
+        )
+        whole = [] if question.file is None else [self._whole(approval, question.file)]
+        tapped = [] if self.manner.in_words else taps(shown, keys)
+        await self.approvals.ask(approval, [*self.output.break_off(), *whole, shown, *tapped], self.clock.now_ms())
+        log.info("approval.asked", approval=approval.id, tool=approval.tool)
+        if self._waiting.get(request) is not waiting:  # it was withdrawn before it was written down
+            await self.approvals.close(approval.id, ApprovalState.WITHDRAWN)
+
+    def _whole(self, approval: Approval, file: WholeText) -> Parcel:
+        """The file with all of what the question shows in part. It stands above, so that it is there when they read."""
+        data = file.text.encode("utf-8", "replace")
+        content: dict[str, Any] = {
+            "msgtype": "m.file",
+            "body": asking_words.file_caption(file.name),
+            "filename": file.name,
+            "info": {"mimetype": file.mime, "size": len(data)},
+            "m.mentions": {},
+        }
+        return Parcel(
+            txn=txn_id(approval.id, "whole"),
+            room=approval.room,
+            content=content,
+            command=self.command.event,
+            attachment=Attachment(data=data),
+        )
 
     async def withdrawn(self, request: str) -> None:
         """The agent does not wait for this answer any more."""
@@ -147,16 +268,31 @@ class Questions:
         is_over = self.clock.monotonic() >= waiting.until
         if is_over and await self.approvals.close(approval.id, ApprovalState.EXPIRED):
             # Told first: with its answer the agent may end the turn, and the watch with it.
-            notice = self._notice(approval, words.approval_expired(self.manner.minutes))
-            await self.outbox.put([notice], self.clock.now_ms())
-            await self._answer(request, allow=False, reason=words.NOT_ANSWERED)
+            room, agent = _expired(approval.kind, self.manner.minutes)
+            await self.outbox.put([self._notice(approval, room)], self.clock.now_ms())
+            await self._answer(request, allow=False, reason=agent)
             return
         current = await self.approvals.get(approval.id)
         if current is None or current.state is ApprovalState.OPEN:
             return
         log.info("approval.decided", approval=approval.id, state=current.state, by=current.decided_by)
-        allowed = current.state is ApprovalState.ALLOWED
-        await self._answer(request, allow=allowed, reason=words.denied_for_agent(current.decided_by, current.reason))
+        if current.state is not ApprovalState.ALLOWED:
+            await self._answer(request, allow=False, reason=_denied(current))
+        elif current.kind is ApprovalKind.CHOICE:
+            await self._chosen(waiting, current.picked or Picked())
+        else:
+            accept_edits = PlanAnswer.ACCEPT_EDITS in (current.picked or Picked()).numbers
+            await self._answer(request, allow=True, reason="", accept_edits=accept_edits)
+
+    async def _chosen(self, waiting: Waiting, picked: Picked) -> None:
+        """Ask the next question, or tell the agent all answers."""
+        event, choices = waiting.asked, waiting.choices
+        answers = (*waiting.answers, answer_of(choices[len(waiting.answers)], picked))
+        if len(answers) == len(choices):
+            told = answered(event.input, list(zip(choices, answers, strict=True)))
+            await self._answer(event.request, allow=True, reason="", told=told)
+        elif self._waiting.get(event.request) is waiting:  # else it was withdrawn while we looked at it
+            await self._ask_to_choose(event, choices, answers)
 
     def _notice(self, approval: Approval, text: str) -> Parcel:
         return Parcel(
@@ -166,12 +302,45 @@ class Questions:
             command=self.command.event,
         )
 
-    async def _answer(self, request: str, *, allow: bool, reason: str) -> None:
-        if self._waiting.pop(request, None) is not None:  # else it was withdrawn while we looked at it
-            await self.run.answer(request, allow=allow, reason=reason)
+    async def _answer(
+        self,
+        request: str,
+        *,
+        allow: bool,
+        reason: str,
+        told: Mapping[str, Any] | None = None,
+        accept_edits: bool = False,
+    ) -> None:
+        waiting = self._waiting.pop(request, None)
+        if waiting is not None:  # else it was withdrawn while we looked at it
+            # What was asked about runs, and not what the agent may have put under the same name since.
+            used = waiting.asked.input if told is None else told
+            await self.run.answer(request, allow=allow, reason=reason, used=used, accept_edits=accept_edits)
             self._go_on()
 
     def _go_on(self) -> None:
         if not self._waiting:
             self.turn.resume(self.clock.monotonic())
             self.resumed()
+
+
+def _expired(kind: ApprovalKind, minutes: int) -> tuple[str, str]:
+    """What the room and the agent read when nobody has answered."""
+    match kind:
+        case ApprovalKind.CHOICE:
+            return asking_words.choice_expired(minutes), asking_words.NO_CHOICE_MADE
+        case ApprovalKind.PLAN:
+            return asking_words.plan_expired(minutes), asking_words.PLAN_NOT_ANSWERED
+        case _:
+            return words.approval_expired(minutes), words.NOT_ANSWERED
+
+
+def _denied(approval: Approval) -> str:
+    """What the agent reads when somebody has said no."""
+    match approval.kind:
+        case ApprovalKind.CHOICE:
+            return asking_words.no_answer_for_agent(approval.decided_by, approval.reason)
+        case ApprovalKind.PLAN:
+            return asking_words.keep_planning(approval.decided_by, approval.reason)
+        case _:
+            return words.denied_for_agent(approval.decided_by, approval.reason)

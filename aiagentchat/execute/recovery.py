@@ -4,7 +4,7 @@ A turn that waited for an answer when it was cut short has done nothing of what 
 to go on, and a yes is a new turn in which that one request is allowed (`route/questions.py`, `execute/turn.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -15,7 +15,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.render import away, words
-from aiagentchat.render.marks import mark
+from aiagentchat.render.marks import YES_OR_NO, mark, taps
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 
@@ -28,8 +28,16 @@ ALIVE_EVERY_MS = 30_000
 log = structlog.get_logger(__name__)
 
 
-async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | None = None) -> int:
+async def report_interrupted(
+    ledgers: Ledgers,
+    clock: Clock,
+    *,
+    alive_at: int | None = None,
+    wants_words: Callable[[RoomId], Awaitable[bool]] | None = None,
+) -> int:
     """End every command that is marked as running. Returns how many.
+
+    Where a room does not want words, by `wants_words`, its question comes with its answers to tap.
 
     Called at start, before anything runs, and when the daemon ends, after everything has. `alive_at` is when
     (milliseconds) the life that ran them was last known to live; None: it lives still, or nobody knows.
@@ -42,7 +50,11 @@ async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | 
         waited_for = await ledgers.approvals.open_of(command.event) if command.text else []
         question = _question(command, waited_for, now) if waited_for else None
         text = _told(command.sender, lasted, waited_for)
-        parcels = [*_parcels(command, text, question), mark(command, CommandState.INTERRUPTED)]
+        told = _parcels(command, text, question)
+        tapped: list[Parcel] = []
+        if question is not None and wants_words is not None and not await wants_words(command.room):
+            tapped = taps(told[-1], YES_OR_NO)
+        parcels = [*told, *tapped, mark(command, CommandState.INTERRUPTED)]
         await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
         log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
     return len(running)
@@ -67,7 +79,8 @@ def _lasted(started: int, now: int, alive_at: int | None) -> int:
 def _told(asker: UserId, lasted: int, waited_for: list[Approval]) -> str:
     if not waited_for:
         return away.interrupted(lasted)
-    return away.resume_question(_shown(waited_for), asker)
+    asks_again = all(each.kind is ApprovalKind.CHOICE for each in waited_for)
+    return away.resume_question(_shown(waited_for), asker, asks_again=asks_again)
 
 
 def _shown(waited_for: list[Approval]) -> str:

@@ -77,6 +77,11 @@ class Workshop:
     """Where files that came with a command are fetched; None: nowhere."""
     patience: Patience = field(default_factory=Patience)
 
+    async def wants_words(self, room: RoomId) -> bool:
+        """Whether questions are answered in words alone there; of a room that is not ours (any more): yes."""
+        settings = self.settings().room(room)
+        return settings is None or settings.wants_words(encrypted=await self.ledgers.rooms.is_encrypted(room))
+
 
 @dataclass(slots=True, kw_only=True)
 class Course:
@@ -211,7 +216,7 @@ class RoomExecutor:
                         turn=course.clock,
                         asking=Manner(
                             seconds=settings.approval_timeout,
-                            in_words=room.wants_words(encrypted=await shop.ledgers.rooms.is_encrypted(self.room)),
+                            in_words=await shop.wants_words(self.room),
                             admins=shop.doors.admins(self.room),
                         ),
                         file=settings.max_file,

@@ -33,7 +33,12 @@ class Scheduler:
         """Serve until cancelled. Nothing of the agent is left running when this returns."""
         commands = self._shop.ledgers.commands
         await report_leftovers(self._shop.ledgers, self._shop.clock, await self._shop.runs.end_leftovers())
-        await report_interrupted(self._shop.ledgers, self._shop.clock, alive_at=await self._alive_at())
+        await report_interrupted(
+            self._shop.ledgers,
+            self._shop.clock,
+            alive_at=await self._alive_at(),
+            wants_words=self._shop.wants_words,
+        )
         async with self._shop.runs.open(), asyncio.TaskGroup() as group:
             while True:
                 for executor in self._active.values():

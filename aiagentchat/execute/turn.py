@@ -42,7 +42,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Rooms, Sessions
-from aiagentchat.execute.asking import ASK_USER, Manner, Questions
+from aiagentchat.execute.asking import SHOWN_AS_QUESTIONS, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.sending import Sending
@@ -223,6 +223,7 @@ class Turn:
     async def _take(self, event: AgentEvent) -> None:
         match event:
             case TurnStarted(session):
+                self._questions.session = session
                 await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
             case ApprovalAsked():
                 await self._questions.ask(event)
@@ -256,7 +257,7 @@ class Turn:
                 self._output.block_ended()
             case TextRetracted():
                 self._output.retract()
-            case ToolUsed(tool, used) if tool not in (ASK_USER, SEND_FILE):
+            case ToolUsed(tool, used) if tool not in (*SHOWN_AS_QUESTIONS, SEND_FILE):
                 self._output.tool(tool_line(tool, self._output.shown(used)))
             case Thought(text):
                 self._output.think(text)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aiagentchat.core.approvals import ASK_USER, LEAVE_PLAN
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.render.fences import code_span
@@ -51,11 +52,18 @@ RESUME_ANSWERS = "✅ goes on and allows exactly this once, ❌ drops it (or rep
 AS_ASKED_ABOVE = "(exactly as it was asked further up)"
 
 
-def resume_question(request: str, asker: UserId) -> str:
+RESUME_CHOICE_ANSWERS = (
+    "✅ goes on, and the agent asks again, ❌ drops it (or reply `yes`, `no`; or `/approve`, `/deny`)."
+)
+"""The same, where the agent had asked the room something: a yes is no answer to that."""
+
+
+def resume_question(request: str, asker: UserId, *, asks_again: bool = False) -> str:
     """The daemon was restarted while a person was asked; `request` is Markdown that shows what about."""
     told = "Interrupted by a restart while this waited for an answer; nothing of it was run."
     who = f"Asked for by {person(asker)}. They may answer, and the admins of this room."
-    return f"{told}\n\n{request}\n\n{who}\n\n{RESUME_ANSWERS}"
+    answers = RESUME_CHOICE_ANSWERS if asks_again else RESUME_ANSWERS
+    return f"{told}\n\n{request}\n\n{who}\n\n{answers}"
 
 
 def resumed_for_agent(tool: str, request: str, text: str) -> str:
@@ -63,6 +71,20 @@ def resumed_for_agent(tool: str, request: str, text: str) -> str:
 
     With all that it needs: it may have lost the end of the conversation, or all of it.
     """
+    if tool == ASK_USER:
+        return (
+            "The program that runs you was restarted while your question to the room was open, so nobody answered it. "
+            "Ask it again if you still need the answer, then go on with what you were doing. Check first what is done "
+            f"already.\n\nThe question:\n\n{request}\n\n"
+            f"The message that you were working on:\n\n{text or '(no longer known)'}"
+        )
+    if tool == LEAVE_PLAN:
+        return (
+            "The program that runs you was restarted while the room was asked about your plan. Somebody in the room "
+            "has now approved it: carry it out. If you are in plan mode, leave it first, with exactly that plan, and "
+            f"you are not asked again.\n\nThe plan:\n\n{request}\n\n"
+            f"The message that you were working on:\n\n{text or '(no longer known)'}"
+        )
     return (
         f"The program that runs you was restarted while you waited for permission to use {tool}. It was not run. "
         "Somebody in the room has now allowed that one request: make it again exactly as it was, then go on with "

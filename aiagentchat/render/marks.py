@@ -1,10 +1,10 @@
-"""The reaction that shows on a command how it ended."""
+"""Our reactions: the one that shows on a command how it ended, and those on a question that a phone can tap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.ids import txn_id
-from aiagentchat.core.parcels import REACTION, Parcel, Urgency
+from aiagentchat.core.parcels import KEY, PARCEL, REACTION, Parcel, Urgency
 from aiagentchat.render.message import reaction
 
 REACTIONS: Mapping[CommandState, str] = {
@@ -15,6 +15,8 @@ REACTIONS: Mapping[CommandState, str] = {
     CommandState.INTERRUPTED: "⚠️",
 }
 """What is put on the command when it ends."""
+YES_OR_NO = ("✅", "❌")
+"""What is put on a question that has no other answers."""
 
 
 def mark(command: Command, state: CommandState) -> Parcel:
@@ -27,3 +29,22 @@ def mark(command: Command, state: CommandState) -> Parcel:
         command=command.event,
         urgency=Urgency.SPARE,
     )
+
+
+def taps(question: Parcel, keys: Sequence[str]) -> list[Parcel]:
+    """The parcels with the answers that `question` may be given, for whoever taps instead of typing.
+
+    Ours are no answers. Where the homeserver's limit is near, or the question is answered before, they are left away.
+    """
+    return [
+        Parcel(
+            txn=txn_id(question.txn, "tap", key),
+            room=question.room,
+            type=REACTION,
+            content={PARCEL: question.txn, KEY: key},
+            command=question.command,
+            approval=question.approval,
+            urgency=Urgency.SPARE,
+        )
+        for key in keys
+    ]

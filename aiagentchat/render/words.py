@@ -712,6 +712,8 @@ class Status:
     """Messages that cannot be read, because nobody has given us the key."""
     signed: bool = True
     """Whether our device is signed with the account's identity."""
+    allowed: Sequence[str] = ()
+    """Lines about what is allowed without a question (`render.asking_words.rules_listed`)."""
 
 
 def status_text(status: Status) -> str:
@@ -727,6 +729,7 @@ def status_text(status: Status) -> str:
         f"- Agent: {quoted(status.agent)}{model}",
         f"- Session: {short(status.session) if status.session else 'none yet'}",
         f"- Running: {now}; {count(status.queued, 'message')} queued{rest}",
+        *status.allowed,
         f"- Agent's process: {process}; isolation: {status.held.isolation}",
         f"- Homeserver: {_hearing(status)}; {_speaking(status)}",
         f"- aiagentchat {status.version}, up for {duration(status.uptime_ms)}",
@@ -829,14 +832,6 @@ def approval_for(asker: UserId, admins: Sequence[UserId]) -> str:
     return f"Asked for by {person(asker)}. They may answer, and the admins of this room: {_people(admins)}."
 
 
-def approval_answers(minutes: int) -> str:
-    """The last line of an approval."""
-    return (
-        "✅ allows it once, ❌ denies it; or `/approve`, `/deny reason` (or with `!`). "
-        f"Unanswered in {minutes} min it is denied."
-    )
-
-
 def approval_allowed(by: UserId) -> str:
     """Somebody said yes."""
     return f"✅ Allowed once by {person(by)}."
@@ -863,20 +858,12 @@ APPROVAL_WITHDRAWN = "The agent no longer waits for this approval: its turn is o
 
 YES_WORDS = ("yes", "ok", "approve")
 NO_WORDS = ("no", "deny")
-"""What a reply to a question may say, and nothing else, to be its answer."""
-
-
-def answers_in_words(minutes: int) -> str:
-    """The last line of an approval, in a room where reactions answer nothing."""
-    return (
-        "To allow it once, reply `yes` to this message, or write `/approve`; to deny it, reply `no`, or write "
-        f"`/deny reason`. Reactions do not count in this room. Unanswered in {minutes} min it is denied."
-    )
+"""How a reply to a question begins that is its answer."""
 
 
 IN_WORDS_HERE = (
-    "In this room I take words, so your reaction decided nothing: reply to the question with `yes` or `no`, or write "
-    "`/approve` or `/deny reason`."
+    "In this room I take words, so your reaction decided nothing: reply to the question as its last line says, or "
+    "write `/approve` or `/deny reason`."
 )
 """The answer to a reaction in a room where those can be forged."""
 

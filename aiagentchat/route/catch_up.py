@@ -43,10 +43,10 @@ async def plan(desk: Desk, event: Incoming, is_for_agent: Callable[[Incoming], A
     old = [each for each in waiting if each.late_ms >= OFFER_AFTER_MS]
     fresh = [each for each in waiting if each.late_ms < OFFER_AFTER_MS]
     if event.late_ms >= OFFER_AFTER_MS:
-        return Plan(run=False, effects=offer(desk, old, "old", taken_at))
+        return Plan(run=False, effects=await offer(desk, old, "old", taken_at))
     free = await places_left(desk, event)
     if free == 0:
-        return Plan(run=False, effects=offer(desk, fresh, "many", taken_at))
+        return Plan(run=False, effects=await offer(desk, fresh, "many", taken_at))
     if max(each.late_ms for each in fresh) < ANNOUNCE_AFTER_MS:
         return Plan(run=True, effects=[])
     now = fresh[:free]

@@ -10,12 +10,10 @@ from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.render.words import NO_WORDS, YES_WORDS
 from aiagentchat.route.access import Role
+from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES, plain
 
 BOT_COMMAND = re.compile(r"([/!])([a-z_]+)(?:\s+|$)")
-YES = frozenset({"✅", "☑", "✔", "👍"})
-NO = frozenset({"❌", "✖", "👎"})
 STOP = frozenset({"🛑"})
 FORGET = frozenset({"🗑"})
 
@@ -23,8 +21,6 @@ _ID_ENDS = r"(?![\w=/+\-]|[.:][\w\[])"
 """Neither `@bob` in `@bobby:hs` nor `@bob:hs` in `@bob:hs.example` is Bob; a full stop may follow."""
 _MOMENTS = re.compile(r"([0-9]{1,15})–([0-9]{1,15})")
 _CLOSE_ENOUGH = 0.6
-_VARIATION_SELECTORS = dict.fromkeys(range(0xFE00, 0xFE10))
-_SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +75,10 @@ class TakeFile:
 
 @dataclass(frozen=True, slots=True)
 class AnswerApproval:
-    """A reaction that may be on a question: whether it is, the outbox knows."""
+    """A reaction that may be on a question: whether it is, and what it says there, the outbox knows."""
 
     target: EventId
-    allow: bool
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +98,10 @@ class ForgetTarget:
 
 @dataclass(frozen=True, slots=True)
 class AnswerInWords:
-    """A reply that may be to a question: whether it is, the outbox knows."""
+    """A reply that may be to a question: whether it is, and what it says there, the outbox knows."""
 
     target: EventId
-    allow: bool
+    said: str
     otherwise: "Decision"
     """What it means if it is not."""
 
@@ -246,11 +242,11 @@ def _file(
 
 
 def _reply(event: Incoming, role: Role | None, otherwise: Decision) -> Decision:
-    """A reply of one word may answer a question, and else is a message as any other."""
-    said = event.body.strip().lower().rstrip(".!")
-    if event.target is None or role is None or role < Role.USER or said not in (*YES_WORDS, *NO_WORDS):
+    """A reply that is no bot command may answer a question, and else is a message as any other."""
+    may = role is not None and role >= Role.USER and isinstance(otherwise, Ask | Ignore)
+    if event.target is None or not may or not event.body.strip():
         return otherwise
-    return AnswerInWords(event.target, said in YES_WORDS, otherwise)
+    return AnswerInWords(event.target, event.body, otherwise)
 
 
 def _bot_command(body: str, known: Collection[str]) -> RunBotCommand | UnknownBotCommand | None:
@@ -279,11 +275,11 @@ def _about_the_room(event: Incoming) -> Decision:
 
 
 def _reaction(key: str, target: EventId, role: Role | None) -> Decision:
-    plain = key.translate(_VARIATION_SELECTORS).translate(_SKIN_TONES)
-    if plain not in YES | NO | STOP | FORGET:
+    sign = plain(key)
+    if sign not in YES | NO | ALWAYS | STOP | FORGET and sign not in NUMBERS:
         return Ignore("a reaction that means nothing here")
     if role is None or role < Role.USER:
         return Ignore("a reaction of somebody who may not run anything", refusal="reaction")
-    if plain in FORGET:
+    if sign in FORGET:
         return ForgetTarget(target, is_admin=role >= Role.ADMIN)
-    return StopTarget(target) if plain in STOP else AnswerApproval(target, plain in YES)
+    return StopTarget(target) if sign in STOP else AnswerApproval(target, sign)

@@ -8,7 +8,7 @@ from typing import assert_never
 import structlog
 
 from aiagentchat.config.settings import RoomSettings
-from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
@@ -83,6 +83,7 @@ class Dispatcher:
 
     async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
         """What follows from `decision` about `event`, in a room with these roles."""
+        decision = await self._resolved(decision, event, roles)
         if isinstance(decision, _NEEDS_ITS_SENDER) and await self._is_in_the_clear(event):
             return refuse(event, "in the clear", words.IN_THE_CLEAR)
         match decision:
@@ -107,6 +108,12 @@ class Dispatcher:
             case _:
                 return self._about_the_room(decision, event, roles.room)
 
+    async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:
+        """A reply that answers no question is what it is without one."""
+        if isinstance(decision, AnswerInWords) and not await questions.is_answer(self._desk, event, decision, roles):
+            return decision.otherwise
+        return decision
+
     async def _is_in_the_clear(self, event: Incoming) -> bool:
         """Whether it came unencrypted into an encrypted room: then the homeserver can have written it."""
         return not event.encrypted and await self._desk.rooms.is_encrypted(event.room)
@@ -115,8 +122,6 @@ class Dispatcher:
         self, decision: AnswerApproval | AnswerInWords | StopTarget | ForgetTarget, event: Incoming, roles: Roles
     ) -> Sequence[Effect]:
         match decision:
-            case AnswerInWords(target, otherwise=otherwise) if not await self._is_question(event, target):
-                return await self.effects(otherwise, event, roles)
             case AnswerApproval() | AnswerInWords():
                 return await self._answer(decision, event, roles)
             case StopTarget(target):
@@ -174,13 +179,12 @@ class Dispatcher:
         return kept
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
-        decision: Decision | None = decide(
+        heard: Decision | None = decide(
             said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands
         )
-        if isinstance(decision, TakeFile):
-            decision = decision.then
-        if isinstance(decision, AnswerInWords) and not await self._is_question(said, decision.target):
-            decision = decision.otherwise
+        if isinstance(heard, TakeFile):
+            heard = heard.then
+        decision = None if heard is None else await self._resolved(heard, said, roles)
         return isinstance(decision, Ask) and not await self._is_in_the_clear(said)
 
     async def _full(self, in_room: int) -> str | None:
@@ -234,10 +238,6 @@ class Dispatcher:
             told = words.power_too_low(user, roles.power(user), roles.all_needed())
         return [CountRefusal(event.room, day), *refuse(event, "message", told)]
 
-    async def _is_question(self, event: Incoming, target: EventId) -> bool:
-        parcel = await self._desk.outbox.parcel_of(target)
-        return parcel is not None and parcel.approval is not None and parcel.room == event.room
-
     async def _answer(
         self, decision: AnswerApproval | AnswerInWords, event: Incoming, roles: Roles
     ) -> Sequence[Effect]:
@@ -253,17 +253,13 @@ class Dispatcher:
             encrypted=await self._desk.rooms.is_encrypted(event.room)
         ):
             return [refused(event, "reaction"), _in_words_here(asked)]
+        given = await questions.heard(self._desk, asked, event, decision)
+        if given is None:
+            return []
         hindered = await questions.hindered(self._desk, asked, event.sender, roles)
         if hindered is not None:
             return refuse(event, "answer", hindered)
-        effects = await questions.answer(self._desk, asked, event, allow=decision.allow)
-        if isinstance(decision, AnswerApproval) or asked.kind is not ApprovalKind.TOOL:
-            return effects
-        by = event.sender
-        return [
-            *effects,
-            *reply(event, words.approval_allowed(by) if decision.allow else words.approval_denied(by, "")),
-        ]
+        return await questions.answer(self._desk, asked, event, given, in_words=isinstance(decision, AnswerInWords))
 
     async def _stop(self, event: Incoming, target: EventId) -> Sequence[Effect]:
         parcel = await self._desk.outbox.parcel_of(target)

@@ -1,17 +1,22 @@
 """What follows from the answer to a question: by a reaction on it, or in words."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
-from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, Picked, PlanAnswer
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import AcceptCommand, DecideApproval, Effect, OpenApproval, PutParcel
 from aiagentchat.core.ids import ApprovalId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.render import away, words
+from aiagentchat.render import asking_words, away, words
+from aiagentchat.render.marks import YES_OR_NO, taps
 from aiagentchat.render.message import message
+from aiagentchat.route import answers
 from aiagentchat.route.access import Role, Roles
+from aiagentchat.route.answers import Answer, No, Unclear, Yes
 from aiagentchat.route.bot_commands.spec import Desk, reply
+from aiagentchat.route.decide import AnswerApproval, AnswerInWords
 
 OFFER_OPEN_MS = 24 * 3_600_000
 """How long messages that were not run can still be run by a yes."""
@@ -32,24 +37,94 @@ async def hindered(desk: Desk, asked: Approval, user: UserId, roles: Roles) -> s
     return None if asker == user else words.not_yours_to_answer(asker)
 
 
-async def answer(desk: Desk, asked: Approval, event: Incoming, *, allow: bool, reason: str = "") -> Sequence[Effect]:
-    """What `event` brings about by answering `asked`, which is open."""
-    if asked.kind is not ApprovalKind.TOOL and desk.clock.now_ms() >= asked.expires_at:
+async def is_answer(desk: Desk, event: Incoming, reply_: AnswerInWords, roles: Roles) -> bool:
+    """Whether a reply answers a question, and is no message as any other.
+
+    What somebody has to say who may not answer is no answer, unless it can be nothing else: then they are told.
+    """
+    target, said = reply_.target, reply_.said
+    parcel = await desk.outbox.parcel_of(target)
+    if parcel is None or parcel.approval is None or parcel.room != event.room:
+        return False
+    asked = await desk.approvals.get(parcel.approval)
+    if asked is None or asked.state is not ApprovalState.OPEN:
+        return answers.is_one_word(said)  # it comes too late, and whoever wrote it is told
+    if answers.in_words(asked, said) is None:
+        return False
+    return answers.is_one_word(said) or await hindered(desk, asked, event.sender, roles) is None
+
+
+async def heard(
+    desk: Desk, asked: Approval, event: Incoming, decision: AnswerApproval | AnswerInWords
+) -> Answer | None:
+    """What a reaction or a reply says to `asked`; None: nothing (yet)."""
+    match decision:
+        case AnswerApproval(target, key):
+            ticked = await desk.inbox.reactions(target, event.sender) if asked.many else []
+            return answers.by_reaction(asked, key, ticked)
+        case AnswerInWords(said=said):
+            return answers.in_words(asked, said)
+        case _:
+            assert_never(decision)
+
+
+async def answer(
+    desk: Desk, asked: Approval, event: Incoming, given: Answer, *, in_words: bool = True
+) -> Sequence[Effect]:
+    """What `event` brings about by answering `asked`, which is open. Words are answered; a reaction is seen anyway."""
+    if isinstance(given, Unclear):
+        return reply(event, given.told, key="answered")
+    effects = await _answered(desk, asked, event, given)
+    lasts = isinstance(given, Yes) and given.always
+    if not asked.kind.in_turn or not (in_words or lasts):
+        return effects
+    return [*effects, *reply(event, _echo(asked, event.sender, given))]
+
+
+def _echo(asked: Approval, by: UserId, given: Yes | No) -> str:
+    match asked.kind, given:
+        case ApprovalKind.CHOICE, Yes(picked=Picked(numbers, text)):
+            return asking_words.answered_with(by, [asked.options[number - 1] for number in numbers] or [text])
+        case ApprovalKind.CHOICE, No(reason):
+            return asking_words.not_answered_by(by, reason)
+        case ApprovalKind.PLAN, Yes(picked=picked):
+            accept_edits = picked is not None and PlanAnswer.ACCEPT_EDITS in picked.numbers
+            return asking_words.plan_allowed(by, accept_edits=accept_edits)
+        case ApprovalKind.PLAN, No(reason):
+            return asking_words.plan_denied(by, reason)
+        case _, No(reason):
+            return words.approval_denied(by, reason)
+        case _, Yes(always=True) if asked.rule is not None:
+            return asking_words.allowed_always(by, asked.rule.shown)
+        case _:
+            return words.approval_allowed(by)
+
+
+async def _answered(desk: Desk, asked: Approval, event: Incoming, given: Yes | No) -> Sequence[Effect]:
+    allow = isinstance(given, Yes)
+    if not asked.kind.in_turn and desk.clock.now_ms() >= asked.expires_at:
         return reply(event, away.QUESTION_TOO_OLD, key="answered")
     if asked.kind is ApprovalKind.RESUME and allow and await desk.commands.is_taken_up(asked.command):
         closed = DecideApproval(approval=asked.id, state=ApprovalState.DENIED, by=event.sender)
         return [closed, *reply(event, away.RUN_AGAIN_ALREADY, key="answered")]
     state = ApprovalState.ALLOWED if allow else ApprovalState.DENIED
-    decided = DecideApproval(approval=asked.id, state=state, by=event.sender, reason=reason)
+    decided = DecideApproval(
+        approval=asked.id,
+        state=state,
+        by=event.sender,
+        reason="" if isinstance(given, Yes) else given.reason,
+        picked=given.picked if isinstance(given, Yes) else None,
+        always=isinstance(given, Yes) and given.always,
+    )
     match asked.kind, allow:
         case ApprovalKind.RESUME, True:
             return [decided, *await _resume(desk, asked, event)]
         case ApprovalKind.OFFER, True:
             return [decided, *await _run_offered(desk, asked, event)]
-        case ApprovalKind.TOOL, _:
-            return [decided]
-        case _:
+        case ApprovalKind.RESUME | ApprovalKind.OFFER, _:
             return [decided, *reply(event, away.dropped(len(asked.events)), key="answered")]
+        case _:
+            return [decided]
 
 
 async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:
@@ -84,7 +159,7 @@ async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence
         for each in said[:free]
     ]
     if said[free:]:
-        effects += offer(desk, said[free:], asked.id)
+        effects += await offer(desk, said[free:], asked.id)
     gone = len(asked.events) - len(said)
     return [*effects, *(reply(event, away.offer_erased(gone), key="answered") if gone else [])]
 
@@ -96,7 +171,7 @@ async def places_left(desk: Desk, event: Incoming) -> int:
     return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
 
 
-def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
+async def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
     """Ask whether `said`, which was not run, is to be run now. The same `parts` make the same offer."""
     first = said[0]
     approval = Approval(
@@ -115,4 +190,7 @@ def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:
         content=message(away.offer(quoted, len(said)), notice=False, reply_to=first.event if len(said) == 1 else None),
         approval=approval.id,
     )
-    return [OpenApproval(approval), PutParcel(shown)]
+    room = desk.settings().room(first.room)
+    in_words = room is None or room.wants_words(encrypted=await desk.rooms.is_encrypted(first.room))
+    tapped = [] if in_words else taps(shown, YES_OR_NO)
+    return [OpenApproval(approval), *map(PutParcel, [shown, *tapped])]

@@ -6,7 +6,7 @@ which the homeserver answers with the first event; where it may have forgotten t
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
@@ -14,12 +14,12 @@ import structlog
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SendHealth
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
-from aiagentchat.core.parcels import PARCEL, REDACTION, Attempt, Content, Parcel
+from aiagentchat.core.parcels import KEY, PARCEL, REACTION, REDACTION, Attempt, Content, Parcel
 from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.ports.ledger import Outbox
 from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.render import words
-from aiagentchat.render.message import message
+from aiagentchat.render.message import message, reaction
 from aiagentchat.send.lift import lift_limit
 from aiagentchat.send.line import Line, Trip
 from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
@@ -176,6 +176,9 @@ class Postman:
         parcel, variant = attempt.parcel, attempt.variant
         if parcel.type == REDACTION:
             return await self._redact(parcel)
+        if parcel.type == REACTION and PARCEL in parcel.content:
+            on = await self._arrived(parcel, "what is to be reacted to has not arrived")
+            parcel = replace(parcel, content=reaction(on, parcel.content[KEY]))
         if attempt.attached:
             content = content_without_file(parcel) if variant > AS_WRITTEN else await self._with_file(parcel)
             return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
@@ -190,10 +193,15 @@ class Postman:
         return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
 
     async def _redact(self, parcel: Parcel) -> EventId:
+        event = await self._arrived(parcel, "what is to be deleted has not arrived")
+        return await self._outbound.redact(parcel.room, event, words.DELETION_REASON, parcel.txn)
+
+    async def _arrived(self, parcel: Parcel, otherwise: str) -> EventId:
+        """The event that the parcel which this one speaks of has become."""
         event = await self._outbox.event_of(TxnId(parcel.content[PARCEL]))
         if event is None:
-            raise Refused("what is to be deleted has not arrived", errcode=NEVER_ARRIVED, ours=True)
-        return await self._outbound.redact(parcel.room, event, words.DELETION_REASON, parcel.txn)
+            raise Refused(otherwise, errcode=NEVER_ARRIVED, ours=True)
+        return event
 
     async def _with_file(self, parcel: Parcel) -> Content:
         """After a crash the file is uploaded once more, and sent once. After a "not now" it need not be."""

@@ -1,5 +1,6 @@
 """What routing an event changes, inside the transaction that marks the event as routed."""
 
+import json
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -12,6 +13,7 @@ from aiagentchat.core.effects import (
     DecideApproval,
     EditCommand,
     Effect,
+    EndRules,
     EnterRoom,
     EraseText,
     ForgetAnswer,
@@ -50,6 +52,7 @@ _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
 _GRANTS = statements("grants")
 _INBOX = statements("inbox")
+_OUTBOX = statements("outbox")
 _REFUSALS = statements("refusals")
 _ROOMS = statements("rooms")
 
@@ -70,9 +73,8 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             return await forget_answer(transaction, event, by, now)
         case ForgetEdits(event=event, room=room):
             await forget_edits(transaction, event, room, now)
-        case DecideApproval(approval=approval, state=state, by=by, reason=reason):
-            rows = await transaction.run(_APPROVALS["decide"], id=approval, state=state.value, by=by, reason=reason)
-            return {"question": rows[0]["kind"], **_named(rows[0])} if rows else None
+        case DecideApproval() | EndRules():
+            return await _answer(transaction, effect, now)
         case KeepFile() | PutParcel() | OpenApproval() | NoteDeed():
             await _add(transaction, effect, now)
         case GiveRole() | TakeRole():
@@ -84,6 +86,35 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
         case _:
             assert_never(effect)
     return {}
+
+
+async def _answer(transaction: Transaction, effect: DecideApproval | EndRules, now: int) -> Detail | None:
+    match effect:
+        case DecideApproval():
+            return await _decide(transaction, effect, now)
+        case EndRules(room=room):
+            rows = await transaction.run(_APPROVALS["end_rules_of_room"], room=room)
+            return {"count": len(rows)} if rows else None
+        case _:
+            assert_never(effect)
+
+
+async def _decide(transaction: Transaction, effect: DecideApproval, now: int) -> Detail | None:
+    picked = effect.picked
+    rows = await transaction.run(
+        _APPROVALS["decide"],
+        id=effect.approval,
+        state=effect.state.value,
+        by=effect.by,
+        reason=effect.reason,
+        picked=None if picked is None else json.dumps(picked.numbers),
+        picked_text="" if picked is None else picked.text,
+    )
+    if not rows:
+        return None
+    await transaction.run(_OUTBOX["drop_offered_answers"], approval=effect.approval, now=now)
+    always = await transaction.run(_APPROVALS["allow_always"], id=effect.approval, now=now) if effect.always else []
+    return {"question": rows[0]["kind"], **_named(rows[0]), **({"always": 1} if always else {})}
 
 
 def _named(row: Row) -> Detail:
@@ -142,6 +173,8 @@ async def _settle_room(
         case EnterRoom(room=room):
             await transaction.run(_ROOMS["enter"], room=room)
         case NewSession(room=room, session=session):
+            for row in await transaction.run(_ROOMS["current_session"], room=room):
+                await transaction.run(_APPROVALS["end_rules_of_session"], session=row["session_id"])
             await transaction.run(_ROOMS["set_session"], room=room, session=session)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)

@@ -58,6 +58,7 @@ async def forget_edits(transaction: Transaction, event: EventId, room: RoomId, n
 
 async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) -> None:
     await transaction.run(_ERASE["questions"], command=command, room=room)
+    await transaction.run(_ERASE["rules"], command=command, room=room)
     await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
 
 

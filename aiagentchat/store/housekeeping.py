@@ -40,6 +40,7 @@ class Housekeeping:
         """Remove what was over before that moment; how many rows, by what they were."""
         await self._all(_HOUSEKEEPING["prune_refusals"], before)
         await self._all(_HOUSEKEEPING["prune_grants"], before)
+        await self._all(_HOUSEKEEPING["prune_rules"], before)
         return {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),

@@ -88,6 +88,10 @@ class SqliteInbox:
         [row] = await self._database.run(_INBOX["files_waiting"], room=room, sender=sender, since=since)
         return int(row["count"])
 
+    async def reactions(self, target: EventId, sender: UserId) -> list[str]:
+        """What `sender` has put on that message and not taken back."""
+        return [row["body"] for row in await self._database.run(_INBOX["reactions"], target=target, sender=sender)]
+
     async def unrouted(self, limit: int) -> list[Incoming]:
         """The oldest events of each room that nobody has settled."""
         rows = await self._database.run(_INBOX["unrouted"], limit=limit, each=max(LEAST_OF_A_ROOM, limit // ROOMS))

@@ -4,6 +4,7 @@ from aiagentchat.core.ids import RoomId, SessionId
 from aiagentchat.store.database import Database, Transaction
 from aiagentchat.store.queries import statements
 
+_APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
 _ROOMS = statements("rooms")
 _SESSIONS = statements("sessions")
@@ -37,5 +38,6 @@ class SqliteSessions:
         async def write(transaction: Transaction) -> None:
             await transaction.run(_ROOMS["replace_session"], room=room, old=old, new=new)
             await transaction.run(_COMMANDS["move_to_session"], room=room, old=old, new=new)
+            await transaction.run(_APPROVALS["end_rules_of_session"], session=old)
 
         await self._database.transact(write)

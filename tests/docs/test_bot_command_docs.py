@@ -10,9 +10,10 @@ from aiagentchat.config.load import load
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.route.access import Roles
+from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
-from aiagentchat.route.decide import FORGET, NO, STOP, YES
+from aiagentchat.route.decide import FORGET, STOP
 from aiagentchat.store.ledger import open_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -67,4 +68,5 @@ def test_the_reference_lists_exactly_the_reactions_there_are() -> None:
     rows = re.findall(r"^\| ([^|`\w]+) \| (?:the command|an approval)", PAGE, re.MULTILINE)
     documented = {reaction.replace("\ufe0f", "") for row in rows for reaction in row.split()}
 
-    assert documented == YES | NO | STOP | FORGET
+    assert documented == YES | NO | ALWAYS | STOP | FORGET
+    assert f"| {NUMBERS[0]}" in PAGE.replace("\ufe0f", "")

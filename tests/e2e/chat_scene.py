@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiagentchat.render.approval import approval_text
+from aiagentchat.render.approval import Asking, tool_question
 from aiagentchat.render.message import message
 from rig.homeserver import Homeserver
 from rig.matrix_client import MatrixUser
@@ -16,7 +16,7 @@ from rig.unprivileged import clean_env
 from tests.e2e.terminal import PATIENCE, Terminal, in_terminal
 
 CCHAT = [sys.executable, "-m", "aiagentchat.cli.cchat"]
-QUESTION = message(approval_text("Bash", {"command": "date"}, who="Asked.", minutes=60), notice=False)
+QUESTION = message(tool_question("Bash", {"command": "date"}, Asking(who="Asked.", minutes=60)).text, notice=False)
 KEYS = "y  allow once"
 """What the box says as soon as keys answer."""
 

@@ -114,6 +114,21 @@ async def test_a_room_that_becomes_encrypted_is_answered_encrypted(
 
         assert await here.until_ended(ended) == "✅"
         assert "behind the door" not in json.dumps(await here.on_the_server())
+        await _a_question_is_answered_by_a_reply(here, model)
+
+
+async def _a_question_is_answered_by_a_reply(here: Cellar, model: Model) -> None:
+    options = [{"label": "Tea", "description": "green"}, {"label": "Milk", "description": "cold"}]
+    drink = {"question": "Which drink?", "header": "Drink", "options": options, "multiSelect": False}
+    asks = Step(tool="AskUserQuestion", input={"questions": [drink]})
+    asked = await here.anna.say(here.room, script("ask me", asks, Step(text="Coming.")))
+    question = await here.anna.until_body(here.room, "The agent asks")
+    answer = {"msgtype": "m.text", "body": "2", "m.relates_to": {"m.in_reply_to": {"event_id": question.event_id}}}
+    await here.anna.say(here.room, answer)
+
+    assert await here.until_ended(asked) == "✅"
+    assert '\\"Which drink?\\"=\\"Milk\\"' in model.requests("ask me")[-1].raw
+    assert "Reactions do not count in this room." in question.source["content"]["body"]
 
 
 async def test_what_the_daemon_could_not_read_is_run_when_its_key_comes(

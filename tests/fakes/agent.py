@@ -119,6 +119,9 @@ class ScriptedRun:
         self.prompts: list[Prompt] = []
         self.answers: list[tuple[bool, str]] = []
         self.replies: list[tuple[str, str, bool]] = []
+        self.used: list[Mapping[str, Any] | None] = []
+        """What each tool was to be used with, where somebody has said so."""
+        self.accepts_edits: list[bool] = []
         self.settled = 0
         self.closed = asyncio.Event()
         self._agent = agent
@@ -168,9 +171,19 @@ class ScriptedRun:
             self._idle = True
             await self._change()
 
-    async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
+    async def answer(
+        self,
+        request: str,
+        *,
+        allow: bool,
+        reason: str = "",
+        used: Mapping[str, Any] | None = None,
+        accept_edits: bool = False,
+    ) -> None:
         if request == self._open:
             self.answers.append((allow, reason))
+            self.used.append(used)
+            self.accepts_edits.append(accept_edits)
             await self._change(_verdict=allow, _open=None)
 
     async def reply(self, request: str, text: str, *, failed: bool = False) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,8 +154,8 @@ class Front:
         await self.accepted(command)
         assert await self.ledger.commands.start(command.event, self.clock.now_ms())
 
-    async def asked(self, name: str, room: RoomId = ROOM, *, asker: UserId = ANNA) -> EventId:
-        """The agent asks, in a turn of `asker`, whether it may use a tool; the event of the question."""
+    async def asked(self, name: str, room: RoomId = ROOM, *, asker: UserId = ANNA, **more: Any) -> EventId:
+        """The agent asks, in a turn of `asker`, whether it may use a tool, or what `more` says; its event."""
         asks = EventId(f"$asks {room} {asker}")
         if await self.ledger.commands.get(asks) is None:
             # In no queue, so that what runs there is what the test says.
@@ -166,6 +167,7 @@ class Front:
             command=asks,
             tool="Bash",
             expires_at=self.clock.now_ms() + 3_600_000,
+            **more,
         )
         question = Parcel(
             txn=TxnId(f"question {name}"),

@@ -19,6 +19,8 @@ ANNA = UserId("@anna:hs")
 """A user."""
 VERA = UserId("@vera:hs")
 """A viewer."""
+BEN = UserId("@ben:hs")
+"""Nobody, unless a test makes him a user."""
 EVE = UserId("@eve:hs")
 """A stranger."""
 ROOM = RoomId("!kitchen:hs")

@@ -15,7 +15,7 @@ from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId
 from aiagentchat.core.isolation import Held, Isolation, RunLimits
-from aiagentchat.core.parcels import REACTION, Parcel
+from aiagentchat.core.parcels import PARCEL, REACTION, Parcel
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.execute.asking import Manner
 from aiagentchat.execute.deadlines import TurnClock
@@ -147,10 +147,10 @@ class House:
         return found.state
 
     async def read(self, room: RoomId = ROOM) -> list[str]:
-        """What the room shows in the end: its messages as they were last edited, and the reactions."""
+        """What the room shows in the end: its messages as they were last edited, and our reactions on commands."""
         shown: dict[str, str] = {}
         for parcel in await self.send_all():
-            if parcel.room == room:
+            if parcel.room == room and PARCEL not in parcel.content:
                 shown[parcel.edits or parcel.txn] = _text(parcel)
         return list(shown.values())
 

@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from aiagentchat.cli.chat.paint import Painter, console, parts
 from aiagentchat.cli.chat.timeline import Message, Timeline
 from aiagentchat.core.ids import EventId, SessionId, UserId
-from aiagentchat.render.words import approval_answers, footer
+from aiagentchat.render.asking_words import ALLOWS_ONCE
+from aiagentchat.render.words import footer
 
 ME, BOT = UserId("@me:hs"), UserId("@bot:hs")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -74,7 +75,7 @@ def test_reactions_stand_beside_ones_own_words() -> None:
 
 def test_quiet_lines_are_told_from_markdown_and_from_code() -> None:
     last = footer(duration_ms=600, cost_micro_usd=1, input_tokens=1, output_tokens=1, session=SessionId("abcdef"))
-    body = f"text\n```\n▸ code\n~~~\n```\n▸ Bash: `x`\n{last}\n{approval_answers(5)}\n— a dash"
+    body = f"text\n```\n▸ code\n~~~\n```\n▸ Bash: `x`\n{last}\n{ALLOWS_ONCE}, or not\n— a dash"
 
     assert [(quiet, text.count("\n")) for quiet, text in parts(body)] == [(False, 4), (True, 2), (False, 0)]
 

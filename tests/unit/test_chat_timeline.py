@@ -7,13 +7,13 @@ import pytest
 
 from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.render import away, words
-from aiagentchat.render.approval import approval_text
+from aiagentchat.render import asking_words, away, words
+from aiagentchat.render.approval import Asking, tool_question
 from aiagentchat.render.away import Said
 from aiagentchat.render.message import edit, message, reaction
 
 ME, BOT, EVE = UserId("@me:hs"), UserId("@bot:hs"), UserId("@eve:hs")
-QUESTION = approval_text("Bash", {"command": "date"}, who="Asked.", minutes=60)
+QUESTION = tool_question("Bash", {"command": "date"}, Asking(who="Asked.", minutes=60)).text
 
 
 class Story:
@@ -168,6 +168,7 @@ def test_the_oldest_question_is_first_and_a_reaction_closes_it(story: Story) -> 
         words.approval_denied(EVE, "no"),
         words.approval_expired(60),
         words.APPROVAL_WITHDRAWN,
+        asking_words.allowed_always(EVE, "`Bash`"),
     ],
 )
 def test_words_about_a_question_close_it(story: Story, closing: str) -> None:
@@ -178,6 +179,36 @@ def test_words_about_a_question_close_it(story: Story, closing: str) -> None:
     story.says(BOT, closing, notice=True)
 
     assert story.timeline.question is None
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_question_with_choices_waits_and_no_single_key_answers_it(story: Story, many: bool) -> None:
+    last = asking_words.choice_answers(many=many, minutes=60, in_words=False)
+    asked = story.says(BOT, f"❓ Which?\n\n1. Tea\n2. Milk\n\n{last}")
+
+    assert story.timeline.question is None
+    assert story.timeline.waits is story.timeline.get(asked)
+    story.reacts(EVE, asked, "2️⃣")
+    assert (story.timeline.waits is None) is not many
+    story.reacts(EVE, asked, "✅")
+    assert story.timeline.waits is None
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        asking_words.answered_with(EVE, ["Tea"]),
+        asking_words.not_answered_by(EVE, "no"),
+        asking_words.choice_expired(60),
+        asking_words.plan_allowed(EVE, accept_edits=True),
+        asking_words.plan_denied(EVE, "no"),
+    ],
+)
+def test_words_about_a_question_with_choices_close_it(story: Story, closing: str) -> None:
+    story.says(BOT, asking_words.plan_answers(minutes=60, in_words=True, request="1234"))
+    story.says(BOT, closing, notice=True)
+
+    assert story.timeline.waits is None
 
 
 def test_the_end_of_the_command_closes_its_question(story: Story) -> None:

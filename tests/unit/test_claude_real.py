@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from aiagentchat.core.agent_events import (
     ToolUsed,
     Unrecognised,
 )
+from aiagentchat.core.approvals import LEAVE_PLAN, Picked
+from aiagentchat.core.choices import answer_of, answered, choices_in
 from aiagentchat.core.ports.agent import RunSpec
 from rig.claude import cli_env
 from rig.model import Model, Request
@@ -401,3 +404,65 @@ async def test_killing_the_cli_ends_what_its_tool_runs(agent: ClaudeCode, spec: 
         main_process(spec).kill()
 
     assert processes(spec) == []
+
+
+# ── questions with more answers than yes and no ──
+
+
+DRINK = {
+    "question": "Which drink?",
+    "header": "Drink",
+    "options": [{"label": "Tea", "description": "green"}, {"label": "Milk", "description": "cold"}],
+    "multiSelect": False,
+}
+EXTRAS = {**DRINK, "question": "With what?", "multiSelect": True}
+
+
+async def test_answers_of_the_room_reach_the_model(agent: ClaudeCode, model: Model, spec: RunSpec) -> None:
+    ask = script("ask me", Step(tool="AskUserQuestion", input={"questions": [DRINK, EXTRAS]}), Step(text="Thanks."))
+    async with served(agent, spec) as run:
+        events = run.turn(prompt(ask))
+        question = (await until(events, ApprovalAsked))[-1]
+        assert isinstance(question, ApprovalAsked)
+        choices = choices_in(question.input)
+        answers = [answer_of(choices[0], Picked(text="rather coffee")), answer_of(choices[1], Picked((1, 2)))]
+        used = answered(question.input, list(zip(choices, answers, strict=True)))
+        await run.answer(question.request, allow=True, used=used)
+        ended = await rest(events)
+
+    assert text_of(ended) == "Thanks."
+    result = asked(model, spec)[-1].raw
+    assert all(said in result for said in ("Which drink?", "rather coffee", "With what?", "Tea, Milk"))
+
+
+async def test_a_plan_is_asked_about_with_its_text_and_edits_pass_until_the_turn_ends(
+    agent: ClaudeCode, model: Model, spec: RunSpec
+) -> None:
+    spec = replace(spec, permission_mode="plan")
+    async with served(agent, spec) as run:
+        await turn(run, script("hello", Step(text="Hello.")))
+        told = re.search(r"(/[^\s\"\\\\]*/plans/[^\s\"\\\\]*\.md)", asked(model, spec)[-1].raw)
+        assert told is not None, "in plan mode the model is told where its plan goes"
+        steps = (
+            Step(tool="Write", input={"file_path": told[1], "content": "# Make tea"}),
+            Step(tool="ExitPlanMode", input={}),
+            Step(tool="Write", input={"file_path": f"{spec.workspace}/tea", "content": "tea"}),
+            Step(text="Done."),
+        )
+        events = run.turn(prompt(script("plan it", *steps)))
+        question = (await until(events, ApprovalAsked))[-1]
+        assert isinstance(question, ApprovalAsked)
+        await run.answer(question.request, allow=True, accept_edits=True)
+        ended = await rest(events)
+        write_more = Step(tool="Write", input={"file_path": f"{spec.workspace}/milk", "content": "milk"})
+        after = await turn(run, script("and milk", write_more, Step(text="No.")), allow=False)
+
+    assert (question.tool, question.input["plan"]) == (LEAVE_PLAN, "# Make tea")
+    assert not any(isinstance(event, ApprovalAsked) for event in ended)
+    assert _there(spec, "tea")
+    assert any(isinstance(event, ApprovalAsked) for event in after)
+    assert not _there(spec, "milk")
+
+
+def _there(spec: RunSpec, name: str) -> bool:
+    return Path(spec.workspace, name).exists()

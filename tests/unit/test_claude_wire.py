@@ -50,6 +50,25 @@ def test_a_yes_sends_the_input_back_and_nothing_that_widens_a_rule(reason: str, 
     }
 
 
+def test_a_yes_to_a_plan_may_let_edits_pass_and_says_so_in_our_own_words() -> None:
+    line = parsed(wire.permission("r1", allow=True, reason="", tool_input={}, accept_edits=True))
+    no = parsed(wire.permission("r1", allow=False, reason="no", tool_input={}, accept_edits=True))
+
+    assert line["response"]["response"] == {
+        "behavior": "allow",
+        "updatedInput": {},
+        "updatedPermissions": [{"type": "setMode", "mode": "acceptEdits", "destination": "session"}],
+    }
+    assert no["response"]["response"] == {"behavior": "deny", "message": "no"}
+
+
+def test_a_mode_is_set_for_what_follows() -> None:
+    assert parsed(wire.set_permission_mode("r1", "plan"))["request"] == {
+        "subtype": "set_permission_mode",
+        "mode": "plan",
+    }
+
+
 @given(ANY_TEXT)
 def test_a_no_carries_its_reason(reason: str) -> None:
     line = parsed(wire.permission("r1", allow=False, reason=reason, tool_input={"command": "x"}))

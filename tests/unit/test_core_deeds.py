@@ -14,6 +14,7 @@ from aiagentchat.core.effects import (
     DecideApproval,
     EditCommand,
     Effect,
+    EndRules,
     EnterRoom,
     EraseText,
     ForgetAnswer,
@@ -35,6 +36,8 @@ EVENT, COMMAND = EventId("$event"), EventId("$command")
 ASKED = ApprovalId("a1")
 APPROVAL = Approval(id=ASKED, room=ROOM, command=COMMAND, tool="Bash", expires_at=1)
 TOOL = {"question": ApprovalKind.TOOL.value, "tool": "Bash", "command": COMMAND}
+PLAN = {"question": ApprovalKind.PLAN.value, "tool": "ExitPlanMode", "command": COMMAND}
+CHOICE = {"question": ApprovalKind.CHOICE.value, "tool": "AskUserQuestion", "command": COMMAND}
 RESUME = {"question": ApprovalKind.RESUME.value, "tool": "Bash", "command": COMMAND}
 
 
@@ -127,6 +130,24 @@ def decided(state: ApprovalState) -> DecideApproval:
         pytest.param(NoteDeed(deed(AuditKind.REFUSED)), {}, deed(AuditKind.REFUSED), id="somebody tries"),
         pytest.param(EnterRoom(ROOM), {}, None, id="we come back"),
         pytest.param(PutParcel(Parcel(txn=TxnId("t"), room=ROOM, content={})), {}, None, id="we say something"),
+        pytest.param(
+            decided(ApprovalState.ALLOWED),
+            PLAN,
+            deed(AuditKind.APPROVED, actor=ADA, subject=ASKED, detail=PLAN),
+            id="somebody approves a plan",
+        ),
+        pytest.param(
+            decided(ApprovalState.ALLOWED),
+            CHOICE,
+            deed(AuditKind.ANSWERED, actor=ADA, subject=ASKED, detail={**CHOICE, "answer": "yes"}),
+            id="somebody chooses",
+        ),
+        pytest.param(
+            EndRules(ROOM, ADA),
+            {"count": 2},
+            deed(AuditKind.SETTING, subject=ROOM, detail={"name": "always", "count": 2}),
+            id="somebody takes back what was allowed for good",
+        ),
         pytest.param(OpenApproval(APPROVAL), {}, None, id="we ask something"),
         pytest.param(CountRefusal(ROOM, "2026-01-01"), {}, None, id="we count"),
         pytest.param(ForgetEdits(EVENT, ROOM), {}, None, id="we delete what a moderator left"),

@@ -11,6 +11,7 @@ from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, re
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import DecideApproval, EraseText
 from aiagentchat.core.ids import ApprovalId, EventId, new_run_id
+from aiagentchat.core.parcels import KEY
 from aiagentchat.core.ports.ledger import RunRecord
 from aiagentchat.execute.recovery import ALIVE_EVERY_MS, RESUME_OPEN_MS, report_interrupted, report_leftovers
 from aiagentchat.execute.scheduler import Scheduler
@@ -131,6 +132,37 @@ async def test_a_question_that_waited_becomes_the_question_whether_to_go_on(cras
         question.id,
     )
     assert attempt.parcel.content["m.relates_to"] == {"m.in_reply_to": {"event_id": "$1"}}
+
+
+@pytest.mark.parametrize(("in_words", "keys"), [(False, ["✅", "❌"]), (True, [])])
+async def test_the_question_whether_to_go_on_can_be_tapped_where_reactions_count(
+    crashed: House, in_words: bool, keys: list[str]
+) -> None:
+    await ask(crashed, "a", TOUCH)
+    if in_words:
+        await crashed.ledger.keyring.mark_encrypted(ROOM, NOW)
+
+    await report_interrupted(crashed.shop.ledgers, crashed.clock, wants_words=crashed.shop.wants_words)
+
+    assert [parcel.content[KEY] for parcel in await crashed.send_all() if KEY in parcel.content] == keys
+
+
+async def test_what_the_agent_had_asked_the_room_is_asked_again(crashed: House) -> None:
+    choice = Approval(
+        id=ApprovalId("a"),
+        room=ROOM,
+        command=EventId("$1"),
+        tool="AskUserQuestion",
+        expires_at=NOW + 1,
+        kind=ApprovalKind.CHOICE,
+        shown="❓ Milk?",
+        options=("Yes", "No"),
+    )
+    await crashed.ledger.approvals.ask(choice, [], NOW)
+
+    await report(crashed)
+
+    assert (await crashed.read())[0] == away.resume_question("❓ Milk?", ANNA, asks_again=True)
 
 
 async def test_several_questions_are_asked_as_one(crashed: House) -> None:

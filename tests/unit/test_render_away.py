@@ -73,6 +73,19 @@ def test_a_long_message_is_quoted_by_its_beginning() -> None:
         pytest.param(away.resumed_for_agent("Bash", "`x`", "make tea"), "`x`\n\nThe message", id="its request"),
         pytest.param(away.resumed_for_agent("Bash", "`x`", "make tea"), "working on:\n\nmake tea", id="its message"),
         pytest.param(away.resumed_for_agent("Bash", "`x`", ""), "(no longer known)", id="a message that is gone"),
+        pytest.param(
+            away.resume_question("Milk?", ANNA, asks_again=True),
+            "✅ goes on, and the agent asks again",
+            id="to choose",
+        ),
+        pytest.param(
+            away.resumed_for_agent("AskUserQuestion", "Milk?", "make tea"), "Ask it again if", id="what it had asked"
+        ),
+        pytest.param(away.resumed_for_agent("AskUserQuestion", "Milk?", ""), "(no longer known)", id="what is gone"),
+        pytest.param(
+            away.resumed_for_agent("ExitPlanMode", "# Tea", "make tea"), "approved it: carry it out", id="its plan"
+        ),
+        pytest.param(away.resumed_for_agent("ExitPlanMode", "# Tea", ""), "The plan:\n\n# Tea", id="the plan itself"),
         pytest.param(away.dropped(0), "does not go on", id="dropped turn"),
         pytest.param(away.dropped(2), "2 messages will not be run", id="dropped offer"),
         pytest.param(away.offer_erased(1), "1 message is no longer here", id="one erased"),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiagentchat.core.ids import EventId
-from aiagentchat.render.approval import approval_text
+from aiagentchat.render.approval import Asking, tool_question
 from aiagentchat.render.fences import close_open, open_fence
 from aiagentchat.render.folding import MARK, step, unmarked
 from aiagentchat.render.hygiene import clean, no_ping, one_line, visible
@@ -250,9 +250,9 @@ def test_a_tool_line_is_one_line_without_markup(tool: str, tool_input: dict[str,
     ),
 )
 def test_an_approval_shows_every_text_and_ends_with_how_to_answer(tool: str, tool_input: dict[str, Any]) -> None:
-    text = approval_text(tool, tool_input, who="Asked.", minutes=60)
+    text = tool_question(tool, tool_input, Asking(who="Asked.", minutes=60, digest="0123456789")).text
     rendered = to_html(text)
 
     assert open_fence(text) is None
-    assert rendered.endswith("Unanswered in 60 min it is denied.</p>")
+    assert rendered.endswith("Request <code>01234567</code>.</p>")
     assert Seen(rendered).tags <= {"p", "strong", "code", "pre"}

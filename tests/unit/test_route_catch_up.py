@@ -1,17 +1,19 @@
 """What was typed while nobody listened: announced, run if it is not too old, else offered."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import KEY
 from aiagentchat.render import away, words
 from aiagentchat.render.away import Said
 from tests.fakes.clock import START_MS
 from tests.fakes.front import Front, event_of, open_front
-from tests.fakes.people import ADA, ANNA, OTHER, ROOM, VERA, command, event, settings, typed
+from tests.fakes.people import ADA, ANNA, KITCHEN, OTHER, ROOM, VERA, command, event, settings, typed
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -38,7 +40,8 @@ async def queued(front: Front) -> list[str]:
 
 async def offered(front: Front) -> EventId:
     """The event of the only offer that was put into the room."""
-    [question] = [parcel for parcel in await front.deliver() if parcel.approval is not None]
+    said = [parcel for parcel in await front.deliver() if "body" in parcel.content]
+    [question] = [parcel for parcel in said if parcel.approval is not None]
     return event_of(question.txn)
 
 
@@ -118,6 +121,14 @@ async def test_a_no_drops_it(front: Front) -> None:
     assert await front.told(event(Kind.REACTION, "❌", target=question)) == [away.dropped(1)]
     assert await front.told(event(Kind.REACTION, "✅", target=question)) == [words.approval_already_answered(ANNA)]
     assert await queued(front) == []
+
+
+@pytest.mark.parametrize(("approvals", "keys"), [("reaction", ["✅", "❌"]), ("reply", [])])
+async def test_an_offer_can_be_tapped_where_reactions_count(front: Front, approvals: str, keys: list[str]) -> None:
+    front.settings = settings(replace(KITCHEN, approvals=approvals))
+    await front.hear(late("old", 2 * HOUR))
+
+    assert [parcel.content[KEY] for parcel in await front.deliver() if KEY in parcel.content] == keys
 
 
 async def test_words_are_about_what_the_agent_asks_and_never_about_an_offer(front: Front) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.access import Grant, Role
-from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, Rule
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import (
     AcceptCommand,
@@ -128,6 +128,19 @@ async def test_refusals_are_forgotten_with_their_day(ledger: Ledger) -> None:
     assert await ledger.rooms.refusals(ROOM, "2023-11-13") == 0
 
 
+async def test_rules_go_with_the_last_that_is_known_of_their_conversation(ledger: Ledger) -> None:
+    for session in (SESSION, OTHER_SESSION):
+        rule = Rule(session=session, digest="rule", shown="`x`")
+        asked = replace(ASKED, id=ApprovalId(session), rule=rule)
+        await ledger.approvals.ask(asked, [], NOW)
+        decided = DecideApproval(approval=asked.id, state=ApprovalState.ALLOWED, by=ANNA, always=True)
+        await settle(ledger, decided, event=f"$answer-{session}")
+    await accept(ledger, command("$here"))
+    await ledger.housekeeping.prune(LATER)
+
+    assert [rule.session for rule in await ledger.approvals.rules(ROOM)] == [SESSION]
+
+
 async def test_grants_are_forgotten_long_after_they_have_ended(ledger: Ledger) -> None:
     grant = Grant(room=ROOM, user=ANNA, role=Role.USER, by=ANNA, given_at=NOW)
     old, last = (
@@ -241,7 +254,7 @@ async def test_a_question_of_our_own_that_nobody_answered_in_time_is_closed(ledg
     await settle(ledger, OpenApproval(asked))
     assert await ledger.housekeeping.expire(ASKED.expires_at) == 0
 
-    ours = kind is not ApprovalKind.TOOL
+    ours = not kind.in_turn
     assert await ledger.housekeeping.expire(ASKED.expires_at + 1) == int(ours)
     assert await ledger.approvals.open_in(ROOM) == ([] if ours else [asked])
     assert (await ledger.housekeeping.prune(LATER))["questions"] == int(ours)
@@ -267,7 +280,7 @@ async def test_no_transaction_changes_more_rows_than_it_may(path: Path, monkeypa
         await database._connection.set_trace_callback(statements.append)
 
         assert (await housekeeping.Housekeeping(database).prune(LATER))["sessions"] == 7
-    assert statements.count("COMMIT") == 6 + 3  # six kinds of which there was nothing; 3 rows, 3 rows and 1
+    assert statements.count("COMMIT") == 7 + 3  # seven kinds of which there was nothing; 3 rows, 3 rows and 1
 
 
 async def test_what_was_erased_is_in_no_file_any_more(ledger: Ledger, path: Path) -> None:

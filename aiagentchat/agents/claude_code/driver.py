@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -42,6 +43,7 @@ from aiagentchat.core.agent_events import (
     TurnStarted,
     Unrecognised,
 )
+from aiagentchat.core.approvals import LEAVE_PLAN
 from aiagentchat.core.errors import AgentDied, AgentError, AgentUnavailable, NotOpened, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import RunId
 from aiagentchat.core.ports.agent import Prompt, RunSpec
@@ -110,9 +112,11 @@ class ClaudeRun:
         self._kept = False
         """Whether it is known what belongs to the run, so that a sweep can spare it."""
         self._translator = Translator()
-        self._asked: dict[str, dict[str, object]] = {}
+        self._asked: dict[str, ApprovalAsked] = {}
         self._offered: dict[str, asyncio.Future[tuple[str, bool]]] = {}
         """Files that the agent wants to have sent, and waits."""
+        self._mode_changed = False
+        """Whether it may ask about less, or other things, than the room's permission mode says."""
         self._requests = 0
 
     @property
@@ -202,7 +206,7 @@ class ClaudeRun:
                 return
             if self._tree is not None:
                 self._tree.watch()
-            if self._tree is None or not await self._tree.write(wire.user(prompt)):
+            if self._tree is None or not await self._tree.write(self._lines_of(prompt)):
                 await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
             while not ended:
                 event = await events.get() if not (self._over.is_set() and events.empty()) else None
@@ -226,11 +230,37 @@ class ClaudeRun:
             while not events.empty():  # a reader that waits for a place goes on
                 events.get_nowait()
 
-    async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
+    def _lines_of(self, prompt: Prompt) -> bytes:
+        """The prompt. A turn begins in the room's own permission mode, whatever was allowed in the one before."""
+        lines = [wire.user(prompt)]
+        if self._mode_changed:
+            self._mode_changed = False
+            lines.insert(0, wire.set_permission_mode(self._request(), self._spec.permission_mode))
+        return b"\n".join(lines)
+
+    async def answer(
+        self,
+        request: str,
+        *,
+        allow: bool,
+        reason: str = "",
+        used: Mapping[str, Any] | None = None,
+        accept_edits: bool = False,
+    ) -> None:
         """Answer an `ApprovalAsked`; an unknown or withdrawn one is ignored."""
-        tool_input = self._asked.pop(request, None)
-        if tool_input is not None and self._tree is not None:
-            await self._tree.write(wire.permission(request, allow=allow, reason=reason, tool_input=tool_input))
+        asked = self._asked.pop(request, None)
+        if asked is None or self._tree is None:
+            return
+        if allow and (accept_edits or asked.tool == LEAVE_PLAN):
+            self._mode_changed = True
+        line = wire.permission(
+            request,
+            allow=allow,
+            reason=reason,
+            tool_input=asked.input if used is None else used,
+            accept_edits=accept_edits,
+        )
+        await self._tree.write(line)
 
     async def reply(self, request: str, text: str, *, failed: bool = False) -> None:
         """Tell the agent what has come of a `FileOffered`; an unknown one is ignored."""
@@ -303,8 +333,8 @@ class ClaudeRun:
 
     def _note(self, event: AgentEvent) -> None:
         match event:
-            case ApprovalAsked(request, _, tool_input):
-                self._asked[request] = dict(tool_input)
+            case ApprovalAsked(request):
+                self._asked[request] = event
             case TurnStarted():
                 self._begun = True
             case Unrecognised(kind):

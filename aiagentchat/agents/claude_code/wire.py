@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aiagentchat.core.ports.agent import Block, Prompt
@@ -42,14 +43,28 @@ def interrupt(request: str) -> bytes:
     return _request(request, {"subtype": "interrupt", "cancel_queued": True})
 
 
+def set_permission_mode(request: str, mode: str) -> bytes:
+    """Ask about so much from now on."""
+    return _request(request, {"subtype": "set_permission_mode", "mode": mode})
+
+
 def end_session(request: str) -> bytes:
     """Leave, in order."""
     return _request(request, {"subtype": "end_session"})
 
 
-def permission(request: str, *, allow: bool, reason: str, tool_input: dict[str, Any]) -> bytes:
-    """Answer a `can_use_tool`. The CLI's own suggestions are never sent back: they would widen its rules."""
-    verdict = {"behavior": "allow", "updatedInput": tool_input} if allow else {"behavior": "deny", "message": reason}
+def permission(
+    request: str, *, allow: bool, reason: str, tool_input: Mapping[str, Any], accept_edits: bool = False
+) -> bytes:
+    """Answer a `can_use_tool`. The CLI's own suggestions are never sent back: they would widen its rules.
+
+    With `accept_edits` it asks no more about edits, until it is given another mode.
+    """
+    verdict: dict[str, Any] = {"behavior": "deny", "message": reason}
+    if allow:
+        verdict = {"behavior": "allow", "updatedInput": dict(tool_input)}
+        if accept_edits:
+            verdict["updatedPermissions"] = [{"type": "setMode", "mode": "acceptEdits", "destination": "session"}]
     return _line(
         {"type": "control_response", "response": {"subtype": "success", "request_id": request, "response": verdict}}
     )

@@ -16,7 +16,7 @@ from rich.segment import Segment, Segments
 from rich.text import Text
 from rich.theme import Theme
 
-from aiagentchat.cli.chat.timeline import ASKS, Message, Timeline
+from aiagentchat.cli.chat.timeline import ASKS, CHOOSES, Message, Timeline
 from aiagentchat.core.ids import UserId
 from aiagentchat.render.hygiene import WORD_JOINER, clean, one_line, visible
 from aiagentchat.route.dispatch import ACCEPTED
@@ -48,7 +48,7 @@ def parts(body: str) -> list[tuple[bool, str]]:
             fence = mark[1]
         elif mark and fence and mark[1].startswith(fence):
             fence = ""
-        quiet = not fence and (bool(_QUIET.match(line)) or line.startswith(ASKS))
+        quiet = not fence and (bool(_QUIET.match(line)) or line.startswith((*ASKS, *CHOOSES)))
         if not found or found[-1][0] is not quiet:
             found.append((quiet, []))
         found[-1][1].append(line)

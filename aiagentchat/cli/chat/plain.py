@@ -96,14 +96,14 @@ async def _until_over(room: Room, event: EventId, lines: Lines) -> None:
     answered: set[EventId] = set()
 
     def open_question() -> bool:
-        question = room.timeline.question
+        question = room.timeline.waits
         return question is not None and question.id not in answered
 
     while True:
         await room.until(lambda: _is_over(room, event) or open_question(), timeout=ANSWER_SECONDS)
         if _is_over(room, event):
             return
-        if question := room.timeline.question:
+        if question := room.timeline.waits:
             answered.add(question.id)
             if (line := await lines.next()) is None:
                 typer.echo(_APPROVAL_WAITS, err=True)

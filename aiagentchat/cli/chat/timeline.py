@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, UserId
-from aiagentchat.render import away, words
+from aiagentchat.render import asking_words, away, words
 from aiagentchat.render.marks import REACTIONS
-from aiagentchat.route.decide import NO, YES
+from aiagentchat.route.answers import NO, NUMBERS, YES
 from aiagentchat.route.dispatch import ACCEPTED
 
 Event: TypeAlias = Mapping[str, Any]
@@ -16,11 +16,11 @@ _SELECTOR = "\ufe0f"
 FINAL = frozenset(key.replace(_SELECTOR, "") for key in REACTIONS.values())
 """What a daemon puts on a message when it is done with it."""
 
-_IN_A_TURN = words.approval_answers(0).partition("0")[0]
-_AFTER_A_TURN = (away.RESUME_ANSWERS, away.OFFER_ANSWERS)
-_IN_WORDS = words.answers_in_words(0).partition("0")[0]
-ASKS = (_IN_A_TURN, _IN_WORDS, *_AFTER_A_TURN)
-"""How the lines begin that say how a question is answered."""
+_AFTER_A_TURN = (away.RESUME_ANSWERS, away.RESUME_CHOICE_ANSWERS, away.OFFER_ANSWERS)
+ASKS = (asking_words.ALLOWS_ONCE, asking_words.ALLOWS_IN_WORDS, *_AFTER_A_TURN)
+"""How the lines begin that say how a question is answered with a yes or a no …"""
+CHOOSES = (asking_words.TAP_ONE, asking_words.REPLY_ONE)
+"""… and one with choices."""
 _SOMEBODY = UserId("somebody")
 _CLOSES = (
     words.approval_allowed(_SOMEBODY).partition(_SOMEBODY)[0],
@@ -28,6 +28,11 @@ _CLOSES = (
     words.approval_expired(0).partition("0")[0],
     words.APPROVAL_WITHDRAWN,
     away.dropped(0).partition(" ")[0],
+    asking_words.allowed_always(_SOMEBODY, "").partition(_SOMEBODY)[0],
+    asking_words.answered_with(_SOMEBODY, []).partition(_SOMEBODY)[0],
+    asking_words.plan_denied(_SOMEBODY, "").partition(_SOMEBODY)[0],
+    asking_words.plan_allowed(_SOMEBODY, accept_edits=False).partition(_SOMEBODY)[0],
+    asking_words.choice_expired(0).partition("0")[0],
 )
 
 
@@ -49,6 +54,16 @@ class Message:
     def asks(self) -> bool:
         """Whether it is (the last piece of) a question that a yes or a no answers."""
         return self.kind == "m.text" and self._last_line.startswith(ASKS)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it is a question with choices."""
+        return self.kind == "m.text" and self._last_line.startswith(CHOOSES)
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether it takes more numbers than one."""
+        return asking_words.MANY_TAPS in self._last_line
 
     @property
     def outlives_its_turn(self) -> bool:
@@ -77,7 +92,12 @@ class Timeline:
 
     @property
     def question(self) -> Message | None:
-        """The oldest question that waits for an answer."""
+        """The oldest question that waits for a yes or a no."""
+        return next((question for question in self._questions if question.asks), None)
+
+    @property
+    def waits(self) -> Message | None:
+        """The oldest question that waits for any answer."""
         return next(iter(self._questions), None)
 
     def get(self, event: EventId) -> Message | None:
@@ -151,7 +171,7 @@ class Timeline:
         self._messages[message.id] = message
         if message.sender == self.me:
             return
-        if message.asks:
+        if message.asks or message.chooses:
             self._questions.append(message)
         elif message.body.startswith(_CLOSES):
             asked = next((question for question in self._questions if question.sender == message.sender), None)
@@ -171,7 +191,7 @@ class Timeline:
             self._at_work.setdefault(sender, []).append(target)
         elif key in FINAL and target in self._at_work.get(sender, ()):
             self._ended(sender, target)
-        if key in YES | NO:
+        if key in YES | NO or (key in NUMBERS and not target.takes_many):
             self._close([target])
 
     def _ended(self, worker: UserId, command: Message) -> None:

@@ -1,8 +1,8 @@
 """A program that answers, and one run of it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiagentchat.core.agent_events import AgentEvent
 from aiagentchat.core.ids import RoomId, RunId, SessionId
@@ -76,8 +76,19 @@ class AgentRun(Protocol):
         """Run one turn. The last event is the only `TurnEnded`. Raises `AgentError`."""
         ...
 
-    async def answer(self, request: str, *, allow: bool, reason: str = "") -> None:
-        """Answer an `ApprovalAsked`."""
+    async def answer(
+        self,
+        request: str,
+        *,
+        allow: bool,
+        reason: str = "",
+        used: Mapping[str, Any] | None = None,
+        accept_edits: bool = False,
+    ) -> None:
+        """Answer an `ApprovalAsked`: the tool is used with `used`, or as it was asked.
+
+        With `accept_edits` edits of files are not asked about until the turn ends.
+        """
         ...
 
     async def reply(self, request: str, text: str, *, failed: bool = False) -> None:

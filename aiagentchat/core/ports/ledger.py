@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiagentchat.core.approvals import Approval, ApprovalState
+from aiagentchat.core.approvals import Approval, ApprovalState, Rule
 from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
@@ -55,6 +55,10 @@ class Inbox(Protocol):
 
     async def files_waiting(self, room: RoomId, sender: UserId, since: int) -> int:
         """How many files of `sender`, taken in since then (milliseconds), wait for their next command in `room`."""
+        ...
+
+    async def reactions(self, target: EventId, sender: UserId) -> list[str]:
+        """The keys that `sender` has put on that message and not taken back, in the order in which they came."""
         ...
 
     async def unrouted(self, limit: int) -> list[Incoming]:
@@ -309,6 +313,19 @@ class Approvals(Protocol):
 
     async def close(self, approval: ApprovalId, state: ApprovalState) -> bool:
         """open → EXPIRED or WITHDRAWN. False if somebody answered before."""
+        ...
+
+    async def rules(self, room: RoomId) -> list[Rule]:
+        """What is allowed in the room's conversations without a question, the oldest first."""
+        ...
+
+    async def use_rule(
+        self, session: SessionId, digest: str, by: Collection[UserId], command: EventId, now: int
+    ) -> Rule | None:
+        """The rule of the conversation that allows what has this digest, given by one of `by`; None: nobody has.
+
+        That it was used, in the turn of `command`, is written down together with it.
+        """
         ...
 
 

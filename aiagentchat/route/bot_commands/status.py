@@ -3,7 +3,7 @@
 from aiagentchat.config.settings import slug_wish
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import Effect
-from aiagentchat.render import words
+from aiagentchat.render import asking_words, words
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
 
@@ -42,6 +42,7 @@ def status_command(desk: Desk) -> BotCommand:
             draining=desk.is_draining(),
             sealed=health.seals.sealed,
             signed=health.seals.signed,
+            allowed=asking_words.rules_listed(await desk.approvals.rules(room.id)),
         )
         return reply(asked.event, words.status_text(status))
 

@@ -26,13 +26,19 @@ RETURNING event_id;
 -- name: questions!
 -- What was asked in its turn; nobody goes on with it.
 UPDATE approvals
-SET shown = '', reason = '', state = iif(state = 'open' AND kind = 'resume', 'withdrawn', state)
+SET shown = '', reason = '', options = '[]', picked_text = '', rule_shown = '', state = iif(state = 'open' AND kind = 'resume', 'withdrawn', state)
 WHERE command = :command AND room_id = :room AND kind <> 'offer';
 
+-- name: rules!
+-- What was allowed in its turn for the whole conversation stays allowed, and does not say any more what it is.
+UPDATE session_rules SET shown = '' WHERE command = :command AND room_id = :room AND shown <> '';
+
 -- name: reasons!
--- It may have been the answer to a question, with a reason.
-UPDATE approvals SET reason = ''
-WHERE room_id = :room AND reason <> '' AND instr(:said, reason) > 0;
+-- It may have been the answer to a question, with a reason or in words of one's own.
+UPDATE approvals
+SET reason = iif(instr(:said, reason) > 0, '', reason),
+    picked_text = iif(instr(:said, picked_text) > 0, '', picked_text)
+WHERE room_id = :room AND (reason <> '' OR picked_text <> '');
 
 -- name: parcels_of_command!
 -- What was, or is to be, said in its turn.

@@ -5,7 +5,7 @@
 -- Questions of our own are closed by nobody when their time is over: a late answer reads that it comes too late.
 UPDATE approvals SET state = 'expired'
 WHERE position IN (
-    SELECT position FROM approvals WHERE state = 'open' AND kind <> 'tool' AND expires_at < :before LIMIT :most)
+    SELECT position FROM approvals WHERE state = 'open' AND kind IN ('resume', 'offer') AND expires_at < :before LIMIT :most)
 RETURNING position;
 
 -- name: erase_events
@@ -52,10 +52,12 @@ RETURNING position;
 
 -- name: erase_approvals
 -- What was shown, and the reason that was given. When it was decided is not known: not later than it would have expired.
-UPDATE approvals SET shown = '', reason = ''
+UPDATE approvals SET shown = '', reason = '', options = '[]', picked_text = '', rule_shown = ''
 WHERE position IN (
     SELECT position FROM approvals
-    WHERE state <> 'open' AND expires_at < :before AND (shown <> '' OR reason <> '') LIMIT :most)
+    WHERE state <> 'open' AND expires_at < :before AND (shown <> '' OR reason <> '' OR options <> '[]' OR picked_text <> ''
+                                                        OR rule_shown <> '')
+    LIMIT :most)
 RETURNING position;
 
 -- name: prune_approvals
@@ -129,3 +131,14 @@ RETURNING day;
 DELETE FROM grants
 WHERE rowid IN (SELECT rowid FROM grants WHERE until < :before LIMIT :most)
 RETURNING user_id;
+
+-- name: prune_rules
+-- Of conversations that no room is in and no command that is kept belongs to.
+DELETE FROM session_rules
+WHERE position IN (
+    SELECT position FROM session_rules
+    WHERE given_at < :before
+      AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.session_id = session_rules.session_id)
+      AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.session_id = session_rules.session_id)
+    LIMIT :most)
+RETURNING position;

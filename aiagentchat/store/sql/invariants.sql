@@ -44,12 +44,12 @@ WHERE NOT EXISTS (
 -- name: questions_of_the_ended
 -- A turn that has ended asks nothing.
 SELECT approval_id AS what FROM approvals
-WHERE state = 'open' AND kind = 'tool'
+WHERE state = 'open' AND kind IN ('tool', 'choice', 'plan')
   AND EXISTS (SELECT 1 FROM commands WHERE commands.event_id = approvals.command AND commands.state <> 'running');
 
 -- name: not_readable
 -- What is kept as JSON is JSON.
 SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
 UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions)
-UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events)
+UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events) OR NOT json_valid(options)
 UNION ALL SELECT 'audit line ' || position FROM audit WHERE NOT json_valid(detail);

@@ -134,7 +134,12 @@ SELECT count(*) AS count FROM outbox WHERE ended_at >= :moment AND state = 'sent
 
 -- name: shown_at
 -- A question is one parcel's, the last of its pieces.
-SELECT ended_at FROM outbox WHERE approval = :approval AND state = 'sent';
+SELECT ended_at FROM outbox WHERE approval = :approval AND state = 'sent' AND type = 'm.room.message';
+
+-- name: drop_offered_answers!
+-- The question is closed: nobody needs a reaction to tap.
+UPDATE outbox SET state = 'superseded', ended_at = :now
+WHERE approval = :approval AND state = 'waiting' AND type = 'm.reaction' AND urgency = 0;
 
 -- name: unsent
 -- Those on their way among them.
