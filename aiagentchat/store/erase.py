@@ -10,6 +10,7 @@ from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
 from aiagentchat.store.database import Row, Transaction
+from aiagentchat.store.joining import set_joined_text
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
@@ -24,9 +25,9 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     await transaction.run(_ERASE["event"], event=event, room=room)
     await transaction.run(_ERASE["edits"], event=event, room=room)
     await transaction.run(_ERASE["malformed"], event=event, room=room)
-    commands = await transaction.run(_ERASE["commands"], event=event, room=room, by=by, now=now)
+    commands = await _erase_commands(transaction, event, room, by, now)
     for command in commands:
-        await _erase_turn(transaction, EventId(command["event_id"]), room)
+        await _erase_turn(transaction, command, room)
     await transaction.run(_ERASE["offers"], event=event, room=room)
     await transaction.run(_ERASE["reasons"], room=room, said=body)
     if body or commands:
@@ -54,6 +55,19 @@ async def forget_edits(transaction: Transaction, event: EventId, room: RoomId, n
     """Delete the edits of a message of ours."""
     said = await transaction.run(_ERASE["edits_of"], event=event, room=room)
     await put_parcels(transaction, [_deletion(row, row["command"]) for row in said], now)
+
+
+async def _erase_commands(
+    transaction: Transaction, event: EventId, room: RoomId, by: UserId, now: int
+) -> list[EventId]:
+    """Erase it from what has become a command of it. One that was joined of several messages keeps the others."""
+    parts = await transaction.run(_ERASE["part"], event=event, room=room)
+    command = EventId(parts[0]["command"]) if parts else event
+    left = await set_joined_text(transaction, command) if parts else ""
+    rows = await transaction.run(
+        _ERASE["commands"], event=command, kept=command if left else "", room=room, by=by, now=now
+    )
+    return [*([command] if left else []), *(EventId(row["event_id"]) for row in rows)]
 
 
 async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) -> None:
