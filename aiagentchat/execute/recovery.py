@@ -10,11 +10,11 @@ import structlog
 
 from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import ApprovalId, RoomId, UserId, txn_id
+from aiagentchat.core.ids import ApprovalId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import away, words
+from aiagentchat.render import away, steering_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
@@ -41,7 +41,7 @@ async def report_interrupted(ledgers: Ledgers, clock: Clock, *, alive_at: int | 
         # What was taken back is not gone on with.
         waited_for = await ledgers.approvals.open_of(command.event) if command.text else []
         question = _question(command, waited_for, now) if waited_for else None
-        text = _told(command.sender, lasted, waited_for)
+        text = _told(command, lasted, waited_for)
         parcels = [*_parcels(command, text, question), mark(command, CommandState.INTERRUPTED)]
         await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
         log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
@@ -64,10 +64,12 @@ def _lasted(started: int, now: int, alive_at: int | None) -> int:
     return max(0, until - started)
 
 
-def _told(asker: UserId, lasted: int, waited_for: list[Approval]) -> str:
+def _told(command: Command, lasted: int, waited_for: list[Approval]) -> str:
+    if command.host is not None:
+        return steering_words.now_interrupted(lasted)
     if not waited_for:
         return away.interrupted(lasted)
-    return away.resume_question(_shown(waited_for), asker)
+    return away.resume_question(_shown(waited_for), command.sender)
 
 
 def _shown(waited_for: list[Approval]) -> str:
