@@ -32,6 +32,7 @@ from aiagentchat.config.fields import (
     WholePath,
     a_mount,
     is_identity,
+    number,
     one_of,
     text,
     whole,
@@ -42,6 +43,7 @@ _SECONDS = "a whole number of seconds"
 _DAYS = "a whole number of days"
 _MIB = "a whole number of MiB"
 _MOST_MIB = 2**24
+MOST_DEBOUNCE = 10
 MOST_DAYS = 3650
 """What is kept for longer is kept for ever."""
 
@@ -119,6 +121,8 @@ class Shared(Section):
     on_limit: OnLimit | None = None
     approvals: Approvals | None = None
     encrypt_to: EncryptTo | None = None
+    debounce: Annotated[float, number("a number of seconds", example=1.5, least=0, most=MOST_DEBOUNCE)] | None = None
+    """What one person types within so many seconds is one command. 0: each message is one."""
 
 
 class Defaults(Shared):

@@ -79,6 +79,8 @@ class RoomSettings:
     """Who has made it in chat; None: it is in config.yaml."""
     encrypt_to: str = "all"
     """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
+    debounce: float = 0.0
+    """Seconds within which what one person types is one command; 0: each message is one."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -247,4 +249,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "on_limit": room.on_limit,
         "approvals": room.approvals,
         "encrypt_to": room.encrypt_to,
+        "debounce": room.debounce,
     }

@@ -115,9 +115,6 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
     [
         pytest.param(words.timed_out(300), "longer than 5 minutes", id="timed out"),
         pytest.param(words.stopped(BOB), "Stopped by `@bob:hs`.", id="stopped"),
-        pytest.param(words.stopping(0), "Stopping.", id="stopping, nothing waits"),
-        pytest.param(words.stopping(1), "1 message still waits and runs next", id="stopping, one waits"),
-        pytest.param(words.stopping(3), "3 messages still wait and run next", id="stopping, some wait"),
         pytest.param(words.queue_place(1), "yours is next", id="next in the queue"),
         pytest.param(words.queue_place(3), "2 before yours", id="later in the queue"),
         pytest.param(words.queue_full(20), "full (20 messages)", id="queue full"),
