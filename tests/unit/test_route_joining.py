@@ -162,3 +162,10 @@ async def test_what_a_message_replies_to_is_remembered(front: Front) -> None:
 
     [queued] = await front.ledger.commands.queue(ROOM)
     assert queued.about == EventId("$answer")
+
+
+async def test_taking_back_a_change_of_what_is_no_command_changes_nothing(front: Front) -> None:
+    change = event(Kind.EDIT, "with lemon", target=EventId("$nothing"))
+
+    assert await front.told(typed("make tea"), change, event(Kind.REDACTION, target=change.event)) == []
+    assert await texts(front) == ["make tea"]
