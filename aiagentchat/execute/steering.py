@@ -25,6 +25,8 @@ class Given:
     """A command, as far as it is known what became of it."""
 
     command: Command
+    is_written: bool = False
+    """Whether the ledger has it as running in the turn, as far as we were told."""
     is_out: bool = False
     """Whether the agent may have it."""
     is_read: bool = False
@@ -55,14 +57,15 @@ class Steering:
     async def look(self, run: AgentRun) -> None:
         """Give the running turn what there is for it."""
         for given in list(self._given.values()):
-            if not given.is_out:
+            if given.is_written and not given.is_out:
                 await self._give(given, run)
         for command in await self._commands.urgent(self._host.room):
             if await self._doors.hindrance(command) is not None:
                 return  # it waits in its place, and hears why when it may not begin there either
             # Known before it is written down: if we are cancelled meanwhile, the ledger says which it was.
             given = self._given[message_uuid(command.event)] = Given(command)
-            if await self._commands.give(command.event, self._host.event, self._clock.now_ms()):
+            given.is_written = await self._commands.give(command.event, self._host.event, self._clock.now_ms())
+            if given.is_written:
                 given.command = await self._commands.get(command.event) or command  # as it reads now
                 await self._give(given, run)
 
@@ -85,5 +88,6 @@ class Steering:
         for given in self._given.values():
             command = await self._commands.get(given.command.event)
             if command is not None and (command.state, command.host) == (CommandState.RUNNING, self._host.event):
+                given.is_written = True
                 found.append(given)
         return found

@@ -1,8 +1,8 @@
 """Runs one turn to its end, whatever the agent, the room and the clock do meanwhile.
 
-Four things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
-the watch looks after stops, approvals and the clock, and the room's folders are measured. The watch acts on early ends;
-the pump alone sees the end.
+Five things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window, the
+watch looks after stops, approvals and the clock, the room's folders are measured, and what is typed with /now is given
+to the agent. The watch acts on early ends; the pump alone sees the end.
 """
 
 import asyncio
@@ -124,6 +124,8 @@ class Turn:
         self._at_the_end = limits.at_the_end
         self._nudge = nudge
         self._steering: Steering | None = None
+        self._more = asyncio.Event()
+        """Set when there may be more for the agent to read in the turn."""
         self._turn_clock = limits.turn
         self._timekeeper = Timekeeper(
             command,
@@ -176,6 +178,7 @@ class Turn:
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
                 group.create_task(self._watch(), name=f"watch {self._command.event}"),
                 group.create_task(self._measure(), name=f"measure {self._command.event}"),
+                group.create_task(self._steer(), name=f"steer {self._command.event}"),
             ]
             ended = await self._pump(asked)
             for helper in helpers:
@@ -299,6 +302,14 @@ class Turn:
         )
         await self._ledgers.outbox.put([parcel], self._clock.now_ms())
 
+    async def _steer(self) -> None:
+        """Apart from the watch: whether somebody may be heard, a homeserver may have to be asked."""
+        while self._steering is not None:
+            await self._more.wait()
+            self._more.clear()
+            if self._taken and self._verdict is None:
+                await self._steering.look(self._run)
+
     async def _watch(self) -> None:
         while True:
             self._nudge.clear()
@@ -306,8 +317,7 @@ class Turn:
             stopper = await self._ledgers.commands.stop_requested(self._command.event)
             if stopper is not None:
                 self._end(Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper)))
-            if self._steering is not None and self._taken and self._verdict is None:
-                await self._steering.look(self._run)
+            self._more.set()
             await self._questions.look()
             await self._timekeeper.look(now)
             left = self._turn_clock.left(now)

@@ -289,6 +289,29 @@ async def test_whoever_may_not_any_more_is_not_heard_in_the_turn_either(tmp_path
         assert await Scene(house).states(MORE, STILL_MORE) == [CommandState.QUEUED, CommandState.QUEUED]
 
 
+async def test_what_is_not_written_down_is_not_given(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Hang())) as house:
+        await accept(house.ledger, command(HOST), now(MORE))
+        assert await house.ledger.commands.start(HOST, NOW)
+        await settle(house.ledger, RequestStop(HOST, ANNA), event="$stop")
+        steering = Scene(house).executor._steering(command(HOST))
+        run = await house.agent.open(make_spec())
+        for _ in range(2):
+            await steering.look(run)
+
+        assert run.offered == 0
+        assert await house.state(MORE) is CommandState.QUEUED
+
+
+async def test_what_was_carried_and_not_given_yet_is_given_to_the_next_turn(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Hang())) as house:
+        steering = Scene(house).executor._steering(command(HOST), [Given(now(MORE), is_written=True)])
+        run = await house.agent.open(make_spec())
+        await steering.look(run)
+
+        assert run.offered == 1
+
+
 async def test_what_nobody_gave_is_not_read(tmp_path: Path) -> None:
     async with open_house(tmp_path, plays(Hang())) as house:
         steering = Scene(house).executor._steering(command(HOST), [Given(now(MORE))])
