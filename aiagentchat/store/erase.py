@@ -5,6 +5,7 @@ Erased text is overwritten in the file (`secure_delete`), and leaves SQLite's lo
 """
 
 import json
+import re
 
 from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
@@ -14,6 +15,13 @@ from aiagentchat.store.joining import set_joined_text
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
+FIRST_WORDS = 50
+"""Characters of a message that are looked for where it may have been cut: no list shows fewer."""
+LEAST_WORDS = 12
+"""Fewer would be found where somebody else said them."""
+
+_BOT_COMMAND = re.compile(r"\A[/!][a-z_]+\s+")
+_LINE_ENDS = re.compile(r"\s{2,}|[\n\t]")
 _ERASE = statements("erase")
 _INBOX = statements("inbox")
 
@@ -31,7 +39,8 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     await transaction.run(_ERASE["offers"], event=event, room=room)
     await transaction.run(_ERASE["reasons"], room=room, said=body)
     if body or commands:
-        await transaction.run(_ERASE["quotes"], room=room, event=event, text=_as_json(body))
+        words = {"text": _as_json(_quoted(body)), "beginning": _as_json(_beginning(body))}
+        await transaction.run(_ERASE["quotes"], room=room, event=event, **words)
     ours = await transaction.run(_ERASE["ours"], event=event, room=room)
     for message in ours:
         await transaction.run(_ERASE["edits_of_ours"], message=message["txn_id"], now=now)
@@ -84,6 +93,18 @@ def _deletion(row: Row, command: EventId | None) -> Parcel:
         content={PARCEL: TxnId(row["txn_id"])},
         command=command,
     )
+
+
+def _quoted(text: str) -> str:
+    """What is shown of it: of a bot command (/now) what stands behind its name."""
+    said = _BOT_COMMAND.sub("", text)
+    return said if len(said) >= LEAST_WORDS else text
+
+
+def _beginning(text: str) -> str:
+    """What is left where a list shows its first words on one line (/queue); nothing where that could be anything."""
+    begun = _LINE_ENDS.split(_quoted(text).strip(), maxsplit=1)[0][:FIRST_WORDS]
+    return begun if len(begun) >= LEAST_WORDS else ""
 
 
 def _as_json(text: str) -> str | None:

@@ -280,6 +280,22 @@ async def test_what_took_up_a_command_again_goes_when_a_part_of_it_is_taken_back
     assert await text_of(ledger) == "make tea"
 
 
+@pytest.mark.parametrize("typed", ["", "/now "])
+async def test_a_list_that_shows_its_first_words_is_erased_with_it(ledger: Ledger, typed: str) -> None:
+    text = "the password of the safe is, as you know,\nmy birthday"
+    await ledger.inbox.take_in("t", [incoming(A, typed + text)], NOW)
+    await ledger.inbox.settle(A, [AcceptCommand(replace(command(A), text=text))], NOW)
+    shown = parcel("list", "1. `the password of the safe is, as you know, my bi…`")
+    await ledger.outbox.put([shown, parcel("other", "2. `what is the password`")], NOW)
+    await settle(ledger, EraseText(A, ROOM), event="$erase")
+    for each in ("list", "other"):
+        await ledger.outbox.claim(NOW, device="D")
+        await ledger.outbox.sent(TxnId(each), EventId(f"${each}"), NOW)
+
+    kept = [await ledger.outbox.parcel_of(EventId(f"${each}")) for each in ("list", "other")]
+    assert [each.content for each in kept if each] == [{}, {"body": "2. `what is the password`"}]
+
+
 # ── what a message is a reply to ──────────────────────────────────────────────────────────────────────────────────
 
 

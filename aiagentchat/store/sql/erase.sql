@@ -56,9 +56,9 @@ WHERE room_id = :room AND approval IN (
       AND EXISTS (SELECT 1 FROM json_each(approvals.events) AS offered WHERE offered.value = :event));
 
 -- name: quotes!
--- What answers it, and what quotes it to the letter.
+-- What answers it, and what quotes it to the letter, or its :beginning (NULL: it is quoted whole).
 UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
-WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0);
+WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0 OR instr(content, :beginning) > 0);
 
 -- name: ours
 -- A message of our own: it is not changed any more.
