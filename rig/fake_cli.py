@@ -178,16 +178,19 @@ class FakeCli:
         text = line["message"]["content"]
         command = line.get("uuid")
         _note("begun", command, prompt=text)
+        read = [command]
         self._state("running")
         self.say(type="command_lifecycle", command_uuid=command, state="started")
         self.say(type="system", subtype="init", cwd=str(Path.cwd()), model="fake")
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(text) + "\n")
+        self._keep(text)
         result: dict[str, Any] = {"subtype": "success", "is_error": False, "terminal_reason": "completed", "result": ""}
         try:
-            for step in steps_in(text):
+            steps = steps_in(text)
+            while steps:
+                step = steps.pop(0)
                 result |= self._step(step)
+                if step.get("tool"):
+                    steps = self._fold(read) or steps
         except _Stopped:
             result |= {"subtype": "error_during_execution", "is_error": True, "terminal_reason": "aborted_tools"}
         with self._queue:
@@ -195,9 +198,30 @@ class FakeCli:
             self._stop.clear()
         self.exit_code = int(result["is_error"])
         _note("ended", command, reason=result["terminal_reason"])
-        self.say(type="result", usage={"input_tokens": 10, "output_tokens": 5}, duration_ms=1, **result)
-        self.say(type="command_lifecycle", command_uuid=command, state="completed")
+        usage = {"input_tokens": 10, "output_tokens": 5}
+        self.say(type="result", usage=usage, duration_ms=1, user_message_uuids=read, **result)
+        for each in read:
+            self.say(type="command_lifecycle", command_uuid=each, state="completed")
         self._state("idle")
+
+    def _keep(self, text: str) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(text) + "\n")
+
+    def _fold(self, read: list[str | None]) -> list[dict[str, Any]]:
+        """Read what was sent while a tool ran; its steps, which take the place of those that are left."""
+        with self._queue:
+            sent, self._prompts = self._prompts, []
+        steps: list[dict[str, Any]] = []
+        for line in sent:
+            text, command = line["message"]["content"], line.get("uuid")
+            _note("folded", command, prompt=text)
+            self.say(type="command_lifecycle", command_uuid=command, state="started")
+            self._keep(text)
+            read.append(command)
+            steps = steps_in(text)
+        return steps
 
     def _step(self, step: dict[str, Any]) -> dict[str, Any]:
         self.ignored |= set(step.get("ignore", ()))

@@ -51,6 +51,20 @@ def whole(what: str, *, example: int, least: int, most: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def number(what: str, *, example: float, least: int, most: int) -> BeforeValidator:
+    """A number from `least` to `most`, with or without a fraction."""
+
+    def check(value: object) -> object:
+        if type(value) not in (int, float):
+            raise ValueError(f"{show(value)} is not {what}; write for example {example}")
+        assert isinstance(value, int | float)
+        if not least <= value <= most:  # what is no number at all (.nan) is not, either
+            raise ValueError(f"{show(value)} is not between {least} and {most}; write for example {example}")
+        return float(value)
+
+    return BeforeValidator(check)
+
+
 def one_of(*choices: str) -> BeforeValidator:
     """One of a few words."""
 

@@ -109,6 +109,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         approvals=room.approvals or defaults.approvals,
         encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),
         showing=_showing(room, defaults),
+        debounce=_first(room.debounce, defaults.debounce, otherwise=0.0),
     )
 
 

@@ -34,6 +34,7 @@ from aiagentchat.config.fields import (
     WholePath,
     a_mount,
     is_identity,
+    number,
     one_of,
     text,
     whole,
@@ -45,6 +46,7 @@ _DAYS = "a whole number of days"
 _MIB = "a whole number of MiB"
 _MOST_MIB = 2**24
 _MOST_KB = 1_000_000
+MOST_DEBOUNCE = 10
 MOST_DAYS = 3650
 """What is kept for longer is kept for ever."""
 
@@ -126,6 +128,8 @@ class Shared(Section):
     show: Shown | None = None
     notify_after: Annotated[int, whole(_SECONDS, example=30, least=0, most=WEEK)] | None = None
     file_after: Annotated[int, whole("a whole number of KB", example=30, least=0, most=_MOST_KB)] | None = None
+    debounce: Annotated[float, number("a number of seconds", example=1.5, least=0, most=MOST_DEBOUNCE)] | None = None
+    """What one person types within so many seconds is one command. 0: each message is one."""
 
 
 class Defaults(Shared):

@@ -82,6 +82,8 @@ class RoomSettings:
     """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
     showing: Showing = field(default_factory=Showing)
     """How answers are shown: the keys `output`, `show`, `notify_after` and `file_after`."""
+    debounce: float = 0.0
+    """Seconds within which what one person types is one command; 0: each message is one."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -261,4 +263,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "show": str(room.showing.show),
         "notify_after": room.showing.notify_after,
         "file_after": room.showing.file_after,
+        "debounce": room.debounce,
     }

@@ -96,6 +96,20 @@ class ApprovalWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """What was given to the running turn (`AgentRun.fold`) was read in it: it is a part of it, and ends with it."""
+
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotFolded:
+    """What was given to the running turn was dropped unread, because the turn is ended."""
+
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApiRetry:
     """The model's API failed; the agent tries again by itself."""
 
@@ -191,6 +205,8 @@ AgentEvent: TypeAlias = (
     | PlanChanged
     | ApprovalAsked
     | ApprovalWithdrawn
+    | Folded
+    | NotFolded
     | ApiRetry
     | UsageLimited
     | LimitReached

@@ -9,6 +9,8 @@
 
     rejected is where a message ends that was never queued (the queue was full).
 
+What is given to a running turn (`/now`) runs in that turn, its host's: it is running as the host is, and ends with it.
+
 The store asserts the same moves in its SQL, by asking for the state that a move starts from.
 """
 
@@ -79,12 +81,36 @@ class Command:
     """The event that the answer answers, where that is not the command's own."""
     granted: str = ""
     """The digest of the one request that was allowed before the turn began."""
+    urgent: bool = False
+    """Whether it was typed with /now: it goes into the turn that runs, or before all that waits."""
+    host: EventId | None = None
+    """The command into whose turn it was given; None for one that has its own."""
+    held_until: int = 0
+    """Until then (milliseconds) it does not begin, and what its sender types next joins it."""
+    about: EventId | None = None
+    """The message that it replies to."""
 
     @property
     def shown_at(self) -> EventId:
         """The event that people see as this command: what is answered and marked."""
         return self.reply_to or self.event
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepliedTo:
+    """What a command is a reply to, as it reads now."""
+
+    text: str
+    by: UserId | None = None
+    """Who typed it; None: it is ours."""
+    of_agent: bool = False
+    """Whether the agent has said it, or something was said about its turn."""
+
+
+MOST_HELD_MS = 120_000
+"""How long a command is held at most, for what its sender types next."""
+LATER = 2**53
+"""A moment at which nothing is held any more."""
 
 LONGEST_TURN = 7 * 24 * 3600
 """Seconds that a turn may take at most, whoever asks for more."""
@@ -98,6 +124,8 @@ class TurnTime:
     elapsed: float
     stands: bool = False
     """Whether the clock stands still now, because a person or a usage limit is waited for."""
+    doing: str = ""
+    """The last tool that the agent has used, as one line of Markdown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

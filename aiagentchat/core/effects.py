@@ -22,6 +22,8 @@ class AcceptCommand:
     """Queue the command. Its event id makes a second one a no-op. Files of its sender that wait go along with it."""
 
     command: Command
+    joins: EventId | None = None
+    """The command that it becomes a part of, if that is still held."""
 
 
 @dataclass(frozen=True, slots=True)

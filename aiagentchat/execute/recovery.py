@@ -10,11 +10,11 @@ import structlog
 
 from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import ApprovalId, RoomId, UserId, txn_id
+from aiagentchat.core.ids import ApprovalId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import away, words
+from aiagentchat.render import away, steering_words, words
 from aiagentchat.render.marks import YES_OR_NO, mark, taps
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
@@ -49,7 +49,7 @@ async def report_interrupted(
         # What was taken back is not gone on with.
         waited_for = await ledgers.approvals.open_of(command.event) if command.text else []
         question = _question(command, waited_for, now) if waited_for else None
-        text = _told(command.sender, lasted, waited_for)
+        text = _told(command, lasted, waited_for)
         told = _parcels(command, text, question)
         tapped: list[Parcel] = []
         if question is not None and wants_words is not None and not await wants_words(command.room):
@@ -76,11 +76,13 @@ def _lasted(started: int, now: int, alive_at: int | None) -> int:
     return max(0, until - started)
 
 
-def _told(asker: UserId, lasted: int, waited_for: list[Approval]) -> str:
+def _told(command: Command, lasted: int, waited_for: list[Approval]) -> str:
+    if command.host is not None:
+        return steering_words.now_interrupted(lasted)
     if not waited_for:
         return away.interrupted(lasted)
     asks_again = all(each.kind is ApprovalKind.CHOICE for each in waited_for)
-    return away.resume_question(_shown(waited_for), asker, asks_again=asks_again)
+    return away.resume_question(_shown(waited_for), command.sender, asks_again=asks_again)
 
 
 def _shown(waited_for: list[Approval]) -> str:

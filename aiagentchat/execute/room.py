@@ -1,8 +1,8 @@
 """One room's executor: takes the room's commands in order, one turn after the other, and ends when there is none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,12 @@ from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
-from aiagentchat.core.errors import AgentError
+from aiagentchat.core.errors import AgentDied, AgentError
 from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
-from aiagentchat.core.ports.agent import Agent, Prompt, RunSpec
+from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.matrix import Media
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
@@ -36,9 +36,10 @@ from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.runs import Runs
+from aiagentchat.execute.steering import Given, Steering
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
-from aiagentchat.render import file_words, words
+from aiagentchat.render import file_words, steering_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -96,6 +97,9 @@ class Course:
     mending: Mending = field(default_factory=Mending)
     aside: SessionId | None = None
     """The conversation that could not be taken up again, and was set aside."""
+    steering: Steering
+    follows: bool = False
+    """Whether the agent has begun it by itself."""
     waits: int = 0
     """For a usage limit."""
     used: TurnRecord = field(default_factory=TurnRecord)
@@ -111,6 +115,7 @@ class RoomExecutor:
         self._shop = workshop
         self._turn_clock: TurnClock | None = None
         self._fetcher = Fetcher(workshop.media, workshop.ledgers.commands, workshop.clock, self.nudge)
+        self._now: Turn | None = None
         self._admission = Admission(
             workshop.doors,
             ledgers=workshop.ledgers,
@@ -125,31 +130,70 @@ class RoomExecutor:
         if clock is None:
             return None
         now = self._shop.clock.monotonic()
-        return TurnTime(limit=clock.limit, elapsed=clock.elapsed(now), stands=clock.left(now) is None)
+        doing = "" if self._now is None else self._now.doing
+        return TurnTime(limit=clock.limit, elapsed=clock.elapsed(now), stands=clock.left(now) is None, doing=doing)
 
     async def run(self, *, others_wait: Callable[[], bool]) -> None:
         """Until the queue is empty, or another room waits for the place."""
-        while (command := await self._shop.ledgers.commands.next_queued(self.room)) is not None:
-            with bound_contextvars(room=self.room, command=command.event, turn=message_uuid(command.event)):
-                await self._execute(command)
+        commands, clock = self._shop.ledgers.commands, self._shop.clock
+        while (command := await commands.next_queued(self.room, clock.now_ms())) is not None:
+            with self._bound(command):
+                carried = await self._execute(command)
+            while carried:  # nobody else may come between: the agent is at work on it, or it runs already
+                with self._bound(carried[0].command):
+                    carried = await self._carry_on(*carried)
             if others_wait() or self._shop.rests.left(self.room):
                 return
 
-    async def _execute(self, command: Command) -> None:
+    def _bound(self, command: Command) -> AbstractContextManager[None]:
+        return bound_contextvars(room=self.room, command=command.event, turn=message_uuid(command.event))
+
+    async def _execute(self, command: Command) -> list[Given]:
+        """Run it, if it may; what was given to its turn and was not read in it."""
         shop = self._shop
         if not await self._admission.admit(command):
-            return
+            return []
         # Committed before anything is run: after a crash it is reported, never run again by itself.
         if not await shop.ledgers.commands.start(command.event, shop.clock.now_ms()):
-            return
+            return []
         # As it reads now: until it was marked as started, it could be edited.
         command = await shop.ledgers.commands.get(command.event) or command
+        return await self._run(command, self._steering(command))
+
+    async def _carry_on(self, first: Given, *others: Given) -> list[Given]:
+        """What was given to a turn and not read in it has a turn of its own."""
+        # As it is now: the agent may have changed its conversation meanwhile.
+        command = await self._shop.ledgers.commands.get(first.command.event) or first.command
+        return await self._run(command, self._steering(command, others), follows=first.is_out)
+
+    def _steering(self, command: Command, carried: Sequence[Given] = ()) -> Steering:
+        shop = self._shop
+        return Steering(
+            command,
+            commands=shop.ledgers.commands,
+            doors=shop.doors,
+            prompt_of=self._prompt_of_text,
+            clock=shop.clock,
+            carried=carried,
+        )
+
+    async def _prompt_of_text(self, command: Command) -> Prompt:
+        """What the agent is asked in a turn that runs."""
+        return await self._quoting(command, Prompt(uuid=message_uuid(command.event), text=command.text))
+
+    async def _quoting(self, command: Command, prompt: Prompt) -> Prompt:
+        """With what it replies to, where the agent cannot know which that is."""
+        quoted = None if command.about is None else await self._shop.ledgers.commands.replied_to(command)
+        return prompt if quoted is None else replace(prompt, text=steering_words.with_quotation(quoted, prompt.text))
+
+    async def _run(self, command: Command, steering: Steering, *, follows: bool = False) -> list[Given]:
+        shop = self._shop
         log.info("turn.started", session=command.session)
         await self._warn(command)
         sink = shop.voice.open(command)
         shop.signals.typing(self.room, True)
         try:
-            outcome = await self._turn(command, sink)
+            outcome = await self._turn(command, sink, steering, follows=follows)
         except AgentError as error:
             log.warning("turn.not_started", error=str(error))
             outcome = Outcome(state=CommandState.FAILED, words=error.human)
@@ -160,12 +204,16 @@ class RoomExecutor:
             outcome = Outcome(state=CommandState.FAILED, words=words.BROKEN)
         finally:
             shop.signals.typing(self.room, False)
-            self._turn_clock = None
+            self._turn_clock = self._now = None
         if rest := shop.rests.note(self.room, outcome.limit):
             log.warning("room.rests", seconds=rest, limit=outcome.limit)
             outcome = replace(outcome, words=f"{outcome.words} {words.rests(rest)}")
-        await self._finish(command, sink, outcome)
-        await shop.runs.give_back(self.room, empty=outcome.empty)
+        given = await steering.given()
+        carried = [each for each in given if outcome.goes_on and not each.is_read]
+        await self._finish(command, sink, outcome, given, carried)
+        if not any(each.is_out for each in carried):  # else the agent is at work on the first of them
+            await shop.runs.give_back(self.room, empty=outcome.empty)
+        return carried
 
     async def _warn(self, command: Command) -> None:
         """Once in a life: who works here must know what nothing holds back."""
@@ -176,7 +224,7 @@ class RoomExecutor:
                 shop.warned.add((self.room, what))
                 await self._tell(command, what, warning)
 
-    async def _turn(self, command: Command, sink: Sink) -> Outcome:
+    async def _turn(self, command: Command, sink: Sink, steering: Steering, *, follows: bool) -> Outcome:
         """What a command comes to: in one turn, or in more where a run was lost, or a usage limit waited for."""
         shop = self._shop
         settings = shop.settings()
@@ -186,6 +234,7 @@ class RoomExecutor:
         try:
             place = await shop.places.of(room)
             prompt = await self._fetcher.prompt(command, place.workspace, settings.max_file)
+            prompt = await self._quoting(command, prompt)
         except NotFetchedError as error:
             return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
         except StoppedError as error:
@@ -198,12 +247,14 @@ class RoomExecutor:
             session=command.session,
             resume=await shop.ledgers.sessions.begun(command.session),
             prompt=prompt,
+            steering=steering,
+            follows=follows,
         )
         output: Output | None = None
         try:
             while True:
                 spec = await self._spec(room, course.session, resume=course.resume)
-                run = await shop.runs.take(shop.agents[room.agent], spec)
+                run = await self._take(course, spec)
                 name = f"{message_uuid(command.event)[:8]}.md"
                 output = output or Output(sink, Path(spec.workspace), name, settings.max_output, shop.redacting)
                 turn = Turn(
@@ -226,12 +277,24 @@ class RoomExecutor:
                     ),
                     nudge=self.nudge,
                 )
-                outcome = await self._next(course, turn, await turn.go(course.prompt), output)
+                self._now = turn
+                ended = await turn.go(course.prompt, steering=steering, follows=course.follows)
+                course.follows = False
+                outcome = await self._next(course, turn, ended, output)
                 if outcome is not None:
                     return outcome
         finally:
             if output is not None:
                 output.close()
+
+    async def _take(self, course: Course, spec: RunSpec) -> AgentRun:
+        """What the agent has begun by itself is in the run that it was given to, and in no other."""
+        if not course.follows:
+            return await self._shop.runs.take(self._shop.agents[course.room.agent], spec)
+        run = self._shop.runs.held(self.room)
+        if run is None:
+            raise AgentDied("its run is gone")
+        return run
 
     def _outgrown(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached]] | None:
         if not (room.limits.workspace_size or room.limits.file_size):
@@ -248,12 +311,26 @@ class RoomExecutor:
             if await self._mend(course, turn.lost):
                 return None
         elif ended.limited is not None:
+            await self._lose(await course.steering.given())
             waited = await self._wait_for_limit(course, ended, ended.limited, output)
             if waited is None:
                 await self._go_on(course, turn)
                 return None
             ended = waited
         return replace(ended, session=course.session, record=course.used)
+
+    async def _lose(self, given: Sequence[Given]) -> None:
+        """The turn is to go on later, in another run perhaps: what it has not read is not run, and said to be so."""
+        shop = self._shop
+        for command in (each.command for each in given if not each.is_read):
+            told = message(steering_words.NOT_READ, notice=False, reply_to=command.shown_at)
+            parcels = [
+                Parcel(txn=txn_id(command.event, "not read"), room=self.room, content=told, command=command.event),
+                mark(command, CommandState.FAILED),
+            ]
+            await shop.ledgers.commands.finish(
+                command.event, CommandState.FAILED, TurnRecord(), parcels, shop.clock.now_ms()
+            )
 
     async def _mend(self, course: Course, lost: AgentError) -> bool:
         """Whether the command is tried again: nothing of it was run. What had to change is written down and told."""
@@ -386,11 +463,22 @@ class RoomExecutor:
             uid=place.uid,
         )
 
-    async def _finish(self, command: Command, sink: Sink, outcome: Outcome) -> None:
+    async def _finish(
+        self, command: Command, sink: Sink, outcome: Outcome, given: Sequence[Given], carried: Sequence[Given]
+    ) -> None:
         record = outcome.record
-        parcels = [*self._last_words(command, sink, outcome), mark(command, outcome.state)]
+        over = [each.command for each in given if each not in carried]
+        parcels = [
+            *self._last_words(command, sink, outcome),
+            *(mark(each, outcome.state) for each in (command, *over)),
+        ]
         await self._shop.ledgers.commands.finish(
-            command.event, outcome.state, record, parcels, self._shop.clock.now_ms()
+            command.event,
+            outcome.state,
+            record,
+            parcels,
+            self._shop.clock.now_ms(),
+            carried=[each.command.event for each in carried],
         )
         log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
 

@@ -148,6 +148,11 @@ class Runs:
             kept.served.cancel()  # for a run that did not leave; whoever cancels `serve` ends it the hard way
             self._leaving.pop(room, None)
 
+    def held(self, room: RoomId) -> AgentRun | None:
+        """The room's run, whatever it may be used for; None if it has none."""
+        kept = self._kept.get(room)
+        return None if kept is None else kept.run
+
     def is_warm(self, room: RoomId) -> bool:
         """Whether the room has a living process."""
         kept = self._kept.get(room)

@@ -43,7 +43,8 @@ class Scheduler:
             while True:
                 for executor in self._active.values():
                     executor.nudge.set()
-                work = [room for room in await commands.rooms_with_work() if room not in self._active]
+                now = self._shop.clock.now_ms()
+                work = [room for room in await commands.rooms_with_work(now) if room not in self._active]
                 rests = {room: rest for room in work if (rest := self._shop.rests.left(room))}
                 waiting = [room for room in work if room not in rests]
                 free = 0 if self.draining else max(0, self.max_parallel - len(self._active))
@@ -51,7 +52,9 @@ class Scheduler:
                     self._start(group, room)
                 self._waiting = len(waiting) > free
                 idle = self._shop.runs.end_idle()
+                held = await commands.next_held(now)
                 soonest = [LONGEST_NAP, *rests.values(), *([] if idle is None else [max(idle, 0.0)])]
+                soonest += [] if held is None else [(held - now) / 1000]
                 await commands.bell.wait(min(soonest))
 
     def turn_time(self, room: RoomId) -> TurnTime | None:

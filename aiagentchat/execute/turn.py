@@ -1,8 +1,8 @@
 """Runs one turn to its end, whatever the agent, the room and the clock do meanwhile.
 
-Four things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window,
-the watch looks after stops, approvals and the clock, and the room's folders are measured. The watch acts on early ends;
-the pump alone sees the end.
+Five things go on at once: the agent's events are taken as they come (`_pump`), the sink says them window by window, the
+watch looks after stops, approvals and the clock, the room's folders are measured, and what is typed with /now is given
+to the agent. The watch acts on early ends; the pump alone sees the end.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from aiagentchat.core.agent_events import (
     Ending,
     Failure,
     FileOffered,
+    Folded,
     HostBlocked,
     LimitReached,
     PlanChanged,
@@ -46,6 +47,7 @@ from aiagentchat.execute.asking import SHOWN_AS_QUESTIONS, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.sending import Sending
+from aiagentchat.execute.steering import Steering
 from aiagentchat.execute.watch import Timekeeper
 from aiagentchat.render import words
 from aiagentchat.render.message import message
@@ -101,6 +103,8 @@ class Outcome:
     """Whether the agent came to a good end and has neither said nor done anything."""
     limit: str = ""
     """Which limit of the run (a field of `RunLimits`) has ended it."""
+    goes_on: bool = False
+    """Whether the agent does next by itself what it was given and has not read in the turn."""
 
 
 class Turn:
@@ -126,6 +130,9 @@ class Turn:
         self._outgrown = limits.outgrown
         self._at_the_end = limits.at_the_end
         self._nudge = nudge
+        self._steering: Steering | None = None
+        self._more = asyncio.Event()
+        """Set when there may be more for the agent to read in the turn."""
         self._turn_clock = limits.turn
         self._timekeeper = Timekeeper(
             command,
@@ -153,6 +160,8 @@ class Turn:
         self._verdict: Outcome | None = None
         self._taken = False
         self._used_tools = False
+        self.doing = ""
+        """The last tool that the agent has used, in one line."""
         self.worked = False
         """Whether the agent has said or done something for the room."""
         self.lost: SessionInUse | SessionNotFound | AgentDied | None = None
@@ -163,14 +172,21 @@ class Turn:
         """What was allowed before the turn began, and is not used up (`Command.granted`)."""
         return self._questions.granted
 
-    async def go(self, prompt: Prompt | None = None) -> Outcome:
-        """Run it, with `prompt` in place of the command's own. Never raises for what the agent or the room did."""
+    async def go(
+        self, prompt: Prompt | None = None, *, steering: Steering | None = None, follows: bool = False
+    ) -> Outcome:
+        """Run it, with `prompt` in place of the command's own. Never raises for what the agent or the room did.
+
+        `follows`: the agent has begun it by itself (`AgentRun.fold`).
+        """
+        self._steering, self._taken = steering, follows
         asked = prompt or Prompt(uuid=message_uuid(self._command.event), text=self._command.text)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
                 group.create_task(self._watch(), name=f"watch {self._command.event}"),
                 group.create_task(self._measure(), name=f"measure {self._command.event}"),
+                group.create_task(self._steer(), name=f"steer {self._command.event}"),
             ]
             ended = await self._pump(asked)
             for helper in helpers:
@@ -211,20 +227,23 @@ class Turn:
             failure = event.failure or Failure.UNKNOWN
             limited = (self._limited or UsageLimited(None)) if failure is Failure.USAGE_LIMIT else None
             told = words.failed(failure)
-            return Outcome(state=CommandState.FAILED, words=told, record=event.record, limited=limited)
+            return Outcome(state=CommandState.FAILED, words=told, record=event.record, limited=limited, goes_on=True)
         if event.ending is Ending.INTERRUPTED:
             return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
         empty = self._sink.silent and not self.worked and not event.text
         if self._sink.silent:
             self._output.add(event.text or words.NO_TEXT)
             self._output.block_ended()
-        return Outcome(state=CommandState.DONE, record=event.record, empty=empty)
+        return Outcome(state=CommandState.DONE, record=event.record, empty=empty, goes_on=True)
 
     async def _take(self, event: AgentEvent) -> None:
         match event:
             case TurnStarted(session):
                 self._questions.session = session
                 await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
+                self._nudge.set()  # from here on it can be given more
+            case Folded(uuid) if self._steering is not None:
+                self._steering.read(uuid)
             case ApprovalAsked():
                 await self._questions.ask(event)
                 self._nudge.set()
@@ -258,7 +277,8 @@ class Turn:
             case TextRetracted():
                 self._output.retract()
             case ToolUsed(tool, used) if tool not in (*SHOWN_AS_QUESTIONS, SEND_FILE):
-                self._output.tool(tool_line(tool, self._output.shown(used)))
+                self.doing = tool_line(tool, self._output.shown(used))
+                self._output.tool(self.doing)
             case Thought(text):
                 self._output.think(text)
             case PlanChanged():
@@ -300,6 +320,14 @@ class Turn:
         )
         await self._ledgers.outbox.put([parcel], self._clock.now_ms())
 
+    async def _steer(self) -> None:
+        """Apart from the watch: whether somebody may be heard, a homeserver may have to be asked."""
+        while self._steering is not None:
+            await self._more.wait()
+            self._more.clear()
+            if self._taken and self._verdict is None:
+                await self._steering.look(self._run)
+
     async def _watch(self) -> None:
         while True:
             self._nudge.clear()
@@ -307,6 +335,7 @@ class Turn:
             stopper = await self._ledgers.commands.stop_requested(self._command.event)
             if stopper is not None:
                 self._end(Outcome(state=CommandState.CANCELLED, words=words.stopped(stopper)))
+            self._more.set()
             await self._questions.look()
             await self._timekeeper.look(now)
             left = self._turn_clock.left(now)

@@ -1,9 +1,9 @@
-"""Our reactions: the one that shows on a command how it ended, and those on a question that a phone can tap."""
+"""Our reactions: that a command was taken, how it ended, and those on a question that a phone can tap."""
 
 from collections.abc import Mapping, Sequence
 
 from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.ids import txn_id
+from aiagentchat.core.ids import EventId, RoomId, txn_id
 from aiagentchat.core.parcels import KEY, PARCEL, REACTION, Parcel, Urgency
 from aiagentchat.render.message import reaction
 
@@ -17,6 +17,21 @@ REACTIONS: Mapping[CommandState, str] = {
 """What is put on the command when it ends."""
 YES_OR_NO = ("✅", "❌")
 """What is put on a question that has no other answers."""
+
+ACCEPTED = "👀"
+"""What is put on it when it is taken."""
+
+
+def accepted(event: EventId, room: RoomId, command: EventId | None = None) -> Parcel:
+    """The parcel with that, for a message that is a command, or a part of another one."""
+    return Parcel(
+        txn=txn_id(event, "accepted"),
+        room=room,
+        type=REACTION,
+        content=reaction(event, ACCEPTED),
+        command=command or event,
+        urgency=Urgency.SPARE,
+    )
 
 
 def mark(command: Command, state: CommandState) -> Parcel:

@@ -374,14 +374,6 @@ def go_on_after_limit(text: str) -> str:
 NOTHING_TO_STOP = "Nothing is running here, so there is nothing to stop."
 
 
-def stopping(queued: int) -> str:
-    """The answer to /stop."""
-    if queued == 0:
-        return "Stopping."
-    waits = "1 message still waits and runs" if queued == 1 else f"{queued} messages still wait and run"
-    return f"Stopping what runs now. {waits} next; `/stop` again ends that too."
-
-
 def queue_place(place: int) -> str:
     """The command waits."""
     return "Queued: yours is next." if place == 1 else f"Queued: {place - 1} before yours."

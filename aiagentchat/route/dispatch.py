@@ -27,10 +27,11 @@ from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
-from aiagentchat.render import away, words
+from aiagentchat.render import away, marks, words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, files, questions
+from aiagentchat.route import catch_up, files, joining, questions
 from aiagentchat.route.access import Role, Roles
+from aiagentchat.route.bot_commands import now
 from aiagentchat.route.bot_commands.forget import answered, forget
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply, reply_in_room, stop
 from aiagentchat.route.decide import (
@@ -59,7 +60,7 @@ from aiagentchat.route.refusals import refuse
 
 REFUSALS_A_DAY = 5
 """How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
-ACCEPTED = "👀"
+ACCEPTED = marks.ACCEPTED
 CHANGED = "✏️"
 
 _NEEDS_ITS_SENDER = Ask | RunBotCommand | AnswerInWords | ChangeQueued | TakeFile
@@ -162,11 +163,19 @@ class Dispatcher:
             text=text,
             session=await desk.sessions.current(event.room) or new_session_id(),
             queued_at=desk.clock.now_ms(),
+            about=event.target,
         )
+        if event.late_ms == 0:
+            command = joining.held(command, queue, roles.room)
+            first = await joining.joined_to(desk, command, queue)
+            if first is not None:
+                seen = PutParcel(marks.accepted(event.event, event.room, first))
+                return [AcceptCommand(command, joins=first), seen]
         if (full := await self._full(len(queue))) is not None:
             return [AcceptCommand(replace(command, state=CommandState.REJECTED)), *reply(event, full)]
-        seen = self._reaction(event, ACCEPTED, "accepted")
-        return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
+        seen = PutParcel(marks.accepted(event.event, event.room))
+        turns = sum(each.host is None for each in queue)
+        return [*before, AcceptCommand(command), seen, *self._wait_words(event, turns)]
 
     async def _take_file(self, decision: TakeFile, event: Incoming, roles: Roles) -> Sequence[Effect]:
         refused_file = await files.refused(self._desk, decision, event)
@@ -277,6 +286,8 @@ class Dispatcher:
             return [refused(event, "edit")]
         if command is None:
             return [EditCommand(target, text, event.sender)]
+        if command.urgent:
+            text = now.text_of(text)
         match command.state:
             case CommandState.QUEUED if text.strip():
                 return [EditCommand(target, text, event.sender), self._reaction(event, CHANGED, "changed", target)]
@@ -292,9 +303,11 @@ class Dispatcher:
             return [erased, ForgetEdits(target, event.room), *await self._take_back_edit(event, target)]
         if command.room != event.room:
             return [erased]
+        if command.state is CommandState.QUEUED and (await self._desk.commands.parts(command.event)).keys() - {target}:
+            return [erased]  # the others that it was joined to are run without it
         if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
             log.info("command.taken_back", command=target, state=command.state, by=event.sender)
-            return [RequestStop(target, event.sender), erased]
+            return [RequestStop(command.host or command.event, event.sender), erased]
         return [erased]
 
     async def _take_back_edit(self, event: Incoming, target: EventId) -> Sequence[Effect]:
@@ -303,8 +316,11 @@ class Dispatcher:
         if change is None or change.kind is not Kind.EDIT or change.target is None:
             return []
         command = await self._desk.commands.get(change.target)
-        is_its_text = command is not None and (command.sender, command.text) == (change.sender, change.body)
-        return [EraseText(change.target, event.room)] if is_its_text else []
+        if command is None or command.sender != change.sender:
+            return []
+        text = (await self._desk.commands.parts(command.event)).get(change.target, command.text)
+        changed = now.text_of(change.body) if command.urgent else change.body
+        return [EraseText(change.target, event.room)] if text == changed else []
 
     def _about_the_room(
         self, decision: RoomReplaced | Removed | CameIn | NotHeard, event: Incoming, room: RoomSettings

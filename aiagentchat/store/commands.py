@@ -1,10 +1,11 @@
 """Commands and their states."""
 
+import json
 from collections.abc import Sequence
 
 from aiagentchat.core.approvals import Approval
 from aiagentchat.core.audit import AuditKind, AuditLine, Deed
-from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.commands import LATER, MOST_HELD_MS, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
@@ -35,18 +36,37 @@ class SqliteCommands:
         return self._bells.commands
 
     async def get(self, event: EventId) -> Command | None:
-        """The command with this id."""
+        """The command with this id, or that this message was joined to."""
         rows = await self._database.run(_COMMANDS["get"], event=event)
         return _command(rows[0]) if rows else None
 
-    async def rooms_with_work(self) -> list[RoomId]:
-        """Rooms with a queued command, the longest waiting first."""
-        return [RoomId(row["room_id"]) for row in await self._database.run(_COMMANDS["rooms_with_work"])]
+    async def parts(self, command: EventId) -> dict[EventId, str]:
+        """The messages that were joined to it, with its own, as far as something is left of them; empty without any."""
+        rows = await self._database.run(_COMMANDS["parts"], command=command)
+        return {EventId(row["event_id"]): row["text"] for row in rows}
 
-    async def next_queued(self, room: RoomId) -> Command | None:
-        """The oldest queued command of the room."""
-        rows = await self._database.run(_COMMANDS["next_queued"], room=room)
+    async def rooms_with_work(self, now: int = LATER) -> list[RoomId]:
+        """Rooms with a queued command that is not held at that moment, the longest waiting first."""
+        rows = await self._database.run(_COMMANDS["rooms_with_work"], now=now, most_held=MOST_HELD_MS)
+        return [RoomId(row["room_id"]) for row in rows]
+
+    async def next_queued(self, room: RoomId, now: int = LATER) -> Command | None:
+        """The oldest queued command of the room that is not held at that moment; what is urgent first."""
+        rows = await self._database.run(_COMMANDS["next_queued"], room=room, now=now, most_held=MOST_HELD_MS)
         return _command(rows[0]) if rows else None
+
+    async def next_held(self, now: int) -> int | None:
+        """When (milliseconds) the first command that is held at that moment may begin."""
+        [row] = await self._database.run(_COMMANDS["next_held"], now=now)
+        return None if row["due"] is None else int(row["due"])
+
+    async def urgent(self, room: RoomId) -> list[Command]:
+        """The queued commands of the room that a running turn may be given, in order."""
+        return [_command(row) for row in await self._database.run(_COMMANDS["urgent"], room=room)]
+
+    async def give(self, event: EventId, host: EventId, now: int) -> bool:
+        """queued → running, in the turn of `host`. False also when that does not run, or is to end."""
+        return bool(await self._database.run(_COMMANDS["give"], event=event, host=host, now=now))
 
     async def retryable(self, room: RoomId) -> Command | None:
         """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
@@ -57,6 +77,18 @@ class SqliteCommands:
         """The room's last command that has ended and whose answer is in the room, not deleted by us."""
         rows = await self._database.run(_COMMANDS["last_answered"], room=room)
         return _command(rows[0]) if rows else None
+
+    async def replied_to(self, command: Command) -> RepliedTo | None:
+        """What the command is a reply to, if that is known; None also for what its conversation has said last."""
+        asked = {"about": command.about, "room": command.room}
+        ours = await self._database.run(
+            _COMMANDS["replied_to_ours"], **asked, session=command.session, command=command.event
+        )
+        for row in ours:
+            text = "" if row["content"] is None or row["is_last"] else json.loads(row["content"]).get("body", "")
+            return RepliedTo(text=text, of_agent=bool(row["of_agent"])) if text else None
+        typed = await self._database.run(_COMMANDS["replied_to_typed"], **asked)
+        return RepliedTo(text=typed[0]["text"], by=UserId(typed[0]["sender"])) if typed and typed[0]["text"] else None
 
     async def is_taken_up(self, event: EventId) -> bool:
         """Whether another command took this one up again."""
@@ -85,10 +117,16 @@ class SqliteCommands:
         return bool(await self._database.run(_COMMANDS["start"], event=event, now=now))
 
     async def finish(
-        self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
+        self,
+        event: EventId,
+        state: CommandState,
+        record: TurnRecord,
+        parcels: Sequence[Parcel],
+        now: int,
+        carried: Sequence[EventId] = (),
     ) -> bool:
         """running → an end, with its parcels. False, and no change, if it is not running (any more)."""
-        return await self._end(event, state, record, None, parcels, now)
+        return await self._end(event, state, record, None, parcels, now, carried)
 
     async def interrupt(
         self, event: EventId, approval: Approval | None, record: TurnRecord, parcels: Sequence[Parcel], now: int
@@ -104,6 +142,7 @@ class SqliteCommands:
         approval: Approval | None,
         parcels: Sequence[Parcel],
         now: int,
+        carried: Sequence[EventId] | None = None,
     ) -> bool:
         async def write(transaction: Transaction) -> bool:
             finished = await transaction.run(
@@ -118,6 +157,8 @@ class SqliteCommands:
             )
             if not finished:
                 return False
+            if carried is not None:
+                await _pass_on(transaction, event, state, carried, now)
             await transaction.run(_APPROVALS["withdraw_of"], command=event)
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             if approval is not None:
@@ -169,6 +210,15 @@ class SqliteCommands:
         )
 
 
+async def _pass_on(
+    transaction: Transaction, host: EventId, state: CommandState, carried: Sequence[EventId], now: int
+) -> None:
+    """What was given to a turn that has ended goes on without it, in this order, or has ended with it."""
+    for index, event in enumerate(carried):
+        await transaction.run(_COMMANDS["carry"], event=event, host=host, new=carried[0] if index else None)
+    await transaction.run(_COMMANDS["finish_given"], host=host, state=state.value, now=now)
+
+
 def _turned_away(event: EventId, row: Row) -> Deed:
     return Deed(
         kind=AuditKind.REFUSED,
@@ -192,4 +242,8 @@ def _command(row: Row) -> Command:
         origin=None if row["origin"] is None else EventId(row["origin"]),
         reply_to=None if row["reply_to"] is None else EventId(row["reply_to"]),
         granted=row["granted"],
+        urgent=bool(row["urgent"]),
+        host=None if row["host"] is None else EventId(row["host"]),
+        held_until=row["held_until"],
+        about=None if row["about"] is None else EventId(row["about"]),
     )

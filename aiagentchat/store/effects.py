@@ -40,6 +40,7 @@ from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.erase import erase, forget_answer, forget_edits
 from aiagentchat.store.grants import grant_values
+from aiagentchat.store.joining import edit_part, join
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
@@ -63,7 +64,9 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
     `by` is who sent the event that it follows from. Returns what is known of what was changed; None: nothing was.
     """
     match effect:
-        case AcceptCommand(command):
+        case AcceptCommand(command, joins):
+            if joins is not None and await join(transaction, command, joins):
+                return {}
             return await _accept(transaction, command, now)
         case RequestStop() | SetTimeLimit() | EditCommand():
             return await _steer(transaction, effect, now)
@@ -130,9 +133,10 @@ async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit | 
         case SetTimeLimit(command=event, seconds=seconds):
             return {} if await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds) else None
         case EditCommand(command=event, text=text, by=by):
-            rows = await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by)
+            changed = await edit_part(transaction, event, text, by)
+            changed = changed or bool(await transaction.run(_COMMANDS["edit"], event=event, text=text, by=by))
             await transaction.run(_INBOX["edit_offered"], event=event, text=text, by=by)
-            return {} if rows else None
+            return {} if changed else None
         case _:
             assert_never(effect)
 
@@ -195,6 +199,9 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> Detai
         origin=command.origin,
         reply_to=command.reply_to,
         granted=command.granted,
+        urgent=int(command.urgent),
+        held_until=command.held_until,
+        about=command.about,
         now=now,
     )
     if not accepted:

@@ -5,14 +5,23 @@ Erased text is overwritten in the file (`secure_delete`), and leaves SQLite's lo
 """
 
 import json
+import re
 
 from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
 from aiagentchat.store.database import Row, Transaction
+from aiagentchat.store.joining import set_joined_text
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
+FIRST_WORDS = 50
+"""Characters of a message that are looked for where it may have been cut: no list shows fewer."""
+LEAST_WORDS = 12
+"""Fewer would be found where somebody else said them."""
+
+_BOT_COMMAND = re.compile(r"\A[/!][a-z_]+\s+")
+_LINE_ENDS = re.compile(r"\s{2,}|[\n\t]")
 _ERASE = statements("erase")
 _INBOX = statements("inbox")
 
@@ -24,13 +33,14 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     await transaction.run(_ERASE["event"], event=event, room=room)
     await transaction.run(_ERASE["edits"], event=event, room=room)
     await transaction.run(_ERASE["malformed"], event=event, room=room)
-    commands = await transaction.run(_ERASE["commands"], event=event, room=room, by=by, now=now)
+    commands = await _erase_commands(transaction, event, room, by, now)
     for command in commands:
-        await _erase_turn(transaction, EventId(command["event_id"]), room)
+        await _erase_turn(transaction, command, room)
     await transaction.run(_ERASE["offers"], event=event, room=room)
     await transaction.run(_ERASE["reasons"], room=room, said=body)
     if body or commands:
-        await transaction.run(_ERASE["quotes"], room=room, event=event, text=_as_json(body))
+        words = {"text": _as_json(_quoted(body)), "beginning": _as_json(_beginning(body))}
+        await transaction.run(_ERASE["quotes"], room=room, event=event, **words)
     ours = await transaction.run(_ERASE["ours"], event=event, room=room)
     for message in ours:
         await transaction.run(_ERASE["edits_of_ours"], message=message["txn_id"], now=now)
@@ -56,6 +66,19 @@ async def forget_edits(transaction: Transaction, event: EventId, room: RoomId, n
     await put_parcels(transaction, [_deletion(row, row["command"]) for row in said], now)
 
 
+async def _erase_commands(
+    transaction: Transaction, event: EventId, room: RoomId, by: UserId, now: int
+) -> list[EventId]:
+    """Erase it from what has become a command of it. One that was joined of several messages keeps the others."""
+    parts = await transaction.run(_ERASE["part"], event=event, room=room)
+    command = EventId(parts[0]["command"]) if parts else event
+    left = await set_joined_text(transaction, command) if parts else ""
+    rows = await transaction.run(
+        _ERASE["commands"], event=command, kept=command if left else "", room=room, by=by, now=now
+    )
+    return [*([command] if left else []), *(EventId(row["event_id"]) for row in rows)]
+
+
 async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) -> None:
     await transaction.run(_ERASE["questions"], command=command, room=room)
     await transaction.run(_ERASE["rules"], command=command, room=room)
@@ -71,6 +94,18 @@ def _deletion(row: Row, command: EventId | None) -> Parcel:
         content={PARCEL: TxnId(row["txn_id"])},
         command=command,
     )
+
+
+def _quoted(text: str) -> str:
+    """What is shown of it: of a bot command (/now) what stands behind its name."""
+    said = _BOT_COMMAND.sub("", text)
+    return said if len(said) >= LEAST_WORDS else text
+
+
+def _beginning(text: str) -> str:
+    """What is left where a list shows its first words on one line (/queue); nothing where that could be anything."""
+    begun = _LINE_ENDS.split(_quoted(text).strip(), maxsplit=1)[0][:FIRST_WORDS]
+    return begun if len(begun) >= LEAST_WORDS else ""
 
 
 def _as_json(text: str) -> str | None:

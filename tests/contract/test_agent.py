@@ -17,6 +17,8 @@ from aiagentchat.core.agent_events import (
     ApprovalAsked,
     ApprovalWithdrawn,
     Ending,
+    Folded,
+    NotFolded,
     TextBlockEnded,
     TextDelta,
     ToolUsed,
@@ -224,6 +226,143 @@ async def test_a_stop_while_nothing_runs_is_no_stop(stage: Stage, spec: RunSpec)
         after = await turn(run, AGAIN)
 
     assert text_of(after) == "Another answer."
+
+
+# ── more for a turn that runs ─────────────────────────────────────────────────────────────────────────────────────────
+
+MORE = script("one thing more", Step(text="I have read it."))
+SLOWLY = script("say it slowly", Step(text="All of what was said, and it took a while.", chunk=2, delay=0.1))
+
+
+async def test_what_is_given_while_a_question_waits_is_read_after_the_answer(stage: Stage, spec: RunSpec) -> None:
+    more = prompt(MORE)
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(TOUCH))
+        asked = (await until(events, ApprovalAsked))[-1]
+        assert isinstance(asked, ApprovalAsked)
+        taken = await run.fold(more)
+        await run.answer(asked.request, allow=True)
+        ended = await rest(events)
+        settled = await run.settle()
+        after = await turn(run, AGAIN)
+
+    assert taken
+    assert made(spec)
+    assert ended.count(Folded(more.uuid)) == 1
+    assert text_of(ended) == "I have read it."
+    assert end_of(ended).ending is Ending.COMPLETED
+    assert settled
+    assert text_of(after) == "Another answer."
+
+
+async def test_what_is_given_while_a_tool_runs_is_read_after_the_tool(stage: Stage, spec: RunSpec) -> None:
+    work = script("work", Step(text="On it.", tool="Bash", input={"command": "echo a; sleep 1"}), Step(text="never"))
+    more = prompt(MORE)
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(work))
+        await until(events, ToolUsed)
+        taken = await run.fold(more)
+        ended = await _allowing(run, events)
+
+    assert taken
+    assert Folded(more.uuid) in ended
+    assert text_of(ended) == "I have read it."
+
+
+async def test_what_is_given_at_the_end_of_a_turn_is_a_turn_of_its_own(stage: Stage, spec: RunSpec) -> None:
+    more = prompt(MORE)
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(SLOWLY))
+        begun = await until(events, TextDelta)
+        taken = await run.fold(more)
+        first = [*begun, *await rest(events)]
+        settled = await run.settle()
+        async with asyncio.timeout(PATIENCE):
+            second = [event async for event in run.turn(more)]
+        after = await turn(run, AGAIN)
+
+    assert taken
+    assert not settled
+    assert Folded(more.uuid) not in first
+    assert text_of(first) == "All of what was said, and it took a while."
+    assert second[0] == TurnStarted(spec.session)
+    assert text_of(second) == "I have read it."
+    assert end_of(second).ending is Ending.COMPLETED
+    assert text_of(after) == "Another answer."
+
+
+async def test_what_follows_a_turn_can_be_stopped(stage: Stage, spec: RunSpec) -> None:
+    more = prompt(FOREVER)
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(SLOWLY))
+        await until(events, TextDelta)
+        await run.fold(more)
+        await rest(events)
+        following = run.turn(more)
+        await until(following, ToolUsed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run.stop())
+            ended = await rest(following)
+        after = await turn(run, AGAIN)
+
+    assert end_of(ended).ending is Ending.INTERRUPTED
+    assert text_of(after) == "Another answer."
+
+
+async def test_what_follows_a_turn_and_is_not_followed_is_gone_when_the_run_is_closed(
+    stage: Stage, spec: RunSpec
+) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(SLOWLY))
+        await until(events, TextDelta)
+        await run.fold(prompt(FOREVER))
+        await rest(events)
+        async with asyncio.timeout(PATIENCE):
+            await run.close()
+
+        assert not run.alive
+        assert processes(spec) == []
+
+
+async def test_a_stop_drops_what_was_not_read(stage: Stage, spec: RunSpec) -> None:
+    more = prompt(MORE)
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(TOUCH))
+        await until(events, ApprovalAsked)
+        await run.fold(more)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run.stop())
+            ended = await rest(events)
+        settled = await run.settle()
+        after = await turn(run, AGAIN)
+
+    assert NotFolded(more.uuid) in ended
+    assert end_of(ended).ending is Ending.INTERRUPTED
+    assert settled
+    assert text_of(after) == "Another answer."
+
+
+async def test_where_no_turn_runs_nothing_is_given(stage: Stage, spec: RunSpec) -> None:
+    async with served(stage.agent, spec) as run:
+        before = await run.fold(prompt(MORE))
+        await turn(run, SAY)
+        between = await run.fold(prompt(MORE))
+        await run.close()
+
+        assert not before
+        assert not between
+        assert not await run.fold(prompt(MORE))
+
+
+async def _allowing(run: AgentRun, events: AsyncGenerator[AgentEvent, None]) -> list[AgentEvent]:
+    """The events up to the end of the turn; what it asks is allowed."""
+    seen: list[AgentEvent] = []
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            seen.append(event)
+            if isinstance(event, ApprovalAsked):
+                await run.answer(event.request, allow=True)
+    return seen
 
 
 # ── the end of a run ──────────────────────────────────────────────────────────────────────────────────────────────

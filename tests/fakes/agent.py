@@ -13,6 +13,8 @@ from aiagentchat.core.agent_events import (
     ApprovalWithdrawn,
     Ending,
     FileOffered,
+    Folded,
+    NotFolded,
     TextBlockEnded,
     TextDelta,
     ToolUsed,
@@ -123,7 +125,10 @@ class ScriptedRun:
         """What each tool was to be used with, where somebody has said so."""
         self.accepts_edits: list[bool] = []
         self.settled = 0
+        self.offered = 0
         self.closed = asyncio.Event()
+        self.stopped = asyncio.Event()
+        """Set when somebody has asked to end a turn."""
         self._agent = agent
         self._news = asyncio.Condition()
         self._started = False
@@ -131,6 +136,7 @@ class ScriptedRun:
         self._left = False
         self._idle = True
         self._failed: Exception | None = None
+        self._unread: list[Prompt] = []
         self._open: str | None = None
         self._verdict: bool | None = None
 
@@ -160,7 +166,10 @@ class ScriptedRun:
 
     async def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
         self._idle = self._stopped = False
-        self.prompts.append(prompt)
+        if prompt in self._unread:
+            self._unread.remove(prompt)
+        else:
+            self.prompts.append(prompt)
         ended = False
         try:
             async for event in self._events(prompt):
@@ -170,6 +179,20 @@ class ScriptedRun:
             self._left = self._left or not ended
             self._idle = True
             await self._change()
+
+    async def fold(self, prompt: Prompt) -> bool:
+        takes = self._agent.takes_more and self.alive and not (self._idle or self._stopped)
+        if takes:
+            self.prompts.append(prompt)
+            self._unread.append(prompt)
+        self.offered += 1
+        await self._change()
+        return takes
+
+    async def until_offered(self, count: int = 1) -> None:
+        """Until so much was to be folded into its turns."""
+        async with self._news:
+            await self._news.wait_for(lambda: self.offered >= count)
 
     async def answer(
         self,
@@ -191,6 +214,7 @@ class ScriptedRun:
         await self._change()
 
     async def stop(self) -> None:
+        self.stopped.set()
         if not self._idle:
             await self._change(_stopped=True)
             async with self._news:
@@ -198,7 +222,7 @@ class ScriptedRun:
 
     async def settle(self) -> bool:
         self.settled += 1
-        return self.alive and self._agent.settles
+        return self.alive and self._agent.settles and not self._unread
 
     async def close(self) -> None:
         self.closed.set()
@@ -214,15 +238,23 @@ class ScriptedRun:
             await self._until(lambda: self._started)
             self._agent.sessions.add(self.spec.session)
             yield TurnStarted(self.spec.session)
-            for step in self._agent.plan(prompt):
+            steps = list(self._agent.plan(prompt))
+            while steps:
+                step = steps.pop(0)
                 async for event in self._play(step):
                     yield event
                     if isinstance(event, TurnEnded):
                         return
+                while isinstance(step, Use) and self._unread:  # only between two requests to its model it looks
+                    read = self._unread.pop(0)
+                    steps = list(self._agent.plan(read))
+                    yield Folded(read.uuid)
         except _Stopped:
             if self._open is not None:
                 yield ApprovalWithdrawn(self._open)
             self._open = None
+            while self._unread:
+                yield NotFolded(self._unread.pop(0).uuid)
             yield TurnEnded(ending=Ending.INTERRUPTED)
             return
         yield TurnEnded(ending=Ending.COMPLETED)
@@ -299,6 +331,8 @@ class ScriptedAgent:
         self.sessions: set[SessionId] = set()
         """The conversations that it knows."""
         self.settles = True
+        self.takes_more = True
+        """Whether a turn that runs takes what is given to it."""
         self.unfit: Callable[[RunSpec], bool] = lambda _: False
         """Whose process ends before it takes a prompt."""
         self.unavailable: AgentUnavailable | None = None

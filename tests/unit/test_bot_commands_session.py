@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.core.commands import CommandState
+from aiagentchat.core.commands import CommandState, TurnTime
 from aiagentchat.render import words
 from tests.fakes.front import Front, open_front
 from tests.fakes.people import ADA, ANNA, OTHER, ROOM, command, typed
@@ -28,7 +28,15 @@ async def test_stop_ends_what_runs_and_leaves_what_waits(front: Front) -> None:
     await front.running(running)
     await front.accepted(waiting)
 
-    assert await front.told(typed("/stop", sender=ADA)) == [words.stopping(1)]
+    front.clock.advance(65.0)
+    front.times[ROOM] = TurnTime(limit=300, elapsed=65.0, doing="▸ Bash: `make tea`")
+
+    [told] = await front.told(typed("/stop", sender=ADA))
+
+    assert told == (
+        "Stopping `make tea` of `@anna:hs`, which has run for 1 min 05 s; last: ▸ Bash: `make tea`. "
+        "1 message still waits and runs next; `/stop` again ends that too."
+    )
     assert await front.ledger.commands.stop_requested(running.event) == ADA
     assert await front.state(waiting.event) is CommandState.QUEUED
 
@@ -37,7 +45,7 @@ async def test_stop_between_two_turns_means_the_next_one(front: Front) -> None:
     first, second = command(), command()
     await front.accepted(first, second)
 
-    assert await front.told(typed("/stop")) == [words.stopping(1)]
+    assert await front.told(typed("/stop")) == ["Nothing ran yet: `make tea` of `@anna:hs` was next, and is not run."]
     assert await front.state(first.event) is CommandState.CANCELLED
     assert await front.state(second.event) is CommandState.QUEUED
 
@@ -46,7 +54,9 @@ async def test_stop_twice_keeps_who_was_first(front: Front) -> None:
     running = command()
     await front.running(running)
 
-    assert await front.told(typed("/stop"), typed("!stop please", sender=ADA)) == [words.stopping(0)] * 2
+    told = await front.told(typed("/stop"), typed("!stop please", sender=ADA))
+
+    assert told == ["Stopping `make tea` of `@anna:hs`, which has run for 0.0 s."] * 2
     assert await front.ledger.commands.stop_requested(running.event) == ANNA
 
 

@@ -17,6 +17,8 @@ from aiagentchat.core.agent_events import (
     ApprovalWithdrawn,
     Ending,
     Failure,
+    Folded,
+    NotFolded,
     PlanChanged,
     PlanState,
     PlanStep,
@@ -188,6 +190,21 @@ def failed(failure: Failure) -> list[AgentEvent]:
         ),
         pytest.param(
             {"type": "command_lifecycle", "command_uuid": "another", "state": "completed"}, [], id="another's end"
+        ),
+        pytest.param(
+            {"type": "command_lifecycle", "command_uuid": "another", "state": "started"},
+            [Folded("another")],
+            id="another was read in this turn",
+        ),
+        pytest.param(
+            {"type": "command_lifecycle", "command_uuid": "another", "state": "cancelled"},
+            [NotFolded("another")],
+            id="another was dropped",
+        ),
+        pytest.param(
+            result(user_message_uuids=[OURS, "another", 7]),
+            [Folded("another"), TurnEnded(ending=Ending.COMPLETED)],
+            id="an end that says what was read",
         ),
         pytest.param({"type": "conversation_reset"}, [Unrecognised("conversation_reset")], id="a reset"),
         pytest.param({"type": "rate_limit_event"}, [], id="a rate limit without a word about it"),

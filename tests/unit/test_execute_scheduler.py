@@ -16,7 +16,7 @@ from aiagentchat.execute import rests
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.render import words
 from tests.contract.store_fixtures import ANNA, ROOM, accept, command, settle
-from tests.fakes.agent import Emit, Hang, Say, ScriptedAgent, Step, Use, Wait, plays
+from tests.fakes.agent import Emit, Hang, Reach, Say, ScriptedAgent, Step, Use, Wait, plays
 from tests.fakes.changes import Changes
 from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, house_for_a_scheduler
 
@@ -150,6 +150,30 @@ async def test_a_stop_reaches_the_running_turn(tmp_path: Path) -> None:
         await ended(house, "$0.0")
 
         assert await house.state("$0.0") is CommandState.CANCELLED
+
+
+async def test_a_stop_is_with_the_agent_within_a_second(tmp_path: Path) -> None:
+    here = asyncio.Event()
+    async with house_for_a_scheduler(tmp_path, plays(Reach(here), Hang())) as house:
+        await accept(house.ledger, command("$1"))
+        async with running(house):
+            await here.wait()
+            async with asyncio.timeout(1):
+                await settle(house.ledger, RequestStop(EventId("$1"), ANNA), event="$stop")
+                await house.agent.runs[0].stopped.wait()
+
+
+async def test_what_is_held_begins_when_its_time_has_come(tmp_path: Path) -> None:
+    async with house_for_a_scheduler(tmp_path, ScriptedAgent()) as house:
+        held = replace(command("$1"), held_until=house.clock.now_ms() + 50)
+        async with running(house):
+            await accept(house.ledger, held)
+            await look_around(house)
+            before = await house.state("$1")
+            house.clock.advance(0.05)
+            await ended(house, "$1")
+
+    assert before is CommandState.QUEUED
 
 
 async def test_an_answer_reaches_the_turn_that_asked(tmp_path: Path) -> None:

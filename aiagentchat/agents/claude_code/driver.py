@@ -37,8 +37,10 @@ from aiagentchat.core.agent_events import (
     ApprovalAsked,
     Ending,
     FileOffered,
+    Folded,
     HostBlocked,
     LimitReached,
+    NotFolded,
     TurnEnded,
     TurnStarted,
     Unrecognised,
@@ -107,6 +109,13 @@ class ClaudeRun:
         """Whether the CLI still works on a turn that its caller has left."""
         self._failed: AgentError | None = None
         self._events: asyncio.Queue[AgentEvent | None] | None = None
+        """Of the turn that the CLI works on, as far as we know."""
+        self._answered = True
+        """Whether the CLI has come to the end of that turn: what it is given now is a turn of its own."""
+        self._unread: dict[str, None] = {}
+        """The uuids of what was given to the turn and not read in it (yet), in order."""
+        self._ahead: dict[str, asyncio.Queue[AgentEvent | None]] = {}
+        """What the CLI has gone on with by itself, and nobody follows yet."""
         self._noticed: list[AgentEvent] = []
         """What was noticed beside the lines of the CLI while the turn could take no more events."""
         self._kept = False
@@ -195,8 +204,8 @@ class ClaudeRun:
         """
         self._idle.clear()  # first of all: a stop from now on is for this turn
         self._stop_asked = False
-        events = self._events = asyncio.Queue(MAX_EVENTS_WAITING)
-        self._translator = Translator(prompt.uuid)
+        follows = prompt.uuid in self._ahead
+        events = self._ahead.pop(prompt.uuid) if follows else self._expect(prompt.uuid)
         ended = False
         try:
             await self._wait(self._ready)
@@ -206,7 +215,7 @@ class ClaudeRun:
                 return
             if self._tree is not None:
                 self._tree.watch()
-            if self._tree is None or not await self._tree.write(self._lines_of(prompt)):
+            if self._tree is None or not (follows or await self._tree.write(self._lines_of(prompt))):
                 await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
             while not ended:
                 event = await events.get() if not (self._over.is_set() and events.empty()) else None
@@ -221,14 +230,21 @@ class ClaudeRun:
         finally:
             self._abandoned = not ended
             self._leaving = self._leaving or not ended
-            self._events = None
-            self._noticed.clear()
+            if self._events is events:  # else the CLI is at work on the next one already
+                self._events = None
+                self._noticed.clear()
+                self._asked.clear()
             self._idle.set()
-            self._asked.clear()
             for request in [*self._offered]:
                 await self.reply(request, file_words.NO_TURN, failed=True)
-            while not events.empty():  # a reader that waits for a place goes on
-                events.get_nowait()
+            _empty(events)
+
+    async def fold(self, prompt: Prompt) -> bool:
+        """Give it to the running turn. What is written at its very end becomes a turn of its own."""
+        if self._idle.is_set() or self._answered or self._stop_asked or self._tree is None:
+            return False
+        self._unread[prompt.uuid] = None  # first: it may have been read before we come back
+        return await self._tree.write(wire.user(prompt))
 
     def _lines_of(self, prompt: Prompt) -> bytes:
         """The prompt. A turn begins in the room's own permission mode, whatever was allowed in the one before."""
@@ -279,6 +295,8 @@ class ClaudeRun:
 
     async def settle(self) -> bool:
         """End what the turn left running."""
+        if self._unread or self._ahead:
+            return False  # it is at work on what nobody follows
         return self._tree is not None and self.alive and self._kept and await self._tree.sweep()
 
     async def close(self) -> None:
@@ -290,6 +308,11 @@ class ClaudeRun:
 
     async def _leave(self, tree: Tree) -> None:
         self._leaving = True
+        if self._idle.is_set() and self._ahead:
+            # It is at work on what it was given at the end of the last turn.
+            self._abandoned, self._events = True, None
+            while self._ahead:
+                _empty(self._ahead.popitem()[1])
         # Nobody sees the end of a turn that was left; uninterrupted, it would keep the CLI from leaving.
         orders = [*([wire.interrupt(self._request())] if self._abandoned else []), wire.end_session(self._request())]
         try:
@@ -325,11 +348,35 @@ class ClaudeRun:
             translator = self._translator
             events = translator.too_long() if isinstance(line, TooLong) else translator.line(line)
             for event in events:
+                if isinstance(event, Folded | NotFolded) and self._unread.pop(event.uuid, self) is self:
+                    continue  # it was said before
                 self._note(event)
-                if self._events is not None:
-                    await self._events.put(event)
+                waiting = self._events
+                if isinstance(event, TurnEnded):
+                    self._look_ahead()  # before anybody knows of the end
+                if waiting is not None:
+                    await waiting.put(event)
             while translator.declined:
                 await tree.write(wire.unsupported(translator.declined.pop()))
+
+    def _expect(self, uuid: str) -> asyncio.Queue[AgentEvent | None]:
+        """The CLI works on this from here on."""
+        self._answered = False
+        self._translator = Translator(uuid)
+        self._events = asyncio.Queue(MAX_EVENTS_WAITING)
+        return self._events
+
+    def _look_ahead(self) -> None:
+        """The turn is over. With something unread the CLI goes on at once, and somebody will follow that."""
+        if self._answered:
+            return  # it is told of more than once
+        self._answered = True
+        if self._unread:
+            uuid = next(iter(self._unread))
+            del self._unread[uuid]
+            self._noticed.clear()
+            self._asked.clear()
+            self._ahead[uuid] = self._expect(uuid)
 
     def _note(self, event: AgentEvent) -> None:
         match event:
@@ -387,6 +434,12 @@ class ClaudeRun:
     def _request(self) -> str:
         self._requests += 1
         return f"{self.id}-{self._requests}"
+
+
+def _empty(events: asyncio.Queue[AgentEvent | None]) -> None:
+    """A reader that waits for a place in it goes on."""
+    while not events.empty():
+        events.get_nowait()
 
 
 class ClaudeCode:

@@ -16,6 +16,8 @@ from aiagentchat.core.agent_events import (
     ApprovalWithdrawn,
     Ending,
     Failure,
+    Folded,
+    NotFolded,
     TextBlockEnded,
     TextDelta,
     TextRetracted,
@@ -137,8 +139,8 @@ class Translator:
                 return self._request(request, kind, ask)
             case {"type": "rate_limit_event"}:
                 return self._rate_limit(_mapping(value.get("rate_limit_info")))
-            case {"type": "command_lifecycle", "command_uuid": uuid, "state": str(state)} if uuid == self._uuid:
-                return self._lifecycle(state)
+            case {"type": "command_lifecycle", "command_uuid": str(uuid), "state": str(state)}:
+                return self._lifecycle(state) if uuid == self._uuid else _lifecycle_of_another(uuid, state)
             case {"type": "control_cancel_request", "request_id": str(request)}:
                 return [ApprovalWithdrawn(request)]
             case {"type": str(kind)}:
@@ -250,15 +252,20 @@ class Translator:
             ),
             output_tokens=_integer(usage.get("output_tokens")),
         )
+        # What was read in this turn beside its own prompt: said before as well, but here for certain.
+        folded = [Folded(uuid) for uuid in _strings(value.get("user_message_uuids")) if uuid != self._uuid]
+        return [*folded, self._end(value, record)]
+
+    def _end(self, value: dict[str, Any], record: TurnRecord) -> TurnEnded:
         if _string(value.get("terminal_reason")).startswith("aborted"):
-            return [TurnEnded(ending=Ending.INTERRUPTED, record=record)]
+            return TurnEnded(ending=Ending.INTERRUPTED, record=record)
         # Never by subtype: an API failure comes as subtype "success" with is_error true.
         if value.get("is_error"):
             failure = self._failure(value)
             if self._limited and failure is Failure.RATE_LIMIT:
                 failure = Failure.USAGE_LIMIT
-            return [TurnEnded(ending=Ending.FAILED, failure=failure, record=record)]
-        return [TurnEnded(ending=Ending.COMPLETED, text=_string(value.get("result")), record=record)]
+            return TurnEnded(ending=Ending.FAILED, failure=failure, record=record)
+        return TurnEnded(ending=Ending.COMPLETED, text=_string(value.get("result")), record=record)
 
     def _failure(self, value: dict[str, Any]) -> Failure:
         for name in (value.get("error"), value.get("api_error"), value.get("api_error_type"), self._error):
@@ -273,6 +280,17 @@ class Translator:
         if value.get("terminal_reason") == "api_error":
             return Failure.API
         return Failure.UNKNOWN
+
+
+def _lifecycle_of_another(uuid: str, state: str) -> list[AgentEvent]:
+    """A message that was sent while the turn runs."""
+    match state:
+        case "started":
+            return [Folded(uuid)]
+        case "cancelled":
+            return [NotFolded(uuid)]
+        case _:
+            return []
 
 
 def _unknown(kind: str) -> list[AgentEvent]:

@@ -73,7 +73,19 @@ class AgentRun(Protocol):
         ...
 
     def turn(self, prompt: Prompt) -> AsyncGenerator[AgentEvent, None]:
-        """Run one turn. The last event is the only `TurnEnded`. Raises `AgentError`."""
+        """Run one turn, or follow the one that `fold` has brought about.
+
+        The last event is the only `TurnEnded`. Raises `AgentError`.
+        """
+        ...
+
+    async def fold(self, prompt: Prompt) -> bool:
+        """Give `prompt` to the running turn. False, and nothing was given, if none runs (any more).
+
+        The turn says `Folded` when the agent has read it. What is unread when the turn has ended is what the agent does
+        next by itself: `turn` with the same prompt follows that, and gives it no second time. Whoever does not follow
+        it must close the run, unless the turn has said `NotFolded`.
+        """
         ...
 
     async def answer(

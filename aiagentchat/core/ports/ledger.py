@@ -1,13 +1,13 @@
 """Where the stages meet. The methods are narrow, idempotent by event id and fenced by state, so that another database
 can stand behind them (docs/decisions)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.approvals import Approval, ApprovalState, Rule
 from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
-from aiagentchat.core.commands import Command, CommandState, TurnRecord
+from aiagentchat.core.commands import LATER, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
@@ -134,15 +134,34 @@ class Commands(Protocol):
         ...
 
     async def get(self, event: EventId) -> Command | None:
-        """The command with this id."""
+        """The command with this id, or that this message was joined to."""
         ...
 
-    async def rooms_with_work(self) -> list[RoomId]:
-        """Rooms with a queued command, the longest waiting first."""
+    async def parts(self, command: EventId) -> Mapping[EventId, str]:
+        """The messages that were joined to it, with its own, as far as something is left of them; empty without any."""
         ...
 
-    async def next_queued(self, room: RoomId) -> Command | None:
-        """The oldest queued command of the room."""
+    async def rooms_with_work(self, now: int = LATER) -> list[RoomId]:
+        """Rooms with a queued command that is not held at that moment, the longest waiting first."""
+        ...
+
+    async def next_queued(self, room: RoomId, now: int = LATER) -> Command | None:
+        """The oldest queued command of the room that is not held at that moment; what is urgent first."""
+        ...
+
+    async def next_held(self, now: int) -> int | None:
+        """When (milliseconds) the first command that is held at that moment may begin; None when none is."""
+        ...
+
+    async def urgent(self, room: RoomId) -> list[Command]:
+        """The queued commands of the room that a running turn may be given, in order."""
+        ...
+
+    async def give(self, event: EventId, host: EventId, now: int) -> bool:
+        """queued → running in the turn of `host`, committed before the agent hears of it.
+
+        False also when `host` does not run, or is to end.
+        """
         ...
 
     async def retryable(self, room: RoomId) -> Command | None:
@@ -151,6 +170,10 @@ class Commands(Protocol):
 
     async def last_answered(self, room: RoomId) -> Command | None:
         """The room's last command that has ended and whose answer is in the room, not deleted by us."""
+        ...
+
+    async def replied_to(self, command: Command) -> RepliedTo | None:
+        """What the command is a reply to, if that is known; None also for what its conversation has said last."""
         ...
 
     async def is_taken_up(self, event: EventId) -> bool:
@@ -162,7 +185,7 @@ class Commands(Protocol):
         ...
 
     async def queue(self, room: RoomId) -> list[Command]:
-        """The running command of the room, if any, then the queued ones in order."""
+        """The running command of the room, if any, what was given to its turn, then the queued ones in order."""
         ...
 
     async def running(self) -> list[Command]:
@@ -178,11 +201,19 @@ class Commands(Protocol):
         ...
 
     async def finish(
-        self, event: EventId, state: CommandState, record: TurnRecord, parcels: Sequence[Parcel], now: int
+        self,
+        event: EventId,
+        state: CommandState,
+        record: TurnRecord,
+        parcels: Sequence[Parcel],
+        now: int,
+        carried: Sequence[EventId] = (),
     ) -> bool:
         """running → an end, together with what the room is told about it.
 
-        Its open approvals are withdrawn, and what waits in the outbox about it without being needed is dropped.
+        Its open approvals are withdrawn, and what waits in the outbox about it without being needed is dropped. What
+        was given to its turn ends as it does, but for what is `carried`: the first of that runs on its own from here
+        on, and the others in its turn.
         """
         ...
 

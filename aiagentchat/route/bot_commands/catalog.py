@@ -8,6 +8,8 @@ from aiagentchat.route.bot_commands.files import files_command, get_command
 from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
+from aiagentchat.route.bot_commands.now import now_command
+from aiagentchat.route.bot_commands.queue import queue_command
 from aiagentchat.route.bot_commands.retry import retry_command
 from aiagentchat.route.bot_commands.setup import setup_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
@@ -22,6 +24,8 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
     """The bot commands by name, in the order of /help."""
     others = [
         stop_command(desk),
+        now_command(desk),
+        queue_command(desk),
         timeout_command(desk),
         retry_command(desk),
         status_command(desk),

@@ -31,6 +31,7 @@ def retry_command(desk: Desk) -> BotCommand:
             state=CommandState.QUEUED,
             queued_at=desk.clock.now_ms(),
             origin=before.event,
+            about=before.about,
         )
         told = away.retrying(away.Said(at=before.queued_at, by=before.sender, text=before.text), before.state)
         return [AcceptCommand(again), *reply(event, told, urgency=Urgency.PROGRESS)]

@@ -136,6 +136,9 @@ def reply_in_room(event: Incoming, text: str) -> list[Effect]:
 
 
 def stop(command: Command, by: UserId) -> list[Effect]:
-    """End it: if it runs, by its executor, which says so; if it waits, at once, and then nobody else would."""
+    """End it: if it runs, by its executor, which says so; if it waits, at once, and then nobody else would.
+
+    What was given to a turn ends with that turn, and not otherwise.
+    """
     ended = [PutParcel(mark(command, CommandState.CANCELLED))] if command.state is CommandState.QUEUED else []
-    return [RequestStop(command.event, by), *ended]
+    return [RequestStop(command.host or command.event, by), *ended]

@@ -15,13 +15,21 @@ UPDATE inbox SET raw = NULL WHERE room_id = :room AND raw IS NOT NULL AND instr(
 
 -- name: commands
 -- One that runs has its text in memory. One that waits is not run.
+-- :kept is one of which something is left, and '' for none.
 WITH RECURSIVE line (event) AS (
     SELECT :event UNION SELECT commands.event_id FROM commands JOIN line ON commands.origin = line.event)
 UPDATE commands
 SET text = '', stop_by = iif(state = 'queued', :by, stop_by), ended_at = iif(state = 'queued', :now, ended_at),
     state = iif(state = 'queued', 'cancelled', state)
-WHERE event_id IN (SELECT event FROM line) AND room_id = :room
+WHERE event_id IN (SELECT event FROM line) AND event_id <> :kept AND room_id = :room
 RETURNING event_id;
+
+-- name: part
+-- It may have been joined to others, as one command.
+UPDATE command_parts SET text = ''
+WHERE event_id = :event
+  AND EXISTS (SELECT 1 FROM commands WHERE commands.event_id = command_parts.command AND commands.room_id = :room)
+RETURNING command;
 
 -- name: questions!
 -- What was asked in its turn; nobody goes on with it.
@@ -54,9 +62,9 @@ WHERE room_id = :room AND approval IN (
       AND EXISTS (SELECT 1 FROM json_each(approvals.events) AS offered WHERE offered.value = :event));
 
 -- name: quotes!
--- What answers it, and what quotes it to the letter.
+-- What answers it, and what quotes it to the letter, or its :beginning (NULL: it is quoted whole).
 UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
-WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0);
+WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0 OR instr(content, :beginning) > 0);
 
 -- name: ours
 -- A message of our own: it is not changed any more.

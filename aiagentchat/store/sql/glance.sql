@@ -2,7 +2,7 @@
 -- The oldest first.
 SELECT commands.event_id, commands.room_id, rooms.slug
 FROM commands LEFT JOIN rooms ON rooms.room_id = commands.room_id
-WHERE commands.state = 'running' ORDER BY commands.position;
+WHERE commands.state = 'running' AND commands.host IS NULL ORDER BY commands.position;
 
 -- name: login
 -- As in accounts.sql.

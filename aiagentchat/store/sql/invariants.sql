@@ -7,7 +7,7 @@ WHERE (state IN ('queued', 'running')) <> (ended_at IS NULL) OR (state = 'runnin
 
 -- name: rooms_that_run_two
 -- A room is serial.
-SELECT room_id AS what FROM commands WHERE state = 'running' GROUP BY room_id HAVING count(*) > 1;
+SELECT room_id AS what FROM commands WHERE state = 'running' AND host IS NULL GROUP BY room_id HAVING count(*) > 1;
 
 -- name: parcels_without_event
 -- What was sent has become something, and nothing else has.
