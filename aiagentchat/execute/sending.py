@@ -19,6 +19,8 @@ from aiagentchat.render import file_words
 from aiagentchat.render.file_message import file_message
 
 MIB = 2**20
+MOST_TRIES = 5 * MOST_FILES
+"""So often a turn may try: what runs in the room can ask as fast as it likes, and each try is looked at and logged."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,13 +51,14 @@ class Sending:
         self._outbox = outbox
         self._clock = clock
         self._most = most
-        self._sent = 0
+        self._sent = self._tried = 0
 
     async def send(self, path: str, caption: str) -> Told:
         """Put the file into the outbox, below what was said until now."""
         if not path:
             return Told(file_words.NO_PATH, failed=True)
-        if self._sent >= MOST_FILES:
+        self._tried += 1
+        if self._sent >= MOST_FILES or self._tried > MOST_TRIES:
             return Told(file_words.too_many_sent(MOST_FILES), failed=True)
         inner = beneath(self._output.workspace, path)
         try:

@@ -251,6 +251,8 @@ async def test_the_cli_gets_the_environment_that_we_list_and_nothing_else(
         environment = main_process(spec).environ()
 
     assert sorted(environment) == [
+        "AIAGENTCHAT_ROOM",
+        "AIAGENTCHAT_ROOM_TOKEN",
         "AICHAT_RUN",
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_BASE_URL",

@@ -12,7 +12,7 @@ from aiagentchat.core.commands import CommandState
 from aiagentchat.core.files import MOST_FILES, MOST_UNSENT
 from aiagentchat.core.parcels import Attachment, Parcel
 from aiagentchat.execute.output import Output
-from aiagentchat.execute.sending import Sending, Told, beneath
+from aiagentchat.execute.sending import MOST_TRIES, Sending, Told, beneath
 from aiagentchat.render import file_words
 from aiagentchat.render.file_message import file_message
 from aiagentchat.send.speech import Speaker
@@ -144,6 +144,14 @@ async def test_so_many_are_sent_in_one_turn_and_no_more(desk: Desk) -> None:
 
     assert await desk.sending.send("a", "") == Told(file_words.too_many_sent(MOST_FILES), failed=True)
     assert len(await desk.waiting()) == MOST_FILES
+
+
+async def test_a_turn_does_not_try_for_ever(desk: Desk) -> None:
+    desk.put("a", b"hello")
+    for _ in range(MOST_TRIES):
+        assert (await desk.sending.send("missing", "")).failed
+
+    assert await desk.sending.send("a", "") == Told(file_words.too_many_sent(MOST_FILES), failed=True)
 
 
 async def test_a_room_whose_files_are_not_taken_puts_no_more(desk: Desk) -> None:
