@@ -79,6 +79,10 @@ class Command:
     """The event that the answer answers, where that is not the command's own."""
     granted: str = ""
     """The digest of the one request that was allowed before the turn began."""
+    thread: EventId | None = None
+    """The thread that it was typed in, by its first event; its answer goes there."""
+    own: str = ""
+    """A command of the agent's own (`core.agent_commands`), which is run in place of the text; empty: there is none."""
 
     @property
     def shown_at(self) -> EventId:

@@ -22,6 +22,8 @@ class AcceptCommand:
     """Queue the command. Its event id makes a second one a no-op."""
 
     command: Command
+    of_thread: bool = False
+    """Whether its conversation is that of its thread, and not the room's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,27 @@ class NewSession:
 
     room: RoomId
     session: SessionId
+    thread: EventId | None = None
+    """Those of this thread; None: those of the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameSession:
+    """People know the conversation by this name from now on."""
+
+    room: RoomId
+    session: SessionId
+    name: str
+    thread: EventId | None = None
+    """Where it is begun by this."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetModel:
+    """Turns that start from now on in the room use this model; None: what config.yaml says."""
+
+    room: RoomId
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +230,8 @@ Effect: TypeAlias = (
     | LeaveRoom
     | EnterRoom
     | NewSession
+    | NameSession
+    | SetModel
     | DecideApproval
     | GiveRole
     | TakeRole

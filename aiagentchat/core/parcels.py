@@ -50,6 +50,9 @@ class Parcel:
     approval: ApprovalId | None = None
     """Set on the message that asks for an approval, so that a reaction on it finds the question."""
     urgency: Urgency = Urgency.NEEDED
+    thread: EventId | None = None
+    """The thread that a message belongs into, by its first event; None: that of its command, if it was typed in one.
+    The sender puts it into the content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -264,7 +264,7 @@ class RoomExecutor:
         return True
 
     async def _change_session(self, course: Course, new: SessionId) -> None:
-        await self._shop.ledgers.sessions.replace(self.room, course.session, new)
+        await self._shop.ledgers.sessions.replace(self.room, course.session, new, self._shop.clock.now_ms())
         course.session = new
 
     async def _wait_for_limit(

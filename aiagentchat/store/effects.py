@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from aiagentchat.core.audit import Detail
-from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import (
     AcceptCommand,
     AwaitRoom,
@@ -20,17 +19,19 @@ from aiagentchat.core.effects import (
     GiveRole,
     LeaveRoom,
     MakeRoom,
+    NameSession,
     NewSession,
     NoteDeed,
     OpenApproval,
     PutParcel,
     RequestStop,
+    SetModel,
     SetTimeLimit,
     TakeRole,
     UnmakeRoom,
 )
 from aiagentchat.core.ids import UserId
-from aiagentchat.store import made_rooms
+from aiagentchat.store import made_rooms, sessions
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Row, Transaction
@@ -58,8 +59,8 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
     `by` is who sent the event that it follows from. Returns what is known of what was changed; None: nothing was.
     """
     match effect:
-        case AcceptCommand(command):
-            return await _accept(transaction, command, now)
+        case AcceptCommand():
+            return await _accept(transaction, effect, now)
         case RequestStop() | SetTimeLimit() | EditCommand():
             return await _steer(transaction, effect, now)
         case EraseText(event=event, room=room):
@@ -75,7 +76,7 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             await _add(transaction, effect, now)
         case GiveRole() | TakeRole():
             return await _let_in(transaction, effect)
-        case LeaveRoom() | EnterRoom() | NewSession() | CountRefusal():
+        case LeaveRoom() | EnterRoom() | NewSession() | NameSession() | SetModel() | CountRefusal():
             await _settle_room(transaction, effect, now)
         case MakeRoom() | UnmakeRoom() | AwaitRoom() | ForgetRoom():
             await made_rooms.change(transaction, effect, now)
@@ -129,7 +130,9 @@ async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> Deta
 
 
 async def _settle_room(
-    transaction: Transaction, effect: LeaveRoom | EnterRoom | NewSession | CountRefusal, now: int
+    transaction: Transaction,
+    effect: LeaveRoom | EnterRoom | NewSession | NameSession | SetModel | CountRefusal,
+    now: int,
 ) -> None:
     match effect:
         case LeaveRoom(room=room, by=by):
@@ -137,15 +140,20 @@ async def _settle_room(
             await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
         case EnterRoom(room=room):
             await transaction.run(_ROOMS["enter"], room=room)
-        case NewSession(room=room, session=session):
-            await transaction.run(_ROOMS["set_session"], room=room, session=session)
+        case NewSession(room=room, session=session, thread=thread):
+            await sessions.enter(transaction, room, thread, session)
+        case NameSession():
+            await sessions.name(transaction, effect, now)
+        case SetModel(room=room, model=model):
+            await transaction.run(_ROOMS["set_model"], room=room, model=model)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
         case _:
             assert_never(effect)
 
 
-async def _accept(transaction: Transaction, command: Command, now: int) -> Detail | None:
+async def _accept(transaction: Transaction, effect: AcceptCommand, now: int) -> Detail | None:
+    command = effect.command
     accepted = await transaction.run(
         _COMMANDS["accept"],
         event=command.event,
@@ -158,11 +166,13 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> Detai
         origin=command.origin,
         reply_to=command.reply_to,
         granted=command.granted,
+        thread=command.thread,
+        own=command.own,
         now=now,
     )
     if not accepted:
         return None
-    await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+    await sessions.begin(transaction, effect, now)
     return {}
 
 

@@ -12,6 +12,7 @@ from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
+from aiagentchat.store.sessions import unname
 
 _ERASE = statements("erase")
 _INBOX = statements("inbox")
@@ -27,6 +28,7 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     commands = await transaction.run(_ERASE["commands"], event=event, room=room, by=by, now=now)
     for command in commands:
         await _erase_turn(transaction, EventId(command["event_id"]), room)
+        await unname(transaction, EventId(command["event_id"]))
     await transaction.run(_ERASE["offers"], event=event, room=room)
     await transaction.run(_ERASE["reasons"], room=room, said=body)
     if body or commands:
