@@ -167,6 +167,8 @@ class File(Section):
     max_queue: Annotated[int, whole("a whole number", example=20, least=1, most=1000)] = 20
     max_queue_total: Annotated[int, whole("a whole number", example=500, least=1, most=100_000)] = 500
     max_output: Annotated[int, whole("a whole number of MiB", example=20, least=1, most=1024)] = 20
+    max_file: Annotated[int, whole(_MIB, example=25, least=1, most=1024)] = 25
+    """How large a file may be that comes in or goes out."""
     isolation: IsolationWish = "auto"
     isolation_minimum: IsolationName = "strict"
     room_uids: Uids = "200000-265535"

@@ -110,6 +110,8 @@ class Settings:
     max_queue_total: int
     max_output: int
     """MiB of text that one turn may say in its room."""
+    max_file: int = 25
+    """MiB of a file that comes in or goes out."""
     isolation: str = "auto"
     """`auto`, or the one way that is wanted."""
     isolation_minimum: Isolation = Isolation.STRICT
@@ -205,6 +207,7 @@ class Settings:
             "max_queue": self.max_queue,
             "max_queue_total": self.max_queue_total,
             "max_output": self.max_output,
+            "max_file": self.max_file,
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),
