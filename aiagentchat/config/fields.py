@@ -239,6 +239,7 @@ NetworkName: TypeAlias = Annotated[str, one_of(*Network)]
 Approvals: TypeAlias = Annotated[str, one_of("reply", "reaction")]
 OnLimit: TypeAlias = Annotated[str, one_of("wait", "fail")]
 Direct: TypeAlias = Annotated[str, one_of("off", "create")]
+SessionScope: TypeAlias = Annotated[str, one_of("room", "thread")]
 EncryptTo: TypeAlias = Annotated[str, one_of("all", "cross-signed")]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[

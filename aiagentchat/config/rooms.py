@@ -107,6 +107,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
         approvals=room.approvals or defaults.approvals,
         encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),
+        session_scope=_first(room.session_scope, defaults.session_scope, otherwise="room"),
     )
 
 

@@ -25,6 +25,7 @@ from aiagentchat.config.fields import (
     OnLimit,
     RoomRef,
     Rules,
+    SessionScope,
     Uids,
     Url,
     User,
@@ -119,6 +120,8 @@ class Shared(Section):
     on_limit: OnLimit | None = None
     approvals: Approvals | None = None
     encrypt_to: EncryptTo | None = None
+    session_scope: SessionScope | None = None
+    """Whether a thread has a conversation of its own, or is part of the room's."""
 
 
 class Defaults(Shared):

@@ -79,6 +79,8 @@ class RoomSettings:
     """Who has made it in chat; None: it is in config.yaml."""
     encrypt_to: str = "all"
     """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
+    session_scope: str = "room"
+    """`room` or `thread`: whether a thread has a conversation of its own. Answers go into it in any case."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -250,4 +252,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "on_limit": room.on_limit,
         "approvals": room.approvals,
         "encrypt_to": room.encrypt_to,
+        "session_scope": room.session_scope,
     }

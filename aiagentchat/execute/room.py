@@ -241,31 +241,34 @@ class RoomExecutor:
         old, new = course.session, new_session_id()
         if remedy is None:
             if course.aside is not None:
-                await self._change_session(course, course.aside)
-                await self._tell(course.command, "taken back", words.session_taken_back(course.aside))
+                kept = await self._change_session(course, course.aside)
+                await self._tell(course.command, "taken back", words.session_taken_back(kept))
             return False
         log.warning("session.mended", session=old, error=str(lost), remedy=remedy)
         await self._shop.runs.drop(self.room)
         course.resume = remedy in (Remedy.AGAIN, Remedy.RESUME)
+        name = await self._session_name(old)
         match remedy:
             case Remedy.AGAIN:
                 pass
             case Remedy.RESUME:
-                await self._tell(course.command, "in use", words.session_resumed(old))
+                await self._tell(course.command, "in use", words.session_resumed(name))
             case Remedy.REPLACE:
-                await self._change_session(course, new)
-                await self._tell(course.command, "not found", words.session_replaced(old, new))
+                told = words.session_replaced(name, await self._change_session(course, new))
+                await self._tell(course.command, "not found", told)
             case Remedy.SET_ASIDE:
                 course.aside = old
-                await self._change_session(course, new)
-                await self._tell(course.command, "set aside", words.session_set_aside(old, new))
+                told = words.session_set_aside(name, await self._change_session(course, new))
+                await self._tell(course.command, "set aside", told)
             case _:
                 assert_never(remedy)
         return True
 
-    async def _change_session(self, course: Course, new: SessionId) -> None:
+    async def _change_session(self, course: Course, new: SessionId) -> str:
+        """The room goes on in `new`, whose name this returns."""
         await self._shop.ledgers.sessions.replace(self.room, course.session, new, self._shop.clock.now_ms())
         course.session = new
+        return await self._session_name(new)
 
     async def _wait_for_limit(
         self, course: Course, ended: Outcome, limited: UsageLimited, output: Output
@@ -367,20 +370,25 @@ class RoomExecutor:
 
     async def _finish(self, command: Command, sink: Sink, outcome: Outcome) -> None:
         record = outcome.record
-        parcels = [*self._last_words(command, sink, outcome), mark(command, outcome.state)]
+        session = await self._session_name(outcome.session or command.session)
+        parcels = [*self._last_words(command, sink, outcome, session), mark(command, outcome.state)]
         await self._shop.ledgers.commands.finish(
             command.event, outcome.state, record, parcels, self._shop.clock.now_ms()
         )
         log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
 
-    def _last_words(self, command: Command, sink: Sink, outcome: Outcome) -> list[Parcel]:
+    async def _session_name(self, session: SessionId) -> str:
+        known = await self._shop.ledgers.sessions.get(session)
+        return words.short(session) if known is None else known.name
+
+    def _last_words(self, command: Command, sink: Sink, outcome: Outcome, session: str) -> list[Parcel]:
         record = outcome.record
         footer = words.footer(
             duration_ms=record.duration_ms,
             cost_micro_usd=record.cost_micro_usd,
             input_tokens=record.input_tokens,
             output_tokens=record.output_tokens,
-            session=outcome.session or command.session,
+            session=session,
         )
         try:
             return sink.close(outcome.words, footer)

@@ -9,7 +9,7 @@ import structlog
 
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
-from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
     CountRefusal,
@@ -23,13 +23,13 @@ from aiagentchat.core.effects import (
     RequestStop,
     UnmakeRoom,
 )
-from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
+from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, questions
+from aiagentchat.route import catch_up, conversations, questions
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands.forget import answered, forget
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply, reply_in_room, stop
@@ -150,18 +150,12 @@ class Dispatcher:
             before = planned.effects
         self._signals.read(event.room, event.event)
         queue = await desk.commands.queue(event.room)
-        command = Command(
-            event=event.event,
-            room=event.room,
-            sender=event.sender,
-            text=text,
-            session=await desk.sessions.current(event.room) or new_session_id(),
-            queued_at=desk.clock.now_ms(),
-        )
+        [accepted] = await conversations.accept(desk, [replace(event, body=text)])
         if (full := await self._full(len(queue))) is not None:
-            return [AcceptCommand(replace(command, state=CommandState.REJECTED)), *reply(event, full)]
+            turned_away = replace(accepted.command, state=CommandState.REJECTED)
+            return [AcceptCommand(turned_away), *reply(event, full)]
         seen = self._reaction(event, ACCEPTED, "accepted")
-        return [*before, AcceptCommand(command), seen, *self._wait_words(event, len(queue))]
+        return [*before, accepted, seen, *self._wait_words(event, len(queue))]
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
         decision = decide(said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands)

@@ -10,6 +10,7 @@ from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import away, words
 from aiagentchat.render.message import message
+from aiagentchat.route import conversations
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands.spec import Desk, reply
 
@@ -65,6 +66,7 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
         origin=asked.command,
         reply_to=asked.command,
         granted=asked.digest,
+        thread=None if before is None else before.thread,
     )
     return [AcceptCommand(resumed)]
 
@@ -72,17 +74,8 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
 async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:
     """In their order, as many as the queue holds; the others are offered once more."""
     said = [found for each in asked.events if (found := await desk.inbox.get(each)) is not None and found.body]
-    session = await desk.sessions.current(event.room) or new_session_id()
-    now = desk.clock.now_ms()
     free = await places_left(desk, event)
-    effects: list[Effect] = [
-        AcceptCommand(
-            Command(
-                event=each.event, room=each.room, sender=each.sender, text=each.body, session=session, queued_at=now
-            )
-        )
-        for each in said[:free]
-    ]
+    effects: list[Effect] = [*await conversations.accept(desk, said[:free])]
     if said[free:]:
         effects += offer(desk, said[free:], asked.id)
     gone = len(asked.events) - len(said)

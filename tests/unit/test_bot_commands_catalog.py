@@ -19,6 +19,9 @@ NAMES = [
     "retry",
     "status",
     "new_session",
+    "sessions",
+    "resume",
+    "name",
     "approve",
     "deny",
     "whoami",
@@ -56,7 +59,7 @@ def test_every_usage_starts_with_the_name(every: list[BotCommand]) -> None:
 
 
 def test_only_what_reads_is_for_viewers(every: list[BotCommand]) -> None:
-    reads = {"help", "status", "version", "who", "whoami"}
+    reads = {"help", "sessions", "status", "version", "who", "whoami"}
 
     assert {command.name for command in every if command.role is Role.VIEWER} == reads
 

@@ -8,6 +8,7 @@ from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
 from aiagentchat.route.bot_commands.retry import retry_command
+from aiagentchat.route.bot_commands.sessions import name_command, resume_command, sessions_command
 from aiagentchat.route.bot_commands.setup import setup_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
@@ -24,7 +25,10 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         timeout_command(desk),
         retry_command(desk),
         status_command(desk),
-        new_session_command(),
+        new_session_command(desk),
+        sessions_command(desk),
+        resume_command(desk),
+        name_command(desk),
         approve_command(desk),
         deny_command(desk),
         whoami_command(desk),

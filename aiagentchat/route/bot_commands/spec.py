@@ -123,6 +123,7 @@ def reply(
                 content=message(piece.text, notice=notice, reply_to=event.event if index == 0 else None),
                 command=None if urgency is Urgency.NEEDED else event.event,
                 urgency=urgency,
+                thread=event.thread,
             )
         )
         for index, piece in enumerate(split(text, PAGE_BYTES))

@@ -1,0 +1,92 @@
+"""What a room reads about its conversations, its model, and the commands of the agent's own."""
+
+from collections.abc import Sequence
+
+from aiagentchat.core.ids import SessionId
+from aiagentchat.core.sessions import Session
+from aiagentchat.render.words import count, quoted
+
+MOST_NAMES = 5
+"""So many names that begin alike are shown."""
+
+# ── conversations ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+NO_SESSIONS = "There is no session here yet: your next message begins one."
+RESUME_USAGE = (
+    "`/resume name` goes back to a session, as in `/resume fix-the-build`; the beginning of its name will do. "
+    "`/sessions` lists them."
+)
+NAME_USAGE = "`/name new name` renames the session that we are in, as in `/name fix the build`."
+
+
+def sessions_listed(sessions: Sequence[Session], current: SessionId | None, now: int) -> str:
+    """The answer to /sessions; the last used first."""
+    lines = ["| session | used | turns |", "|---|---|---|"]
+    for session in sessions:
+        name = quoted(session.name)
+        mark = f"**{name}** ← now" if session.id == current else name
+        lines.append(f"| {mark} | {ago(now - session.used_at)} | {session.turns} |")
+    return "\n".join([*lines, "", "`/resume name` goes back to one; the beginning of its name will do."])
+
+
+def ago(milliseconds: int) -> str:
+    """How long something is past, roughly: ``just now``, ``5 min ago``, ``3 h ago``, ``2 d ago``."""
+    seconds = milliseconds // 1000
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds // unit} {name} ago"
+    return "just now"
+
+
+def new_session(old: str | None, *, is_asked: bool) -> str:
+    """The answer to /new_session; `old` is the name of the session before, `is_asked` whether a message came along."""
+    what = "This is a new session." if is_asked else "Your next message starts a new session."
+    back = f" The last one is {quoted(old)}: {_resume(old)} goes back to it." if old else ""
+    return f"{what} The files stay.{back}"
+
+
+def resumed(session: Session, queued: int, now: int) -> str:
+    """The answer to /resume with a name."""
+    waits = ""
+    if queued:
+        waits = f" {count(queued, 'message')} from before {'keeps its' if queued == 1 else 'keep their'} session."
+    used = f"{count(session.turns, 'turn')}, last used {ago(now - session.used_at)}"
+    return f"We are back in {quoted(session.name)} ({used}). The files are as they are now.{waits}"
+
+
+def resumed_already(name: str) -> str:
+    """/resume with the session that we are in."""
+    return f"We are in {quoted(name)} already, so nothing was changed."
+
+
+def no_such_session(typed: str, nearest: str) -> str:
+    """/resume with a name that no session has."""
+    hint = f"Did you mean {quoted(nearest)}? " if nearest else ""
+    return f"No session here is called {quoted(typed)}, so nothing was changed. {hint}`/sessions` lists them."
+
+
+def several_sessions(typed: str, names: Sequence[str]) -> str:
+    """/resume with what several names begin with."""
+    more = len(names) - MOST_NAMES
+    shown = ", ".join([*map(quoted, names[:MOST_NAMES]), *([f"{more} more"] if more > 0 else [])])
+    return f"{count(len(names), 'session')} begin with {quoted(typed)}: {shown}. Type more of the name."
+
+
+def named(name: str, before: str | None) -> str:
+    """The answer to /name with a name."""
+    was = f" It was {quoted(before)}." if before is not None else ""
+    return f"This session is called {quoted(name)} now.{was}"
+
+
+def name_taken(name: str) -> str:
+    """/name with the name of another session."""
+    return f"Another session here is called {quoted(name)}, so nothing was changed. {NAME_USAGE}"
+
+
+def not_a_name(typed: str) -> str:
+    """/name with something that has no letter and no digit."""
+    return f"{quoted(typed)} has no letter and no digit in it, so nothing was changed. {NAME_USAGE}"
+
+
+def _resume(name: str) -> str:
+    return quoted(f"/resume {name}")
