@@ -15,7 +15,7 @@ from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
-from aiagentchat.core.errors import AgentError
+from aiagentchat.core.errors import AgentError, NotOpened
 from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
@@ -34,9 +34,10 @@ from aiagentchat.execute.output import Output
 from aiagentchat.execute.places import Places
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.runs import Runs
-from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
+from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn, prompt_of
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
-from aiagentchat.render import words
+from aiagentchat.process import custom_commands
+from aiagentchat.render import session_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -171,6 +172,11 @@ class RoomExecutor:
         room = settings.room(self.room)
         if room is None:
             return Outcome(state=CommandState.FAILED, words=words.ROOM_NOT_CONFIGURED)
+        try:
+            text = custom_commands.expand((await shop.places.of(room)).workspace, command.text)
+        except NotOpened as error:
+            log.warning("custom_command.not_opened", error=str(error))
+            return Outcome(state=CommandState.FAILED, words=session_words.CUSTOM_NOT_OPENED)
         self._turn_clock = TurnClock(room.timeout, shop.clock.monotonic())
         course = Course(
             command=command,
@@ -178,7 +184,7 @@ class RoomExecutor:
             clock=self._turn_clock,
             session=command.session,
             resume=await shop.ledgers.sessions.begun(command.session),
-            prompt=Prompt(uuid=message_uuid(command.event), text=command.text),
+            prompt=prompt_of(command, text),
         )
         output: Output | None = None
         try:
@@ -224,6 +230,10 @@ class RoomExecutor:
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
         course.used = _sum(course.used, ended.record)
+        if turn.session not in (None, course.session) and turn.session is not None:
+            # The agent has left its conversation, because it was told to (`/agent clear`).
+            log.info("session.left", session=course.session, new=turn.session)
+            await self._change_session(course, turn.session)
         if turn.lost is not None:
             if await self._mend(course, turn.lost):
                 return None
@@ -336,7 +346,8 @@ class RoomExecutor:
         # What was allowed for one time is not allowed for another.
         course.command = replace(command, granted=turn.granted)
         text = words.go_on_after_limit(command.text) if turn.worked else course.prompt.text
-        course.prompt = Prompt(uuid=message_uuid(command.event, course.waits), text=text)
+        uuid = message_uuid(command.event, course.waits)
+        course.prompt = Prompt(uuid=uuid, text=text, own=command.own)
 
     async def _tell(self, command: Command, what: str, text: str) -> None:
         parcel = Parcel(
@@ -356,7 +367,7 @@ class RoomExecutor:
             workspace=str(place.workspace),
             home=str(place.home),
             instructions=instructions(room, place.workspace),
-            model=room.model,
+            model=await self._shop.ledgers.rooms.model(self.room) or room.model,
             permission_mode=room.permission_mode,
             allow=room.allow,
             deny=room.deny,

@@ -147,6 +147,8 @@ class Turn:
         self._used_tools = False
         self.worked = False
         """Whether the agent has said or done something for the room."""
+        self.session: SessionId | None = None
+        """The conversation that the agent is in, as it says; a command of its own may leave the one it was in."""
         self.lost: SessionInUse | SessionNotFound | AgentDied | None = None
         """Set when the run was lost before it took the prompt: nothing was run, so it may be tried otherwise."""
 
@@ -157,7 +159,7 @@ class Turn:
 
     async def go(self, prompt: Prompt | None = None) -> Outcome:
         """Run it, with `prompt` in place of the command's own. Never raises for what the agent or the room did."""
-        asked = prompt or Prompt(uuid=message_uuid(self._command.event), text=self._command.text)
+        asked = prompt or prompt_of(self._command)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
@@ -213,6 +215,7 @@ class Turn:
     async def _take(self, event: AgentEvent) -> None:
         match event:
             case TurnStarted(session):
+                self.session = session
                 await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
             case ApprovalAsked():
                 await self._questions.ask(event)
@@ -314,6 +317,11 @@ class Turn:
                 await self._nudge.wait()
         except TimeoutError:
             return
+
+
+def prompt_of(command: Command, text: str | None = None) -> Prompt:
+    """What the agent is asked: the command, or `text` in its place."""
+    return Prompt(uuid=message_uuid(command.event), text=command.text if text is None else text, own=command.own)
 
 
 def _timed(record: TurnRecord, milliseconds: int) -> TurnRecord:

@@ -1,6 +1,6 @@
 """What a room reads about its conversations, its model, and the commands of the agent's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiagentchat.core.ids import SessionId
 from aiagentchat.core.sessions import Session
@@ -8,6 +8,8 @@ from aiagentchat.render.words import count, quoted
 
 MOST_NAMES = 5
 """So many names that begin alike are shown."""
+MOST_CUSTOM = 30
+"""So many commands of a project are listed."""
 
 # ── conversations ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -86,6 +88,71 @@ def name_taken(name: str) -> str:
 def not_a_name(typed: str) -> str:
     """/name with something that has no letter and no digit."""
     return f"{quoted(typed)} has no letter and no digit in it, so nothing was changed. {NAME_USAGE}"
+
+
+# ── commands of the project, and of the agent's own ───────────────────────────────────────────────────────────────
+
+CUSTOM_NOT_OPENED = (
+    "The file of this command in `.claude/commands` is not one that I read: it is a link, no plain file, or has more "
+    "than 32 KiB. So nothing was run. Have the agent put a plain file there, and send it again."
+)
+OWN_NOT_CHANGED = (
+    "A command of the agent's own cannot be changed, so it runs as it was. Delete the message to take it back, and "
+    "send another one."
+)
+
+
+def agent_commands(own: Mapping[str, str], custom: Sequence[str]) -> str:
+    """The answer to /agent alone."""
+    lines = [f"- {quoted('/agent ' + name)} {what}" for name, what in own.items()]
+    listed = ["The agent's own commands that can be used here:", "", *lines]
+    if not custom:
+        return "\n".join([*listed, "", "This project has no commands of its own (`.claude/commands/name.md`)."])
+    more = len(custom) - MOST_CUSTOM
+    named = [f"- {quoted('/' + name)}" for name in custom[:MOST_CUSTOM]] + (
+        [f"- … and {more} more"] if more > 0 else []
+    )
+    return "\n".join([*listed, "", "Commands of this project:", "", *named])
+
+
+def no_such_own(typed: str, nearest: str) -> str:
+    """/agent with something that is not in the list."""
+    hint = f"Did you mean {quoted('/agent ' + nearest)}? " if nearest else ""
+    return f"I do not run {quoted('/' + typed)} for you, so nothing was done. {hint}`/agent` lists what I run."
+
+
+# ── the model ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_MODEL_BACK = "`/model default` takes it back."
+_MODEL_USAGE = "`/model sonnet` sets one for this room, `/model default` takes what config.yaml says."
+
+
+def model_shown(now: str | None, configured: str | None) -> str:
+    """The answer to /model alone; `now` is what was set by /model, if anything."""
+    by_config = f"config.yaml says {quoted(configured)}" if configured else "config.yaml names none: the agent chooses"
+    if now is None:
+        return f"No model was set here; {by_config}. {_MODEL_USAGE}"
+    return f"This room uses {quoted(now)}, set with `/model`; {by_config}. {_MODEL_USAGE}"
+
+
+def model_set(model: str) -> str:
+    """The answer to /model with a model."""
+    return f"From the next turn on this room uses {quoted(model)}. What runs now goes on as it is. {_MODEL_BACK}"
+
+
+def model_reset(configured: str | None) -> str:
+    """The answer to /model default."""
+    what = quoted(configured) if configured else "what the agent chooses"
+    return f"From the next turn on this room uses {what} again, as config.yaml has it."
+
+
+def no_such_model(typed: str, nearest: str) -> str:
+    """/model with a name that nobody knows."""
+    hint = f"Did you mean {quoted(nearest)}? " if nearest else ""
+    return (
+        f"{quoted(typed)} is no model that I know, so nothing was changed. {hint}Write a name like `sonnet` or the "
+        f"whole id of one, as in `claude-sonnet-4-5`. {_MODEL_USAGE}"
+    )
 
 
 def _resume(name: str) -> str:

@@ -147,7 +147,7 @@ _FAILURES: Mapping[Failure, str] = {
     Failure.OVERLOADED: "The model's API is overloaded, so this was not answered. Try again in some minutes.",
     Failure.MODEL: (
         "The model that is set for this room does not exist or may not be used. "
-        "The operator corrects `model` in config.yaml."
+        "An admin sets another one with `/model`, or the operator corrects `model` in config.yaml."
     ),
     Failure.TOO_LONG: (
         "The conversation has grown too long for the model, so this was not answered. "

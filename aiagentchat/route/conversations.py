@@ -1,15 +1,22 @@
 """Which conversation a message belongs to: that of its room, or of its thread, where threads have their own."""
 
+import re
 from collections.abc import Sequence
 
 from aiagentchat.core.commands import Command
-from aiagentchat.core.effects import AcceptCommand
-from aiagentchat.core.ids import EventId, SessionId, new_session_id
+from aiagentchat.core.effects import AcceptCommand, Effect, PutParcel
+from aiagentchat.core.ids import EventId, SessionId, new_session_id, txn_id
 from aiagentchat.core.messages import Incoming
-from aiagentchat.route.bot_commands.spec import Desk
+from aiagentchat.core.parcels import REACTION, Parcel, Urgency
+from aiagentchat.render import words
+from aiagentchat.render.message import reaction
+from aiagentchat.route.bot_commands.spec import Desk, reply
 
+ACCEPTED = "👀"
 THREAD = "thread"
 """`session_scope`, where threads have their own."""
+
+_NEW_SESSION = re.compile(r"\A[/!]new_session\s+")
 
 
 def own_thread(desk: Desk, event: Incoming) -> EventId | None:
@@ -42,3 +49,32 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
         )
         accepted.append(AcceptCommand(command, of_thread=thread is not None))
     return accepted
+
+
+async def places_left(desk: Desk, event: Incoming) -> int:
+    """How many commands the queue of the event's room still takes."""
+    settings = desk.settings()
+    in_room = settings.max_queue - len(await desk.commands.queue(event.room))
+    return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
+
+
+async def queue(desk: Desk, event: Incoming, accepted: AcceptCommand) -> list[Effect]:
+    """Queue what a bot command asks the agent for, as a message would be; where there is no place, say so."""
+    if await places_left(desk, event) == 0:
+        return reply(event, words.queue_full(desk.settings().max_queue))
+    before = len(await desk.commands.queue(event.room))
+    waits = reply(event, words.queue_place(before), key="place", urgency=Urgency.SPARE) if before else []
+    seen = Parcel(
+        txn=txn_id(event.event, "accepted"),
+        room=event.room,
+        type=REACTION,
+        content=reaction(event.event, ACCEPTED),
+        command=event.event,
+        urgency=Urgency.SPARE,
+    )
+    return [accepted, PutParcel(seen), *waits]
+
+
+def asked_in(text: str) -> str:
+    """What `text`, which a message was changed to, asks the agent for: a new session may stand before it."""
+    return _NEW_SESSION.sub("", text).strip()

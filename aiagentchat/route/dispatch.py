@@ -1,6 +1,6 @@
 """From a decision to its effects. Reads the ledger, writes nothing: the router commits the effects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
@@ -27,9 +27,9 @@ from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
-from aiagentchat.render import away, words
+from aiagentchat.render import away, session_words, words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, conversations, questions
+from aiagentchat.route import catch_up, conversations, customs, questions
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands.forget import answered, forget
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply, reply_in_room, stop
@@ -59,7 +59,7 @@ from aiagentchat.route.refusals import refuse
 
 REFUSALS_A_DAY = 5
 """How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
-ACCEPTED = "👀"
+ACCEPTED = conversations.ACCEPTED
 CHANGED = "✏️"
 
 _NEEDS_ITS_SENDER = Ask | RunBotCommand | AnswerInWords | ChangeQueued
@@ -80,6 +80,10 @@ class Dispatcher:
     async def roles(self, room: RoomSettings) -> Roles | None:
         """Who may do what there now; None while that is not known."""
         return await self._desk.roles(room)
+
+    async def custom_commands(self, event: Incoming, room: RoomSettings) -> Collection[str]:
+        """The names of the project's own commands, where `event` may call one."""
+        return await customs.names(self._desk, room) if customs.called(event.body) else ()
 
     async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
         """What follows from `decision` about `event`, in a room with these roles."""
@@ -158,7 +162,14 @@ class Dispatcher:
         return [*before, accepted, seen, *self._wait_words(event, len(queue))]
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
-        decision = decide(said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands)
+        decision = decide(
+            said,
+            roles.room,
+            role=roles.of(said.sender),
+            me=self._me,
+            known=self._bot_commands,
+            custom=await self.custom_commands(said, roles.room),
+        )
         if isinstance(decision, AnswerInWords) and not await self._is_question(said, decision.target):
             decision = decision.otherwise
         return isinstance(decision, Ask) and not await self._is_in_the_clear(said)
@@ -262,7 +273,9 @@ class Dispatcher:
         if command is None:
             return [EditCommand(target, text, event.sender)]
         match command.state:
-            case CommandState.QUEUED if text.strip():
+            case CommandState.QUEUED if command.own:
+                return reply(event, session_words.OWN_NOT_CHANGED)
+            case CommandState.QUEUED if text := conversations.asked_in(text):
                 return [EditCommand(target, text, event.sender), self._reaction(event, CHANGED, "changed", target)]
             case CommandState.RUNNING:
                 return reply(event, away.EDIT_TOO_LATE)

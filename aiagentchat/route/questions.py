@@ -74,19 +74,12 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
 async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:
     """In their order, as many as the queue holds; the others are offered once more."""
     said = [found for each in asked.events if (found := await desk.inbox.get(each)) is not None and found.body]
-    free = await places_left(desk, event)
+    free = await conversations.places_left(desk, event)
     effects: list[Effect] = [*await conversations.accept(desk, said[:free])]
     if said[free:]:
         effects += offer(desk, said[free:], asked.id)
     gone = len(asked.events) - len(said)
     return [*effects, *(reply(event, away.offer_erased(gone), key="answered") if gone else [])]
-
-
-async def places_left(desk: Desk, event: Incoming) -> int:
-    """How many commands the queue of the event's room still takes."""
-    settings = desk.settings()
-    in_room = settings.max_queue - len(await desk.commands.queue(event.room))
-    return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
 
 
 def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:

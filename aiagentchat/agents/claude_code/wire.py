@@ -12,15 +12,13 @@ def initialize(request: str, instructions: str) -> bytes:
 
 
 def user(prompt: Prompt) -> bytes:
-    """A prompt. `client_composed` keeps `@path` from reading files and `/word` from being the CLI's own command."""
-    return _line(
-        {
-            "type": "user",
-            "message": {"role": "user", "content": prompt.text},
-            "uuid": prompt.uuid,
-            "client_composed": True,
-        }
-    )
+    """A prompt. `client_composed` keeps `@path` from reading files and `/word` from being the CLI's own command.
+
+    Only one of our fixed list goes without it, and nothing that somebody typed with it.
+    """
+    content = f"/{prompt.own}" if prompt.own else prompt.text
+    composed = {} if prompt.own else {"client_composed": True}
+    return _line({"type": "user", "message": {"role": "user", "content": content}, "uuid": prompt.uuid, **composed})
 
 
 def interrupt(request: str) -> bytes:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from aiagentchat.route.bot_commands.agent import agent_command
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
 from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
+from aiagentchat.route.bot_commands.model import model_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
 from aiagentchat.route.bot_commands.retry import retry_command
 from aiagentchat.route.bot_commands.sessions import name_command, resume_command, sessions_command
@@ -29,6 +31,8 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         sessions_command(desk),
         resume_command(desk),
         name_command(desk),
+        model_command(desk),
+        agent_command(desk),
         approve_command(desk),
         deny_command(desk),
         whoami_command(desk),

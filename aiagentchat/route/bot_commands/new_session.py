@@ -4,11 +4,10 @@ from dataclasses import replace
 
 from aiagentchat.core.effects import AcceptCommand, Effect, NewSession
 from aiagentchat.core.ids import SessionId, new_session_id
-from aiagentchat.render import session_words, words
+from aiagentchat.render import session_words
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
-from aiagentchat.route.questions import places_left
 
 
 def new_session_command(desk: Desk) -> BotCommand:
@@ -19,15 +18,16 @@ def new_session_command(desk: Desk) -> BotCommand:
 
     async def run(asked: Asked) -> list[Effect]:
         event, text = asked.event, asked.arguments
-        if text and await places_left(desk, event) == 0:
-            return reply(event, words.queue_full(desk.settings().max_queue))
         old = await conversations.current(desk, event)
         known = None if old is None else await desk.sessions.get(old)
         new = new_session_id()
         entered = NewSession(event.room, new, conversations.own_thread(desk, event))
-        told = session_words.new_session(known.name if known else None, is_asked=bool(text))
-        begun = [await _first(desk, asked, new)] if text else []
-        return [entered, *begun, *reply(event, told)]
+        told = reply(event, session_words.new_session(known.name if known else None, is_asked=bool(text)))
+        if not text:
+            return [entered, *told]
+        first = await conversations.queue(desk, event, await _first(desk, asked, new))
+        is_queued = any(isinstance(effect, AcceptCommand) for effect in first)
+        return [entered, *first, *told] if is_queued else first
 
     return BotCommand(
         name="new_session",

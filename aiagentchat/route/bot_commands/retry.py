@@ -8,7 +8,7 @@ from aiagentchat.render import away, words
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
-from aiagentchat.route.questions import places_left
+from aiagentchat.route.conversations import places_left
 
 
 def retry_command(desk: Desk) -> BotCommand:

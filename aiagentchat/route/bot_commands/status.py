@@ -23,7 +23,7 @@ def status_command(desk: Desk) -> BotCommand:
             room=room.name,
             workspace=desk.settings().workspace_of(room, slug).name,
             agent=room.agent,
-            model=room.model,
+            model=await desk.rooms.model(room.id) or room.model,
             session=await _session(desk, asked),
             running_ms=None if running is None else now - (running.started_at or now),
             rest_ms=round(desk.rest(room.id) * 1000),
