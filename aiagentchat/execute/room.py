@@ -16,7 +16,7 @@ from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.errors import AgentError, NotOpened
-from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
+from aiagentchat.core.ids import RoomId, SessionId, UserId, is_session_id, message_uuid, new_session_id, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
@@ -230,10 +230,8 @@ class RoomExecutor:
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
         course.used = _sum(course.used, ended.record)
-        if turn.session not in (None, course.session) and turn.session is not None:
-            # The agent has left its conversation, because it was told to (`/agent clear`).
-            log.info("session.left", session=course.session, new=turn.session)
-            await self._change_session(course, turn.session)
+        if turn.session is not None and turn.session != course.session:
+            await self._follow(course, turn.session)
         if turn.lost is not None:
             if await self._mend(course, turn.lost):
                 return None
@@ -273,6 +271,16 @@ class RoomExecutor:
             case _:
                 assert_never(remedy)
         return True
+
+    async def _follow(self, course: Course, new: SessionId) -> None:
+        """The agent has left its conversation, because it was told to (`/agent clear`).
+
+        What it calls the new one is not to be another room's.
+        """
+        known = await self._shop.ledgers.sessions.get(new)
+        if is_session_id(new) and (known is None or known.room == self.room):
+            log.info("session.left", session=course.session, new=new)
+            await self._change_session(course, new)
 
     async def _change_session(self, course: Course, new: SessionId) -> str:
         """The room goes on in `new`, whose name this returns."""

@@ -90,6 +90,20 @@ def not_a_name(typed: str) -> str:
     return f"{quoted(typed)} has no letter and no digit in it, so nothing was changed. {NAME_USAGE}"
 
 
+# ── /export ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NOTHING_TO_EXPORT = "Nothing was said in this session that I could give you as a file."
+NO_TRANSCRIPT = (
+    "The agent's own record of this session cannot be read (any more), so there is no file. "
+    "What was said is still in the room."
+)
+
+
+def exported(session: str) -> str:
+    """Stands beside the file."""
+    return f"This session, {quoted(session)}, as the agent has written it down."
+
+
 # ── commands of the project, and of the agent's own ───────────────────────────────────────────────────────────────
 
 CUSTOM_NOT_OPENED = (

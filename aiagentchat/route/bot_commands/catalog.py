@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aiagentchat.route.bot_commands.agent import agent_command
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.export import export_command
 from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.model import model_command
@@ -31,6 +32,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         sessions_command(desk),
         resume_command(desk),
         name_command(desk),
+        export_command(desk),
         model_command(desk),
         agent_command(desk),
         approve_command(desk),
