@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 DEFAULT = "default"
 """What config.yaml says."""
-ALIASES = ("sonnet", "opus", "haiku", "opusplan", "sonnet[1m]", "opus[1m]")
-"""The names that the program knows by itself."""
+ALIASES = ("sonnet", "opus", "haiku", "fable", "best", "sonnet[1m]", "opus[1m]", "fable[1m]", "opusplan")
+"""The names that the program knows by itself, as it lists them (CLI 2.1.329, `/model`)."""
 
 _WHOLE = re.compile(r"(?=.*claude-)[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}(?:\[1m\])?", re.ASCII)
 _CLOSE_ENOUGH = 0.6

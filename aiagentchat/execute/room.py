@@ -175,7 +175,7 @@ class RoomExecutor:
         try:
             text = custom_commands.expand((await shop.places.of(room)).workspace, command.text)
         except NotOpened as error:
-            log.warning("custom_command.not_opened", error=str(error))
+            log.warning("custom.not_opened", error=str(error))
             return Outcome(state=CommandState.FAILED, words=session_words.CUSTOM_NOT_OPENED)
         self._turn_clock = TurnClock(room.timeout, shop.clock.monotonic())
         course = Course(
@@ -277,6 +277,7 @@ class RoomExecutor:
 
         What it calls the new one is not to be another room's.
         """
+        await self._shop.runs.drop(self.room)  # it was opened for the old one, and is in the new one
         known = await self._shop.ledgers.sessions.get(new)
         if is_session_id(new) and (known is None or known.room == self.room):
             log.info("session.left", session=course.session, new=new)

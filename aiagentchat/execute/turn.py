@@ -42,7 +42,7 @@ from aiagentchat.execute.asking import ASK_USER, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.watch import Timekeeper
-from aiagentchat.render import words
+from aiagentchat.render import session_words, words
 from aiagentchat.render.message import message
 from aiagentchat.render.tools import tool_line
 
@@ -206,9 +206,10 @@ class Turn:
             return Outcome(state=CommandState.FAILED, words=told, record=event.record, limited=limited)
         if event.ending is Ending.INTERRUPTED:
             return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
-        empty = self._sink.silent and not self.worked and not event.text
+        done = session_words.OWN_DONE.get(self._command.own, "")
+        empty = self._sink.silent and not self.worked and not event.text and not done
         if self._sink.silent:
-            self._output.add(event.text or words.NO_TEXT)
+            self._output.add(done or event.text or words.NO_TEXT)
             self._output.block_ended()
         return Outcome(state=CommandState.DONE, record=event.record, empty=empty)
 

@@ -115,6 +115,12 @@ OWN_NOT_CHANGED = (
     "send another one."
 )
 
+OWN_DONE: Mapping[str, str] = {
+    "compact": "The conversation is shorter now: the agent goes on with a summary of it, in the same session.",
+    "clear": "The agent has left its conversation; we go on in a new session. The files stay.",
+}
+"""What is said of a command of the agent's own that says nothing itself."""
+
 
 def agent_commands(own: Mapping[str, str], custom: Sequence[str]) -> str:
     """The answer to /agent alone."""

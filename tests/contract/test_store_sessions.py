@@ -21,6 +21,7 @@ from tests.contract.store_fixtures import (
     command,
     parcel,
     settle,
+    waiting_texts,
 )
 
 NEW = SessionId("5e551011-0000-4000-8000-00000000000a")
@@ -217,6 +218,7 @@ async def test_it_is_known_which_commands_of_a_conversation_were_taken_back(ledg
     await accept(ledger, said("$a", "tea"), said("$b", "soup"), said("$c", "cake"), said("$d", "x", OTHER_SESSION))
     answer = replace(parcel("1", "So."), command=EventId("$b"))
     await ledger.outbox.put([answer], NOW)
+    await waiting_texts(ledger)
     await settle(ledger, EraseText(EventId("$a"), ROOM), ForgetAnswer(EventId("$b"), ANNA), event="$1")
 
     assert [each.event for each in await ledger.commands.of_session(ROOM, SESSION)] == ["$a", "$b", "$c"]

@@ -168,7 +168,7 @@ async def test_what_stands_behind_new_session_is_run_in_it(front: Front) -> None
     assert (queued.event, queued.text) == (said.event, "cook soup")
     assert queued.session == await front.ledger.sessions.current(ROOM)
     assert await current(front) == "cook-soup"
-    seen, told = await front.deliver()
+    told, seen = await front.deliver()
     assert seen.content == reaction(said.event, "👀")
     assert told.content["body"] == session_words.new_session("tea", is_asked=True)
 

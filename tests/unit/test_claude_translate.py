@@ -179,7 +179,7 @@ def failed(failure: Failure) -> list[AgentEvent]:
         pytest.param(
             {"type": "command_lifecycle", "command_uuid": "another", "state": "completed"}, [], id="another's end"
         ),
-        pytest.param({"type": "conversation_reset"}, [Unrecognised("conversation_reset")], id="a reset"),
+        pytest.param({"type": "conversation_reset"}, [], id="a reset, which the next init tells of"),
         pytest.param({"type": "rate_limit_event"}, [], id="a rate limit without a word about it"),
         pytest.param(rate_limit("allowed", resetsAt=1_795_640_400), [], id="a usage limit that is not reached"),
         pytest.param(
@@ -592,3 +592,18 @@ def test_a_recorded_prompt_without_a_result_ends_all_the_same(name: str, ending:
     ends = [event for raw in lines for event in translator.line(raw) if isinstance(event, TurnEnded)]
 
     assert ends[0] == TurnEnded(ending=ending)
+
+
+def test_what_a_shorter_conversation_goes_on_with_is_not_said_again() -> None:
+    translator = Translator()
+    said = {"type": "assistant", "uuid": "a", "message": {"content": [{"type": "text", "text": "from before"}]}}
+    boundary = {
+        "type": "system",
+        "subtype": "compact_boundary",
+        "compact_metadata": {"preserved_messages": {"uuids": ["a", 7]}},
+    }
+
+    assert translator.value(boundary) == []
+    assert translator.value(said) == []
+    assert translator.value({**said, "uuid": "b"}) == [TextDelta("from before"), TextBlockEnded()]
+    assert translator.value({**boundary, "compact_metadata": None}) == []

@@ -47,6 +47,7 @@ _QUIET = frozenset(
         "system.model_fallback",
         "system.compact_boundary",
         "command_lifecycle",
+        "conversation_reset",
         "control_response",
         "user",
     }
@@ -98,6 +99,8 @@ class Translator:
         self._running = False
         self._lost_line = False
         self._limited = False
+        self._kept: frozenset[str] = frozenset()
+        """What a shorter conversation goes on with: the CLI tells some of that once more."""
 
     def line(self, raw: bytes) -> list[AgentEvent]:
         """The events in a line of stdout."""
@@ -122,11 +125,7 @@ class Translator:
             case {"type": "stream_event", "event": {"type": str(kind)} as event}:
                 return self._stream(kind, event)
             case {"type": "assistant", "message": {"content": list(blocks)}}:
-                if value.get("error"):
-                    # The CLI's own report of a failed request: the result says the same, and foreign words stay out.
-                    self._error = _string(value["error"])
-                    return []
-                return [event for block in blocks for event in self._block(block)]
+                return self._assistant(value, blocks)
             case {"type": "result"}:
                 return self._result(value)
             case {"type": "system", "subtype": str(kind)}:
@@ -143,6 +142,15 @@ class Translator:
                 return _unknown(kind)
             case _:
                 return [Unrecognised("no type")]
+
+    def _assistant(self, value: dict[str, Any], blocks: list[Any]) -> list[AgentEvent]:
+        if value.get("error"):
+            # The CLI's own report of a failed request: the result says the same, and foreign words stay out.
+            self._error = _string(value["error"])
+            return []
+        if _string(value.get("uuid")) in self._kept:
+            return []
+        return [event for block in blocks for event in self._block(block)]
 
     def _request(self, request: str, kind: str, ask: dict[str, Any]) -> list[AgentEvent]:
         if kind == "can_use_tool":
@@ -218,6 +226,9 @@ class Translator:
                         status if isinstance(status, int) else None,
                     )
                 ]
+            case {"subtype": "compact_boundary", "compact_metadata": {"preserved_messages": {"uuids": list(uuids)}}}:
+                self._kept = frozenset(_strings(uuids))
+                return []
             case {"subtype": "session_state_changed", "state": "running"}:
                 self._running = True
                 return []
