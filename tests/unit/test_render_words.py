@@ -207,7 +207,7 @@ def test_status_of_a_working_room() -> None:
         room="backend",
         workspace="rooms/backend",
         model="opus",
-        session=SESSION,
+        session="fix-the-build",
         running_ms=65_000,
         queued=1,
         warm=True,
@@ -219,7 +219,7 @@ def test_status_of_a_working_room() -> None:
     assert told == (
         "- Room: `backend`, workspace `rooms/backend`\n"
         "- Agent: `claude`, model `opus`\n"
-        "- Session: 3f2a\n"
+        "- Session: `fix-the-build`\n"
         "- Running: a turn, for 1 min 05 s; 1 message queued\n"
         "- Agent's process: warm; isolation: strict\n"
         "- Homeserver: heard 1.2 s ago; 1 message to send\n"
