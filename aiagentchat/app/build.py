@@ -5,10 +5,12 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from aiagentchat import __version__
+from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
 from aiagentchat.app.clock import SystemClock
@@ -17,12 +19,13 @@ from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, r
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
 from aiagentchat.config.secrets import missing_model_key
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.transcripts import Transcript
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
@@ -195,6 +198,14 @@ async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender:
     return roles is not None and roles.of(sender) is not None
 
 
+async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: SessionId) -> Transcript | None:
+    """What the agent has written down of a conversation. Read beside the loop: it may be long."""
+    settings = live.current()
+    slug = await ledger.rooms.slug(room.id, slug_wish(room))
+    home, workspace = settings.data_dir / "homes" / slug, settings.workspace_of(room, slug)
+    return await asyncio.to_thread(transcript.read, home, workspace, session)
+
+
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
     client, machine, ownership = account.client, account.device.machine, account.ownership
@@ -265,6 +276,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         version=__version__,
         held=here.held,
         subscription_in_room=lambda: _gives_subscription(live),
+        transcript=partial(_transcript, live, ledger),
     )
     bot_commands = catalog(desk)
     router = Router(

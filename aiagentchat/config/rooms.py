@@ -110,6 +110,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),
         showing=_showing(room, defaults),
         debounce=_first(room.debounce, defaults.debounce, otherwise=0.0),
+        session_scope=_first(room.session_scope, defaults.session_scope, otherwise="room"),
     )
 
 

@@ -26,6 +26,7 @@ from aiagentchat.config.fields import (
     Output,
     RoomRef,
     Rules,
+    SessionScope,
     Shown,
     Uids,
     Url,
@@ -130,6 +131,8 @@ class Shared(Section):
     file_after: Annotated[int, whole("a whole number of KB", example=30, least=0, most=_MOST_KB)] | None = None
     debounce: Annotated[float, number("a number of seconds", example=1.5, least=0, most=MOST_DEBOUNCE)] | None = None
     """What one person types within so many seconds is one command. 0: each message is one."""
+    session_scope: SessionScope | None = None
+    """Whether a thread has a conversation of its own, or is part of the room's."""
 
 
 class Defaults(Shared):

@@ -84,6 +84,8 @@ class RoomSettings:
     """How answers are shown: the keys `output`, `show`, `notify_after` and `file_after`."""
     debounce: float = 0.0
     """Seconds within which what one person types is one command; 0: each message is one."""
+    session_scope: str = "room"
+    """`room` or `thread`: whether a thread has a conversation of its own. Answers go into it in any case."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -264,4 +266,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "notify_after": room.showing.notify_after,
         "file_after": room.showing.file_after,
         "debounce": room.debounce,
+        "session_scope": room.session_scope,
     }

@@ -89,6 +89,10 @@ class Command:
     """Until then (milliseconds) it does not begin, and what its sender types next joins it."""
     about: EventId | None = None
     """The message that it replies to."""
+    thread: EventId | None = None
+    """The thread that it was typed in, by its first event; its answer goes there."""
+    own: str = ""
+    """A command of the agent's own (`core.agent_commands`), which is run in place of the text; empty: there is none."""
 
     @property
     def shown_at(self) -> EventId:

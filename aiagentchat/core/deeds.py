@@ -26,11 +26,13 @@ from aiagentchat.core.effects import (
     KeepFile,
     LeaveRoom,
     MakeRoom,
+    NameSession,
     NewSession,
     NoteDeed,
     OpenApproval,
     PutParcel,
     RequestStop,
+    SetModel,
     SetTimeLimit,
     TakeRole,
     UnmakeRoom,
@@ -61,10 +63,8 @@ def deed_of(effect: Effect, cause: Cause, found: Detail) -> Deed | None:
             return _about_a_command(effect, cause, found)
         case DecideApproval():
             return _decided(effect, cause, found)
-        case SetTimeLimit(command=command, seconds=seconds):
-            return _setting(cause, command, {"name": "timeout", "seconds": seconds})
-        case NewSession(session=session):
-            return _setting(cause, session, {"name": "session"})
+        case SetTimeLimit() | NewSession() | NameSession() | SetModel():
+            return _set(effect, cause)
         case EndRules(room=room):
             return _setting(cause, room, {"name": "always", **found})
         case GiveRole(grant):
@@ -122,6 +122,20 @@ def _decided(effect: DecideApproval, cause: Cause, found: Detail) -> Deed:
     else:
         kind, detail = AuditKind.ANSWERED, {**found, "answer": "yes" if is_yes else "no"}
     return Deed(kind=kind, room=cause.room, actor=effect.by, subject=effect.approval, detail=detail)
+
+
+def _set(effect: SetTimeLimit | NewSession | NameSession | SetModel, cause: Cause) -> Deed:
+    match effect:
+        case SetTimeLimit(command=command, seconds=seconds):
+            return _setting(cause, command, {"name": "timeout", "seconds": seconds})
+        case NewSession(session=session):
+            return _setting(cause, session, {"name": "session"})
+        case NameSession(session=session):
+            return _setting(cause, session, {"name": "session name"})
+        case SetModel(model=model):
+            return _setting(cause, cause.event, {"name": "model", "model": model or "default"})
+        case _:
+            assert_never(effect)
 
 
 def _setting(cause: Cause, subject: str, detail: Detail) -> Deed:

@@ -24,6 +24,8 @@ class AcceptCommand:
     command: Command
     joins: EventId | None = None
     """The command that it becomes a part of, if that is still held."""
+    of_thread: bool = False
+    """Whether its conversation is that of its thread, and not the room's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,27 @@ class NewSession:
 
     room: RoomId
     session: SessionId
+    thread: EventId | None = None
+    """Those of this thread; None: those of the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameSession:
+    """People know the conversation by this name from now on."""
+
+    room: RoomId
+    session: SessionId
+    name: str
+    thread: EventId | None = None
+    """Where it is begun by this."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetModel:
+    """Turns that start from now on in the room use this model; None: what config.yaml says."""
+
+    room: RoomId
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +253,8 @@ Effect: TypeAlias = (
     | LeaveRoom
     | EnterRoom
     | NewSession
+    | NameSession
+    | SetModel
     | DecideApproval
     | EndRules
     | GiveRole

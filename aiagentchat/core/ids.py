@@ -1,6 +1,7 @@
 """Names for strings that must never be mixed up, and the two ids that are computed."""
 
 import hashlib
+import re
 import uuid
 from typing import NewType
 
@@ -12,6 +13,7 @@ RunId = NewType("RunId", str)
 TxnId = NewType("TxnId", str)
 ApprovalId = NewType("ApprovalId", str)
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NAMESPACE = uuid.UUID("0b8b6d0e-5c0b-5d3a-9f0e-6b1f5f0a7c11")
 
 
@@ -30,6 +32,11 @@ def message_uuid(event: EventId, attempt: int = 0) -> str:
     A command that is asked once more on purpose (after a usage limit) has another one per `attempt`.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{event}\0{attempt}" if attempt else event))
+
+
+def is_session_id(text: str) -> bool:
+    """Whether it has the shape of one."""
+    return _UUID.fullmatch(text) is not None
 
 
 def new_session_id() -> SessionId:

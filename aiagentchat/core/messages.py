@@ -49,6 +49,8 @@ class Incoming:
     direct chat."""
     target: EventId | None = None
     """What the event speaks of: the answered, edited, redacted or reacted-to event."""
+    thread: EventId | None = None
+    """The thread that it is in, by its first event."""
     mentions: frozenset[UserId] = frozenset()
     """Whom the sender addressed on purpose (`m.mentions`)."""
     late_ms: int = 0

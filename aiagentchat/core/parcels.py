@@ -64,6 +64,9 @@ class Parcel:
     approval: ApprovalId | None = None
     """Set on the message that asks for an approval, so that a reaction on it finds the question."""
     urgency: Urgency = Urgency.NEEDED
+    thread: EventId | None = None
+    """The thread that a message belongs into, by its first event; None: that of its command, if it was typed in one.
+    The sender puts it into the content."""
     attachment: Attachment | None = None
     """A file that is uploaded when this is sent, encrypted where the room is. The outbox hands it out on its own
     (`Outbox.attachment`), and keeps it no longer than needed. Not for edits."""

@@ -15,8 +15,8 @@ from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
-from aiagentchat.core.errors import AgentDied, AgentError
-from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
+from aiagentchat.core.errors import AgentDied, AgentError, NotOpened
+from aiagentchat.core.ids import RoomId, SessionId, UserId, is_session_id, message_uuid, new_session_id, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
@@ -39,7 +39,8 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.steering import Given, Steering
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
-from aiagentchat.render import file_words, steering_words, words
+from aiagentchat.process import custom_commands
+from aiagentchat.render import file_words, session_words, steering_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -233,12 +234,16 @@ class RoomExecutor:
             return Outcome(state=CommandState.FAILED, words=words.ROOM_NOT_CONFIGURED)
         try:
             place = await shop.places.of(room)
-            prompt = await self._fetcher.prompt(command, place.workspace, settings.max_file)
-            prompt = await self._quoting(command, prompt)
+            asked = replace(command, text=custom_commands.expand(place.workspace, command.text))
+            prompt = await self._fetcher.prompt(asked, place.workspace, settings.max_file)
+            prompt = replace(await self._quoting(command, prompt), own=command.own)
         except NotFetchedError as error:
             return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
         except StoppedError as error:
             return Outcome(state=CommandState.CANCELLED, words=words.stopped(error.by))
+        except NotOpened as error:
+            log.warning("custom.not_opened", error=str(error))
+            return Outcome(state=CommandState.FAILED, words=session_words.CUSTOM_NOT_OPENED)
         self._turn_clock = TurnClock(room.timeout, shop.clock.monotonic())
         course = Course(
             command=command,
@@ -307,6 +312,8 @@ class RoomExecutor:
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
         course.used = _sum(course.used, ended.record)
+        if turn.session is not None and turn.session != course.session:
+            await self._follow(course, turn.session)
         if turn.lost is not None:
             if await self._mend(course, turn.lost):
                 return None
@@ -338,31 +345,45 @@ class RoomExecutor:
         old, new = course.session, new_session_id()
         if remedy is None:
             if course.aside is not None:
-                await self._change_session(course, course.aside)
-                await self._tell(course.command, "taken back", words.session_taken_back(course.aside))
+                kept = await self._change_session(course, course.aside)
+                await self._tell(course.command, "taken back", words.session_taken_back(kept))
             return False
         log.warning("session.mended", session=old, error=str(lost), remedy=remedy)
         await self._shop.runs.drop(self.room)
         course.resume = remedy in (Remedy.AGAIN, Remedy.RESUME)
+        name = await self._session_name(old)
         match remedy:
             case Remedy.AGAIN:
                 pass
             case Remedy.RESUME:
-                await self._tell(course.command, "in use", words.session_resumed(old))
+                await self._tell(course.command, "in use", words.session_resumed(name))
             case Remedy.REPLACE:
-                await self._change_session(course, new)
-                await self._tell(course.command, "not found", words.session_replaced(old, new))
+                told = words.session_replaced(name, await self._change_session(course, new))
+                await self._tell(course.command, "not found", told)
             case Remedy.SET_ASIDE:
                 course.aside = old
-                await self._change_session(course, new)
-                await self._tell(course.command, "set aside", words.session_set_aside(old, new))
+                told = words.session_set_aside(name, await self._change_session(course, new))
+                await self._tell(course.command, "set aside", told)
             case _:
                 assert_never(remedy)
         return True
 
-    async def _change_session(self, course: Course, new: SessionId) -> None:
-        await self._shop.ledgers.sessions.replace(self.room, course.session, new)
+    async def _follow(self, course: Course, new: SessionId) -> None:
+        """The agent has left its conversation, because it was told to (`/agent clear`).
+
+        What it calls the new one is not to be another room's.
+        """
+        await self._shop.runs.drop(self.room)  # it was opened for the old one, and is in the new one
+        known = await self._shop.ledgers.sessions.get(new)
+        if is_session_id(new) and (known is None or known.room == self.room):
+            log.info("session.left", session=course.session, new=new)
+            await self._change_session(course, new)
+
+    async def _change_session(self, course: Course, new: SessionId) -> str:
+        """The room goes on in `new`, whose name this returns."""
+        await self._shop.ledgers.sessions.replace(self.room, course.session, new, self._shop.clock.now_ms())
         course.session = new
+        return await self._session_name(new)
 
     async def _wait_for_limit(
         self, course: Course, ended: Outcome, limited: UsageLimited, output: Output
@@ -431,7 +452,9 @@ class RoomExecutor:
         course.command = replace(command, granted=turn.granted)
         text = words.go_on_after_limit(command.text) if turn.worked else course.prompt.text
         blocks = () if turn.worked else course.prompt.blocks
-        course.prompt = Prompt(uuid=message_uuid(command.event, course.waits), text=text, blocks=blocks)
+        course.prompt = Prompt(
+            uuid=message_uuid(command.event, course.waits), text=text, blocks=blocks, own=command.own
+        )
 
     async def _tell(self, command: Command, what: str, text: str) -> None:
         parcel = Parcel(
@@ -451,7 +474,7 @@ class RoomExecutor:
             workspace=str(place.workspace),
             home=str(place.home),
             instructions=instructions(room, place.workspace),
-            model=room.model,
+            model=await self._shop.ledgers.rooms.model(self.room) or room.model,
             permission_mode=room.permission_mode,
             allow=room.allow,
             deny=room.deny,
@@ -468,8 +491,9 @@ class RoomExecutor:
     ) -> None:
         record = outcome.record
         over = [each.command for each in given if each not in carried]
+        session = await self._session_name(outcome.session or command.session)
         parcels = [
-            *self._last_words(command, sink, outcome),
+            *self._last_words(command, sink, outcome, session),
             *(mark(each, outcome.state) for each in (command, *over)),
         ]
         await self._shop.ledgers.commands.finish(
@@ -482,14 +506,18 @@ class RoomExecutor:
         )
         log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
 
-    def _last_words(self, command: Command, sink: Sink, outcome: Outcome) -> list[Parcel]:
+    async def _session_name(self, session: SessionId) -> str:
+        known = await self._shop.ledgers.sessions.get(session)
+        return words.short(session) if known is None else known.name
+
+    def _last_words(self, command: Command, sink: Sink, outcome: Outcome, session: str) -> list[Parcel]:
         record = outcome.record
         footer = words.footer(
             duration_ms=record.duration_ms,
             cost_micro_usd=record.cost_micro_usd,
             input_tokens=record.input_tokens,
             output_tokens=record.output_tokens,
-            session=outcome.session or command.session,
+            session=session,
             is_billed=self._shop.is_billed(),
         )
         try:

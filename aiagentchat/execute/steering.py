@@ -60,6 +60,8 @@ class Steering:
             if given.is_written and not given.is_out:
                 await self._give(given, run)
         for command in await self._commands.urgent(self._host.room):
+            if command.session != self._host.session:
+                return  # a thread has a conversation of its own
             if await self._doors.hindrance(command) is not None:
                 return  # it waits in its place, and hears why when it may not begin there either
             if await self._commands.files_of(command.event):

@@ -49,7 +49,7 @@ from aiagentchat.execute.output import Output
 from aiagentchat.execute.sending import Sending
 from aiagentchat.execute.steering import Steering
 from aiagentchat.execute.watch import Timekeeper
-from aiagentchat.render import words
+from aiagentchat.render import session_words, words
 from aiagentchat.render.message import message
 from aiagentchat.render.tools import tool_line
 
@@ -164,6 +164,8 @@ class Turn:
         """The last tool that the agent has used, in one line."""
         self.worked = False
         """Whether the agent has said or done something for the room."""
+        self.session: SessionId | None = None
+        """The conversation that the agent is in, as it says; a command of its own may leave the one it was in."""
         self.lost: SessionInUse | SessionNotFound | AgentDied | None = None
         """Set when the run was lost before it took the prompt: nothing was run, so it may be tried otherwise."""
 
@@ -180,7 +182,7 @@ class Turn:
         `follows`: the agent has begun it by itself (`AgentRun.fold`).
         """
         self._steering, self._taken = steering, follows
-        asked = prompt or Prompt(uuid=message_uuid(self._command.event), text=self._command.text)
+        asked = prompt or prompt_of(self._command)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
@@ -230,9 +232,10 @@ class Turn:
             return Outcome(state=CommandState.FAILED, words=told, record=event.record, limited=limited, goes_on=True)
         if event.ending is Ending.INTERRUPTED:
             return Outcome(state=CommandState.CANCELLED, words=words.ENDED_BY_ITSELF, record=event.record)
-        empty = self._sink.silent and not self.worked and not event.text
+        done = session_words.OWN_DONE.get(self._command.own, "")
+        empty = self._sink.silent and not self.worked and not event.text and not done
         if self._sink.silent:
-            self._output.add(event.text or words.NO_TEXT)
+            self._output.add(done or event.text or words.NO_TEXT)
             self._output.block_ended()
         return Outcome(state=CommandState.DONE, record=event.record, empty=empty, goes_on=True)
 
@@ -240,6 +243,7 @@ class Turn:
         match event:
             case TurnStarted(session):
                 self._questions.session = session
+                self.session = session
                 await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
                 self._nudge.set()  # from here on it can be given more
             case Folded(uuid) if self._steering is not None:
@@ -361,6 +365,11 @@ class Turn:
                 await self._nudge.wait()
         except TimeoutError:
             return
+
+
+def prompt_of(command: Command, text: str | None = None) -> Prompt:
+    """What the agent is asked: the command, or `text` in its place."""
+    return Prompt(uuid=message_uuid(command.event), text=command.text if text is None else text, own=command.own)
 
 
 def _timed(record: TurnRecord, milliseconds: int) -> TurnRecord:

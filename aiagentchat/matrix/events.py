@@ -105,6 +105,7 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
         kind=kind,
         body=body,
         target=target,
+        thread=_thread(source.get("content")),
         mentions=_mentions(source.get("content")),
         raw=_raw(source) if kind is Kind.MALFORMED else None,
         file=media_file(source.get("content")) if kind is Kind.FILE else None,
@@ -248,8 +249,18 @@ def _keys(sealed: Mapping[Any, object]) -> FileKeys | None:
             return None
 
 
+def _thread(content: object) -> EventId | None:
+    match content:
+        case {"m.relates_to": {"rel_type": "m.thread", "event_id": str(root)}}:
+            return EventId(root)
+        case _:
+            return None
+
+
 def _answered(content: object) -> EventId | None:
     match content:
+        case {"m.relates_to": {"rel_type": "m.thread", "is_falling_back": True}}:
+            return None  # said in a thread, and shown as a reply by clients that know no threads
         case {"m.relates_to": {"m.in_reply_to": {"event_id": str(target)}}}:
             return EventId(target)
         case _:

@@ -97,7 +97,7 @@ def footer(
     cost_micro_usd: int,
     input_tokens: int,
     output_tokens: int,
-    session: SessionId,
+    session: str,
     is_billed: bool = True,
     files_changed: int | None = None,
 ) -> str:
@@ -109,7 +109,7 @@ def footer(
         parts.append(tokens(input_tokens + output_tokens))
     if files_changed:
         parts.append(f"{count(files_changed, 'file')} changed")
-    return f"— {' · '.join([*parts, f'session {short(session)}'])}"
+    return f"— {' · '.join([*parts, f'session {session}'])}"
 
 
 # ── an answer while it grows ──────────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +204,7 @@ _FAILURES: Mapping[Failure, str] = {
     Failure.OVERLOADED: "The model's API is overloaded, so this was not answered. Try again in some minutes.",
     Failure.MODEL: (
         "The model that is set for this room does not exist or may not be used. "
-        "The operator corrects `model` in config.yaml."
+        "An admin sets another one with `/model`, or the operator corrects `model` in config.yaml."
     ),
     Failure.TOO_LONG: (
         "The conversation has grown too long for the model, so this was not answered. "
@@ -617,8 +617,6 @@ def _needs(needed: Mapping[Role, int]) -> str:
 
 # ── bot commands ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-NEW_SESSION_STARTED = "Your next message starts a new session. The files stay; the old conversation is left behind."
-
 
 def unknown_command(name: str, nearest: str | None) -> str:
     """There is no such bot command. Both names are without their slash."""
@@ -629,31 +627,31 @@ def unknown_command(name: str, nearest: str | None) -> str:
     )
 
 
-def session_replaced(old: SessionId, new: SessionId) -> str:
+def session_replaced(old: str, new: str) -> str:
     """The agent no longer has the room's conversation."""
     return (
-        f"The agent no longer has our conversation (session {short(old)}), so I started a new one "
-        f"(session {short(new)}). The files are all there; what was said before, it does not know."
+        f"The agent no longer has our conversation (session {old}), so I started a new one "
+        f"(session {new}). The files are all there; what was said before, it does not know."
     )
 
 
-def session_set_aside(old: SessionId, new: SessionId) -> str:
+def session_set_aside(old: str, new: str) -> str:
     """The agent could not take up the room's conversation again."""
     return (
-        f"The agent failed twice to take up our conversation (session {short(old)}), so I set that aside, where it is "
-        f"kept, and started a new one (session {short(new)}). The files are all there; what was said before, it does "
+        f"The agent failed twice to take up our conversation (session {old}), so I set that aside, where it is "
+        f"kept, and started a new one (session {new}). The files are all there; what was said before, it does "
         "not know."
     )
 
 
-def session_taken_back(old: SessionId) -> str:
+def session_taken_back(old: str) -> str:
     """A new conversation did not help."""
-    return f"The agent failed in a new conversation too, so we stay in the old one (session {short(old)})."
+    return f"The agent failed in a new conversation too, so we stay in the old one (session {old})."
 
 
-def session_resumed(session: SessionId) -> str:
+def session_resumed(session: str) -> str:
     """The agent knew the session although it should have been new."""
-    return f"The agent already had session {short(session)}, so I went on in it. Nothing is lost."
+    return f"The agent already had session {session}, so I went on in it. Nothing is lost."
 
 
 def help_text(commands: Sequence[tuple[str, str]]) -> str:
@@ -676,7 +674,7 @@ class Status:
     workspace: str
     agent: str
     model: str | None
-    session: SessionId | None
+    session: str | None
     running_ms: int | None
     """For how long the running turn has run; None when nothing runs."""
     queued: int
@@ -719,7 +717,7 @@ def status_text(status: Status) -> str:
     lines = [
         f"- Room: {quoted(status.room)}, workspace {quoted(status.workspace)}",
         f"- Agent: {quoted(status.agent)}{model}",
-        f"- Session: {short(status.session) if status.session else 'none yet'}",
+        f"- Session: {quoted(status.session) if status.session else 'none yet'}",
         f"- Running: {now}; {count(status.queued, 'message')} queued{rest}",
         *status.allowed,
         f"- Agent's process: {process}; isolation: {status.held.isolation}",

@@ -13,7 +13,8 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import away
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.spec import Desk
-from aiagentchat.route.questions import offer, places_left
+from aiagentchat.route.conversations import places_left
+from aiagentchat.route.questions import offer
 
 ANNOUNCE_AFTER_MS = 10 * 60_000
 """A room that waited longer than this for an answer is told what is answered now."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiagentchat.config.settings import RoomSettings
+from aiagentchat.core.custom_commands import called
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
@@ -176,15 +177,27 @@ Decision: TypeAlias = (
 )
 
 
-def decide(event: Incoming, room: RoomSettings, *, role: Role | None, me: UserId, known: Collection[str]) -> Decision:
-    """What `event` means in `room`, where its sender has `role`. `known` are the names of the bot commands."""
+def decide(
+    event: Incoming,
+    room: RoomSettings,
+    *,
+    role: Role | None,
+    me: UserId,
+    known: Collection[str],
+    custom: Collection[str] = (),
+) -> Decision:
+    """What `event` means in `room`, where its sender has `role`.
+
+    `known` are the names of the bot commands, `custom` those of the commands of the project, which come after them.
+    """
+    names = Names(known, custom)
     match event.kind:
         case Kind.TEXT:
-            return _reply(event, role, _text(event, room, role, me, known))
+            return _reply(event, role, _text(event, room, role, me, names))
         case Kind.REACTION if event.target is not None:
             return _reaction(event.body, event.target, role)
         case Kind.FILE if event.file is not None:
-            return _file(event, event.file, room, role, _reply(event, role, _text(event, room, role, me, known)), me)
+            return _file(event, event.file, room, role, _reply(event, role, _text(event, room, role, me, names)), me)
         case Kind.FILE | Kind.MALFORMED if role is not None and (me in event.mentions or not room.mention_only):
             return Unreadable()
         case Kind.EDIT if event.target is not None and role is not None and role >= Role.USER:
@@ -213,9 +226,23 @@ def is_addressed(event: Incoming, me: UserId) -> bool:
     return re.search(spoken_to, event.body, re.IGNORECASE) is not None
 
 
-def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, known: Collection[str]) -> Decision:
-    command = _bot_command(event.body, known)
-    addressed = command is not None or is_addressed(event, me)
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a message may call."""
+
+    known: Collection[str]
+    custom: Collection[str]
+
+    def calls_custom(self, body: str) -> bool:
+        """Whether `body` calls a command of the project, which no bot command has the name of."""
+        found = called(body)
+        return found is not None and found[0] in self.custom and found[0] not in self.known
+
+
+def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, names: Names) -> Decision:
+    is_custom = names.calls_custom(event.body)
+    command = None if is_custom else _bot_command(event.body, names)
+    addressed = command is not None or is_custom or is_addressed(event, me)
     if role is None:
         return Refuse() if addressed else Ignore("the sender is not allowed", refusal="message")
     if command is not None:
@@ -249,14 +276,15 @@ def _reply(event: Incoming, role: Role | None, otherwise: Decision) -> Decision:
     return AnswerInWords(event.target, event.body, otherwise)
 
 
-def _bot_command(body: str, known: Collection[str]) -> RunBotCommand | UnknownBotCommand | None:
+def _bot_command(body: str, names: Names) -> RunBotCommand | UnknownBotCommand | None:
     match = BOT_COMMAND.match(body)
     if match is None:
         return None
     sign, name = match.groups()
-    if name in known:
+    if name in names.known:
         return RunBotCommand(name, body[match.end() :].strip())
-    nearest = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE_ENOUGH)), None)
+    everything = [*names.known, *names.custom]
+    nearest = next(iter(difflib.get_close_matches(name, everything, n=1, cutoff=_CLOSE_ENOUGH)), None)
     # "!important" is how people write. Only what looks like a slip of a known name is taken for one.
     return None if sign == "!" and nearest is None else UnknownBotCommand(name, nearest)
 

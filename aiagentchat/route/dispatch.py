@@ -1,6 +1,6 @@
 """From a decision to its effects. Reads the ledger, writes nothing: the router commits the effects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
@@ -9,7 +9,7 @@ import structlog
 
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import Approval, ApprovalState
-from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
     CountRefusal,
@@ -23,13 +23,13 @@ from aiagentchat.core.effects import (
     RequestStop,
     UnmakeRoom,
 )
-from aiagentchat.core.ids import EventId, UserId, new_session_id, txn_id
+from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
-from aiagentchat.render import away, marks, words
+from aiagentchat.render import away, marks, session_words, words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, files, joining, questions
+from aiagentchat.route import catch_up, conversations, customs, files, joining, questions
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands import now
 from aiagentchat.route.bot_commands.forget import answered, forget
@@ -81,6 +81,10 @@ class Dispatcher:
     async def roles(self, room: RoomSettings) -> Roles | None:
         """Who may do what there now; None while that is not known."""
         return await self._desk.roles(room)
+
+    async def custom_commands(self, event: Incoming, room: RoomSettings) -> Collection[str]:
+        """The names of the project's own commands, where `event` may call one."""
+        return await customs.names(self._desk, room) if customs.called(event.body) else ()
 
     async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
         """What follows from `decision` about `event`, in a room with these roles."""
@@ -156,26 +160,19 @@ class Dispatcher:
             before = planned.effects
         self._signals.read(event.room, event.event)
         queue = await desk.commands.queue(event.room)
-        command = Command(
-            event=event.event,
-            room=event.room,
-            sender=event.sender,
-            text=text,
-            session=await desk.sessions.current(event.room) or new_session_id(),
-            queued_at=desk.clock.now_ms(),
-            about=event.target,
-        )
+        [accepted] = await conversations.accept(desk, [replace(event, body=text)])
+        command = accepted.command
         if event.late_ms == 0:
             command = joining.held(command, queue, roles.room)
             first = await joining.joined_to(desk, command, queue)
             if first is not None:
                 seen = PutParcel(marks.accepted(event.event, event.room, first))
-                return [AcceptCommand(command, joins=first), seen]
+                return [replace(accepted, command=command, joins=first), seen]
         if (full := await self._full(len(queue))) is not None:
             return [AcceptCommand(replace(command, state=CommandState.REJECTED)), *reply(event, full)]
         seen = PutParcel(marks.accepted(event.event, event.room))
         turns = sum(each.host is None for each in queue)
-        return [*before, AcceptCommand(command), seen, *self._wait_words(event, turns)]
+        return [*before, replace(accepted, command=command), seen, *self._wait_words(event, turns)]
 
     async def _take_file(self, decision: TakeFile, event: Incoming, roles: Roles) -> Sequence[Effect]:
         refused_file = await files.refused(self._desk, decision, event)
@@ -189,7 +186,12 @@ class Dispatcher:
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
         heard: Decision | None = decide(
-            said, roles.room, role=roles.of(said.sender), me=self._me, known=self._bot_commands
+            said,
+            roles.room,
+            role=roles.of(said.sender),
+            me=self._me,
+            known=self._bot_commands,
+            custom=await self.custom_commands(said, roles.room),
         )
         if isinstance(heard, TakeFile):
             heard = heard.then
@@ -289,7 +291,9 @@ class Dispatcher:
         if command.urgent:
             text = now.text_of(text)
         match command.state:
-            case CommandState.QUEUED if text.strip():
+            case CommandState.QUEUED if command.own:
+                return reply(event, session_words.OWN_NOT_CHANGED)
+            case CommandState.QUEUED if text := conversations.asked_in(text):
                 return [EditCommand(target, text, event.sender), self._reaction(event, CHANGED, "changed", target)]
             case CommandState.RUNNING:
                 return reply(event, away.EDIT_TOO_LATE)

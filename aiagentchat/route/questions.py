@@ -12,7 +12,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import asking_words, away, words
 from aiagentchat.render.marks import YES_OR_NO, taps
 from aiagentchat.render.message import message
-from aiagentchat.route import answers
+from aiagentchat.route import answers, conversations
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.answers import Answer, No, Unclear, Yes
 from aiagentchat.route.bot_commands.spec import Desk, reply
@@ -140,6 +140,7 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
         origin=asked.command,
         reply_to=asked.command,
         granted=asked.digest,
+        thread=None if before is None else before.thread,
     )
     return [AcceptCommand(resumed)]
 
@@ -147,28 +148,12 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
 async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:
     """In their order, as many as the queue holds; the others are offered once more."""
     said = [found for each in asked.events if (found := await desk.inbox.get(each)) is not None and found.body]
-    session = await desk.sessions.current(event.room) or new_session_id()
-    now = desk.clock.now_ms()
-    free = await places_left(desk, event)
-    effects: list[Effect] = [
-        AcceptCommand(
-            Command(
-                event=each.event, room=each.room, sender=each.sender, text=each.body, session=session, queued_at=now
-            )
-        )
-        for each in said[:free]
-    ]
+    free = await conversations.places_left(desk, event)
+    effects: list[Effect] = [*await conversations.accept(desk, said[:free])]
     if said[free:]:
         effects += await offer(desk, said[free:], asked.id)
     gone = len(asked.events) - len(said)
     return [*effects, *(reply(event, away.offer_erased(gone), key="answered") if gone else [])]
-
-
-async def places_left(desk: Desk, event: Incoming) -> int:
-    """How many commands the queue of the event's room still takes."""
-    settings = desk.settings()
-    in_room = settings.max_queue - len(await desk.commands.queue(event.room))
-    return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
 
 
 async def offer(desk: Desk, said: Sequence[Incoming], *parts: str) -> list[Effect]:

@@ -114,7 +114,8 @@ class Router:
                 self._unknown.add(event.room)
                 return None
             role = roles.of(event.sender)
-            decision = decide(event, room, role=role, me=self._me, known=self._bot_commands)
+            custom = () if role is None else await self._dispatcher.custom_commands(event, room)
+            decision = decide(event, room, role=role, me=self._me, known=self._bot_commands, custom=custom)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
             return await self._dispatcher.effects(decision, event, roles)
         except StoreError:

@@ -7,11 +7,12 @@ from typing import Any
 
 from aiagentchat.core.files import ANY_TYPE
 from aiagentchat.core.ids import EventId
-from aiagentchat.core.parcels import TXN_KEY, Content, Parcel
+from aiagentchat.core.parcels import MESSAGE, TXN_KEY, Content, Parcel
 from aiagentchat.render import file_words, words
 from aiagentchat.render.fences import close_open
 from aiagentchat.render.hygiene import clean
 from aiagentchat.render.message import edit, message
+from aiagentchat.render.threads import in_thread
 
 AS_WRITTEN = 0
 PLAIN = 1
@@ -70,7 +71,15 @@ def content_without_file(parcel: Parcel) -> Content:
 
 
 def _marked(parcel: Parcel, said: Content, first: EventId | None = None) -> Content:
-    return {**(said if first is None else edit(said, first)), TXN_KEY: parcel.txn}
+    content = _in_its_thread(parcel, said) if first is None else edit(said, first)
+    return {**content, TXN_KEY: parcel.txn}
+
+
+def _in_its_thread(parcel: Parcel, said: Content) -> Content:
+    """An edit needs no more than what it edits."""
+    if parcel.thread is None or parcel.type != MESSAGE:
+        return said
+    return in_thread(said, parcel.thread, after=parcel.command)
 
 
 def _said(parcel: Parcel, variant: int, file: Content) -> Content:

@@ -199,6 +199,15 @@ class SqliteCommands:
         rows = await self._database.run(_COMMANDS["time_limit"], event=event)
         return int(rows[0]["time_limit"]) if rows and rows[0]["time_limit"] is not None else None
 
+    async def of_session(self, room: RoomId, session: SessionId) -> list[Command]:
+        """All commands of a conversation, the oldest first."""
+        return [_command(row) for row in await self._database.run(_COMMANDS["of_session"], room=room, session=session)]
+
+    async def was_taken_back(self, room: RoomId, session: SessionId) -> frozenset[EventId]:
+        """Those of them whose text was erased because somebody deleted it, or the answer."""
+        rows = await self._database.run(_COMMANDS["of_session"], room=room, session=session)
+        return frozenset(EventId(row["event_id"]) for row in rows if row["taken_back"])
+
     async def totals(self, session: SessionId) -> TurnRecord:
         """What all turns of a session used together."""
         [row] = await self._database.run(_COMMANDS["totals"], session=session)
@@ -246,4 +255,6 @@ def _command(row: Row) -> Command:
         host=None if row["host"] is None else EventId(row["host"]),
         held_until=row["held_until"],
         about=None if row["about"] is None else EventId(row["about"]),
+        thread=None if row["thread"] is None else EventId(row["thread"]),
+        own=row["own"],
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from aiagentchat.core.audit import Detail
-from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
     AwaitRoom,
@@ -23,18 +23,20 @@ from aiagentchat.core.effects import (
     KeepFile,
     LeaveRoom,
     MakeRoom,
+    NameSession,
     NewSession,
     NoteDeed,
     OpenApproval,
     PutParcel,
     RequestStop,
+    SetModel,
     SetTimeLimit,
     TakeRole,
     UnmakeRoom,
 )
 from aiagentchat.core.files import FILES_WAIT_MS
 from aiagentchat.core.ids import UserId
-from aiagentchat.store import made_rooms
+from aiagentchat.store import made_rooms, sessions
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Row, Transaction
@@ -64,10 +66,10 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
     `by` is who sent the event that it follows from. Returns what is known of what was changed; None: nothing was.
     """
     match effect:
-        case AcceptCommand(command, joins):
+        case AcceptCommand(command=command, joins=joins):
             if joins is not None and await join(transaction, command, joins):
                 return {}
-            return await _accept(transaction, command, now)
+            return await _accept(transaction, effect, now)
         case RequestStop() | SetTimeLimit() | EditCommand():
             return await _steer(transaction, effect, now)
         case EraseText(event=event, room=room):
@@ -82,7 +84,7 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             await _add(transaction, effect, now)
         case GiveRole() | TakeRole():
             return await _let_in(transaction, effect)
-        case LeaveRoom() | EnterRoom() | NewSession() | CountRefusal():
+        case LeaveRoom() | EnterRoom() | NewSession() | NameSession() | SetModel() | CountRefusal():
             await _settle_room(transaction, effect, now)
         case MakeRoom() | UnmakeRoom() | AwaitRoom() | ForgetRoom():
             await made_rooms.change(transaction, effect, now)
@@ -168,7 +170,9 @@ async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> Deta
 
 
 async def _settle_room(
-    transaction: Transaction, effect: LeaveRoom | EnterRoom | NewSession | CountRefusal, now: int
+    transaction: Transaction,
+    effect: LeaveRoom | EnterRoom | NewSession | NameSession | SetModel | CountRefusal,
+    now: int,
 ) -> None:
     match effect:
         case LeaveRoom(room=room, by=by):
@@ -176,17 +180,20 @@ async def _settle_room(
             await transaction.run(_COMMANDS["stop_running"], room=room, by=by)
         case EnterRoom(room=room):
             await transaction.run(_ROOMS["enter"], room=room)
-        case NewSession(room=room, session=session):
-            for row in await transaction.run(_ROOMS["current_session"], room=room):
-                await transaction.run(_APPROVALS["end_rules_of_session"], session=row["session_id"])
-            await transaction.run(_ROOMS["set_session"], room=room, session=session)
+        case NewSession(room=room, session=session, thread=thread):
+            await sessions.enter(transaction, room, thread, session)
+        case NameSession():
+            await sessions.name(transaction, effect, now)
+        case SetModel(room=room, model=model):
+            await transaction.run(_ROOMS["set_model"], room=room, model=model)
         case CountRefusal(room=room, day=day):
             await transaction.run(_REFUSALS["count_one"], room=room, day=day)
         case _:
             assert_never(effect)
 
 
-async def _accept(transaction: Transaction, command: Command, now: int) -> Detail | None:
+async def _accept(transaction: Transaction, effect: AcceptCommand, now: int) -> Detail | None:
+    command = effect.command
     accepted = await transaction.run(
         _COMMANDS["accept"],
         event=command.event,
@@ -202,6 +209,8 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> Detai
         urgent=int(command.urgent),
         held_until=command.held_until,
         about=command.about,
+        thread=command.thread,
+        own=command.own,
         now=now,
     )
     if not accepted:
@@ -214,7 +223,7 @@ async def _accept(transaction: Transaction, command: Command, now: int) -> Detai
             sender=command.sender,
             since=now - FILES_WAIT_MS,
         )
-    await transaction.run(_ROOMS["set_first_session"], room=command.room, session=command.session)
+    await sessions.begin(transaction, effect, now)
     return {}
 
 

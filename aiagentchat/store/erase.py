@@ -14,6 +14,7 @@ from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.joining import set_joined_text
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
+from aiagentchat.store.sessions import unname
 
 FIRST_WORDS = 50
 """Characters of a message that are looked for where it may have been cut: no list shows fewer."""
@@ -36,6 +37,7 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     commands = await _erase_commands(transaction, event, room, by, now)
     for command in commands:
         await _erase_turn(transaction, command, room)
+        await unname(transaction, command)
     await transaction.run(_ERASE["offers"], event=event, room=room)
     await transaction.run(_ERASE["reasons"], room=room, said=body)
     if body or commands:

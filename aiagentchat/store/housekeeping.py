@@ -41,13 +41,15 @@ class Housekeeping:
         await self._all(_HOUSEKEEPING["prune_refusals"], before)
         await self._all(_HOUSEKEEPING["prune_grants"], before)
         await self._all(_HOUSEKEEPING["prune_rules"], before)
-        return {
+        gone = {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),
             "commands": await self._all(_HOUSEKEEPING["prune_commands"], before),
             "events": await self._all(_HOUSEKEEPING["prune_events"], before),
             "sessions": await self._all(_HOUSEKEEPING["prune_sessions"], before),
         }
+        await self._all(_HOUSEKEEPING["prune_threads"], before)
+        return gone
 
     async def prune_audit(self, before: int) -> int:
         """Remove the lines of the audit from before that moment; how many. Nothing else may."""

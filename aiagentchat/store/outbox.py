@@ -145,6 +145,7 @@ async def put_parcels(transaction: Transaction, parcels: Sequence[Parcel], now: 
             command=parcel.command,
             approval=parcel.approval,
             urgency=parcel.urgency,
+            thread=parcel.thread,
             attached=parcel.attachment is not None,
             now=now,
         )
@@ -166,6 +167,7 @@ def _parcel(row: Row) -> Parcel:
         command=None if row["command"] is None else EventId(row["command"]),
         approval=None if row["approval"] is None else ApprovalId(row["approval"]),
         urgency=Urgency(row["urgency"]),
+        thread=None if row["thread"] is None else EventId(row["thread"]),
     )
 
 

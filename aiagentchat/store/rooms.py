@@ -54,6 +54,11 @@ class SqliteRooms:
         """Whether the room is known to be encrypted."""
         return bool(await self._database.run(_ROOMS["is_encrypted"], room=room))
 
+    async def model(self, room: RoomId) -> str | None:
+        """The model that somebody has set in the room."""
+        rows = await self._database.run(_ROOMS["model"], room=room)
+        return str(rows[0]["model"]) if rows and rows[0]["model"] is not None else None
+
     async def made(self) -> Made:
         """The rooms that are not in config.yaml."""
 

@@ -248,7 +248,7 @@ async def test_rules_end_with_their_conversation(ledger: Ledger) -> None:
 
 async def test_rules_end_with_a_conversation_that_the_agent_has_lost(ledger: Ledger) -> None:
     await _allow_always(ledger)
-    await ledger.sessions.replace(ROOM, SESSION, OTHER_SESSION)
+    await ledger.sessions.replace(ROOM, SESSION, OTHER_SESSION, NOW)
 
     assert await ledger.approvals.rules(ROOM) == []
 

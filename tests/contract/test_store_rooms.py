@@ -76,7 +76,7 @@ async def test_a_lost_session_is_replaced_for_the_room_and_for_all_that_has_not_
     await ledger.commands.start(EventId("$ended"), NOW)
     await ledger.commands.finish(EventId("$ended"), CommandState.DONE, TurnRecord(), [], NOW)
     await ledger.commands.start(EventId("$running"), NOW)
-    await ledger.sessions.replace(ROOM, SESSION, NEW)
+    await ledger.sessions.replace(ROOM, SESSION, NEW, NOW)
 
     events = ("$ended", "$running", "$queued", "$thread", "$elsewhere")
     found = [await ledger.commands.get(EventId(event)) for event in events]
@@ -88,7 +88,7 @@ async def test_a_lost_session_is_replaced_for_the_room_and_for_all_that_has_not_
 async def test_a_room_that_has_moved_on_is_not_called_back(ledger: Ledger) -> None:
     await accept(ledger, command("$a"))
     await settle(ledger, NewSession(ROOM, OTHER_SESSION))
-    await ledger.sessions.replace(ROOM, SESSION, NEW)
+    await ledger.sessions.replace(ROOM, SESSION, NEW, NOW)
 
     assert await ledger.sessions.current(ROOM) == OTHER_SESSION
 

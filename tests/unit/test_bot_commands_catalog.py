@@ -21,6 +21,12 @@ NAMES = [
     "retry",
     "status",
     "new_session",
+    "sessions",
+    "resume",
+    "name",
+    "export",
+    "model",
+    "agent",
     "approve",
     "deny",
     "whoami",
@@ -58,7 +64,7 @@ def test_every_usage_starts_with_the_name(every: list[BotCommand]) -> None:
 
 
 def test_only_what_reads_is_for_viewers(every: list[BotCommand]) -> None:
-    reads = {"help", "queue", "status", "version", "who", "whoami"}
+    reads = {"help", "queue", "sessions", "status", "version", "who", "whoami"}
 
     assert {command.name for command in every if command.role is Role.VIEWER} == reads
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.commands import CommandState, TurnTime
-from aiagentchat.render import words
+from aiagentchat.render import session_words, words
 from tests.fakes.front import Front, open_front
 from tests.fakes.people import ADA, ANNA, OTHER, ROOM, command, typed
 
@@ -65,7 +65,7 @@ async def test_a_new_session_is_for_what_comes_later(front: Front) -> None:
     await front.hear(before)
     await front.deliver()
 
-    assert await front.told(typed("/new_session")) == [words.NEW_SESSION_STARTED]
+    assert await front.told(typed("/new_session")) == [session_words.new_session("before", is_asked=False)]
     await front.hear(after)
 
     old, new = await front.ledger.commands.queue(ROOM)

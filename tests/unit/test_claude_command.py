@@ -35,7 +35,7 @@ def spec(tmp_path: Path) -> RunSpec:
     ("resume", "session"),
     [
         pytest.param(False, ["--session-id", SESSION], id="a new conversation"),
-        pytest.param(True, [f"--resume={SESSION}"], id="one that goes on"),
+        pytest.param(True, ["--model", "default", f"--resume={SESSION}"], id="one that goes on"),
     ],
 )
 def test_the_command_line_is_exactly_this(spec: RunSpec, resume: bool, session: list[str]) -> None:
@@ -65,8 +65,19 @@ def test_the_command_line_is_exactly_this(spec: RunSpec, resume: bool, session: 
     ]
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_model_is_named_because_a_conversation_keeps_the_one_it_had(spec: RunSpec, resume: bool) -> None:
+    words = command.argv(Path("claude"), "file", replace(spec, resume=resume, model="opus"))
+
+    assert words[words.index("--model") + 1] == "opus"
+
+
+def test_that_a_conversation_goes_on_makes_no_other_flags(spec: RunSpec) -> None:
+    assert command.flags("file", replace(spec, resume=True)) == command.flags("file", spec)
+
+
 def test_no_instruction_and_no_secret_is_in_the_command_line(spec: RunSpec) -> None:
-    secretive = replace(spec, env=(("TOKEN", "hidden"),), instructions="hidden", model="hidden", allow=("hidden",))
+    secretive = replace(spec, env=(("TOKEN", "hidden"),), instructions="hidden", allow=("hidden",))
 
     assert not [word for word in command.argv(Path("claude"), "file", secretive) if "hidden" in word]
 

@@ -4,29 +4,36 @@ import asyncio
 import json
 import re
 import subprocess
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.core.agent_events import (
+    AgentEvent,
     ApiRetry,
     ApprovalAsked,
     Ending,
     Failure,
     ToolUsed,
+    TurnStarted,
     Unrecognised,
 )
 from aiagentchat.core.approvals import LEAVE_PLAN, Picked
 from aiagentchat.core.choices import answer_of, answered, choices_in
-from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.core.models import ALIASES
+from aiagentchat.core.ports.agent import AgentRun, Prompt, RunSpec
+from aiagentchat.core.transcripts import Part
 from rig.claude import cli_env
 from rig.model import Model, Request
 from rig.script import Step, script
 from tests.unit.claude_stage import (
     FOREVER,
     KEY,
+    PATIENCE,
     TOUCH,
     claude,
     end_of,
@@ -128,6 +135,89 @@ async def test_what_a_person_types_arrives_as_plain_text(
     assert not request.has("the content of the file")
     assert events[0].session == spec.session  # type: ignore[union-attr]
     assert text in text_of(events).replace("\\", "")  # the model says what it was told
+
+
+# ── the agent's own commands ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def own(run: AgentRun, command: str) -> list[AgentEvent]:
+    """All events of a turn that runs a command of the agent's own."""
+    return await rest(run.turn(Prompt(uuid=str(uuid.uuid4()), text="unused", own=command)))
+
+
+async def test_its_own_commands_are_run_and_asked_of_no_model_but_for_a_summary(
+    agent: ClaudeCode, model: Model, spec: RunSpec
+) -> None:
+    async with served(agent, spec) as run:
+        await turn(run, "hello")
+        said = {name: text_of(await own(run, name)) for name in ("cost", "context", "model")}
+        requests = [request for request in asked(model, spec) if "count_tokens" not in request.path]
+        await own(run, "model haiku")
+        await turn(run, "which one")
+        await own(run, "context")
+        compacted = await own(run, "compact")
+
+    assert len(requests) == 1
+    assert "cost" in said["cost"].lower()
+    assert "token" in said["context"].lower()
+    listed = set(re.findall(r"[\w\[\]]+", said["model"].partition("Available:")[2]))
+    assert set(ALIASES) <= listed
+    assert "haiku" in model.requests("which one")[-1].body["model"]
+    assert text_of(compacted) == ""
+    assert end_of(compacted).ending is Ending.COMPLETED
+
+
+async def test_clear_leaves_the_conversation_for_one_that_can_be_taken_up_again(
+    agent: ClaudeCode, model: Model, spec: RunSpec
+) -> None:
+    async with served(agent, spec) as run:
+        await turn(run, "my number is 4711")
+        events = await own(run, "clear")
+    new = next(event.session for event in events if isinstance(event, TurnStarted))
+    async with served(agent, replace(resumed(spec), session=new)) as run:
+        again = await turn(run, "what came after the purple cow")
+    async with served(agent, resumed(spec)) as run:
+        await turn(run, "what came before the purple cow")
+
+    assert not [event for event in events if isinstance(event, Unrecognised)]
+    assert new != spec.session
+    assert end_of(again).ending is Ending.COMPLETED
+    assert not model.requests("what came after the purple cow")[-1].has("4711")
+    assert model.requests("what came before the purple cow")[-1].has("4711")
+
+
+async def test_a_conversation_goes_on_with_another_model_and_with_the_first_one_again(
+    agent: ClaudeCode, model: Model, spec: RunSpec
+) -> None:
+    async with served(agent, spec) as run:
+        await turn(run, "hello purple cow")
+    async with served(agent, replace(resumed(spec), model="haiku")) as run:
+        await turn(run, "hello green cow")
+    async with served(agent, resumed(spec)) as run:
+        await turn(run, "hello yellow cow")
+
+    first, second, third = [request.body["model"] for request in asked(model, spec)]
+    assert "haiku" in second
+    assert first == third != second
+
+
+async def test_what_was_said_is_read_from_its_own_record(agent: ClaudeCode, spec: RunSpec) -> None:
+    asks = prompt(script("look", Step(text="I look.", tool="Bash", input={"command": "ls"}), Step(text="Done.")))
+    async with served(agent, spec) as run:
+        async with asyncio.timeout(PATIENCE):
+            async for event in run.turn(asks):
+                if isinstance(event, ApprovalAsked):
+                    await run.answer(event.request, allow=True)
+    found = transcript.read(Path(spec.home), Path(spec.workspace), spec.session)
+
+    assert found is not None
+    assert [(piece.part, piece.text) for piece in found.pieces] == [
+        (Part.ASKED, asks.text),
+        (Part.SAID, "I look."),
+        (Part.USED, "▸ Bash: `ls`"),
+        (Part.SAID, "Done."),
+    ]
+    assert found.pieces[0].uuid == asks.uuid
 
 
 async def test_text_with_lines_quotes_and_halves_of_characters_arrives(

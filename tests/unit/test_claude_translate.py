@@ -206,7 +206,7 @@ def failed(failure: Failure) -> list[AgentEvent]:
             [Folded("another"), TurnEnded(ending=Ending.COMPLETED)],
             id="an end that says what was read",
         ),
-        pytest.param({"type": "conversation_reset"}, [Unrecognised("conversation_reset")], id="a reset"),
+        pytest.param({"type": "conversation_reset"}, [], id="a reset, which the next init tells of"),
         pytest.param({"type": "rate_limit_event"}, [], id="a rate limit without a word about it"),
         pytest.param(rate_limit("allowed", resetsAt=1_795_640_400), [], id="a usage limit that is not reached"),
         pytest.param(
@@ -639,3 +639,18 @@ def test_a_task_is_part_of_the_plan_once_the_cli_has_given_it_a_number() -> None
         PlanChanged((PlanStep("Boil water", PlanState.TODO),)),
         PlanChanged((PlanStep("Boil water", PlanState.DOING),)),
     ]
+
+
+def test_what_a_shorter_conversation_goes_on_with_is_not_said_again() -> None:
+    translator = Translator()
+    said = {"type": "assistant", "uuid": "a", "message": {"content": [{"type": "text", "text": "from before"}]}}
+    boundary = {
+        "type": "system",
+        "subtype": "compact_boundary",
+        "compact_metadata": {"preserved_messages": {"uuids": ["a", 7]}},
+    }
+
+    assert translator.value(boundary) == []
+    assert translator.value(said) == []
+    assert translator.value({**said, "uuid": "b"}) == [TextDelta("from before"), TextBlockEnded()]
+    assert translator.value({**boundary, "compact_metadata": None}) == []

@@ -30,6 +30,14 @@ def test_a_prompt_is_one_line_that_says_what_was_typed(text: str) -> None:
     }
 
 
+def test_a_command_of_the_agents_own_goes_alone_without_what_was_typed() -> None:
+    assert parsed(wire.user(Prompt(uuid="u", text="/agent compact @/etc/passwd", own="compact"))) == {
+        "type": "user",
+        "message": {"role": "user", "content": "/compact"},
+        "uuid": "u",
+    }
+
+
 @given(ANY_TEXT)
 def test_the_instructions_are_one_line(text: str) -> None:
     assert parsed(wire.initialize("r1", text)) == {

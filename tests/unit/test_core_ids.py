@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiagentchat.core.ids import EventId, message_uuid, new_run_id, new_session_id, txn_id
+from aiagentchat.core.ids import EventId, is_session_id, message_uuid, new_run_id, new_session_id, txn_id
 
 PARTS = st.lists(st.text(st.characters(exclude_categories=(), exclude_characters="\0"), max_size=20), max_size=4)
+
+
+def test_a_session_id_has_the_shape_of_one() -> None:
+    assert is_session_id(new_session_id())
+    assert not is_session_id("../../etc")
+    assert not is_session_id(f"{new_session_id()}\n")
 
 
 def test_a_transaction_id_is_the_same_in_every_life() -> None:

@@ -29,9 +29,13 @@ from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, Step, W
 from tests.fakes.signals import FakeSignals
 from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, make_spec, open_house
 
+NAME = "make-tea"
+"""What a session is called that begins with `command`; the one after it has a number."""
+NEXT = "make-tea-2"
 
-def footer(session: SessionId = SESSION) -> str:
-    return f"— 0.0 s · session {words.short(session)}"
+
+def footer(session: str = NAME) -> str:
+    return f"— 0.0 s · session {session}"
 
 
 class Lines:
@@ -198,7 +202,7 @@ async def test_a_session_that_the_agent_already_has_is_gone_on_with_and_the_room
         await house.execute(command("$1"))
 
         assert [run.spec.resume for run in agent.runs] == [False, True]
-        assert await house.read() == [words.session_resumed(SESSION), f"So.\n\n{footer()}", "✅"]
+        assert await house.read() == [words.session_resumed(NAME), f"So.\n\n{footer()}", "✅"]
 
 
 async def test_a_session_that_the_agent_lost_is_replaced_and_the_room_is_told(tmp_path: Path) -> None:
@@ -212,7 +216,7 @@ async def test_a_session_that_the_agent_lost_is_replaced_and_the_room_is_told(tm
 
     assert [run.spec.resume for run in agent.runs] == [True, False]
     assert fresh == current != SESSION
-    assert shown == [words.session_replaced(SESSION, fresh), f"So.\n\n{footer(fresh)}", "✅"]
+    assert shown == [words.session_replaced(NAME, NEXT), f"So.\n\n{footer(NEXT)}", "✅"]
 
 
 @pytest.mark.parametrize("lost", [SessionInUse("x"), SessionNotFound("x")])
@@ -259,7 +263,7 @@ async def test_a_session_that_fails_to_be_taken_up_twice_is_set_aside_and_the_ro
 
     assert [run.spec.resume for run in agent.runs] == [True, True, False]
     assert fresh == current != SESSION
-    assert shown[:2] == [words.session_set_aside(SESSION, fresh), f"So.\n\n{footer(fresh)}"]
+    assert shown[:2] == [words.session_set_aside(NAME, NEXT), f"So.\n\n{footer(NEXT)}"]
     assert [prompt.uuid for run in agent.runs for prompt in run.prompts] == [
         *[message_uuid(EventId("$1"))] * 3,
         message_uuid(EventId("$2")),
@@ -272,15 +276,14 @@ async def test_where_a_new_session_does_not_help_the_room_stays_in_the_old_one(t
     async with open_house(tmp_path, agent) as house:
         await _has_begun(house)
         await house.execute(command("$1"))
-        fresh = agent.runs[-1].spec.session
         current = await house.ledger.sessions.current(ROOM)
         shown = await house.read()
 
     assert len(agent.runs) == 3
     assert current == SESSION
     assert shown == [
-        words.session_set_aside(SESSION, fresh),
-        words.session_taken_back(SESSION),
+        words.session_set_aside(NAME, NEXT),
+        words.session_taken_back(NAME),
         f"{AgentDied.human}\n\n{footer()}",
         "❌",
     ]

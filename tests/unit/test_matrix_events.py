@@ -53,6 +53,28 @@ def only(source: object) -> Incoming:
 REPLY = {"m.relates_to": {"m.in_reply_to": {"event_id": TARGET}}}
 
 
+def in_thread(**more: object) -> dict[str, Any]:
+    return {"m.relates_to": {"rel_type": "m.thread", "event_id": "$root", **more}}
+
+
+ANSWERED = {"m.in_reply_to": {"event_id": TARGET}}
+
+
+@pytest.mark.parametrize(
+    ("content", "target"),
+    [
+        pytest.param(in_thread(), None, id="said in it"),
+        pytest.param(in_thread(is_falling_back=True, **ANSWERED), None, id="a reply for clients without threads only"),
+        pytest.param(in_thread(is_falling_back=False, **ANSWERED), TARGET, id="a reply in it"),
+        pytest.param(in_thread(**ANSWERED), TARGET, id="a reply in it, that does not say so"),
+    ],
+)
+def test_what_is_said_in_a_thread_knows_its_first_event(content: dict[str, Any], target: EventId | None) -> None:
+    found = only(said("hello", **content))
+
+    assert (found.thread, found.target) == ("$root", target)
+
+
 def test_a_message_keeps_all_that_it_says() -> None:
     assert incoming(said("hello", **{"m.mentions": {"user_ids": [ME]}}, **REPLY)) == Incoming(
         event=EventId("$event"),

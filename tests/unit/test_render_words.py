@@ -74,11 +74,11 @@ def test_tokens(number: int, expected: str) -> None:
 
 def test_the_footer_leaves_away_what_is_not_known() -> None:
     known = words.footer(
-        duration_ms=12_345, cost_micro_usd=13_200, input_tokens=4_000, output_tokens=200, session=SESSION
+        duration_ms=12_345, cost_micro_usd=13_200, input_tokens=4_000, output_tokens=200, session="fix-the-build"
     )
-    unknown = words.footer(duration_ms=400, cost_micro_usd=0, input_tokens=0, output_tokens=0, session=SESSION)
+    unknown = words.footer(duration_ms=400, cost_micro_usd=0, input_tokens=0, output_tokens=0, session="3f2a")
 
-    assert known == "— 12.3 s · $0.0132 · 4.2k tokens · session 3f2a"
+    assert known == "— 12.3 s · $0.0132 · 4.2k tokens · session fix-the-build"
     assert unknown == "— 0.4 s · session 3f2a"
 
 
@@ -148,9 +148,9 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
         pytest.param(words.refused(BOB, "back`end"), "listed for ``back`end``", id="refused names the room"),
         pytest.param(words.unknown_command("stopp", "stop"), "Did you mean `/stop`?", id="nearest command"),
         pytest.param(words.unknown_command("x\n**y", None), "`/x **y`, so nothing was run. `/help`", id="no nearest"),
-        pytest.param(words.session_replaced(SESSION, SessionId("abcd-1")), "(session abcd)", id="session lost"),
-        pytest.param(words.session_set_aside(SESSION, SessionId("abcd-1")), "(session 3f2a), so I", id="set aside"),
-        pytest.param(words.session_taken_back(SESSION), "the old one (session 3f2a)", id="not set aside after all"),
+        pytest.param(words.session_replaced("tea", "tea-2"), "(session tea-2)", id="session lost"),
+        pytest.param(words.session_set_aside("tea", "tea-2"), "(session tea), so I", id="set aside"),
+        pytest.param(words.session_taken_back("tea"), "the old one (session tea)", id="not set aside after all"),
         pytest.param(words.last_minute(60), "stopped in 1 min. `/timeout +10m`", id="the last minute"),
         pytest.param(words.time_left(300, 200, stands=False), "5 minutes; 3 min are left. `/timeout", id="time left"),
         pytest.param(words.time_left(300, 200, stands=True), "left, and its clock stands still", id="time that stands"),
@@ -164,7 +164,7 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
         pytest.param(words.limit_waited_for(60_000, 0), "1970-01-01 00:01 UTC (in 1 min); until then", id="waits"),
         pytest.param(words.usage_limit_reached(60_000, 0), "(in 1 min): `/retry` runs it", id="does not wait"),
         pytest.param(words.go_on_after_limit("make tea"), "working on:\n\nmake tea", id="go on"),
-        pytest.param(words.session_resumed(SESSION), "session 3f2a", id="session in use"),
+        pytest.param(words.session_resumed("tea"), "session tea", id="session in use"),
         pytest.param(words.version("1.2.3"), "aiagentchat 1.2.3", id="version"),
         pytest.param(words.approval_allowed(BOB), "✅ Allowed once by `@bob:hs`.", id="allowed"),
         pytest.param(words.approval_denied(BOB, " "), "Denied by `@bob:hs`. It was not run", id="denied"),
@@ -223,7 +223,7 @@ def test_status_of_a_working_room() -> None:
         room="backend",
         workspace="rooms/backend",
         model="opus",
-        session=SESSION,
+        session="fix-the-build",
         running_ms=65_000,
         queued=1,
         warm=True,
@@ -235,7 +235,7 @@ def test_status_of_a_working_room() -> None:
     assert told == (
         "- Room: `backend`, workspace `rooms/backend`\n"
         "- Agent: `claude`, model `opus`\n"
-        "- Session: 3f2a\n"
+        "- Session: `fix-the-build`\n"
         "- Running: a turn, for 1 min 05 s; 1 message queued\n"
         "- Agent's process: warm; isolation: strict\n"
         "- Homeserver: heard 1.2 s ago; 1 message to send\n"

@@ -42,9 +42,35 @@ PLAN = MediaFile(name="plan.pdf", url="mxc://hs/plan")
 MENTION_ONLY = replace(KITCHEN, mention_only=True)
 
 
-def meaning(said: Incoming, *, mention_only: bool = False) -> Decision:
+def meaning(said: Incoming, *, mention_only: bool = False, custom: tuple[str, ...] = ()) -> Decision:
     room = replace(KITCHEN, mention_only=mention_only)
-    return decide(said, room, role=role_of(said.sender, room), me=ME, known=KNOWN)
+    return decide(said, room, role=role_of(said.sender, room), me=ME, known=KNOWN, custom=custom)
+
+
+CUSTOM = ("fix-issue", "deploy", "stop")
+
+
+@pytest.mark.parametrize("mention_only", [False, True])
+@pytest.mark.parametrize("body", ["/fix-issue 12", "!deploy", "/deploy\nnow"])
+def test_a_command_of_the_project_is_for_the_agent_and_speaks_to_it(body: str, mention_only: bool) -> None:
+    assert meaning(typed(body), custom=CUSTOM, mention_only=mention_only) == Ask(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param("/stop", RunBotCommand("stop", ""), id="a bot command comes before a file of its name"),
+        pytest.param("/deplyo", UnknownBotCommand("deplyo", "deploy"), id="a slip gets the nearest of both"),
+        pytest.param("!deplyo", UnknownBotCommand("deplyo", "deploy"), id="with either sign"),
+        pytest.param("/fix-isue", Ask("/fix-isue"), id="what cannot be a bot command is text, as it was"),
+    ],
+)
+def test_names_of_the_project_come_after_those_of_the_daemon(body: str, expected: Decision) -> None:
+    assert meaning(typed(body), custom=CUSTOM) == expected
+
+
+def test_a_viewer_runs_no_command_of_the_project() -> None:
+    assert meaning(typed("/deploy", sender=VERA), custom=CUSTOM) == RefuseToRun()
 
 
 @pytest.mark.parametrize(

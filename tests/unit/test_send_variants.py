@@ -112,3 +112,17 @@ def test_a_file_and_a_beginning_stand_for_themselves(variant: int, expected: boo
 
 def test_what_has_no_words_has_none_in_any_way() -> None:
     assert words_of(replace(PARCEL, content={})) == ""
+
+
+def test_in_a_thread_every_way_says_so_and_an_edit_needs_not() -> None:
+    threaded = replace(PARCEL, thread=EventId("$root"), command=EventId("$command"))
+    ways = [content_of(threaded, variant) for variant in range(LAST + 1)]
+
+    assert [way["m.relates_to"]["event_id"] for way in ways] == ["$root"] * len(ways)
+    assert ways[AS_WRITTEN]["m.relates_to"]["m.in_reply_to"] == {"event_id": "$asked"}
+    assert ways[BEGINNING]["m.relates_to"]["m.in_reply_to"] == {"event_id": "$command"}
+    assert content_of(replace(threaded, edits=TxnId("first")), AS_WRITTEN, first=FIRST)["m.relates_to"] == {
+        "rel_type": "m.replace",
+        "event_id": FIRST,
+    }
+    assert content_of(replace(threaded, type=REACTION), AS_WRITTEN)["m.relates_to"] == WRITTEN["m.relates_to"]

@@ -276,7 +276,7 @@ async def test_no_transaction_changes_more_rows_than_it_may(path: Path, monkeypa
     statements: list[str] = []
     async with open_database(path) as database:
         for number in range(7):
-            await database.run("INSERT INTO sessions VALUES (:id, 0)", id=str(number))
+            await database.run("INSERT INTO sessions (session_id, made_at, used_at) VALUES (:id, 0, 0)", id=str(number))
         await database._connection.set_trace_callback(statements.append)
 
         assert (await housekeeping.Housekeeping(database).prune(LATER))["sessions"] == 7

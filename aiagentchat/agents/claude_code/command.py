@@ -10,6 +10,7 @@ from pathlib import Path
 from aiagentchat.agents.claude_code.room_tools import mcp_config
 from aiagentchat.core.agent_events import SEND_FILE
 from aiagentchat.core.ids import RunId
+from aiagentchat.core.models import DEFAULT
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.process.leftovers import MARKER
 
@@ -50,10 +51,17 @@ def flags(settings: str, spec: RunSpec) -> list[str]:
     ]
 
 
+def _model(spec: RunSpec) -> list[str]:
+    """A conversation that is taken up again keeps the model that it had, whatever the settings say, but not this."""
+    if spec.model is None and not spec.resume:
+        return []
+    return ["--model", spec.model or DEFAULT]
+
+
 def argv(binary: Path, settings: str, spec: RunSpec) -> list[str]:
     """The whole command line. The = form: --resume takes an optional value."""
     session = [f"--resume={spec.session}"] if spec.resume else ["--session-id", spec.session]
-    return [str(binary), *flags(settings, spec), *session]
+    return [str(binary), *flags(settings, spec), *_model(spec), *session]
 
 
 def environment(spec: RunSpec, run: RunId, *, path: str, credentials: Mapping[str, str]) -> dict[str, str]:

@@ -50,6 +50,7 @@ _QUIET = frozenset(
         "system.model_fallback",
         "system.compact_boundary",
         "command_lifecycle",
+        "conversation_reset",
         "control_response",
         "user",
     }
@@ -102,6 +103,8 @@ class Translator:
         self._lost_line = False
         self._limited = False
         self._plans = Plans()
+        self._kept: frozenset[str] = frozenset()
+        """What a shorter conversation goes on with: the CLI tells some of that once more."""
 
     def line(self, raw: bytes) -> list[AgentEvent]:
         """The events in a line of stdout."""
@@ -126,11 +129,7 @@ class Translator:
             case {"type": "stream_event", "event": {"type": str(kind)} as event}:
                 return self._stream(kind, event)
             case {"type": "assistant", "message": {"content": list(blocks)}}:
-                if value.get("error"):
-                    # The CLI's own report of a failed request: the result says the same, and foreign words stay out.
-                    self._error = _string(value["error"])
-                    return []
-                return [event for block in blocks for event in self._block(block)]
+                return self._assistant(value, blocks)
             case {"type": "result"}:
                 return self._result(value)
             case {"type": "system", "subtype": str(kind)}:
@@ -154,6 +153,15 @@ class Translator:
                 return self._plans.result(use, value.get("tool_use_result"))
             case _:
                 return []
+
+    def _assistant(self, value: dict[str, Any], blocks: list[Any]) -> list[AgentEvent]:
+        if value.get("error"):
+            # The CLI's own report of a failed request: the result says the same, and foreign words stay out.
+            self._error = _string(value["error"])
+            return []
+        if _string(value.get("uuid")) in self._kept:
+            return []
+        return [event for block in blocks for event in self._block(block)]
 
     def _request(self, request: str, kind: str, ask: dict[str, Any]) -> list[AgentEvent]:
         if kind == "can_use_tool":
@@ -231,6 +239,9 @@ class Translator:
                         status if isinstance(status, int) else None,
                     )
                 ]
+            case {"subtype": "compact_boundary", "compact_metadata": {"preserved_messages": {"uuids": list(uuids)}}}:
+                self._kept = frozenset(_strings(uuids))
+                return []
             case {"subtype": "session_state_changed", "state": "running"}:
                 self._running = True
                 return []

@@ -14,15 +14,13 @@ def initialize(request: str, instructions: str) -> bytes:
 
 
 def user(prompt: Prompt) -> bytes:
-    """A prompt. `client_composed` keeps `@path` from reading files and `/word` from being the CLI's own command."""
-    return _line(
-        {
-            "type": "user",
-            "message": {"role": "user", "content": _content(prompt)},
-            "uuid": prompt.uuid,
-            "client_composed": True,
-        }
-    )
+    """A prompt. `client_composed` keeps `@path` from reading files and `/word` from being the CLI's own command.
+
+    Only one of our fixed list goes without it, and nothing that somebody typed with it.
+    """
+    content = f"/{prompt.own}" if prompt.own else _content(prompt)
+    composed = {} if prompt.own else {"client_composed": True}
+    return _line({"type": "user", "message": {"role": "user", "content": content}, "uuid": prompt.uuid, **composed})
 
 
 def _content(prompt: Prompt) -> str | list[dict[str, Any]]:

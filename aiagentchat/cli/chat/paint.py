@@ -26,7 +26,7 @@ INDENT = 2
 _MOST_KEYS = 6
 _KEY = 12
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_QUIET = re.compile(r"▸ |— .*· session \w+$")
+_QUIET = re.compile(r"▸ |— .*· session \S+$")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _THEME = Theme({"markdown.code": "cyan", "markdown.code_block": "none", "markdown.h1": "bold underline"})
 """Without backgrounds: the terminal may be light or dark."""

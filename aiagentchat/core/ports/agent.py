@@ -53,6 +53,8 @@ class Prompt:
     uuid: str
     text: str
     blocks: tuple[Block, ...] = ()
+    own: str = ""
+    """A command of the agent's own, which is run in place of the text (`core.agent_commands`)."""
 
 
 class AgentRun(Protocol):

@@ -16,6 +16,7 @@ from aiagentchat.core.parcels import Attachment, Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.seals import Untold, Waiting
+from aiagentchat.core.sessions import Session
 
 
 class Inbox(Protocol):
@@ -239,6 +240,14 @@ class Commands(Protocol):
         """What its turn may take (seconds in all), if somebody has set that; else the room's settings hold."""
         ...
 
+    async def of_session(self, room: RoomId, session: SessionId) -> list[Command]:
+        """All commands of a conversation that are known (any more), the oldest first."""
+        ...
+
+    async def was_taken_back(self, room: RoomId, session: SessionId) -> frozenset[EventId]:
+        """Those of them whose text was erased because somebody deleted it, or the answer."""
+        ...
+
     async def totals(self, session: SessionId) -> TurnRecord:
         """What all turns of a session used together."""
         ...
@@ -361,10 +370,18 @@ class Approvals(Protocol):
 
 
 class Sessions(Protocol):
-    """Which conversation a room is in."""
+    """Which conversations a room has, and which one it is in."""
 
-    async def current(self, room: RoomId) -> SessionId | None:
-        """The room's conversation, None before its first command."""
+    async def current(self, room: RoomId, thread: EventId | None = None) -> SessionId | None:
+        """The conversation of the room, or of a thread in it that has its own; None before its first command."""
+        ...
+
+    async def get(self, session: SessionId) -> Session | None:
+        """The conversation, once it has a name: with the first command that is accepted in it."""
+        ...
+
+    async def of_room(self, room: RoomId, limit: int) -> list[Session]:
+        """The conversations of a room that have names, the last used first. No two have the same one."""
         ...
 
     async def begun(self, session: SessionId) -> bool:
@@ -375,8 +392,11 @@ class Sessions(Protocol):
         """The agent has seen it."""
         ...
 
-    async def replace(self, room: RoomId, old: SessionId, new: SessionId) -> None:
-        """The agent lost `old`: the room, and the queued commands that belonged to it, go on in `new`."""
+    async def replace(self, room: RoomId, old: SessionId, new: SessionId, now: int) -> None:
+        """The agent left `old`: the room, its threads, and the commands of it that have not ended, go on in `new`.
+
+        `new` is called after `old`, which keeps its name.
+        """
         ...
 
 
@@ -400,6 +420,10 @@ class Rooms(Protocol):
 
     async def is_encrypted(self, room: RoomId) -> bool:
         """Whether the room is known to be encrypted."""
+        ...
+
+    async def model(self, room: RoomId) -> str | None:
+        """The model that somebody has set in the room; None: as config.yaml has it."""
         ...
 
     async def made(self) -> Made:

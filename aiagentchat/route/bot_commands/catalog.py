@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 
+from aiagentchat.route.bot_commands.agent import agent_command
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.export import export_command
 from aiagentchat.route.bot_commands.files import files_command, get_command
 from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
+from aiagentchat.route.bot_commands.model import model_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
 from aiagentchat.route.bot_commands.now import now_command
 from aiagentchat.route.bot_commands.queue import queue_command
 from aiagentchat.route.bot_commands.retry import retry_command
+from aiagentchat.route.bot_commands.sessions import name_command, resume_command, sessions_command
 from aiagentchat.route.bot_commands.setup import setup_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
@@ -29,7 +33,13 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         timeout_command(desk),
         retry_command(desk),
         status_command(desk),
-        new_session_command(),
+        new_session_command(desk),
+        sessions_command(desk),
+        resume_command(desk),
+        name_command(desk),
+        export_command(desk),
+        model_command(desk),
+        agent_command(desk),
         files_command(desk),
         get_command(desk),
         approve_command(desk),

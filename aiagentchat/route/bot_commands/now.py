@@ -1,16 +1,16 @@
 """/now: tell the running turn something, without ending it."""
 
 import re
+from dataclasses import replace
 
 from aiagentchat.core.approvals import ApprovalKind
 from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.effects import AcceptCommand, Effect, PutParcel
-from aiagentchat.core.ids import new_session_id
+from aiagentchat.core.effects import Effect, PutParcel
 from aiagentchat.render import steering_words, words
 from aiagentchat.render.marks import accepted
+from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
-from aiagentchat.route.questions import places_left
 
 _NAME = re.compile(r"\A[/!]now(?:\s+|\Z)")
 
@@ -22,23 +22,18 @@ def now_command(desk: Desk) -> BotCommand:
         event = asked.event
         if not asked.arguments:
             return reply(event, steering_words.NOW_USAGE)
-        if await places_left(desk, event) == 0:
+        if await conversations.places_left(desk, event) == 0:
             return reply(event, words.queue_full(desk.settings().max_queue))
         queue = await desk.commands.queue(event.room)
         running = next((command for command in queue if command.state is CommandState.RUNNING), None)
-        command = Command(
-            event=event.event,
-            room=event.room,
-            sender=event.sender,
-            text=asked.arguments,
-            session=await desk.sessions.current(event.room) or new_session_id(),
-            queued_at=desk.clock.now_ms(),
-            urgent=True,
-            about=event.target,
-        )
+        [taken] = await conversations.accept(desk, [replace(event, body=asked.arguments)])
         waits = running is not None and await _is_asking(desk, running)
         told = reply(event, steering_words.NOW_AFTER_ANSWER) if waits else []
-        return [AcceptCommand(command), PutParcel(accepted(event.event, event.room)), *told]
+        return [
+            replace(taken, command=replace(taken.command, urgent=True)),
+            PutParcel(accepted(event.event, event.room)),
+            *told,
+        ]
 
     return BotCommand(
         name="now", usage="/now text", summary="tells the running turn something more", role=Role.USER, run=run

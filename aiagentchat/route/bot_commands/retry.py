@@ -1,13 +1,14 @@
 """/retry: run once more what did not come to a good end."""
 
-from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.effects import AcceptCommand, Effect
-from aiagentchat.core.ids import new_session_id
+from dataclasses import replace
+
+from aiagentchat.core.effects import Effect
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import away, words
+from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
-from aiagentchat.route.questions import places_left
+from aiagentchat.route.conversations import places_left
 
 
 def retry_command(desk: Desk) -> BotCommand:
@@ -22,19 +23,12 @@ def retry_command(desk: Desk) -> BotCommand:
             return reply(event, away.RETRY_ERASED)
         if await places_left(desk, event) == 0:
             return reply(event, words.queue_full(desk.settings().max_queue))
-        again = Command(
-            event=event.event,
-            room=event.room,
-            sender=event.sender,
-            text=before.text,
-            session=await desk.sessions.current(event.room) or new_session_id(),
-            state=CommandState.QUEUED,
-            queued_at=desk.clock.now_ms(),
-            origin=before.event,
-            about=before.about,
+        [accepted] = await conversations.accept(desk, [replace(event, body=before.text)])
+        again = replace(
+            accepted, command=replace(accepted.command, origin=before.event, own=before.own, about=before.about)
         )
         told = away.retrying(away.Said(at=before.queued_at, by=before.sender, text=before.text), before.state)
-        return [AcceptCommand(again), *reply(event, told, urgency=Urgency.PROGRESS)]
+        return [again, *reply(event, told, urgency=Urgency.PROGRESS)]
 
     return BotCommand(
         name="retry",

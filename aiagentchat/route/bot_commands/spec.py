@@ -8,12 +8,13 @@ from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
 from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHealth
-from aiagentchat.core.ids import RoomId, UserId, txn_id
+from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Commands, Inbox, Outbox, Rooms, Sessions
+from aiagentchat.core.transcripts import Transcript
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
@@ -49,6 +50,11 @@ class Health:
     seals: SealHealth = field(default_factory=SealHealth)
 
 
+async def no_transcript(_: RoomSettings, __: SessionId) -> Transcript | None:
+    """Of an agent that writes nothing down."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What bot commands and decisions may look at. What they change, they return as effects."""
@@ -78,6 +84,8 @@ class Desk:
     """What runs are kept in."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
+    transcript: Callable[[RoomSettings, SessionId], Awaitable[Transcript | None]] = no_transcript
+    """What the agent has written down of a conversation; None where nothing can be read."""
 
 
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]
@@ -123,6 +131,7 @@ def reply(
                 content=message(piece.text, notice=notice, reply_to=event.event if index == 0 else None),
                 command=None if urgency is Urgency.NEEDED else event.event,
                 urgency=urgency,
+                thread=event.thread,
             )
         )
         for index, piece in enumerate(split(text, PAGE_BYTES))

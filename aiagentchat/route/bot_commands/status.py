@@ -4,6 +4,7 @@ from aiagentchat.config.settings import slug_wish
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import asking_words, words
+from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
 
@@ -22,8 +23,8 @@ def status_command(desk: Desk) -> BotCommand:
             room=room.name,
             workspace=desk.settings().workspace_of(room, slug).name,
             agent=room.agent,
-            model=room.model,
-            session=await desk.sessions.current(room.id),
+            model=await desk.rooms.model(room.id) or room.model,
+            session=await _session(desk, asked),
             running_ms=None if running is None else now - (running.started_at or now),
             rest_ms=round(desk.rest(room.id) * 1000),
             queued=sum(command.state is CommandState.QUEUED for command in queue),
@@ -49,3 +50,10 @@ def status_command(desk: Desk) -> BotCommand:
     return BotCommand(
         name="status", usage="/status", summary="says what runs here and what waits", role=Role.VIEWER, run=run
     )
+
+
+async def _session(desk: Desk, asked: Asked) -> str | None:
+    """What people know the conversation by."""
+    current = await conversations.current(desk, asked.event)
+    known = None if current is None else await desk.sessions.get(current)
+    return known.name if known is not None else current and words.short(current)

@@ -3,9 +3,9 @@
 -- name: accept
 -- A command is born queued, or rejected; a second one with its id changes nothing.
 INSERT INTO commands (event_id, room_id, sender, text, session_id, state, queued_at, ended_at,
-                      origin, reply_to, granted, urgent, held_until, about)
+                      origin, reply_to, granted, urgent, held_until, about, thread, own)
 SELECT :event, :room, :sender, :text, :session, :state, :queued_at, iif(:state = 'rejected', :now, NULL),
-       :origin, :reply_to, :granted, :urgent, :held_until, :about
+       :origin, :reply_to, :granted, :urgent, :held_until, :about, :thread, :own
 WHERE :state IN ('queued', 'rejected')
 ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id;
@@ -151,8 +151,9 @@ UPDATE commands SET stop_by = coalesce(stop_by, :by) WHERE room_id = :room AND s
 UPDATE commands SET time_limit = :seconds WHERE event_id = :event AND state = 'running' RETURNING event_id;
 
 -- name: edit
--- Only while it is queued, and only by whoever wrote it.
-UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by RETURNING event_id;
+-- Only while it is queued, and only by whoever wrote it. A command of the agent's own is run, not its text.
+UPDATE commands SET text = :text WHERE event_id = :event AND state = 'queued' AND sender = :by AND own = ''
+RETURNING event_id;
 
 -- name: last_answered
 -- One whose answer we have deleted is past.
@@ -202,6 +203,10 @@ SELECT time_limit FROM commands WHERE event_id = :event;
 SELECT coalesce(sum(duration_ms), 0) AS duration_ms, coalesce(sum(cost_micro_usd), 0) AS cost_micro_usd,
        coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens
 FROM commands WHERE session_id = :session;
+
+-- name: of_session
+-- The oldest first.
+SELECT * FROM commands WHERE session_id = :session AND room_id = :room ORDER BY position;
 
 -- name: move_to_session!
 -- What has not ended goes on in the new conversation; what has ended stays in the story of the old one.

@@ -19,7 +19,7 @@ UPDATE inbox SET raw = NULL WHERE room_id = :room AND raw IS NOT NULL AND instr(
 WITH RECURSIVE line (event) AS (
     SELECT :event UNION SELECT commands.event_id FROM commands JOIN line ON commands.origin = line.event)
 UPDATE commands
-SET text = '', stop_by = iif(state = 'queued', :by, stop_by), ended_at = iif(state = 'queued', :now, ended_at),
+SET text = '', taken_back = 1, stop_by = iif(state = 'queued', :by, stop_by), ended_at = iif(state = 'queued', :now, ended_at),
     state = iif(state = 'queued', 'cancelled', state)
 WHERE event_id IN (SELECT event FROM line) AND event_id <> :kept AND room_id = :room
 RETURNING event_id;

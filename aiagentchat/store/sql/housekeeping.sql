@@ -114,11 +114,21 @@ RETURNING position;
 DELETE FROM sessions
 WHERE session_id IN (
     SELECT session_id FROM sessions
-    WHERE begun_at < :before
+    WHERE used_at < :before
       AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.session_id = sessions.session_id)
       AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.session_id = sessions.session_id)
     LIMIT :most)
 RETURNING session_id;
+
+-- name: prune_threads
+-- A thread that is taken up again after that is a new one.
+DELETE FROM threads
+WHERE (room_id, thread) IN (
+    SELECT room_id, thread FROM threads
+    WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.session_id = threads.session_id)
+      AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.session_id = threads.session_id)
+    LIMIT :most)
+RETURNING thread;
 
 -- name: prune_refusals
 -- Counted by days.

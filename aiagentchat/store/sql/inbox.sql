@@ -1,8 +1,8 @@
 -- name: take_in*!
 -- An event that came before, from a replayed sync or a gap that was filled twice, changes nothing.
 INSERT INTO inbox (
-    event_id, room_id, sender, sent_at, kind, body, target, mentions, late_ms, raw, file, encrypted, taken_at)
-VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :mentions, :late_ms, :raw, :file, :encrypted, :now)
+    event_id, room_id, sender, sent_at, kind, body, target, thread, mentions, late_ms, raw, file, encrypted, taken_at)
+VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :thread, :mentions, :late_ms, :raw, :file, :encrypted, :now)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- name: unrouted

@@ -3,9 +3,11 @@
 
 -- name: put
 -- No row: this txn is known, whatever has become of it. What answers a command that was taken back is kept until it is
--- sent, and a message that was deleted is not changed.
-INSERT INTO outbox (txn_id, room_id, type, content, edits, command, approval, urgency, attached, state, put_at, erase)
-SELECT :txn, :room, :type, :content, :edits, :command, :approval, :urgency, :attached, 'waiting', :now,
+-- sent, and a message that was deleted is not changed. An answer goes into the thread of what it answers.
+INSERT INTO outbox (
+    txn_id, room_id, type, content, edits, command, approval, urgency, thread, attached, state, put_at, erase)
+SELECT :txn, :room, :type, :content, :edits, :command, :approval, :urgency,
+       coalesce(:thread, (SELECT thread FROM commands WHERE event_id = :command)), :attached, 'waiting', :now,
        EXISTS (SELECT 1 FROM commands WHERE event_id = :command AND text = '')
 WHERE NOT EXISTS (SELECT 1 FROM outbox AS message WHERE message.txn_id = :edits AND message.erase = 2)
 ON CONFLICT (txn_id) DO NOTHING

@@ -16,6 +16,15 @@ ON CONFLICT (room_id) DO UPDATE SET session_id = excluded.session_id WHERE sessi
 -- A room that somebody has led into another conversation stays there.
 UPDATE rooms SET session_id = :new WHERE room_id = :room AND session_id = :old;
 
+-- name: model
+-- NULL, or no row, where nobody has set one.
+SELECT model FROM rooms WHERE room_id = :room;
+
+-- name: set_model!
+-- NULL is what config.yaml says.
+INSERT INTO rooms (room_id, model) VALUES (:room, :model)
+ON CONFLICT (room_id) DO UPDATE SET model = excluded.model;
+
 -- name: slugs
 -- Every folder name that is taken, and by whom.
 SELECT room_id, slug FROM rooms WHERE slug IS NOT NULL;

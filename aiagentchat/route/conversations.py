@@ -1,0 +1,71 @@
+"""Which conversation a message belongs to: that of its room, or of its thread, where threads have their own."""
+
+import re
+from collections.abc import Sequence
+
+from aiagentchat.core.commands import Command
+from aiagentchat.core.effects import AcceptCommand, Effect, PutParcel
+from aiagentchat.core.ids import EventId, SessionId, new_session_id
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.parcels import Urgency
+from aiagentchat.render import marks, words
+from aiagentchat.route.bot_commands.spec import Desk, reply
+
+THREAD = "thread"
+"""`session_scope`, where threads have their own."""
+
+_NEW_SESSION = re.compile(r"\A[/!]new_session\s+")
+
+
+def own_thread(desk: Desk, event: Incoming) -> EventId | None:
+    """The thread whose conversation `event` belongs to; None: it belongs to that of the room."""
+    room = desk.settings().room(event.room)
+    return event.thread if room is not None and room.session_scope == THREAD else None
+
+
+async def current(desk: Desk, event: Incoming) -> SessionId | None:
+    """The conversation that `event` is part of; None where nothing was said before."""
+    return await desk.sessions.current(event.room, own_thread(desk, event))
+
+
+async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
+    """These messages, as commands, each in its conversation."""
+    begun: dict[EventId | None, SessionId] = {}
+    accepted = []
+    for each in said:
+        thread = own_thread(desk, each)
+        if thread not in begun:
+            begun[thread] = await current(desk, each) or new_session_id()
+        command = Command(
+            event=each.event,
+            room=each.room,
+            sender=each.sender,
+            text=each.body,
+            session=begun[thread],
+            queued_at=desk.clock.now_ms(),
+            thread=each.thread,
+            about=each.target,
+        )
+        accepted.append(AcceptCommand(command, of_thread=thread is not None))
+    return accepted
+
+
+async def places_left(desk: Desk, event: Incoming) -> int:
+    """How many commands the queue of the event's room still takes."""
+    settings = desk.settings()
+    in_room = settings.max_queue - len(await desk.commands.queue(event.room))
+    return max(0, min(in_room, settings.max_queue_total - await desk.commands.open()))
+
+
+async def queue(desk: Desk, event: Incoming, accepted: AcceptCommand) -> list[Effect]:
+    """Queue what a bot command asks the agent for, as a message would be; where there is no place, say so."""
+    if await places_left(desk, event) == 0:
+        return reply(event, words.queue_full(desk.settings().max_queue))
+    before = len(await desk.commands.queue(event.room))
+    waits = reply(event, words.queue_place(before), key="place", urgency=Urgency.SPARE) if before else []
+    return [accepted, PutParcel(marks.accepted(event.event, event.room)), *waits]
+
+
+def asked_in(text: str) -> str:
+    """What `text`, which a message was changed to, asks the agent for: a new session may stand before it."""
+    return _NEW_SESSION.sub("", text).strip()
