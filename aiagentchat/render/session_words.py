@@ -19,6 +19,10 @@ RESUME_USAGE = (
     "`/sessions` lists them."
 )
 NAME_USAGE = "`/name new name` renames the session that we are in, as in `/name fix the build`."
+TOO_LATE = (
+    "I was away when this was typed, and much may have changed since, so nothing was run. Send it again if it is still "
+    "needed."
+)
 
 
 def sessions_listed(sessions: Sequence[Session], current: SessionId | None, now: int) -> str:

@@ -18,7 +18,7 @@ async def test_a_message_is_answered_as_a_reply_with_a_footer(people: People, mo
         assert message.kind == "m.text"
         assert message.reply_to == command
         assert "<strong>Anna</strong>" in message.html
-        assert re.search(r"— \d+\.\d s · \$0\.0066 · 4\.2k tokens · session [0-9a-f]{4}", message.body)
+        assert re.search(r"— \d+\.\d s · \$0\.0066 · 4\.2k tokens · session [\w-]+", message.body)
         assert message.content["m.mentions"] == {}
         assert "👀" in house.anna.reactions(house.room, command)
         assert house.anna.read_up_to(house.room, house.account.user_id)

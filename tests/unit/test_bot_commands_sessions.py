@@ -10,6 +10,7 @@ from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.ids import EventId, SessionId
 from aiagentchat.render import session_words, words
 from aiagentchat.render.message import reaction
+from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from tests.fakes.front import Front, open_front
 from tests.fakes.people import GARDEN, KITCHEN, OTHER, ROOM, command, settings, typed
 
@@ -178,6 +179,12 @@ async def test_behind_others_its_place_is_told(front: Front) -> None:
     await front.deliver()
 
     assert words.queue_place(1) in await front.told(typed("/new_session soup"))
+
+
+@pytest.mark.parametrize("body", ["/new_session soup", "/agent compact"])
+async def test_what_was_typed_long_ago_is_not_run(front: Front, body: str) -> None:
+    assert await front.told(typed(body, late_ms=OFFER_AFTER_MS)) == [session_words.TOO_LATE]
+    assert await front.ledger.commands.queue(ROOM) == []
 
 
 async def test_where_the_queue_is_full_no_session_is_begun(front: Front) -> None:

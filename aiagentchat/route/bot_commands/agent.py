@@ -10,6 +10,7 @@ from aiagentchat.render import session_words, words
 from aiagentchat.route import conversations, customs
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.refusals import refuse
 
 
@@ -26,6 +27,8 @@ def agent_command(desk: Desk) -> BotCommand:
             return reply(event, session_words.no_such_own(typed, wanted.nearest))
         if wanted.changes_model and asked.role is not Role.ADMIN:
             return refuse(event, "/agent model", words.only_admins("agent model"))
+        if event.late_ms >= OFFER_AFTER_MS:
+            return reply(event, session_words.TOO_LATE)
         [accepted] = await conversations.accept(desk, [replace(event, body=f"/agent {wanted.own}")])
         accepted = replace(accepted, command=replace(accepted.command, own=wanted.own))
         return await conversations.queue(desk, event, accepted)

@@ -8,6 +8,7 @@ from aiagentchat.render import session_words
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.catch_up import OFFER_AFTER_MS
 
 
 def new_session_command(desk: Desk) -> BotCommand:
@@ -18,6 +19,8 @@ def new_session_command(desk: Desk) -> BotCommand:
 
     async def run(asked: Asked) -> list[Effect]:
         event, text = asked.event, asked.arguments
+        if text and event.late_ms >= OFFER_AFTER_MS:
+            return reply(event, session_words.TOO_LATE)
         old = await conversations.current(desk, event)
         known = None if old is None else await desk.sessions.get(old)
         new = new_session_id()
