@@ -12,6 +12,7 @@ from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
 from aiagentchat.core.rooms import WaitingRoom
+from aiagentchat.core.spending import MICROS, Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class RoomSettings:
     network_hosts: tuple[str, ...] = ()
     """Hosts that may be reached, with `*.` for all below a name, with or without a port; lower case."""
     limits: RunLimits = field(default_factory=RunLimits)
+    budget: Budget = field(default_factory=Budget)
     on_limit: str = "wait"
     """`wait` or `fail`: what a turn does when the model's usage limit is reached."""
     approvals: str | None = None
@@ -110,6 +112,8 @@ class Settings:
     max_queue_total: int
     max_output: int
     """MiB of text that one turn may say in its room."""
+    budget: Budget = field(default_factory=Budget)
+    """That of all rooms together."""
     isolation: str = "auto"
     """`auto`, or the one way that is wanted."""
     isolation_minimum: Isolation = Isolation.STRICT
@@ -205,6 +209,8 @@ class Settings:
             "max_queue": self.max_queue,
             "max_queue_total": self.max_queue_total,
             "max_output": self.max_output,
+            "budget_day": self.budget.day / MICROS,
+            "budget_month": self.budget.month / MICROS,
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),
@@ -244,6 +250,7 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "network": str(room.network),
         "network_hosts": list(room.network_hosts),
         "limits": dataclasses.asdict(room.limits),
+        "budget": {span: micros / MICROS for span, micros in dataclasses.asdict(room.budget).items()},
         "on_limit": room.on_limit,
         "approvals": room.approvals,
         "encrypt_to": room.encrypt_to,

@@ -17,6 +17,7 @@ from aiagentchat.store.queries import statements
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
 _OUTBOX = statements("outbox")
+_SPENDING = statements("spending")
 
 
 class SqliteCommands:
@@ -115,6 +116,7 @@ class SqliteCommands:
             )
             if not finished:
                 return False
+            await transaction.run(_SPENDING["add"], event=event)
             await transaction.run(_APPROVALS["withdraw_of"], command=event)
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             if approval is not None:
@@ -150,16 +152,6 @@ class SqliteCommands:
         """What its turn may take (seconds in all), if somebody has set that."""
         rows = await self._database.run(_COMMANDS["time_limit"], event=event)
         return int(rows[0]["time_limit"]) if rows and rows[0]["time_limit"] is not None else None
-
-    async def totals(self, session: SessionId) -> TurnRecord:
-        """What all turns of a session used together."""
-        [row] = await self._database.run(_COMMANDS["totals"], session=session)
-        return TurnRecord(
-            duration_ms=row["duration_ms"],
-            cost_micro_usd=row["cost_micro_usd"],
-            input_tokens=row["input_tokens"],
-            output_tokens=row["output_tokens"],
-        )
 
 
 def _turned_away(event: EventId, row: Row) -> Deed:

@@ -59,6 +59,7 @@ async def forget_edits(transaction: Transaction, event: EventId, room: RoomId, n
 async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) -> None:
     await transaction.run(_ERASE["questions"], command=command, room=room)
     await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
+    await transaction.run(_ERASE["patch_of_command"], command=command, room=room)
 
 
 def _deletion(row: Row, command: EventId | None) -> Parcel:

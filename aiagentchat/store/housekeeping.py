@@ -33,6 +33,7 @@ class Housekeeping:
                 await self._all(_HOUSEKEEPING["erase_parcels"], before),
                 await self._all(_HOUSEKEEPING["erase_commands"], before),
                 await self._all(_HOUSEKEEPING["erase_events"], before),
+                await self._all(_HOUSEKEEPING["erase_changes"], before),
             ]
         )
 
@@ -40,6 +41,7 @@ class Housekeeping:
         """Remove what was over before that moment; how many rows, by what they were."""
         await self._all(_HOUSEKEEPING["prune_refusals"], before)
         await self._all(_HOUSEKEEPING["prune_grants"], before)
+        await self._all(_HOUSEKEEPING["prune_changes"], before)
         return {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),
@@ -47,6 +49,10 @@ class Housekeeping:
             "events": await self._all(_HOUSEKEEPING["prune_events"], before),
             "sessions": await self._all(_HOUSEKEEPING["prune_sessions"], before),
         }
+
+    async def prune_spending(self, before: int) -> int:
+        """Remove what was spent on the days before that moment; how many rows."""
+        return await self._all(_HOUSEKEEPING["prune_spending"], before)
 
     async def prune_audit(self, before: int) -> int:
         """Remove the lines of the audit from before that moment; how many. Nothing else may."""

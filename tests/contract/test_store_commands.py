@@ -16,7 +16,6 @@ from tests.contract.store_fixtures import (
     BERT,
     NOW,
     OTHER_ROOM,
-    OTHER_SESSION,
     ROOM,
     SESSION,
     accept,
@@ -52,7 +51,7 @@ async def test_only_a_running_command_is_finished_and_only_by_an_end(
     assert await ledger.commands.finish(event, after, USED, [parcel("p")], NOW) is allowed
     assert await state_of(ledger, event) is (after if allowed else before)
     assert await ledger.outbox.unsent() == int(allowed)
-    assert await ledger.commands.totals(SESSION) == (USED if allowed else TurnRecord())
+    assert (await ledger.spending.session(SESSION)).cost_micro_usd == (USED.cost_micro_usd if allowed else 0)
 
 
 @pytest.mark.parametrize("before", CommandState)
@@ -201,17 +200,6 @@ async def test_the_open_questions_of_a_finished_command_are_withdrawn(ledger: Le
     assert await ledger.approvals.open_in(ROOM) == [other]
 
 
-async def test_totals_are_those_of_the_session_alone(ledger: Ledger) -> None:
-    await accept(ledger, command(A), command(B), command(C, session=OTHER_SESSION))
-    for event in (A, B, C):
-        await ledger.commands.start(event, NOW)
-        await ledger.commands.finish(event, CommandState.DONE, USED, [], NOW)
-
-    assert await ledger.commands.totals(SESSION) == TurnRecord(
-        duration_ms=3000, cost_micro_usd=40_000, input_tokens=600, output_tokens=80
-    )
-
-
 async def test_an_end_rings_for_the_next_command_and_for_its_parcels(ledger: Ledger) -> None:
     event = await command_in(ledger, CommandState.RUNNING)
     await ledger.commands.bell.wait(0)
@@ -311,7 +299,7 @@ async def test_an_interrupted_turn_asks_no_more_and_its_new_question_stays(ledge
 
     assert await ledger.approvals.open_in(ROOM) == [resume]
     assert await ledger.approvals.get(asked.id) == replace(asked, state=ApprovalState.WITHDRAWN)
-    assert await ledger.commands.totals(SESSION) == USED
+    assert (await ledger.spending.session(SESSION)).cost_micro_usd == USED.cost_micro_usd
 
 
 async def test_a_turn_may_be_interrupted_without_a_question(ledger: Ledger) -> None:

@@ -1,12 +1,13 @@
 """Where the stages meet. The methods are narrow, idempotent by event id and fenced by state, so that another database
 can stand behind them (docs/decisions)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
+from aiagentchat.core.changes import LastChange
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
@@ -15,6 +16,7 @@ from aiagentchat.core.parcels import Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.seals import Untold, Waiting
+from aiagentchat.core.spending import Spent
 
 
 class Inbox(Protocol):
@@ -195,8 +197,32 @@ class Commands(Protocol):
         """What its turn may take (seconds in all), if somebody has set that; else the room's settings hold."""
         ...
 
-    async def totals(self, session: SessionId) -> TurnRecord:
+
+class Spending(Protocol):
+    """What turns used: the end of a command (`Commands.finish`, `Commands.interrupt`) counts it in."""
+
+    async def session(self, session: SessionId) -> Spent:
         """What all turns of a session used together."""
+        ...
+
+    async def room(self, room: RoomId, since: str) -> Spent:
+        """What the room's turns used that ended on that day (`YYYY-MM-DD`, UTC) or later."""
+        ...
+
+    async def rooms(self, since: str) -> Mapping[RoomId, Spent]:
+        """The same of every room that had a turn since, the dearest first."""
+        ...
+
+
+class Changes(Protocol):
+    """What the last turn of a room changed in its workspace."""
+
+    async def keep(self, change: LastChange) -> None:
+        """In the place of what was kept for the room before."""
+        ...
+
+    async def last(self, room: RoomId) -> LastChange | None:
+        """What is kept for the room; without a patch if that is not kept any more."""
         ...
 
 

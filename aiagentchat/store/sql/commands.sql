@@ -119,12 +119,6 @@ SELECT stop_by FROM commands WHERE event_id = :event;
 -- NULL while nobody has set one.
 SELECT time_limit FROM commands WHERE event_id = :event;
 
--- name: totals
--- One row, of zeros for a session without commands.
-SELECT coalesce(sum(duration_ms), 0) AS duration_ms, coalesce(sum(cost_micro_usd), 0) AS cost_micro_usd,
-       coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens
-FROM commands WHERE session_id = :session;
-
 -- name: move_to_session!
 -- What has not ended goes on in the new conversation; what has ended stays in the story of the old one.
 UPDATE commands SET session_id = :new

@@ -58,6 +58,18 @@ WHERE position IN (
     WHERE state <> 'open' AND expires_at < :before AND (shown <> '' OR reason <> '') LIMIT :most)
 RETURNING position;
 
+-- name: erase_changes
+-- What a turn changed, line by line.
+UPDATE changes SET patch = ''
+WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before AND patch <> '' LIMIT :most)
+RETURNING room_id;
+
+-- name: prune_changes
+-- What nobody can look at any more.
+DELETE FROM changes
+WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before LIMIT :most)
+RETURNING room_id;
+
 -- name: prune_approvals
 -- Those that are closed.
 DELETE FROM approvals
@@ -117,6 +129,12 @@ WHERE session_id IN (
       AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.session_id = sessions.session_id)
     LIMIT :most)
 RETURNING session_id;
+
+-- name: prune_spending
+-- Counted by days.
+DELETE FROM spending
+WHERE rowid IN (SELECT rowid FROM spending WHERE day < date(:before / 1000, 'unixepoch') LIMIT :most)
+RETURNING day;
 
 -- name: prune_refusals
 -- Counted by days.
