@@ -181,6 +181,8 @@ class File(Section):
     budget_day: Annotated[float, dollars(example=50, most=_MOST_DOLLARS)] = 0
     """US dollars that all rooms together may spend in a day; as `budget_month`. 0: no budget."""
     budget_month: Annotated[float, dollars(example=500, most=_MOST_DOLLARS)] = 0
+    max_file: Annotated[int, whole(_MIB, example=25, least=1, most=1024)] = 25
+    """How large a file may be that comes in or goes out."""
     isolation: IsolationWish = "auto"
     isolation_minimum: IsolationName = "strict"
     room_uids: Uids = "200000-265535"

@@ -114,6 +114,8 @@ class Settings:
     """MiB of text that one turn may say in its room."""
     budget: Budget = field(default_factory=Budget)
     """That of all rooms together."""
+    max_file: int = 25
+    """MiB of a file that comes in or goes out."""
     isolation: str = "auto"
     """`auto`, or the one way that is wanted."""
     isolation_minimum: Isolation = Isolation.STRICT
@@ -211,6 +213,7 @@ class Settings:
             "max_output": self.max_output,
             "budget_day": self.budget.day / MICROS,
             "budget_month": self.budget.month / MICROS,
+            "max_file": self.max_file,
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),

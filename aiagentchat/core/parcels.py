@@ -1,7 +1,7 @@
 """One thing to be put into a room: a message, an edit of one, a reaction, a deletion of one of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -34,6 +34,16 @@ class Urgency(IntEnum):
     as urgent as it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The file of a parcel. Its name and kind are in the content: `filename`, and `info` with `mimetype`, `size`, and
+    for a picture `w` and `h`; `thumbnail_info` in there says the same of the thumbnail. Where the file is, the sender
+    adds."""
+
+    data: bytes = field(repr=False)
+    thumbnail: bytes | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
     """Written to the outbox first and sent from there, in the order of its room."""
@@ -50,6 +60,9 @@ class Parcel:
     approval: ApprovalId | None = None
     """Set on the message that asks for an approval, so that a reaction on it finds the question."""
     urgency: Urgency = Urgency.NEEDED
+    attachment: Attachment | None = None
+    """A file that is uploaded when this is sent, encrypted where the room is. The outbox hands it out on its own
+    (`Outbox.attachment`), and keeps it no longer than needed. Not for edits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +79,5 @@ class Attempt:
     """How often the homeserver failed over this parcel while it took others."""
     variant: int = 0
     """How far it was degraded: 0 as it was written."""
+    attached: bool = False
+    """Whether a file goes with it."""

@@ -18,6 +18,7 @@ from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.opening import ENCRYPTED
 from aiagentchat.matrix.crypto.sharing import MayRead
 from aiagentchat.matrix.errors import TRANSPORT, error, fail
+from aiagentchat.matrix.media import UploadLimit
 from aiagentchat.render.message import fitted, shows_nothing
 
 FIND_PAGE = 100
@@ -43,6 +44,7 @@ class MatrixOutbound:
         self._client = client.nio
         self._machine = machine
         self._may_read = may_read
+        self._limit = UploadLimit(client)
 
     async def send(self, room: RoomId, type_: str, content: Content, txn: TxnId) -> EventId:
         """Put an event into the room."""
@@ -111,7 +113,7 @@ class MatrixOutbound:
             if set(content) - {"m.relates_to", TXN_KEY} or not shows_nothing(content):
                 raise Refused(f"room {room} is encrypted, and this reaction would show a text", ours=True)
             return type_, content
-        if "url" in content:
+        if _shows_file(content):
             raise Refused(f"room {room} is encrypted, and the file is not", ours=True)
         fitting = fitted(content, encrypted=True)
         try:
@@ -121,6 +123,7 @@ class MatrixOutbound:
 
     async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
         """Keep a file on the homeserver."""
+        await self._limit.require(len(data))
         if not await self._is_encrypted(room):
             return {"url": await self._upload(data, name=name, mime=mime)}
         sealed, keys = await encrypted(data)
@@ -161,6 +164,12 @@ def _was_sent_with(event: Mapping[str, Any], content: Content, txn: TxnId) -> bo
     """By the mark in its content; or, for the device that sent it, by what the homeserver remembers."""
     unsigned = event.get("unsigned") or {}
     return txn in (content.get(TXN_KEY), unsigned.get("transaction_id"))
+
+
+def _shows_file(content: Content) -> bool:
+    """Whether it leads to a file that the homeserver can read."""
+    info = content.get("info")
+    return "url" in content or (isinstance(info, Mapping) and "thumbnail_url" in info)
 
 
 async def _ask(what: str, request: Awaitable[Any]) -> Any:  # noqa: ANN401 - nio's responses have no common type

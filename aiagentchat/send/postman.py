@@ -25,7 +25,18 @@ from aiagentchat.send.line import Line, Trip
 from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
 from aiagentchat.send.places import Place, Places
 from aiagentchat.send.search import searched_from
-from aiagentchat.send.variants import FILE, FILE_NAME, FILE_TYPE, content_of, is_edit, words_of
+from aiagentchat.send.variants import (
+    AS_WRITTEN,
+    FILE,
+    FILE_NAME,
+    FILE_TYPE,
+    content_of,
+    content_with_file,
+    content_without_file,
+    is_edit,
+    kind_of,
+    words_of,
+)
 from aiagentchat.send.verdict import NEVER_ARRIVED, AskLater, GiveUp, NothingToDo, TryAgain, judge
 
 LONGEST_NAP = 30.0
@@ -70,6 +81,8 @@ class Postman:
         self._line = Line(random)
         self._places = Places(clock)
         self._fix = lift_limit(user)
+        self._uploaded: dict[TxnId, Content] = {}
+        """What is sent of parcels whose files are there already, and whose turn has not come."""
 
     def health(self) -> SendHealth:
         """Whether the homeserver's limit holds parcels back; how many wait, the outbox knows."""
@@ -131,10 +144,12 @@ class Postman:
                 log.warning("outbox.rate_limited", retry_after=error.retry_after, fix=self._fix)
             await self._outbox.postpone(txn, 0, untaken=True)
         except (Unreachable, Refused) as error:
+            self._uploaded.pop(txn, None)
             if isinstance(error, Refused):
                 self._line.answered()
             await self._failed(attempt, error, others_passed=self._line.failed(txn, delivery.trip))
         else:
+            self._uploaded.pop(txn, None)
             self._line.passed(txn)
             await self._outbox.sent(txn, event, self._clock.now_ms())
         finally:
@@ -161,11 +176,16 @@ class Postman:
         parcel, variant = attempt.parcel, attempt.variant
         if parcel.type == REDACTION:
             return await self._redact(parcel)
+        if attempt.attached:
+            content = content_without_file(parcel) if variant > AS_WRITTEN else await self._with_file(parcel)
+            return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
         first = None
         if parcel.edits is not None and is_edit(parcel, variant):
             # None: that one never arrived, and the text of its edit stands for itself.
             first = await self._outbox.event_of(parcel.edits)
-        file = await self._upload(parcel.room, words_of(parcel)) if variant == FILE else None
+        file = None
+        if variant == FILE:
+            file = await self._upload(parcel.room, words_of(parcel).encode(), FILE_NAME, FILE_TYPE)
         content = content_of(parcel, variant, first=first, file=file)
         return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
 
@@ -175,9 +195,23 @@ class Postman:
             raise Refused("what is to be deleted has not arrived", errcode=NEVER_ARRIVED, ours=True)
         return await self._outbound.redact(parcel.room, event, words.DELETION_REASON, parcel.txn)
 
-    async def _upload(self, room: RoomId, text: str) -> Content:
+    async def _with_file(self, parcel: Parcel) -> Content:
+        """After a crash the file is uploaded once more, and sent once. After a "not now" it need not be."""
+        if parcel.txn not in self._uploaded:
+            file = await self._outbox.attachment(parcel.txn)
+            if file is None:
+                return content_without_file(parcel)
+            name, mime, small_mime = kind_of(parcel)
+            where = await self._upload(parcel.room, file.data, name, mime)
+            small: Content = {}
+            if file.thumbnail is not None:
+                small = await self._upload(parcel.room, file.thumbnail, name, small_mime)
+            self._uploaded[parcel.txn] = content_with_file(parcel, where, small)
+        return self._uploaded[parcel.txn]
+
+    async def _upload(self, room: RoomId, data: bytes, name: str, mime: str) -> Content:
         try:
-            return await self._outbound.upload(room, text.encode(), name=FILE_NAME, mime=FILE_TYPE)
+            return await self._outbound.upload(room, data, name=name, mime=mime)
         except Refused as error:
             # Without its code: that we may not upload does not mean that we may not speak.
             raise Refused(str(error), status=error.status) from error

@@ -60,9 +60,18 @@ class RedactingOutbound:
 
     async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
         """Keep a file on the homeserver; a text without secrets, anything else as it is."""
-        if mime.startswith("text/"):
-            data = self._redacting()(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        return await self._outbound.upload(room, data, name=name, mime=mime)
+        redactor = self._redacting()
+        if mime.startswith("text/") or is_text(data):
+            data = redactor(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return await self._outbound.upload(room, data, name=redactor(name), mime=mime)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether it can be read as a text, whatever it calls itself."""
+    try:
+        return "\0" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
 
 
 def without_secrets(content: Content, redactor: Redactor) -> Content:

@@ -7,7 +7,8 @@ from typing import Any
 
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import TXN_KEY, Content, Parcel
-from aiagentchat.render import words
+from aiagentchat.render import file_words, words
+from aiagentchat.render.fences import close_open
 from aiagentchat.render.hygiene import clean
 from aiagentchat.render.message import edit, message
 
@@ -22,6 +23,7 @@ LAST = BEGINNING
 
 FILE_NAME = "message.md"
 FILE_TYPE = "text/markdown"
+ANY_TYPE = "application/octet-stream"
 BEGINNING_CHARACTERS = 300
 
 
@@ -37,7 +39,37 @@ def words_of(parcel: Parcel) -> str:
 
 def content_of(parcel: Parcel, variant: int, *, first: EventId | None = None, file: Content | None = None) -> Content:
     """What is sent: `first` is the event that it edits, if it does; `file` leads to its words, for FILE."""
-    said = _said(parcel, variant, file or {})
+    return _marked(parcel, _said(parcel, variant, file or {}), first)
+
+
+def content_with_file(parcel: Parcel, file: Content, thumbnail: Content) -> Content:
+    """What is sent of a parcel that has a file: `file` leads to it, and `thumbnail` to a small picture of it, or is
+    empty."""
+    info = {**parcel.content.get("info", {}), **{f"thumbnail_{key}": value for key, value in thumbnail.items()}}
+    return _marked(parcel, {**parcel.content, **file, "info": info})
+
+
+def kind_of(parcel: Parcel) -> tuple[str, str, str]:
+    """The name of its file, what it is, and what its thumbnail is."""
+    info = parcel.content.get("info", {})
+    small = info.get("thumbnail_info", {})
+    return (
+        str(parcel.content.get("filename", FILE_NAME)),
+        str(info.get("mimetype", ANY_TYPE)),
+        str(small.get("mimetype", ANY_TYPE)),
+    )
+
+
+def content_without_file(parcel: Parcel) -> Content:
+    """What is sent in the place of a file that the homeserver does not take."""
+    name = clean(kind_of(parcel)[0])
+    caption = "" if words_of(parcel) == name else close_open(words_of(parcel)[:BEGINNING_CHARACTERS])
+    said = message(file_words.not_taken(name, caption), notice=False)
+    relation = parcel.content.get("m.relates_to")
+    return _marked(parcel, said if relation is None else {**said, "m.relates_to": relation})
+
+
+def _marked(parcel: Parcel, said: Content, first: EventId | None = None) -> Content:
     return {**(said if first is None else edit(said, first)), TXN_KEY: parcel.txn}
 
 

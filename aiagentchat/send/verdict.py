@@ -85,11 +85,12 @@ def _failed(attempt: Attempt, *, others_passed: bool, random: Random) -> Verdict
         return TryAgain(seconds=seconds, faults=attempt.faults + 1, variant=attempt.variant)
     if _last(attempt) and others_passed:
         return GiveUp()
-    if not _last(attempt) and (others_passed or attempt.variant <= PLAIN):
+    if not _last(attempt) and (others_passed or (attempt.variant <= PLAIN and not attempt.attached)):
         return TryAgain(seconds=0.0, faults=0, variant=attempt.variant + 1)
     return TryAgain(seconds=MOST_SECONDS, faults=0, variant=AS_WRITTEN)
 
 
 def _last(attempt: Attempt) -> bool:
-    """Whether there is no other way to say it. A reaction or a deletion has one way only."""
-    return attempt.parcel.type != MESSAGE or attempt.variant >= LAST
+    """Whether there is no other way to say it. A reaction or a deletion has one way only; a file has one beside itself:
+    to say that it is missing."""
+    return attempt.parcel.type != MESSAGE or attempt.variant >= (PLAIN if attempt.attached else LAST)

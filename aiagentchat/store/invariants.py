@@ -18,6 +18,7 @@ _SENTENCES: Mapping[str, str] = {
     _INVARIANTS["rooms_with_two_on_their_way"]: "rooms with more than one parcel on its way",
     _INVARIANTS["messages_with_two_edits"]: "messages for which more than one edit waits",
     _INVARIANTS["edits_of_nothing"]: "edits that wait for a message that is not there",
+    _INVARIANTS["files_of_nothing"]: "files that are kept for no parcel",
     _INVARIANTS["questions_of_the_ended"]: "open questions of turns that have ended",
     _INVARIANTS["not_readable"]: "rows that cannot be read",
 }

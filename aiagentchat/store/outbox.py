@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
-from aiagentchat.core.parcels import Attempt, Parcel, Urgency
+from aiagentchat.core.parcels import Attachment, Attempt, Parcel, Urgency
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.queries import statements
@@ -48,6 +48,11 @@ class SqliteOutbox:
         """The next parcel that may be sent now, if there is one."""
         rows = await self._database.run(_OUTBOX["claim"], now=now, device=device, least=least, longest=LONGEST_MS)
         return _attempt(rows[0]) if rows else None
+
+    async def attachment(self, txn: TxnId) -> Attachment | None:
+        """The file that goes with a parcel that is not sent yet."""
+        rows = await self._database.run(_OUTBOX["attachment"], txn=txn)
+        return Attachment(rows[0]["data"], rows[0]["thumbnail"]) if rows else None
 
     async def owed(self) -> int:
         """How many rooms have something NEEDED that is not sent."""
@@ -135,8 +140,12 @@ async def put_parcels(transaction: Transaction, parcels: Sequence[Parcel], now: 
             command=parcel.command,
             approval=parcel.approval,
             urgency=parcel.urgency,
+            attached=parcel.attachment is not None,
             now=now,
         )
+        if put and parcel.attachment is not None:
+            file = parcel.attachment
+            await transaction.run(_OUTBOX["attach"], txn=parcel.txn, data=file.data, thumbnail=file.thumbnail)
         if put and parcel.edits is not None:
             await transaction.run(_OUTBOX["fold_edit"], message=parcel.edits, content=content, urgency=parcel.urgency)
             await transaction.run(_OUTBOX["merge_edits"], message=parcel.edits)
@@ -162,4 +171,5 @@ def _attempt(row: Row) -> Attempt:
         tried_as=row["tried_as"],
         faults=row["faults"],
         variant=row["variant"],
+        attached=bool(row["attached"]),
     )

@@ -50,8 +50,16 @@ class World(Protocol):
         """Wait for what one sees."""
         ...
 
+    async def until_said(self, room: RoomId, body: str) -> None:
+        """Wait until the room has a message of ours that says this."""
+        ...
+
     async def file(self, address: str) -> bytes:
         """What somebody gets who opens an uploaded file."""
+        ...
+
+    async def upload_limit(self) -> int:
+        """How many bytes a file may have, which are not too many for a test."""
         ...
 
     def without_login(self) -> AbstractAsyncContextManager[Outbound]:
@@ -85,8 +93,15 @@ class FakeWorld:
     async def until(self, condition: Callable[[], object]) -> None:
         await self.outbound.until(condition)
 
+    async def until_said(self, room: RoomId, body: str) -> None:
+        await self.outbound.until(lambda: body in self.outbound.texts(room))
+
     async def file(self, address: str) -> bytes:
         return self.outbound.files[address]
+
+    async def upload_limit(self) -> int:
+        self.outbound.upload_limit = 10_000
+        return self.outbound.upload_limit
 
     @asynccontextmanager
     async def without_login(self) -> AsyncIterator[Outbound]:
@@ -134,11 +149,20 @@ class RealWorld:
     async def until(self, condition: Callable[[], object]) -> None:
         await self._anna.until(condition)
 
+    async def until_said(self, room: RoomId, body: str) -> None:
+        await self._anna.until_message(room, body)
+
     async def file(self, address: str) -> bytes:
         url = f"{self._present.homeserver.url}/_matrix/client/v1/media/download/{address.removeprefix('mxc://')}"
         headers = {"Authorization": f"Bearer {self._anna.account.access_token}"}
         async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
             return await answer.read()
+
+    async def upload_limit(self) -> int:
+        path = "/_matrix/client/v1/media/config"
+        token = self._account.access_token
+        said = await asyncio.to_thread(self._present.homeserver.request, "GET", path, None, token=token)
+        return int(said["m.upload.size"])
 
     @property
     def anna(self) -> MatrixUser:

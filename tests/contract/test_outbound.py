@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,20 @@ import pytest
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.core.errors import LoginFailed, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
-from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Parcel
+from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Attachment, Parcel
 from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.matrix import outbound as outbound_module
-from aiagentchat.render import words
+from aiagentchat.render import file_words, words
 from aiagentchat.render.message import edit, message, reaction
 from aiagentchat.send.postman import Postman
-from aiagentchat.store.ledger import open_ledger
+from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.contract.outbound_worlds import REAL, RealWorld, World, fake_world
 
 HELLO = message("hello", notice=False)
 TXN = TxnId("t1")
 OTHER_TXN = TxnId("t2")
+PICTURE = b"\x89PNG and so on"
+SMALL = b"\xff\xd8 and so on"
 
 
 @pytest.fixture(params=[pytest.param(fake_world, id="fake"), REAL])
@@ -333,6 +336,85 @@ async def test_a_file_is_kept(world: World) -> None:
     assert await world.file(address) == "é\n".encode() * 10_000
 
 
+async def test_a_file_that_is_larger_than_the_homeserver_takes_is_refused(world: World) -> None:
+    room = await world.room()
+    limit = await world.upload_limit()
+
+    with pytest.raises(Refused) as refused:
+        await world.outbound.upload(room, bytes(limit + 1), name="a.bin", mime="application/octet-stream")
+    assert (refused.value.status, refused.value.errcode, refused.value.ours) == (413, "M_TOO_LARGE", False)
+    assert await world.outbound.upload(room, bytes(10), name="a.bin", mime="application/octet-stream")
+
+
+async def test_a_parcel_arrives_with_its_file_and_thumbnail(world: World, tmp_path: Path) -> None:
+    room = await world.room()
+    async with open_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+        await ledger.outbox.put([picture(room), _after(room)], 0)
+        work = group.create_task(_postman(ledger, world.outbound).run())
+        await world.until_said(room, "hello")
+        work.cancel()
+
+    [(_, content), (_, last)] = await world.seen(room)
+    info = content["info"]
+    assert {**content, "info": info} == {
+        **picture(room).content,
+        "url": content["url"],
+        "info": {**picture(room).content["info"], "thumbnail_url": info["thumbnail_url"]},
+        TXN_KEY: "p1",
+    }
+    assert await world.file(content["url"]) == PICTURE
+    assert await world.file(info["thumbnail_url"]) == SMALL
+    assert last["body"] == "hello"
+
+
+async def test_in_the_place_of_a_file_that_is_too_large_stands_a_sentence(world: World, tmp_path: Path) -> None:
+    room = await world.room()
+    large = replace(picture(room), attachment=Attachment(bytes(await world.upload_limit() + 1)))
+    async with open_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+        await ledger.outbox.put([large, _after(room)], 0)
+        work = group.create_task(_postman(ledger, world.outbound).run())
+        await world.until_said(room, "hello")
+        work.cancel()
+
+    [(_, content), _] = await world.seen(room)
+    assert content["body"] == file_words.not_taken("a b.png", "Look at *this*!")
+    assert "url" not in content
+
+
+def picture(room: RoomId) -> Parcel:
+    """A parcel with a picture, or what passes for one here."""
+    content = {
+        "msgtype": "m.image",
+        "body": "Look at *this*!",
+        "filename": "a b.png",
+        "info": {
+            "mimetype": "image/png",
+            "size": len(PICTURE),
+            "w": 2,
+            "h": 1,
+            "thumbnail_info": {"mimetype": "image/jpeg", "w": 1, "h": 1, "size": len(SMALL)},
+        },
+        "m.mentions": {},
+    }
+    return Parcel(txn=TxnId("p1"), room=room, content=content, attachment=Attachment(PICTURE, SMALL))
+
+
+def _after(room: RoomId) -> Parcel:
+    return Parcel(txn=TxnId("p2"), room=room, content=HELLO)
+
+
+def _postman(ledger: Ledger, outbound: Outbound) -> Postman:
+    return Postman(
+        outbox=ledger.outbox,
+        outbound=outbound,
+        owing=ledger.commands.open,
+        user=UserId("@claude:localhost"),
+        device="HERE",
+        clock=SystemClock(),
+        random=lambda: 0.0,
+    )
+
+
 ASK: dict[str, Callable[[Outbound, RoomId], Any]] = {
     "send": lambda outbound, room: outbound.send(room, MESSAGE, HELLO, TXN),
     "redact": lambda outbound, room: outbound.redact(room, EventId("$event"), "", TXN),
@@ -437,16 +519,7 @@ async def test_parcels_that_the_homeserver_does_not_take_arrive_in_another_form_
         await ledger.outbox.put(
             [Parcel(txn=TxnId(f"p{number}"), room=room, content=content) for number, content in enumerate(contents)], 0
         )
-        postman = Postman(
-            outbox=ledger.outbox,
-            outbound=real_world.outbound,
-            owing=ledger.commands.open,
-            user=UserId("@claude:localhost"),
-            device="HERE",
-            clock=SystemClock(),
-            random=lambda: 0.0,
-        )
-        work = group.create_task(postman.run())
+        work = group.create_task(_postman(ledger, real_world.outbound).run())
         await real_world.anna.until_message(room, "last")
         work.cancel()
 

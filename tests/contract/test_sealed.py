@@ -14,7 +14,7 @@ from aiagentchat.app.clock import SystemClock
 from aiagentchat.core.errors import DeviceKeysLost, Refused
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Parcel
+from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Attachment, Parcel
 from aiagentchat.core.seals import Forged, Opened, Shut
 from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction
@@ -51,6 +51,18 @@ async def put_raw(person: SealedUser, room: RoomId, content: Mapping[str, Any]) 
     headers = {"Authorization": f"Bearer {person.nio.access_token}"}
     answer = await person.nio.send("PUT", path, json.dumps(content), headers)
     return str((await answer.json())["event_id"])
+
+
+def _postman(world: SealedWorld, life: Life) -> Postman:
+    return Postman(
+        outbox=life.ledger.outbox,
+        outbound=life.outbound,
+        owing=life.ledger.commands.open,
+        user=world.me,
+        device=life.client.device,
+        clock=SystemClock(),
+        random=lambda: 0.0,
+    )
 
 
 # ── both ways ──
@@ -107,19 +119,29 @@ async def test_what_is_too_long_for_an_encrypted_message_arrives_as_an_encrypted
         room = await world.enter(life)
         parcel = Parcel(txn=TxnId("p1"), room=room, content={**HELLO, "body": "long " * 20_000})
         await life.ledger.outbox.put([parcel], 0)
-        postman = Postman(
-            outbox=life.ledger.outbox,
-            outbound=life.outbound,
-            owing=life.ledger.commands.open,
-            user=world.me,
-            device=life.client.device,
-            clock=SystemClock(),
-            random=lambda: 0.0,
-        )
-        work = group.create_task(postman.run())
+        work = group.create_task(_postman(world, life).run())
         seen = await world.anna.until_body(room, words.AS_A_FILE)
         work.cancel()
         assert await world.anna.file(seen.source["content"]) == b"long " * 20_000
+
+
+async def test_a_parcel_arrives_with_its_file_and_thumbnail_encrypted(world: SealedWorld) -> None:
+    async with world.life() as life, asyncio.TaskGroup() as group:
+        room = await world.enter(life)
+        info = {"mimetype": "image/png", "size": 7, "thumbnail_info": {"mimetype": "image/jpeg", "size": 5}}
+        content = {"msgtype": "m.image", "body": "look", "filename": "secret-name.png", "info": info, "m.mentions": {}}
+        attachment = Attachment(b"picture", b"small")
+        await life.ledger.outbox.put([Parcel(txn=TxnId("p1"), room=room, content=content, attachment=attachment)], 0)
+        work = group.create_task(_postman(world, life).run())
+        seen = (await world.anna.until_body(room, "look")).source["content"]
+        work.cancel()
+
+        assert await world.anna.file(seen) == b"picture"
+        assert await world.anna.file({"file": seen["info"]["thumbnail_file"]}) == b"small"
+        events = json.dumps(await timeline(world, room))
+    assert {"url", "thumbnail_url"} & {*seen, *seen["info"]} == set()
+    assert (seen["filename"], seen["info"]["thumbnail_info"]) == ("secret-name.png", info["thumbnail_info"])
+    assert "secret-name" not in events
 
 
 async def test_nothing_goes_in_the_clear_but_reactions_of_ours(world: SealedWorld) -> None:
@@ -132,9 +154,10 @@ async def test_nothing_goes_in_the_clear_but_reactions_of_ours(world: SealedWorl
             with pytest.raises(Refused, match="encrypted") as refused:
                 await life.outbound.send(room, REACTION, content, TxnId("t2"))
             assert refused.value.ours
-        with pytest.raises(Refused, match="the file is not") as refused:
-            await life.outbound.send(room, MESSAGE, {"msgtype": "m.file", "body": "a", "url": "mxc://a/b"}, TxnId("t3"))
-        assert refused.value.ours
+        for content in ({"url": "mxc://a/b"}, {"info": {"thumbnail_url": "mxc://a/b"}}):
+            with pytest.raises(Refused, match="the file is not") as refused:
+                await life.outbound.send(room, MESSAGE, {"msgtype": "m.image", "body": "a", **content}, TxnId("t3"))
+            assert refused.value.ours
 
 
 async def test_the_same_transaction_is_the_same_event_and_is_found(world: SealedWorld) -> None:

@@ -56,6 +56,10 @@ class FakeOutbound:
         """What was taken out of a room, and why."""
         self.files: dict[str, bytes] = {}
         """What was uploaded, by its address."""
+        self.uploads: list[tuple[str, str]] = []
+        """Name and kind of everything that was uploaded."""
+        self.upload_limit: int | None = None
+        """How many bytes an upload may have."""
         self.now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
         """The homeserver's clock."""
         self._troubles: list[tuple[RoomId | None, MatrixError]] = []
@@ -166,9 +170,12 @@ class FakeOutbound:
             found = [said for said in self.said if said.room == room and said.at >= since]
             return next((said.event for said in found if said.content.get(TXN_KEY) == txn), None)
 
-    async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:  # noqa: ARG002 - only bytes
+    async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:  # noqa: ARG002 - one place for all
         """Keep a file on the homeserver."""
         async with self._request("upload", NOWHERE):
+            if self.upload_limit is not None and len(data) > self.upload_limit:
+                raise Refused("upload too large", status=413, errcode="M_TOO_LARGE")
+            self.uploads.append((name, mime))
             address = f"mxc://hs/{len(self.files)}"
             self.files[address] = data
             return {"url": address}

@@ -87,14 +87,22 @@ def test_an_edit_says_the_same_to_every_client() -> None:
 
 
 @pytest.mark.parametrize("data", [f"it is {SECRET}".encode(), b"\xff " + SECRET.encode()])
-async def test_a_file_of_text_goes_without_secrets_and_any_other_as_it_is(data: bytes) -> None:
+async def test_a_file_of_text_goes_without_secrets_whatever_it_is_called_and_any_other_as_it_is(data: bytes) -> None:
     inner = FakeOutbound()
     outbound = RedactingOutbound(inner, lambda: REDACTOR)
     text = await outbound.upload(ROOM, data, name="a.md", mime="text/markdown")
     image = await outbound.upload(ROOM, data, name="a.png", mime="image/png")
 
-    assert inner.files[text["url"]] == data.replace(SECRET.encode(), GONE.encode())
-    assert inner.files[image["url"]] == data
+    clean = data.replace(SECRET.encode(), GONE.encode())
+    assert inner.files[text["url"]] == clean
+    assert inner.files[image["url"]] == (data if data.startswith(b"\xff") else clean)
+
+
+async def test_the_name_of_a_file_goes_without_secrets() -> None:
+    inner = FakeOutbound()
+    await RedactingOutbound(inner, lambda: REDACTOR).upload(ROOM, b"\0", name=f"{SECRET}.bin", mime="image/png")
+
+    assert inner.uploads == [(f"{GONE}.bin", "image/png")]
 
 
 async def test_the_redactor_in_force_is_asked_for_each_event() -> None:

@@ -24,6 +24,7 @@ from tests.fakes.people import ROOM
 MESSAGE = Parcel(txn=TxnId("t"), room=ROOM, content={"body": "hello"})
 FIRST = Attempt(parcel=MESSAGE)
 REACTED = Attempt(parcel=replace(MESSAGE, type=REACTION))
+WITH_FILE = Attempt(parcel=MESSAGE, attached=True)
 STUMBLED = Unreachable("500", status=500, errcode="M_UNKNOWN")
 TOO_LARGE = Refused("413", status=413, errcode="M_TOO_LARGE")
 FORBIDDEN = Refused("403", status=403, errcode="M_FORBIDDEN")
@@ -99,6 +100,15 @@ def test_a_parcel_in_its_last_form_is_not_given_up_while_nobody_else_passes() ->
     last = replace(FIRST, faults=FAULTS - 1, variant=BEGINNING)
 
     assert verdict(STUMBLED, last) == TryAgain(seconds=60.0, faults=0, variant=AS_WRITTEN)
+
+
+def test_a_file_comes_or_it_is_said_that_it_does_not() -> None:
+    assert course(TOO_LARGE, WITH_FILE, others_passed=False) == [AS_WRITTEN, PLAIN]
+    assert course(STUMBLED, WITH_FILE, others_passed=True) == [AS_WRITTEN] * FAULTS + [PLAIN] * FAULTS
+
+
+def test_a_file_is_not_lost_over_a_homeserver_that_fails_for_everybody() -> None:
+    assert set(course(STUMBLED, WITH_FILE, others_passed=False)) == {AS_WRITTEN}
 
 
 def test_a_reaction_is_said_in_one_way_only() -> None:

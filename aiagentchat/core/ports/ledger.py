@@ -12,7 +12,7 @@ from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.parcels import Attempt, Parcel, Urgency
+from aiagentchat.core.parcels import Attachment, Attempt, Parcel, Urgency
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.seals import Untold, Waiting
@@ -243,8 +243,12 @@ class Outbox(Protocol):
 
         Per room only one at a time, and the oldest first, except that what is SPARE lets the others pass. A parcel is
         as urgent as the most urgent one that waits behind it; what is less urgent than `least` is not offered. Rooms
-        that we have left are not looked at.
+        that we have left are not looked at. A parcel comes without its file.
         """
+        ...
+
+    async def attachment(self, txn: TxnId) -> Attachment | None:
+        """The file that goes with a parcel, for as long as that is neither sent nor given up."""
         ...
 
     async def owed(self) -> int:

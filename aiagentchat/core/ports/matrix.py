@@ -49,7 +49,7 @@ class Outbound(Protocol):
         ...
 
     async def upload(self, room: RoomId, data: bytes, *, name: str, mime: str) -> Content:
-        """Keep a file on the homeserver, encrypted if `room` is.
+        """Keep a file on the homeserver, encrypted if `room` is. Refused with `M_TOO_LARGE` if it takes no such size.
 
         Returns the part of a message's content that leads to it: its mxc:// address as `url`, or an `EncryptedFile` as
         `file`.

@@ -34,6 +34,13 @@ WHERE edits IS NOT NULL AND state IN ('waiting', 'claimed')
   AND NOT EXISTS (
       SELECT 1 FROM outbox AS message WHERE message.txn_id = outbox.edits AND message.room_id = outbox.room_id);
 
+-- name: files_of_nothing
+-- A file is kept for a parcel that is not over.
+SELECT txn_id AS what FROM attachments
+WHERE NOT EXISTS (
+    SELECT 1 FROM outbox
+    WHERE outbox.txn_id = attachments.txn_id AND outbox.state IN ('waiting', 'claimed') AND outbox.attached);
+
 -- name: questions_of_the_ended
 -- A turn that has ended asks nothing.
 SELECT approval_id AS what FROM approvals

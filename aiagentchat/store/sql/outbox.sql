@@ -4,12 +4,20 @@
 -- name: put
 -- No row: this txn is known, whatever has become of it. What answers a command that was taken back is kept until it is
 -- sent, and a message that was deleted is not changed.
-INSERT INTO outbox (txn_id, room_id, type, content, edits, command, approval, urgency, state, put_at, erase)
-SELECT :txn, :room, :type, :content, :edits, :command, :approval, :urgency, 'waiting', :now,
+INSERT INTO outbox (txn_id, room_id, type, content, edits, command, approval, urgency, attached, state, put_at, erase)
+SELECT :txn, :room, :type, :content, :edits, :command, :approval, :urgency, :attached, 'waiting', :now,
        EXISTS (SELECT 1 FROM commands WHERE event_id = :command AND text = '')
 WHERE NOT EXISTS (SELECT 1 FROM outbox AS message WHERE message.txn_id = :edits AND message.erase = 2)
 ON CONFLICT (txn_id) DO NOTHING
 RETURNING txn_id;
+
+-- name: attach!
+-- The file of a parcel that was put just now.
+INSERT INTO attachments (txn_id, data, thumbnail) VALUES (:txn, :data, :thumbnail);
+
+-- name: attachment
+-- Triggers remove it when its parcel is over.
+SELECT data, thumbnail FROM attachments WHERE txn_id = :txn;
 
 -- name: fold_edit!
 -- A message that was never offered may as well say the newest text at once. One that was offered may be in the room
