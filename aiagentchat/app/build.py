@@ -1,6 +1,7 @@
 """The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +11,7 @@ import structlog
 
 from aiagentchat import __version__
 from aiagentchat.agents.claude_code.driver import ClaudeCode
-from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription
+from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
@@ -23,6 +24,7 @@ from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
@@ -216,6 +218,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             sessions=ledger.sessions,
             outbox=ledger.outbox,
             rooms=ledger.rooms,
+            spending=ledger.spending,
+            changes=ledger.changes,
         ),
         runs=runs,
         agents=agents,
@@ -229,8 +233,10 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         held=here.held,
         doors=doors,
         subscription_in_room=lambda: _gives_subscription(live),
+        is_billed=lambda: not is_subscription(live.credentials()),
         redacting=live.redactor,
         patience=here.patience,
+        differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -246,6 +252,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         sessions=ledger.sessions,
         outbox=ledger.outbox,
         rooms=ledger.rooms,
+        spending=ledger.spending,
+        changes=ledger.changes,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -258,6 +266,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         version=__version__,
         held=here.held,
         subscription_in_room=lambda: _gives_subscription(live),
+        is_billed=lambda: not is_subscription(live.credentials()),
     )
     bot_commands = catalog(desk)
     router = Router(

@@ -3,6 +3,7 @@
 Days and months are those of UTC, the same for everybody in a room and wherever the daemon runs.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -57,13 +58,19 @@ class UsedUp:
     """Whether it is that of all rooms together."""
 
 
-def day_of(moment: int) -> str:
-    """The day of a moment (milliseconds since the epoch): ``2026-11-26``."""
-    return _date(moment).date().isoformat()
+def total(each: Iterable[Spent]) -> Spent:
+    """All of it together."""
+    every = list(each)
+    return Spent(
+        turns=sum(one.turns for one in every),
+        cost_micro_usd=sum(one.cost_micro_usd for one in every),
+        input_tokens=sum(one.input_tokens for one in every),
+        output_tokens=sum(one.output_tokens for one in every),
+    )
 
 
 def first_day(span: Span, moment: int) -> str:
-    """The day on which the day or the month of that moment began."""
+    """The day (``2026-11-26``) on which the day or the month of that moment (milliseconds since the epoch) began."""
     return _begin(span, moment).date().isoformat()
 
 
@@ -83,9 +90,9 @@ def used_up(budget: Budget, spent: dict[Span, Spent], now: int, *, everywhere: b
     return None
 
 
-def is_nearly_used_up(budget: Budget, today: Spent) -> bool:
-    """Whether so much of the day's budget is gone that the room should know."""
-    return 0 < budget.day * QUIETLY_SAID_AT <= today.cost_micro_usd * 100
+def is_nearly_used_up(budget: Budget, today: int) -> bool:
+    """Whether so much of the day's budget is gone (micro-USD) that the room should know."""
+    return 0 < budget.day * QUIETLY_SAID_AT <= today * 100
 
 
 def _begin(span: Span, moment: int) -> datetime:

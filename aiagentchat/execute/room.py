@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
+from aiagentchat.core.changes import Changed, LastChange
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.errors import AgentError
 from aiagentchat.core.ids import RoomId, SessionId, UserId, message_uuid, new_session_id, txn_id
@@ -24,8 +25,10 @@ from aiagentchat.core.ports.agent import Agent, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
+from aiagentchat.core.spending import Span, first_day, is_nearly_used_up
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR, Admission, Unknown
 from aiagentchat.execute.asking import Manner
+from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.instructions import instructions
 from aiagentchat.execute.mending import Mending, Remedy
@@ -36,7 +39,7 @@ from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
-from aiagentchat.render import words
+from aiagentchat.render import spending, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -63,6 +66,8 @@ class Workshop:
     """Who may start a turn, when one is about to start."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
+    is_billed: Callable[[], bool] = lambda: True
+    """Whether the API's prices are paid; under a subscription they are not."""
     warned: set[tuple[RoomId, str]] = field(default_factory=set)
     """Rooms that were told, in this life, and of what."""
     unknown: Unknown = field(default_factory=dict)
@@ -70,6 +75,8 @@ class Workshop:
     redacting: Redacting = shapes_only
     """Who hides secrets in what a turn says."""
     patience: Patience = field(default_factory=Patience)
+    differ: Differ | None = None
+    """Who looks at what a turn has changed; None: nobody."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +89,8 @@ class Course:
     session: SessionId
     resume: bool
     prompt: Prompt
+    began_at: int
+    """Milliseconds since the epoch."""
     mending: Mending = field(default_factory=Mending)
     aside: SessionId | None = None
     """The conversation that could not be taken up again, and was set aside."""
@@ -103,6 +112,7 @@ class RoomExecutor:
             workshop.doors,
             ledgers=workshop.ledgers,
             rests=workshop.rests,
+            settings=workshop.settings,
             clock=workshop.clock,
             unknown=workshop.unknown,
         )
@@ -179,6 +189,7 @@ class RoomExecutor:
             session=command.session,
             resume=await shop.ledgers.sessions.begun(command.session),
             prompt=Prompt(uuid=message_uuid(command.event), text=command.text),
+            began_at=shop.clock.now_ms(),
         )
         output: Output | None = None
         try:
@@ -202,6 +213,10 @@ class RoomExecutor:
                         ),
                         outgrown=self._outgrown(room, spec),
                         at_the_end=self._at_the_end(room, spec),
+                        first_look=self._first_look(spec),
+                        changed=self._changed(spec, course.began_at),
+                        budget=room.budget.turn,
+                        spent=course.used.cost_micro_usd,
                         patience=shop.patience,
                     ),
                     nudge=self.nudge,
@@ -220,6 +235,14 @@ class RoomExecutor:
 
     def _at_the_end(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached | None]]:
         return partial(self._shop.meter.at_the_end, _folders(spec), room.limits, self._shop.clock.now_ms())
+
+    def _first_look(self, spec: RunSpec) -> Callable[[], Awaitable[None]] | None:
+        differ = self._shop.differ
+        return None if differ is None else partial(differ.prepare, spec, self._shop.clock.now_ms())
+
+    def _changed(self, spec: RunSpec, since_ms: int) -> Callable[[], Awaitable[Changed | None]] | None:
+        differ = self._shop.differ
+        return None if differ is None else partial(differ.changed, spec, since_ms)
 
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
@@ -362,16 +385,36 @@ class RoomExecutor:
             network=room.network,
             network_hosts=room.network_hosts,
             limits=room.limits,
+            tells_cost=room.budget.turn > 0,
             uid=place.uid,
         )
 
     async def _finish(self, command: Command, sink: Sink, outcome: Outcome) -> None:
         record = outcome.record
+        if outcome.changed is not None and outcome.changed.files:
+            now = self._shop.clock.now_ms()
+            change = LastChange(room=self.room, command=command.event, at=now, changed=outcome.changed)
+            await self._shop.ledgers.changes.keep(change)
         parcels = [*self._last_words(command, sink, outcome), mark(command, outcome.state)]
+        parcels += await self._budget_words(record.cost_micro_usd)
         await self._shop.ledgers.commands.finish(
             command.event, outcome.state, record, parcels, self._shop.clock.now_ms()
         )
         log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
+
+    async def _budget_words(self, cost: int) -> list[Parcel]:
+        """Once a day: that most of the day's budget is gone, with the turn that has cost so much."""
+        shop, now = self._shop, self._shop.clock.now_ms()
+        room = shop.settings().room(self.room)
+        if room is None or not room.budget.day:
+            return []
+        today = first_day(Span.DAY, now)
+        spent = cost + (await shop.ledgers.spending.room(self.room, today)).cost_micro_usd
+        if not is_nearly_used_up(room.budget, spent):
+            return []
+        told = message(spending.nearly_gone(spent, room.budget.day, now), notice=True)
+        # A second parcel of the day with this id changes nothing.
+        return [Parcel(txn=txn_id(self.room, "budget", today), room=self.room, content=told)]
 
     def _last_words(self, command: Command, sink: Sink, outcome: Outcome) -> list[Parcel]:
         record = outcome.record
@@ -381,6 +424,8 @@ class RoomExecutor:
             input_tokens=record.input_tokens,
             output_tokens=record.output_tokens,
             session=outcome.session or command.session,
+            is_billed=self._shop.is_billed(),
+            files_changed=None if outcome.changed is None else outcome.changed.files,
         )
         try:
             return sink.close(outcome.words, footer)

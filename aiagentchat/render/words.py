@@ -91,13 +91,24 @@ def short(session: SessionId) -> str:
     return session[:4]
 
 
-def footer(*, duration_ms: int, cost_micro_usd: int, input_tokens: int, output_tokens: int, session: SessionId) -> str:
-    """The last line of an answer. What is not known is left away."""
+def footer(
+    *,
+    duration_ms: int,
+    cost_micro_usd: int,
+    input_tokens: int,
+    output_tokens: int,
+    session: SessionId,
+    is_billed: bool = True,
+    files_changed: int | None = None,
+) -> str:
+    """The last line of an answer. What is not known is left away; under a subscription the price is not paid."""
     parts = [duration(duration_ms)]
     if cost_micro_usd:
-        parts.append(money(cost_micro_usd))
+        parts.append(money(cost_micro_usd) if is_billed else f"{money(cost_micro_usd)} (API price, not billed)")
     if input_tokens + output_tokens:
         parts.append(tokens(input_tokens + output_tokens))
+    if files_changed:
+        parts.append(f"{count(files_changed, 'file')} changed")
     return f"— {' · '.join([*parts, f'session {short(session)}'])}"
 
 

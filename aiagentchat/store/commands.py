@@ -46,10 +46,9 @@ class SqliteCommands:
         rows = await self._database.run(_COMMANDS["next_queued"], room=room)
         return _command(rows[0]) if rows else None
 
-    async def retryable(self, room: RoomId) -> Command | None:
-        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
-        rows = await self._database.run(_COMMANDS["retryable"], room=room)
-        return _command(rows[0]) if rows else None
+    async def retryable(self, room: RoomId, most: int) -> list[Command]:
+        """The room's last commands that came to no good end and were not taken up again, the newest first."""
+        return [_command(row) for row in await self._database.run(_COMMANDS["retryable"], room=room, most=most)]
 
     async def last_answered(self, room: RoomId) -> Command | None:
         """The room's last command that has ended and whose answer is in the room, not deleted by us."""
@@ -127,7 +126,7 @@ class SqliteCommands:
         with ringing(self._bells.commands, self._bells.outbox):
             return await self._database.transact(write)
 
-    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
+    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int, *, what: str = "turn") -> bool:
         """queued → cancelled, with its parcels. False, and no change, if it is not queued (any more)."""
 
         async def write(transaction: Transaction) -> list[AuditLine] | None:
@@ -136,7 +135,7 @@ class SqliteCommands:
                 return None
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             await put_parcels(transaction, parcels, now)
-            return await audit.write(transaction, _turned_away(event, turned[0]), now)
+            return await audit.write(transaction, _turned_away(event, turned[0], what), now)
 
         with ringing(self._bells.commands, self._bells.outbox):
             lines = await self._database.transact(write)
@@ -154,13 +153,13 @@ class SqliteCommands:
         return int(rows[0]["time_limit"]) if rows and rows[0]["time_limit"] is not None else None
 
 
-def _turned_away(event: EventId, row: Row) -> Deed:
+def _turned_away(event: EventId, row: Row, what: str) -> Deed:
     return Deed(
         kind=AuditKind.REFUSED,
         room=RoomId(row["room_id"]),
         actor=UserId(row["sender"]),
         subject=event,
-        detail={"what": "turn"},
+        detail={"what": what},
     )
 
 

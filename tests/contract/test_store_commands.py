@@ -7,7 +7,7 @@ import pytest
 
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
-from aiagentchat.core.effects import EditCommand, SetTimeLimit
+from aiagentchat.core.effects import EditCommand, EraseText, SetTimeLimit
 from aiagentchat.core.ids import ApprovalId, EventId
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.store.ledger import Ledger
@@ -239,23 +239,28 @@ async def test_what_is_open_is_queued_or_running_in_any_room(ledger: Ledger) -> 
 async def test_only_what_came_to_a_bad_end_can_be_tried_again(ledger: Ledger, state: CommandState) -> None:
     event = await command_in(ledger, state)
 
-    found = await ledger.commands.retryable(ROOM)
-    bad = {CommandState.FAILED, CommandState.TIMED_OUT, CommandState.INTERRUPTED}
-    assert (found and found.event) == (event if state in bad else None)
-    assert await ledger.commands.retryable(OTHER_ROOM) is None
+    found = await ledger.commands.retryable(ROOM, 9)
+    bad = {CommandState.FAILED, CommandState.TIMED_OUT, CommandState.INTERRUPTED, CommandState.CANCELLED}
+    assert [each.event for each in found] == ([event] if state in bad else [])
+    assert await ledger.commands.retryable(OTHER_ROOM, 9) == []
 
 
 async def test_the_last_bad_end_is_tried_again_and_only_once(ledger: Ledger) -> None:
     for state in (CommandState.INTERRUPTED, CommandState.FAILED, CommandState.DONE):
         await command_in(ledger, state)
-    before = await ledger.commands.retryable(ROOM)
-    assert before is not None
+    [before] = await ledger.commands.retryable(ROOM, 1)
     assert before.state is CommandState.FAILED
     await accept(ledger, replace(command(A), origin=before.event))
 
-    found = await ledger.commands.retryable(ROOM)
-    assert found is not None
-    assert found.state is CommandState.INTERRUPTED
+    found = await ledger.commands.retryable(ROOM, 9)
+    assert [each.state for each in found] == [CommandState.INTERRUPTED]
+
+
+async def test_what_was_taken_back_is_not_tried_again(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+    await settle(ledger, EraseText(A, ROOM), event="$taken back")
+
+    assert await ledger.commands.retryable(ROOM, 9) == []
 
 
 @pytest.mark.parametrize("before", CommandState)
@@ -327,4 +332,4 @@ async def test_what_was_to_be_said_about_a_command_that_is_turned_away_is_droppe
 
     assert await ledger.commands.turn_away(A, [parcel("p", "not run")], NOW)
     assert await waiting_texts(ledger) == ["not run"]
-    assert await ledger.commands.retryable(ROOM) is None
+    assert [each.event for each in await ledger.commands.retryable(ROOM, 9)] == [A]

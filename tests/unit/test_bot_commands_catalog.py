@@ -17,6 +17,8 @@ NAMES = [
     "stop",
     "timeout",
     "retry",
+    "diff",
+    "cost",
     "status",
     "new_session",
     "approve",
@@ -56,7 +58,7 @@ def test_every_usage_starts_with_the_name(every: list[BotCommand]) -> None:
 
 
 def test_only_what_reads_is_for_viewers(every: list[BotCommand]) -> None:
-    reads = {"help", "status", "version", "who", "whoami"}
+    reads = {"help", "cost", "status", "version", "who", "whoami"}
 
     assert {command.name for command in every if command.role is Role.VIEWER} == reads
 

@@ -29,7 +29,7 @@ from aiagentchat.agents.claude_code.quarters import (
     settings_file,
     upstream,
 )
-from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
+from aiagentchat.agents.claude_code.translate import COST, IN_USE, NOT_FOUND, Translator
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
@@ -192,6 +192,7 @@ class ClaudeRun:
                 return
             if self._tree is not None:
                 self._tree.watch()
+                await self._ask_cost(self._tree, self._translator, at_the_beginning=True)
             if self._tree is None or not await self._tree.write(wire.user(prompt)):
                 await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
             while not ended:
@@ -282,6 +283,13 @@ class ClaudeRun:
                     await self._events.put(event)
             while translator.declined:
                 await tree.write(wire.unsupported(translator.declined.pop()))
+            await self._ask_cost(tree, translator)
+
+    async def _ask_cost(self, tree: Tree, translator: Translator, *, at_the_beginning: bool = False) -> None:
+        """Only of a run that has a budget, and while a turn runs."""
+        if self._spec.tells_cost and self._events is not None and (at_the_beginning or translator.wants_cost):
+            translator.cost_asked()
+            await tree.write(wire.usage(self._request(COST)))
 
     def _note(self, event: AgentEvent) -> None:
         match event:
@@ -323,9 +331,9 @@ class ClaudeRun:
             return SessionNotFound(f"session {self._spec.session} is unknown to the agent")
         return AgentDied(f"exit code {tree.exit_code}; stderr: {words[-500:]!r}")
 
-    def _request(self) -> str:
+    def _request(self, kind: str = "-") -> str:
         self._requests += 1
-        return f"{self.id}-{self._requests}"
+        return f"{self.id}{kind}{self._requests}"
 
 
 class ClaudeCode:
@@ -402,6 +410,7 @@ class ClaudeCode:
             json.dumps(held(credentials, "", subscription_in_room=in_room) if has_key(credentials) else {}),
             str(spec.uid),
             str(spec.limits),
+            str(spec.tells_cost),
             str((spec.network, spec.network_hosts)),
             self._quarters.isolation,
         ]

@@ -114,7 +114,12 @@ def held(credentials: Mapping[str, str], token: str, *, subscription_in_room: bo
 
 def gives_subscription(credentials: Mapping[str, str], *, subscription_in_room: bool) -> bool:
     """Whether runs hold the subscription's own token: where that is wanted, and no other key is used."""
-    return subscription_in_room and has_key(credentials) and _used(credentials) == SUBSCRIPTION
+    return subscription_in_room and is_subscription(credentials)
+
+
+def is_subscription(credentials: Mapping[str, str]) -> bool:
+    """Whether a subscription is used, of which the API's prices are not paid."""
+    return has_key(credentials) and _used(credentials) == SUBSCRIPTION
 
 
 def has_key(credentials: Mapping[str, str]) -> bool:

@@ -33,6 +33,11 @@ def end_session(request: str) -> bytes:
     return _request(request, {"subtype": "end_session"})
 
 
+def usage(request: str) -> bytes:
+    """Ask what the conversation has cost; without what would have to be read from the disk for it."""
+    return _request(request, {"subtype": "get_usage", "skip_behaviors": True})
+
+
 def permission(request: str, *, allow: bool, reason: str, tool_input: dict[str, Any]) -> bytes:
     """Answer a `can_use_tool`. The CLI's own suggestions are never sent back: they would widen its rules."""
     verdict = {"behavior": "allow", "updatedInput": tool_input} if allow else {"behavior": "deny", "message": reason}

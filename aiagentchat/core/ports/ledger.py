@@ -138,8 +138,11 @@ class Commands(Protocol):
         """The oldest queued command of the room."""
         ...
 
-    async def retryable(self, room: RoomId) -> Command | None:
-        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+    async def retryable(self, room: RoomId, most: int) -> list[Command]:
+        """The room's last commands that came to no good end and were not taken up again, the newest first.
+
+        Of those that were cancelled, only what has a text: one whose message was taken back has none.
+        """
         ...
 
     async def last_answered(self, room: RoomId) -> Command | None:
@@ -185,8 +188,11 @@ class Commands(Protocol):
         """running → interrupted, with what the room is told, and the question whether to go on, if there is one."""
         ...
 
-    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
-        """queued → cancelled, because it may not run (any more), together with what the room is told about it."""
+    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int, *, what: str = "turn") -> bool:
+        """queued → cancelled, because it may not run (any more), together with what the room is told about it.
+
+        `what` was refused, in a word for the audit.
+        """
         ...
 
     async def stop_requested(self, event: EventId) -> UserId | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.cost import cost_command
+from aiagentchat.route.bot_commands.diff import diff_command
 from aiagentchat.route.bot_commands.forget import forget_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
@@ -23,6 +25,8 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         stop_command(desk),
         timeout_command(desk),
         retry_command(desk),
+        diff_command(desk),
+        cost_command(desk),
         status_command(desk),
         new_session_command(),
         approve_command(desk),

@@ -13,7 +13,7 @@ from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.core.ports.ledger import Approvals, Commands, Inbox, Outbox, Rooms, Sessions
+from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
@@ -59,6 +59,8 @@ class Desk:
     sessions: Sessions
     outbox: Outbox
     rooms: Rooms
+    spending: Spending
+    changes: Changes
     settings: Callable[[], Settings]
     roles: Callable[[RoomSettings], Awaitable[Roles | None]]
     """Who may do what in a room now; None while that is not known."""
@@ -78,6 +80,8 @@ class Desk:
     """What runs are kept in."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
+    is_billed: Callable[[], bool] = lambda: True
+    """Whether the API's prices are paid; under a subscription they are not."""
 
 
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]

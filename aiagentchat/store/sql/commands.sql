@@ -31,9 +31,10 @@ ORDER BY position LIMIT 1;
 -- name: retryable
 -- One that was taken up again is past, whatever came of it: what came of it has a row of its own.
 SELECT * FROM commands
-WHERE room_id = :room AND state IN ('failed', 'timed_out', 'interrupted')
+WHERE room_id = :room
+  AND (state IN ('failed', 'timed_out', 'interrupted') OR (state = 'cancelled' AND text <> ''))
   AND NOT EXISTS (SELECT 1 FROM commands AS later WHERE later.origin = commands.event_id)
-ORDER BY position DESC LIMIT 1;
+ORDER BY position DESC LIMIT :most;
 
 -- name: open
 -- What a daemon still has to do, as far as it can: rooms that we have left wait.
