@@ -104,3 +104,7 @@ async def test_a_line_that_is_too_long_by_itself_is_cut(front: Front) -> None:
 
     assert "\\u202e" * 100 in said.content["body"]
     assert content_size(said.content) < MAX_CONTENT_BYTES
+
+
+def test_the_beginning_of_what_is_short_is_all_of_it() -> None:
+    assert changes.beginning(PATCH) == PATCH
