@@ -30,3 +30,4 @@ CREATE TABLE changes (
     patch    TEXT NOT NULL,                     -- '' when it is not kept any more
     cut      INTEGER NOT NULL                   -- 1: the patch is longer than what is kept
 ) STRICT;
+CREATE INDEX changes_made ON changes (made_at);
