@@ -1,6 +1,7 @@
 """The wiring: who stands behind which port. What is opened here is closed here, in reverse."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,7 @@ from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
 from aiagentchat.execute.places import Places
@@ -232,6 +234,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             sessions=ledger.sessions,
             outbox=ledger.outbox,
             rooms=ledger.rooms,
+            spending=ledger.spending,
+            changes=ledger.changes,
         ),
         runs=runs,
         agents=agents,
@@ -249,6 +253,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         redacting=live.redactor,
         media=MatrixMedia(client),
         patience=here.patience,
+        differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -264,6 +269,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         sessions=ledger.sessions,
         outbox=ledger.outbox,
         rooms=ledger.rooms,
+        spending=ledger.spending,
+        changes=ledger.changes,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -277,6 +284,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         held=here.held,
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
+        is_billed=lambda: not is_subscription(live.credentials()),
     )
     bot_commands = catalog(desk)
     router = Router(

@@ -6,6 +6,7 @@ The checks run before pydantic's own, so that a problem names the value and what
 import ipaddress
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,6 +16,7 @@ from aiagentchat.config.problems import show, suggest
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Isolation, Network
 from aiagentchat.core.showing import Form, Show
+from aiagentchat.core.spending import MICROS
 
 DAY = 86_400
 WEEK = 7 * DAY
@@ -63,6 +65,26 @@ def number(what: str, *, example: float, least: int, most: int) -> BeforeValidat
         return float(value)
 
     return BeforeValidator(check)
+
+
+def dollars(*, example: float, most: int) -> BeforeValidator:
+    """An amount of money in US dollars, exact to the millionth."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"{show(value)} is not an amount in US dollars; write for example {example:.2f}")  # noqa: TRY004
+        if not 0 <= value <= most:
+            raise ValueError(f"{show(value)} is not between 0 and {most}; write for example {example:.2f}")
+        if in_micros(value) != Decimal(str(value)) * MICROS:
+            raise ValueError(f"{show(value)} has more than six places; write for example {example:.2f}")
+        return float(value)
+
+    return BeforeValidator(check)
+
+
+def in_micros(amount: float) -> int:
+    """An amount in dollars as it was written, in millionths of them."""
+    return int(Decimal(str(amount)) * MICROS)
 
 
 def one_of(*choices: str) -> BeforeValidator:

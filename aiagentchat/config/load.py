@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiagentchat.config.document import parse, read_text
-from aiagentchat.config.fields import BYPASS, is_loopback, split_uids
+from aiagentchat.config.fields import BYPASS, in_micros, is_loopback, split_uids
 from aiagentchat.config.folders import real
 from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
@@ -19,6 +19,7 @@ from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.config.validate import validate
 from aiagentchat.config.workspaces import root_problem, workspace_problems
 from aiagentchat.core.isolation import Isolation, Network
+from aiagentchat.core.spending import Budget
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -99,6 +100,7 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         max_queue=file.max_queue,
         max_queue_total=file.max_queue_total,
         max_output=file.max_output,
+        budget=Budget(day=in_micros(file.budget_day), month=in_micros(file.budget_month)),
         max_file=file.max_file,
         isolation=file.isolation,
         isolation_minimum=Isolation(file.isolation_minimum),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiagentchat.config.fields import BYPASS
+from aiagentchat.config.fields import BYPASS, in_micros
 from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
 from aiagentchat.config.schema import Agent, File, Room, Section, Shared
@@ -15,6 +15,7 @@ from aiagentchat.config.settings import GitIdentity, Mount, PowerNeeded, RoomSet
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Network, RunLimits
 from aiagentchat.core.showing import Form, Show, Showing
+from aiagentchat.core.spending import Budget
 
 T = TypeVar("T")
 
@@ -105,6 +106,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         network=Network(_first(room.network, defaults.network, otherwise=Network.API)),
         network_hosts=tuple(host.lower() for host in _joined(defaults.network_hosts, room.network_hosts)),
         limits=RunLimits(**_by_key(defaults.limits, room.limits)),
+        budget=Budget(**{key: in_micros(said) for key, said in _by_key(defaults.budget, room.budget).items()}),
         on_limit=_first(room.on_limit, defaults.on_limit, otherwise="wait"),
         approvals=room.approvals or defaults.approvals,
         encrypt_to=_first(room.encrypt_to, defaults.encrypt_to, otherwise="all"),

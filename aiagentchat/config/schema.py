@@ -34,6 +34,7 @@ from aiagentchat.config.fields import (
     Users,
     WholePath,
     a_mount,
+    dollars,
     is_identity,
     number,
     one_of,
@@ -48,6 +49,7 @@ _MIB = "a whole number of MiB"
 _MOST_MIB = 2**24
 _MOST_KB = 1_000_000
 MOST_DEBOUNCE = 10
+_MOST_DOLLARS = 1_000_000
 MOST_DAYS = 3650
 """What is kept for longer is kept for ever."""
 
@@ -92,6 +94,14 @@ class RoomLimits(Section):
     niceness: Annotated[int, whole("a whole number", example=5, least=0, most=19)] | None = None
 
 
+class RoomBudget(Section):
+    """What turns may cost, in US dollars. 0: no budget. None: not said here."""
+
+    turn: Annotated[float, dollars(example=1, most=_MOST_DOLLARS)] | None = None
+    day: Annotated[float, dollars(example=10, most=_MOST_DOLLARS)] | None = None
+    month: Annotated[float, dollars(example=100, most=_MOST_DOLLARS)] | None = None
+
+
 class Power(Section):
     """The power that a user must have in the room, beside being listed. None: not said here."""
 
@@ -122,6 +132,7 @@ class Shared(Section):
     network: NetworkName | None = None
     network_hosts: Hosts | None = None
     limits: RoomLimits | None = None
+    budget: RoomBudget | None = None
     on_limit: OnLimit | None = None
     approvals: Approvals | None = None
     encrypt_to: EncryptTo | None = None
@@ -181,6 +192,9 @@ class File(Section):
     max_queue: Annotated[int, whole("a whole number", example=20, least=1, most=1000)] = 20
     max_queue_total: Annotated[int, whole("a whole number", example=500, least=1, most=100_000)] = 500
     max_output: Annotated[int, whole("a whole number of MiB", example=20, least=1, most=1024)] = 20
+    budget_day: Annotated[float, dollars(example=50, most=_MOST_DOLLARS)] = 0
+    """US dollars that all rooms together may spend in a day; as `budget_month`. 0: no budget."""
+    budget_month: Annotated[float, dollars(example=500, most=_MOST_DOLLARS)] = 0
     max_file: Annotated[int, whole(_MIB, example=25, least=1, most=1024)] = 25
     """How large a file may be that comes in or goes out."""
     isolation: IsolationWish = "auto"

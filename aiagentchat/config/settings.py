@@ -13,6 +13,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
 from aiagentchat.core.rooms import WaitingRoom
 from aiagentchat.core.showing import Showing
+from aiagentchat.core.spending import MICROS, Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class RoomSettings:
     network_hosts: tuple[str, ...] = ()
     """Hosts that may be reached, with `*.` for all below a name, with or without a port; lower case."""
     limits: RunLimits = field(default_factory=RunLimits)
+    budget: Budget = field(default_factory=Budget)
     on_limit: str = "wait"
     """`wait` or `fail`: what a turn does when the model's usage limit is reached."""
     approvals: str | None = None
@@ -117,6 +119,8 @@ class Settings:
     max_queue_total: int
     max_output: int
     """MiB of text that one turn may say in its room."""
+    budget: Budget = field(default_factory=Budget)
+    """That of all rooms together."""
     max_file: int = 25
     """MiB of a file that comes in or goes out."""
     isolation: str = "auto"
@@ -218,6 +222,8 @@ class Settings:
             "max_queue": self.max_queue,
             "max_queue_total": self.max_queue_total,
             "max_output": self.max_output,
+            "budget_day": self.budget.day / MICROS,
+            "budget_month": self.budget.month / MICROS,
             "max_file": self.max_file,
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
@@ -258,6 +264,7 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "network": str(room.network),
         "network_hosts": list(room.network_hosts),
         "limits": dataclasses.asdict(room.limits),
+        "budget": {span: micros / MICROS for span, micros in dataclasses.asdict(room.budget).items()},
         "on_limit": room.on_limit,
         "approvals": room.approvals,
         "encrypt_to": room.encrypt_to,

@@ -22,6 +22,7 @@ from aiagentchat.config.schema import (
     MountEntry,
     Power,
     Room,
+    RoomBudget,
     RoomLimits,
     Section,
 )
@@ -157,6 +158,8 @@ def _section_at(loc: Loc) -> type[Section]:
             return Git
         case ("defaults", "limits") | ("rooms", _, "limits"):
             return RoomLimits
+        case ("defaults", "budget") | ("rooms", _, "budget"):
+            return RoomBudget
         case ("defaults", "power") | ("rooms", _, "power"):
             return Power
         case ("agents", _):

@@ -138,6 +138,13 @@ class LimitReached:
 
 
 @dataclass(frozen=True, slots=True)
+class CostSoFar:
+    """What the turn has cost up to now, in micro-USD. Only of a run that was asked for it (`RunSpec.tells_cost`)."""
+
+    cost_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostBlocked:
     """Something in the run wanted to reach a host that the room may not."""
 
@@ -210,6 +217,7 @@ AgentEvent: TypeAlias = (
     | ApiRetry
     | UsageLimited
     | LimitReached
+    | CostSoFar
     | HostBlocked
     | FileOffered
     | Unrecognised

@@ -1,23 +1,26 @@
 """Whether a command that waited may start: much may have changed since it was accepted.
 
-Whoever asked for it may have left, been removed, or lost the role. That is looked at now, and not known better later:
-what runs is not ended by it. Where the homeserver must be asked and does not answer, the command waits in its place,
-and the room with it; other rooms go on.
+Whoever asked for it may have left, been removed, or lost the role; and its room, or all rooms together, may have used
+up what they may spend. That is looked at now, and not known better later: what runs is not ended by it. Where the
+homeserver must be asked and does not answer, the command waits in its place, and the room with it; other rooms go on.
 """
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import structlog
 
+from aiagentchat.config.settings import Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.ids import EventId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.spending import Budget, Span, UsedUp, first_day, total, used_up
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import words
+from aiagentchat.render import spending, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -35,9 +38,19 @@ log = structlog.get_logger(__name__)
 class Admission:
     """Lets the commands of a room begin, or turns them away."""
 
-    def __init__(self, doors: Doors, *, ledgers: Ledgers, rests: Rests, clock: Clock, unknown: Unknown) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        *,
+        ledgers: Ledgers,
+        rests: Rests,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        unknown: Unknown,
+    ) -> None:
         """`unknown` is for all rooms, and outlives their executors."""
         self._doors = doors
+        self._settings = settings
         self._ledgers = ledgers
         self._rests = rests
         self._clock = clock
@@ -55,15 +68,38 @@ class Admission:
                 self._rests.hold(command.room, ASK_AGAIN)
                 return False
         self._unknown.pop(command.room, None)
-        if hindrance is None:
-            return True
-        log.warning("command.turned_away", sender=command.sender, why=hindrance)
+        if hindrance is not None:
+            log.warning("command.turned_away", sender=command.sender, why=hindrance)
+            await self._turn_away(command, words.turned_away(command.sender, hindrance), "turn")
+            return False
+        gone = await self._used_up(command.room)
+        if gone is not None:
+            log.warning("command.budget_used_up", span=gone.span, most=gone.most, everywhere=gone.everywhere)
+            await self._turn_away(command, spending.not_begun(gone, self._clock.now_ms()), "budget")
+        return gone is None
+
+    async def _used_up(self, room: RoomId) -> UsedUp | None:
+        """The budget that is used up: the room's own, or that of all rooms together."""
+        settings, now = self._settings(), self._clock.now_ms()
+        found = settings.room(room)
+        own = Budget() if found is None else found.budget
+        if own.day or own.month:
+            spent = {span: await self._ledgers.spending.room(room, first_day(span, now)) for span in Span}
+            if (gone := used_up(own, spent, now)) is not None:
+                return gone
+        if settings.budget.day or settings.budget.month:
+            spent = {
+                span: total([*(await self._ledgers.spending.rooms(first_day(span, now))).values()]) for span in Span
+            }
+            return used_up(settings.budget, spent, now, everywhere=True)
+        return None
+
+    async def _turn_away(self, command: Command, why: str, what: str) -> None:
         told = Parcel(
             txn=txn_id(command.event, "turned away"),
             room=command.room,
-            content=message(words.turned_away(command.sender, hindrance), notice=False, reply_to=command.shown_at),
+            content=message(why, notice=False, reply_to=command.shown_at),
             command=command.event,
         )
         parcels = [told, mark(command, CommandState.CANCELLED)]
-        await self._ledgers.commands.turn_away(command.event, parcels, self._clock.now_ms())
-        return False
+        await self._ledgers.commands.turn_away(command.event, parcels, self._clock.now_ms(), what=what)

@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from aiagentchat.config.settings import GitIdentity, RoomSettings, Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import LimitReached, UsageLimited
+from aiagentchat.core.changes import Changed, LastChange
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.errors import AgentDied, AgentError, NotOpened
 from aiagentchat.core.ids import RoomId, SessionId, UserId, is_session_id, message_uuid, new_session_id, txn_id
@@ -25,8 +26,10 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.matrix import Media
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
+from aiagentchat.core.spending import Span, first_day, is_nearly_used_up
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR, Admission, Unknown
 from aiagentchat.execute.asking import Manner
+from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.fetching import Fetcher, NotFetchedError, StoppedError
 from aiagentchat.execute.instructions import instructions
@@ -40,7 +43,7 @@ from aiagentchat.execute.steering import Given, Steering
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.process import custom_commands
-from aiagentchat.render import file_words, session_words, steering_words, words
+from aiagentchat.render import file_words, session_words, spending, steering_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -78,6 +81,8 @@ class Workshop:
     media: Media | None = None
     """Where files that came with a command are fetched; None: nowhere."""
     patience: Patience = field(default_factory=Patience)
+    differ: Differ | None = None
+    """Who looks at what a turn has changed; None: nobody."""
 
     async def wants_words(self, room: RoomId) -> bool:
         """Whether questions are answered in words alone there; of a room that is not ours (any more): yes."""
@@ -95,6 +100,8 @@ class Course:
     session: SessionId
     resume: bool
     prompt: Prompt
+    began_at: int
+    """Milliseconds since the epoch."""
     mending: Mending = field(default_factory=Mending)
     aside: SessionId | None = None
     """The conversation that could not be taken up again, and was set aside."""
@@ -121,6 +128,7 @@ class RoomExecutor:
             workshop.doors,
             ledgers=workshop.ledgers,
             rests=workshop.rests,
+            settings=workshop.settings,
             clock=workshop.clock,
             unknown=workshop.unknown,
         )
@@ -254,6 +262,7 @@ class RoomExecutor:
             prompt=prompt,
             steering=steering,
             follows=follows,
+            began_at=shop.clock.now_ms(),
         )
         output: Output | None = None
         try:
@@ -278,6 +287,10 @@ class RoomExecutor:
                         file=settings.max_file,
                         outgrown=self._outgrown(room, spec),
                         at_the_end=self._at_the_end(room, spec),
+                        first_look=self._first_look(spec),
+                        changed=self._changed(spec, course.began_at),
+                        budget=room.budget.turn,
+                        spent=course.used.cost_micro_usd,
                         patience=shop.patience,
                     ),
                     nudge=self.nudge,
@@ -308,6 +321,14 @@ class RoomExecutor:
 
     def _at_the_end(self, room: RoomSettings, spec: RunSpec) -> Callable[[], Awaitable[LimitReached | None]]:
         return partial(self._shop.meter.at_the_end, _folders(spec), room.limits, self._shop.clock.now_ms())
+
+    def _first_look(self, spec: RunSpec) -> Callable[[], Awaitable[None]] | None:
+        differ = self._shop.differ
+        return None if differ is None else partial(differ.prepare, spec, self._shop.clock.now_ms())
+
+    def _changed(self, spec: RunSpec, since_ms: int) -> Callable[[], Awaitable[Changed | None]] | None:
+        differ = self._shop.differ
+        return None if differ is None else partial(differ.changed, spec, since_ms)
 
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
@@ -483,6 +504,7 @@ class RoomExecutor:
             network=room.network,
             network_hosts=room.network_hosts,
             limits=room.limits,
+            tells_cost=room.budget.turn > 0,
             uid=place.uid,
         )
 
@@ -490,12 +512,17 @@ class RoomExecutor:
         self, command: Command, sink: Sink, outcome: Outcome, given: Sequence[Given], carried: Sequence[Given]
     ) -> None:
         record = outcome.record
+        if outcome.changed is not None and outcome.changed.files:
+            now = self._shop.clock.now_ms()
+            change = LastChange(room=self.room, command=command.event, at=now, changed=outcome.changed)
+            await self._shop.ledgers.changes.keep(change)
         over = [each.command for each in given if each not in carried]
         session = await self._session_name(outcome.session or command.session)
         parcels = [
             *self._last_words(command, sink, outcome, session),
             *(mark(each, outcome.state) for each in (command, *over)),
         ]
+        parcels += await self._budget_words(record.cost_micro_usd)
         await self._shop.ledgers.commands.finish(
             command.event,
             outcome.state,
@@ -510,6 +537,20 @@ class RoomExecutor:
         known = await self._shop.ledgers.sessions.get(session)
         return words.short(session) if known is None else known.name
 
+    async def _budget_words(self, cost: int) -> list[Parcel]:
+        """Once a day: that most of the day's budget is gone, with the turn that has cost so much."""
+        shop, now = self._shop, self._shop.clock.now_ms()
+        room = shop.settings().room(self.room)
+        if room is None or not room.budget.day:
+            return []
+        today = first_day(Span.DAY, now)
+        spent = cost + (await shop.ledgers.spending.room(self.room, today)).cost_micro_usd
+        if not is_nearly_used_up(room.budget, spent):
+            return []
+        told = message(spending.nearly_gone(spent, room.budget.day, now), notice=True)
+        # A second parcel of the day with this id changes nothing.
+        return [Parcel(txn=txn_id(self.room, "budget", today), room=self.room, content=told)]
+
     def _last_words(self, command: Command, sink: Sink, outcome: Outcome, session: str) -> list[Parcel]:
         record = outcome.record
         footer = words.footer(
@@ -519,6 +560,7 @@ class RoomExecutor:
             output_tokens=record.output_tokens,
             session=session,
             is_billed=self._shop.is_billed(),
+            files_changed=None if outcome.changed is None else outcome.changed.files,
         )
         try:
             return sink.close(outcome.words, footer)

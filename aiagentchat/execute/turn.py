@@ -19,6 +19,7 @@ from aiagentchat.core.agent_events import (
     ApiRetry,
     ApprovalAsked,
     ApprovalWithdrawn,
+    CostSoFar,
     Ending,
     Failure,
     FileOffered,
@@ -36,20 +37,21 @@ from aiagentchat.core.agent_events import (
     Unrecognised,
     UsageLimited,
 )
+from aiagentchat.core.changes import Changed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
 from aiagentchat.core.ids import SessionId, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.core.ports.ledger import Approvals, Commands, Outbox, Rooms, Sessions
+from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Outbox, Rooms, Sessions, Spending
 from aiagentchat.execute.asking import SHOWN_AS_QUESTIONS, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
 from aiagentchat.execute.sending import Sending
 from aiagentchat.execute.steering import Steering
 from aiagentchat.execute.watch import Timekeeper
-from aiagentchat.render import session_words, words
+from aiagentchat.render import session_words, spending, words
 from aiagentchat.render.message import message
 from aiagentchat.render.tools import tool_line
 
@@ -70,6 +72,8 @@ class Ledgers:
     sessions: Sessions
     outbox: Outbox
     rooms: Rooms
+    spending: Spending
+    changes: Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,14 @@ class Limits:
     """Returns when the room's folders have become too large; None: nobody looks."""
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
     """Looks once more, in no time."""
+    first_look: Callable[[], Awaitable[None]] | None = None
+    """Sees to it that there is something to compare the workspace with, beside the turn."""
+    changed: Callable[[], Awaitable[Changed | None]] | None = None
+    """Looks at what has changed there."""
+    budget: int = 0
+    """Micro-USD that the command may cost; 0: whatever it does."""
+    spent: int = 0
+    """What its turns before this one have cost."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -101,6 +113,8 @@ class Outcome:
     """Set when it failed because the account's usage limit is reached, and would go on when that is lifted."""
     empty: bool = False
     """Whether the agent came to a good end and has neither said nor done anything."""
+    changed: Changed | None = None
+    """What it has changed in the workspace, if anybody could say."""
     limit: str = ""
     """Which limit of the run (a field of `RunLimits`) has ended it."""
     goes_on: bool = False
@@ -129,6 +143,10 @@ class Turn:
         self._clock = clock
         self._outgrown = limits.outgrown
         self._at_the_end = limits.at_the_end
+        self._first_look = limits.first_look
+        self._changed = limits.changed
+        self._budget = limits.budget
+        self._spent = limits.spent
         self._nudge = nudge
         self._steering: Steering | None = None
         self._more = asyncio.Event()
@@ -189,6 +207,7 @@ class Turn:
                 group.create_task(self._watch(), name=f"watch {self._command.event}"),
                 group.create_task(self._measure(), name=f"measure {self._command.event}"),
                 group.create_task(self._steer(), name=f"steer {self._command.event}"),
+                group.create_task(self._look_first(), name=f"first look {self._command.event}"),
             ]
             ended = await self._pump(asked)
             for helper in helpers:
@@ -196,7 +215,8 @@ class Turn:
         await self._look_back()
         outcome = self._verdict or ended
         elapsed = round(self._turn_clock.elapsed(self._clock.monotonic()) * 1000)
-        return dataclasses.replace(outcome, record=_timed(ended.record, elapsed))
+        changed = await self._changed() if self._changed is not None and self._used_tools else None
+        return dataclasses.replace(outcome, record=_timed(ended.record, elapsed), changed=changed)
 
     async def _pump(self, prompt: Prompt) -> Outcome:
         try:
@@ -261,6 +281,8 @@ class Turn:
                     self._end(Outcome(state=CommandState.FAILED, words=words.failed(Failure.AUTHENTICATION)))
             case LimitReached():
                 self._reached(event)
+            case CostSoFar(cost):
+                self._cost(self._spent + cost)
             case HostBlocked(host):
                 await self._refused(host)
             case FileOffered(request, path, caption):
@@ -294,6 +316,10 @@ class Turn:
         if self._outgrown is not None:
             self._reached(await self._outgrown())
 
+    async def _look_first(self) -> None:
+        if self._first_look is not None:
+            await self._first_look()
+
     async def _look_back(self) -> None:
         """A tool that has reached a limit may have failed at once, and the turn be over before anybody looked."""
         if self._at_the_end is not None and self._used_tools and self._verdict is None:
@@ -307,6 +333,11 @@ class Turn:
         self._end(
             Outcome(state=CommandState.FAILED, words=words.limit_reached(event.limit, event.most), limit=event.limit)
         )
+
+    def _cost(self, spent: int) -> None:
+        if 0 < self._budget <= spent:
+            log.warning("turn.budget_used_up", spent=spent, most=self._budget)
+            self._end(Outcome(state=CommandState.FAILED, words=spending.turn_too_dear(spent, self._budget)))
 
     async def _refused(self, host: str) -> None:
         """Say so, once for each host. What runs in the room chooses the names, so not for every one."""

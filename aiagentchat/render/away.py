@@ -95,7 +95,15 @@ def resumed_for_agent(tool: str, request: str, text: str) -> str:
 
 WAITS_FOR_RESTART = "Queued: I am about to be restarted, and run this afterwards."
 NOTHING_TO_RETRY = (
-    "Nothing here was interrupted, failed or timed out since it was last run again, so there is nothing to retry. "
+    "Nothing here was interrupted, failed, timed out or was stopped since it was last run again, so there is nothing "
+    "to retry. Send the message again."
+)
+NOT_YOURS_TO_RETRY = (
+    "What could be run again here was asked for by others, and only they and the admins of this room may do that, so "
+    "nothing was run. Send the message yourself."
+)
+NOT_TO_RETRY = (
+    "What you reply to can not be run again: it came to a good end, runs or waits now, or was run again since. "
     "Send the message again."
 )
 RETRY_ERASED = "The text of what failed last is no longer kept, so it was not run. Send the message again."
@@ -104,12 +112,22 @@ _WHY_AGAIN: Mapping[CommandState, str] = {
     CommandState.INTERRUPTED: "was interrupted",
     CommandState.FAILED: "failed",
     CommandState.TIMED_OUT: "timed out",
+    CommandState.CANCELLED: "was stopped",
 }
+_NOT_BEGUN = "was not begun"
 
 
-def retrying(said: Said, state: CommandState) -> str:
+def retrying(said: Said, state: CommandState, *, was_begun: bool = True) -> str:
     """The answer to /retry."""
-    return f"Running again what {_WHY_AGAIN[state]}: {_said(said)}"
+    why = _WHY_AGAIN[state] if was_begun else _NOT_BEGUN
+    return f"Running {'again ' if was_begun else ''}what {why}: {_said(said)}"
+
+
+def which_to_retry(said: Sequence[Said]) -> str:
+    """The answer to /retry with what is no number of these, the newest of which is the first."""
+    lines = [f"{number}. {_said(each)}" for number, each in enumerate(said, 1)]
+    intro = "Nothing was run. `/retry` runs the first of these again, `/retry 2` the second; or reply to one with it."
+    return "\n".join([intro, "", *lines])
 
 
 # ── an outage ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
 _INBOX = statements("inbox")
 _OUTBOX = statements("outbox")
+_SPENDING = statements("spending")
 
 
 class SqliteCommands:
@@ -68,10 +69,9 @@ class SqliteCommands:
         """queued → running, in the turn of `host`. False also when that does not run, or is to end."""
         return bool(await self._database.run(_COMMANDS["give"], event=event, host=host, now=now))
 
-    async def retryable(self, room: RoomId) -> Command | None:
-        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
-        rows = await self._database.run(_COMMANDS["retryable"], room=room)
-        return _command(rows[0]) if rows else None
+    async def retryable(self, room: RoomId, most: int) -> list[Command]:
+        """The room's last commands that came to no good end and were not taken up again, the newest first."""
+        return [_command(row) for row in await self._database.run(_COMMANDS["retryable"], room=room, most=most)]
 
     async def last_answered(self, room: RoomId) -> Command | None:
         """The room's last command that has ended and whose answer is in the room, not deleted by us."""
@@ -159,6 +159,7 @@ class SqliteCommands:
                 return False
             if carried is not None:
                 await _pass_on(transaction, event, state, carried, now)
+            await transaction.run(_SPENDING["add"], event=event)
             await transaction.run(_APPROVALS["withdraw_of"], command=event)
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             if approval is not None:
@@ -169,7 +170,7 @@ class SqliteCommands:
         with ringing(self._bells.commands, self._bells.outbox):
             return await self._database.transact(write)
 
-    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
+    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int, *, what: str = "turn") -> bool:
         """queued → cancelled, with its parcels. False, and no change, if it is not queued (any more)."""
 
         async def write(transaction: Transaction) -> list[AuditLine] | None:
@@ -178,7 +179,7 @@ class SqliteCommands:
                 return None
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             await put_parcels(transaction, parcels, now)
-            return await audit.write(transaction, _turned_away(event, turned[0]), now)
+            return await audit.write(transaction, _turned_away(event, turned[0], what), now)
 
         with ringing(self._bells.commands, self._bells.outbox):
             lines = await self._database.transact(write)
@@ -208,16 +209,6 @@ class SqliteCommands:
         rows = await self._database.run(_COMMANDS["of_session"], room=room, session=session)
         return frozenset(EventId(row["event_id"]) for row in rows if row["taken_back"])
 
-    async def totals(self, session: SessionId) -> TurnRecord:
-        """What all turns of a session used together."""
-        [row] = await self._database.run(_COMMANDS["totals"], session=session)
-        return TurnRecord(
-            duration_ms=row["duration_ms"],
-            cost_micro_usd=row["cost_micro_usd"],
-            input_tokens=row["input_tokens"],
-            output_tokens=row["output_tokens"],
-        )
-
 
 async def _pass_on(
     transaction: Transaction, host: EventId, state: CommandState, carried: Sequence[EventId], now: int
@@ -228,13 +219,13 @@ async def _pass_on(
     await transaction.run(_COMMANDS["finish_given"], host=host, state=state.value, now=now)
 
 
-def _turned_away(event: EventId, row: Row) -> Deed:
+def _turned_away(event: EventId, row: Row, what: str) -> Deed:
     return Deed(
         kind=AuditKind.REFUSED,
         room=RoomId(row["room_id"]),
         actor=UserId(row["sender"]),
         subject=event,
-        detail={"what": "turn"},
+        detail={"what": what},
     )
 
 

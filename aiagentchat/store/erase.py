@@ -85,6 +85,7 @@ async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) 
     await transaction.run(_ERASE["questions"], command=command, room=room)
     await transaction.run(_ERASE["rules"], command=command, room=room)
     await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
+    await transaction.run(_ERASE["patch_of_command"], command=command, room=room)
 
 
 def _deletion(row: Row, command: EventId | None) -> Parcel:

@@ -33,6 +33,7 @@ class Housekeeping:
                 await self._all(_HOUSEKEEPING["erase_parcels"], before),
                 await self._all(_HOUSEKEEPING["erase_commands"], before),
                 await self._all(_HOUSEKEEPING["erase_events"], before),
+                await self._all(_HOUSEKEEPING["erase_changes"], before),
             ]
         )
 
@@ -41,6 +42,7 @@ class Housekeeping:
         await self._all(_HOUSEKEEPING["prune_refusals"], before)
         await self._all(_HOUSEKEEPING["prune_grants"], before)
         await self._all(_HOUSEKEEPING["prune_rules"], before)
+        await self._all(_HOUSEKEEPING["prune_changes"], before)
         gone = {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),
@@ -50,6 +52,10 @@ class Housekeeping:
         }
         await self._all(_HOUSEKEEPING["prune_threads"], before)
         return gone
+
+    async def prune_spending(self, before: int) -> int:
+        """Remove what was spent on the days before that moment; how many rows."""
+        return await self._all(_HOUSEKEEPING["prune_spending"], before)
 
     async def prune_audit(self, before: int) -> int:
         """Remove the lines of the audit from before that moment; how many. Nothing else may."""

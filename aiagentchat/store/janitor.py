@@ -11,6 +11,8 @@ from aiagentchat.store.housekeeping import Housekeeping
 EVERY_SECONDS = 3600.0
 """Between two rounds: what is kept for days is kept for an hour longer."""
 _DAY_MS = 24 * 3_600_000
+_SPENDING_DAYS = 400
+"""What was spent is known for longer than a year, however soon the rest goes."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class Janitor:
         pruned: Mapping[str, int] = {}
         if keep.rows:
             pruned = await self._housekeeping.prune(now - keep.rows * _DAY_MS)
+            await self._housekeeping.prune_spending(now - max(keep.rows, _SPENDING_DAYS) * _DAY_MS)
         if keep.bodies:
             bodies = await self._housekeeping.erase(now - keep.bodies * _DAY_MS)
         if keep.audit:

@@ -1,4 +1,4 @@
-"""The thirteen ports on one database. Another database would get another `open_ledger`."""
+"""The fifteen ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
     Audit,
+    Changes,
     Commands,
     Identities,
     Inbox,
@@ -22,11 +23,13 @@ from aiagentchat.core.ports.ledger import (
     RunRecords,
     Seals,
     Sessions,
+    Spending,
 )
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.audit import SqliteAudit
 from aiagentchat.store.bell import Bells
+from aiagentchat.store.changes import SqliteChanges
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
@@ -40,6 +43,7 @@ from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
 from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
+from aiagentchat.store.spending import SqliteSpending
 from aiagentchat.store.vault import KEY_FILE, Vault
 
 
@@ -61,6 +65,8 @@ class Ledger:
     identities: Identities
     lives: Lives
     runs: RunRecords
+    spending: Spending
+    changes: Changes
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -93,6 +99,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             identities=SqliteIdentities(database, vault),
             lives=SqliteLives(database),
             runs=SqliteRunRecords(database),
+            spending=SqliteSpending(database),
+            changes=SqliteChanges(database),
             housekeeping=Housekeeping(database),
             health=lambda: database.health,
         )

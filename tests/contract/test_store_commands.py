@@ -7,7 +7,7 @@ import pytest
 
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
-from aiagentchat.core.effects import EditCommand, SetTimeLimit
+from aiagentchat.core.effects import EditCommand, EraseText, SetTimeLimit
 from aiagentchat.core.ids import ApprovalId, EventId
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.store.ledger import Ledger
@@ -16,7 +16,6 @@ from tests.contract.store_fixtures import (
     BERT,
     NOW,
     OTHER_ROOM,
-    OTHER_SESSION,
     ROOM,
     SESSION,
     accept,
@@ -52,7 +51,7 @@ async def test_only_a_running_command_is_finished_and_only_by_an_end(
     assert await ledger.commands.finish(event, after, USED, [parcel("p")], NOW) is allowed
     assert await state_of(ledger, event) is (after if allowed else before)
     assert await ledger.outbox.unsent() == int(allowed)
-    assert await ledger.commands.totals(SESSION) == (USED if allowed else TurnRecord())
+    assert (await ledger.spending.session(SESSION)).cost_micro_usd == (USED.cost_micro_usd if allowed else 0)
 
 
 @pytest.mark.parametrize("before", CommandState)
@@ -201,17 +200,6 @@ async def test_the_open_questions_of_a_finished_command_are_withdrawn(ledger: Le
     assert await ledger.approvals.open_in(ROOM) == [other]
 
 
-async def test_totals_are_those_of_the_session_alone(ledger: Ledger) -> None:
-    await accept(ledger, command(A), command(B), command(C, session=OTHER_SESSION))
-    for event in (A, B, C):
-        await ledger.commands.start(event, NOW)
-        await ledger.commands.finish(event, CommandState.DONE, USED, [], NOW)
-
-    assert await ledger.commands.totals(SESSION) == TurnRecord(
-        duration_ms=3000, cost_micro_usd=40_000, input_tokens=600, output_tokens=80
-    )
-
-
 async def test_an_end_rings_for_the_next_command_and_for_its_parcels(ledger: Ledger) -> None:
     event = await command_in(ledger, CommandState.RUNNING)
     await ledger.commands.bell.wait(0)
@@ -251,23 +239,28 @@ async def test_what_is_open_is_queued_or_running_in_any_room(ledger: Ledger) -> 
 async def test_only_what_came_to_a_bad_end_can_be_tried_again(ledger: Ledger, state: CommandState) -> None:
     event = await command_in(ledger, state)
 
-    found = await ledger.commands.retryable(ROOM)
-    bad = {CommandState.FAILED, CommandState.TIMED_OUT, CommandState.INTERRUPTED}
-    assert (found and found.event) == (event if state in bad else None)
-    assert await ledger.commands.retryable(OTHER_ROOM) is None
+    found = await ledger.commands.retryable(ROOM, 9)
+    bad = {CommandState.FAILED, CommandState.TIMED_OUT, CommandState.INTERRUPTED, CommandState.CANCELLED}
+    assert [each.event for each in found] == ([event] if state in bad else [])
+    assert await ledger.commands.retryable(OTHER_ROOM, 9) == []
 
 
 async def test_the_last_bad_end_is_tried_again_and_only_once(ledger: Ledger) -> None:
     for state in (CommandState.INTERRUPTED, CommandState.FAILED, CommandState.DONE):
         await command_in(ledger, state)
-    before = await ledger.commands.retryable(ROOM)
-    assert before is not None
+    [before] = await ledger.commands.retryable(ROOM, 1)
     assert before.state is CommandState.FAILED
     await accept(ledger, replace(command(A), origin=before.event))
 
-    found = await ledger.commands.retryable(ROOM)
-    assert found is not None
-    assert found.state is CommandState.INTERRUPTED
+    found = await ledger.commands.retryable(ROOM, 9)
+    assert [each.state for each in found] == [CommandState.INTERRUPTED]
+
+
+async def test_what_was_taken_back_is_not_tried_again(ledger: Ledger) -> None:
+    await accept(ledger, command(A))
+    await settle(ledger, EraseText(A, ROOM), event="$taken back")
+
+    assert await ledger.commands.retryable(ROOM, 9) == []
 
 
 @pytest.mark.parametrize("before", CommandState)
@@ -311,7 +304,7 @@ async def test_an_interrupted_turn_asks_no_more_and_its_new_question_stays(ledge
 
     assert await ledger.approvals.open_in(ROOM) == [resume]
     assert await ledger.approvals.get(asked.id) == replace(asked, state=ApprovalState.WITHDRAWN)
-    assert await ledger.commands.totals(SESSION) == USED
+    assert (await ledger.spending.session(SESSION)).cost_micro_usd == USED.cost_micro_usd
 
 
 async def test_a_turn_may_be_interrupted_without_a_question(ledger: Ledger) -> None:
@@ -339,4 +332,4 @@ async def test_what_was_to_be_said_about_a_command_that_is_turned_away_is_droppe
 
     assert await ledger.commands.turn_away(A, [parcel("p", "not run")], NOW)
     assert await waiting_texts(ledger) == ["not run"]
-    assert await ledger.commands.retryable(ROOM) is None
+    assert [each.event for each in await ledger.commands.retryable(ROOM, 9)] == [A]

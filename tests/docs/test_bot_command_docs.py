@@ -39,6 +39,8 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             sessions=ledger.sessions,
             outbox=ledger.outbox,
             rooms=ledger.rooms,
+            spending=ledger.spending,
+            changes=ledger.changes,
             settings=lambda: settings,
             roles=roles,
             is_warm=lambda _: False,

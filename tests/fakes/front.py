@@ -73,6 +73,8 @@ class Front:
             sessions=ledger.sessions,
             outbox=ledger.outbox,
             rooms=ledger.rooms,
+            spending=ledger.spending,
+            changes=ledger.changes,
             settings=lambda: self.settings,
             roles=self.doors.roles,
             is_warm=lambda room: room in self.warm,

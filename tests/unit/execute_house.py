@@ -204,6 +204,8 @@ async def house_for_a_scheduler(
                 sessions=ledger.sessions,
                 outbox=ledger.outbox,
                 rooms=ledger.rooms,
+                spending=ledger.spending,
+                changes=ledger.changes,
             ),
             runs=runs,
             agents={"claude": agent},

@@ -19,6 +19,8 @@ NAMES = [
     "queue",
     "timeout",
     "retry",
+    "diff",
+    "cost",
     "status",
     "new_session",
     "sessions",
@@ -27,6 +29,8 @@ NAMES = [
     "export",
     "model",
     "agent",
+    "files",
+    "get",
     "approve",
     "deny",
     "whoami",
@@ -64,7 +68,7 @@ def test_every_usage_starts_with_the_name(every: list[BotCommand]) -> None:
 
 
 def test_only_what_reads_is_for_viewers(every: list[BotCommand]) -> None:
-    reads = {"help", "queue", "sessions", "status", "version", "who", "whoami"}
+    reads = {"help", "cost", "queue", "sessions", "status", "version", "who", "whoami"}
 
     assert {command.name for command in every if command.role is Role.VIEWER} == reads
 

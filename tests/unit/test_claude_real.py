@@ -16,6 +16,7 @@ from aiagentchat.core.agent_events import (
     AgentEvent,
     ApiRetry,
     ApprovalAsked,
+    CostSoFar,
     Ending,
     Failure,
     ToolUsed,
@@ -260,6 +261,34 @@ async def test_a_prompt_that_was_answered_is_not_run_again_in_another_life(
     assert end_of(again).ending is Ending.COMPLETED
     assert text_of(again) == ""
     assert len(asked(model, spec)) == 1
+
+
+async def test_a_run_with_a_budget_says_what_a_turn_costs_while_it_runs(agent: ClaudeCode, spec: RunSpec) -> None:
+    """Of its own turn, also when the process is warm, and when the conversation is taken up again."""
+    asked = script(
+        "work",
+        Step(text="One.", tool="Bash", input={"command": "echo one"}),
+        Step(text="Two.", tool="Bash", input={"command": "echo two"}),
+        Step(text="Done."),
+    )
+    heard = []
+    for more in (replace(spec, tells_cost=True), replace(resumed(spec), tells_cost=True)):
+        async with served(agent, more) as run:
+            heard += [await turn(run, asked) for _ in range(1 if more.resume else 2)]
+
+    for events in heard:
+        costs = [event.cost_micro_usd for event in events if isinstance(event, CostSoFar)]
+        whole = end_of(events).record.cost_micro_usd
+        assert whole > 0
+        assert costs == sorted(costs)
+        assert whole // 3 in costs
+        assert whole * 2 // 3 in costs
+        assert max(costs) <= whole
+
+
+async def test_a_run_without_one_is_not_asked(agent: ClaudeCode, spec: RunSpec) -> None:
+    async with served(agent, spec) as run:
+        assert not [event for event in await turn(run, "hello") if isinstance(event, CostSoFar)]
 
 
 async def test_cost_and_tokens_are_those_of_the_turn(agent: ClaudeCode, spec: RunSpec) -> None:

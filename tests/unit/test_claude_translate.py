@@ -15,6 +15,7 @@ from aiagentchat.core.agent_events import (
     ApiRetry,
     ApprovalAsked,
     ApprovalWithdrawn,
+    CostSoFar,
     Ending,
     Failure,
     Folded,
@@ -401,6 +402,48 @@ def test_the_reason_may_come_before_the_result() -> None:
     events = feed(whole(text("Credit balance is too low"), error="billing_error"), result(is_error=True))
 
     assert events == failed(Failure.BILLING)
+
+
+def usage(dollars: object, request: str = "r-cost-1") -> Line:
+    answer = {"session": {"total_cost_usd": dollars}}
+    return {"type": "control_response", "response": {"subtype": "success", "request_id": request, "response": answer}}
+
+
+def test_what_a_turn_costs_so_far_is_counted_from_its_beginning() -> None:
+    translator = Translator(OURS)
+
+    assert translator.value(usage(0.5)) == []
+    assert translator.value(usage(0.5066)) == [CostSoFar(6_600)]
+    assert translator.value(usage(1.5)) == [CostSoFar(1_000_000)]
+    assert translator.value(usage("much")) == [CostSoFar(0)]
+    assert translator.value(usage(9.0, "another")) == []
+
+
+def test_a_program_that_cannot_say_what_it_costs_costs_nothing_so_far() -> None:
+    refused = {"subtype": "error", "request_id": "r-cost-1", "error": "Unsupported control request subtype: get_usage"}
+
+    assert feed(*[{"type": "control_response", "response": refused}] * 2) == [CostSoFar(0)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        pytest.param([], False, id="nothing has happened"),
+        pytest.param([whole(text("one"))], False, id="somebody has asked"),
+        pytest.param([whole(text("one")), usage(0)], True, id="something happened while nobody had answered"),
+        pytest.param([usage(0), system("status")], False, id="what costs nothing"),
+        pytest.param(
+            [usage(0), {"type": "user", "parent_tool_use_id": "x", "message": {"content": []}}], True, id="a subagent"
+        ),
+    ],
+)
+def test_the_cost_is_wanted_when_something_has_happened_and_nobody_has_asked(lines: list[Line], wanted: bool) -> None:
+    translator = Translator(OURS)
+    translator.cost_asked()
+    for line in lines:
+        translator.value(line)
+
+    assert translator.wants_cost is wanted
 
 
 def test_a_turn_costs_what_was_used_since_the_last_result() -> None:

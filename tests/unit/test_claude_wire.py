@@ -47,6 +47,14 @@ def test_the_instructions_are_one_line(text: str) -> None:
     }
 
 
+def test_what_a_conversation_costs_is_asked_without_reading_the_disk() -> None:
+    assert parsed(wire.usage("r1")) == {
+        "type": "control_request",
+        "request_id": "r1",
+        "request": {"subtype": "get_usage", "skip_behaviors": True},
+    }
+
+
 @given(ANY_TEXT, st.dictionaries(ANY_TEXT, ANY_TEXT))
 def test_a_yes_sends_the_input_back_and_nothing_that_widens_a_rule(reason: str, used: dict[str, str]) -> None:
     line = parsed(wire.permission("r1", allow=True, reason=reason, tool_input=used))

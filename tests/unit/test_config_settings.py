@@ -14,6 +14,7 @@ from aiagentchat.config.secrets import load_secrets
 from aiagentchat.config.settings import PowerNeeded, slug_wish
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.spending import Budget
 from tests.unit.config_file import MATRIX, load_text
 
 GIB = 1024**3
@@ -277,3 +278,46 @@ def test_without_it_no_power_is_asked_for_and_what_is_asked_for_is_printed(tmp_p
         {"viewer": None, "user": None, "admin": None},
         {"viewer": None, "user": 10, "admin": None},
     ]
+
+
+# ── budgets ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_budgets_are_dollars_in_the_file_and_exact_inside(tmp_path: Path) -> None:
+    text = """
+budget_day: 50
+budget_month: 0.1
+defaults: {budget: {turn: 1.10, day: 10}}
+rooms: [{id: "!a:x", budget: {day: 0, month: 99.999999}}, {id: "!b:x"}]
+"""
+    settings = load_text(tmp_path, MATRIX + text)
+
+    assert settings.budget == Budget(day=50_000_000, month=100_000)
+    assert settings.rooms[0].budget == Budget(turn=1_100_000, day=0, month=99_999_999)
+    assert settings.rooms[1].budget == Budget(turn=1_100_000, day=10_000_000)
+    assert settings.effective()["budget_day"] == 50
+    assert settings.effective()["rooms"][0]["budget"] == {"turn": 1.1, "day": 0, "month": 99.999999}
+
+
+def test_without_a_word_there_is_no_budget(tmp_path: Path) -> None:
+    settings = load_text(tmp_path, MATRIX + "rooms: [{id: '!a:x'}]")
+
+    assert (settings.budget, settings.rooms[0].budget) == (Budget(), Budget())
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("day: '10'", 'rooms[0].budget.day: "10" is not an amount in US dollars; write for example 10.00'),
+        ("day: true", "rooms[0].budget.day: true is not an amount in US dollars; write for example 10.00"),
+        ("turn: -1", "rooms[0].budget.turn: -1 is not between 0 and 1000000; write for example 1.00"),
+        ("turn: 0.0000001", "rooms[0].budget.turn: 1e-07 has more than six places; write for example 1.00"),
+        ("month: 1e9", "rooms[0].budget.month: 1000000000.0 is not between 0 and 1000000; write for example 100.00"),
+        ("week: 1", "rooms[0].budget.week: this key is not known; write one of: turn, day, month"),
+    ],
+)
+def test_what_is_no_amount_is_refused_with_an_example(tmp_path: Path, said: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_text(tmp_path, f"{MATRIX}rooms: [{{id: '!a:x', budget: {{{said}}}}}]")
+
+    assert str(error.value).endswith(problem)

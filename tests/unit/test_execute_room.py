@@ -115,7 +115,7 @@ async def test_what_a_turn_used_is_kept(tmp_path: Path) -> None:
     async with open_house(tmp_path, agent) as house:
         await house.execute(command("$1"), command("$2"))
 
-        assert (await house.ledger.commands.totals(SESSION)).cost_micro_usd == 2 * 6_600
+        assert (await house.ledger.spending.session(SESSION)).cost_micro_usd == 2 * 6_600
         assert "$0.0066 · 42 tokens" in (await house.read())[0]
 
 
@@ -357,7 +357,7 @@ async def test_a_usage_limit_is_waited_for_and_the_turn_goes_on(
         await going
         asked = [prompt for run in agent.runs for prompt in run.prompts]
         shown = await house.read()
-        record = await house.ledger.commands.totals(SESSION)
+        spent = await house.ledger.spending.session(SESSION)
 
     assert standing is not None
     assert replace(standing, doing="") == TurnTime(limit=TURN_SECONDS, elapsed=0.0, stands=True)
@@ -366,7 +366,8 @@ async def test_a_usage_limit_is_waited_for_and_the_turn_goes_on(
     assert [prompt.uuid for prompt in asked] == [message_uuid(EventId("$1")), message_uuid(EventId("$1"), 1)]
     assert shown[-2].startswith("Tea.")
     assert shown[-1] == "✅"
-    assert (record.duration_ms, record.cost_micro_usd) == (0, 2_000)
+    assert "— 0.0 s · " in shown[-2]
+    assert (spent.turns, spent.cost_micro_usd) == (1, 2_000)
 
 
 async def test_nobody_types_while_a_usage_limit_is_waited_for(tmp_path: Path) -> None:

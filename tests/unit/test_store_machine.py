@@ -154,8 +154,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(room=rooms)
     def retry(self, room: RoomId) -> None:
-        before = self.do(self.ledger.commands.retryable(room))
-        if before is not None:
+        for before in self.do(self.ledger.commands.retryable(room, 1)):
             event = EventId(self._fresh("$"))
             again = replace(command(event, room), text=f"text of {event}", origin=before.event)
             assert self.do(self.ledger.inbox.take_in(None, [incoming(event)], self.now)) == 1

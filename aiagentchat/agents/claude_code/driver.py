@@ -31,7 +31,7 @@ from aiagentchat.agents.claude_code.quarters import (
     upstream,
 )
 from aiagentchat.agents.claude_code.room_tools import Offer, RoomTools
-from aiagentchat.agents.claude_code.translate import IN_USE, NOT_FOUND, Translator
+from aiagentchat.agents.claude_code.translate import COST, IN_USE, NOT_FOUND, Translator
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
@@ -215,6 +215,7 @@ class ClaudeRun:
                 return
             if self._tree is not None:
                 self._tree.watch()
+                await self._ask_cost(self._tree, self._translator, at_the_beginning=True)
             if self._tree is None or not (follows or await self._tree.write(self._lines_of(prompt))):
                 await self._over.wait()  # the reader sees the end of the process; its reason is better than ours
             while not ended:
@@ -358,6 +359,13 @@ class ClaudeRun:
                     await waiting.put(event)
             while translator.declined:
                 await tree.write(wire.unsupported(translator.declined.pop()))
+            await self._ask_cost(tree, translator)
+
+    async def _ask_cost(self, tree: Tree, translator: Translator, *, at_the_beginning: bool = False) -> None:
+        """Only of a run that has a budget, and while a turn runs."""
+        if self._spec.tells_cost and self._events is not None and (at_the_beginning or translator.wants_cost):
+            translator.cost_asked()
+            await tree.write(wire.usage(self._request(COST)))
 
     def _expect(self, uuid: str) -> asyncio.Queue[AgentEvent | None]:
         """The CLI works on this from here on."""
@@ -431,9 +439,9 @@ class ClaudeRun:
             return SessionNotFound(f"session {self._spec.session} is unknown to the agent")
         return AgentDied(f"exit code {tree.exit_code}; stderr: {words[-500:]!r}")
 
-    def _request(self) -> str:
+    def _request(self, kind: str = "-") -> str:
         self._requests += 1
-        return f"{self.id}-{self._requests}"
+        return f"{self.id}{kind}{self._requests}"
 
 
 def _empty(events: asyncio.Queue[AgentEvent | None]) -> None:
@@ -525,6 +533,7 @@ class ClaudeCode:
             json.dumps(held(credentials, "", subscription_in_room=in_room) if has_key(credentials) else {}),
             str(spec.uid),
             str(spec.limits),
+            str(spec.tells_cost),
             str((spec.network, spec.network_hosts)),
             self._quarters.isolation,
         ]

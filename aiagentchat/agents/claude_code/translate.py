@@ -14,6 +14,7 @@ from aiagentchat.core.agent_events import (
     ApiRetry,
     ApprovalAsked,
     ApprovalWithdrawn,
+    CostSoFar,
     Ending,
     Failure,
     Folded,
@@ -31,6 +32,8 @@ from aiagentchat.core.commands import TurnRecord
 from aiagentchat.core.ids import SessionId
 
 NOT_FOUND = "No conversation found"
+COST = "-cost-"
+"""In the id of a request that asks what the conversation has cost."""
 IN_USE = "is already in use"
 
 _QUIET = frozenset(
@@ -105,6 +108,18 @@ class Translator:
         self._plans = Plans()
         self._kept: frozenset[str] = frozenset()
         """What a shorter conversation goes on with: the CLI tells some of that once more."""
+        self._cost_asked = False
+        self._cost_stale = False
+        self._cost_before: int | None = None
+
+    @property
+    def wants_cost(self) -> bool:
+        """Whether something has happened since it was asked what the turn costs, and nobody waits for the answer."""
+        return self._cost_stale and not self._cost_asked
+
+    def cost_asked(self) -> None:
+        """Somebody asks now. The first answer is what the conversation had cost before the turn."""
+        self._cost_asked, self._cost_stale = True, False
 
     def line(self, raw: bytes) -> list[AgentEvent]:
         """The events in a line of stdout."""
@@ -123,6 +138,7 @@ class Translator:
 
     def value(self, value: dict[str, Any]) -> list[AgentEvent]:
         """The events in a parsed line."""
+        self._cost_stale = self._cost_stale or value.get("type") in ("assistant", "user")
         match value:
             case {"type": "stream_event" | "assistant" | "user", "parent_tool_use_id": str()}:
                 return []  # a subagent talks to its agent, not to the room
@@ -134,8 +150,8 @@ class Translator:
                 return self._result(value)
             case {"type": "system", "subtype": str(kind)}:
                 return self._system(kind, value)
-            case {"type": "control_request", "request_id": str(request), "request": {"subtype": str(kind)} as ask}:
-                return self._request(request, kind, ask)
+            case {"type": "control_request" | "control_response"}:
+                return self._control(value)
             case {"type": "rate_limit_event"}:
                 return self._rate_limit(_mapping(value.get("rate_limit_info")))
             case {"type": "command_lifecycle", "command_uuid": str(uuid), "state": str(state)}:
@@ -163,11 +179,29 @@ class Translator:
             return []
         return [event for block in blocks for event in self._block(block)]
 
+    def _control(self, value: dict[str, Any]) -> list[AgentEvent]:
+        match value:
+            case {"request_id": str(request), "request": {"subtype": str(kind)} as ask}:
+                return self._request(request, kind, ask)
+            case {"response": {"request_id": str(request)} as answer} if COST in request:
+                return self._cost_answered(_mapping(answer.get("response")))
+            case _:
+                return _unknown(_string(value["type"]))
+
     def _request(self, request: str, kind: str, ask: dict[str, Any]) -> list[AgentEvent]:
         if kind == "can_use_tool":
             return [ApprovalAsked(request, _string(ask.get("tool_name")) or "?", _mapping(ask.get("input")))]
         self.declined.append(request)
         return _unknown(f"control_request.{kind}")
+
+    def _cost_answered(self, usage: dict[str, Any]) -> list[AgentEvent]:
+        """The conversation's cost runs on over turns, as in a result. A program that does not know it says nothing."""
+        total = _micros(_mapping(usage.get("session")).get("total_cost_usd"))
+        self._cost_asked = False
+        if self._cost_before is None:
+            self._cost_before = total
+            return []
+        return [CostSoFar(max(0, total - self._cost_before))]
 
     def _lifecycle(self, state: str) -> list[AgentEvent]:
         """A prompt that ends without a result: cancelled before it began, or answered in an earlier life."""
@@ -311,7 +345,11 @@ def _unknown(kind: str) -> list[AgentEvent]:
 def _cost(result: dict[str, Any]) -> int:
     """Of this turn: `total_cost_usd` runs on over turns, processes and resumes."""
     models = _mapping(result.get("model_usage_since_last_result"))
-    return min(_MOST, round(sum(_number(_mapping(used).get("costUSD")) for used in models.values()) * 1_000_000))
+    return _micros(sum(_number(_mapping(used).get("costUSD")) for used in models.values()))
+
+
+def _micros(dollars: object) -> int:
+    return min(_MOST, round(_number(dollars) * 1_000_000))
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def end_session(request: str) -> bytes:
     return _request(request, {"subtype": "end_session"})
 
 
+def usage(request: str) -> bytes:
+    """Ask what the conversation has cost; without what would have to be read from the disk for it."""
+    return _request(request, {"subtype": "get_usage", "skip_behaviors": True})
+
+
 def permission(
     request: str, *, allow: bool, reason: str, tool_input: Mapping[str, Any], accept_edits: bool = False
 ) -> bytes:

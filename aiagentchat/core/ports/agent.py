@@ -33,6 +33,8 @@ class RunSpec:
     network: Network = Network.API
     network_hosts: tuple[str, ...] = ()
     limits: RunLimits = field(default_factory=RunLimits)
+    tells_cost: bool = False
+    """Whether its turns say what they cost while they run (`CostSoFar`)."""
     uid: int | None = None
     """The user that it runs as; None: the daemon's own."""
 

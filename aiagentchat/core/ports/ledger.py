@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiagentchat.core.approvals import Approval, ApprovalState, Rule
 from aiagentchat.core.audit import AuditFilter, AuditLine, Deed
+from aiagentchat.core.changes import LastChange
 from aiagentchat.core.commands import LATER, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.files import MediaFile
@@ -17,6 +18,7 @@ from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.seals import Untold, Waiting
 from aiagentchat.core.sessions import Session
+from aiagentchat.core.spending import Spent
 
 
 class Inbox(Protocol):
@@ -165,8 +167,11 @@ class Commands(Protocol):
         """
         ...
 
-    async def retryable(self, room: RoomId) -> Command | None:
-        """The room's last command that was interrupted, failed or timed out, and was not taken up again."""
+    async def retryable(self, room: RoomId, most: int) -> list[Command]:
+        """The room's last commands that came to no good end and were not taken up again, the newest first.
+
+        Of those that were cancelled, only what has a text: one whose message was taken back has none.
+        """
         ...
 
     async def last_answered(self, room: RoomId) -> Command | None:
@@ -224,8 +229,11 @@ class Commands(Protocol):
         """running → interrupted, with what the room is told, and the question whether to go on, if there is one."""
         ...
 
-    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int) -> bool:
-        """queued → cancelled, because it may not run (any more), together with what the room is told about it."""
+    async def turn_away(self, event: EventId, parcels: Sequence[Parcel], now: int, *, what: str = "turn") -> bool:
+        """queued → cancelled, because it may not run (any more), together with what the room is told about it.
+
+        `what` was refused, in a word for the audit.
+        """
         ...
 
     async def files_of(self, event: EventId) -> list[MediaFile]:
@@ -248,8 +256,32 @@ class Commands(Protocol):
         """Those of them whose text was erased because somebody deleted it, or the answer."""
         ...
 
-    async def totals(self, session: SessionId) -> TurnRecord:
+
+class Spending(Protocol):
+    """What turns used: the end of a command (`Commands.finish`, `Commands.interrupt`) counts it in."""
+
+    async def session(self, session: SessionId) -> Spent:
         """What all turns of a session used together."""
+        ...
+
+    async def room(self, room: RoomId, since: str) -> Spent:
+        """What the room's turns used that ended on that day (`YYYY-MM-DD`, UTC) or later."""
+        ...
+
+    async def rooms(self, since: str) -> Mapping[RoomId, Spent]:
+        """The same of every room that had a turn since, the dearest first."""
+        ...
+
+
+class Changes(Protocol):
+    """What the last turn of a room changed in its workspace."""
+
+    async def keep(self, change: LastChange) -> None:
+        """In the place of what was kept for the room before."""
+        ...
+
+    async def last(self, room: RoomId) -> LastChange | None:
+        """What is kept for the room; without a patch if that is not kept any more."""
         ...
 
 

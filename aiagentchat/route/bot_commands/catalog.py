@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from aiagentchat.route.bot_commands.agent import agent_command
 from aiagentchat.route.bot_commands.allow import allow_command
 from aiagentchat.route.bot_commands.approve import approve_command, deny_command
+from aiagentchat.route.bot_commands.cost import cost_command
+from aiagentchat.route.bot_commands.diff import diff_command
 from aiagentchat.route.bot_commands.export import export_command
 from aiagentchat.route.bot_commands.files import files_command, get_command
 from aiagentchat.route.bot_commands.forget import forget_command
@@ -32,6 +34,8 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         queue_command(desk),
         timeout_command(desk),
         retry_command(desk),
+        diff_command(desk),
+        cost_command(desk),
         status_command(desk),
         new_session_command(desk),
         sessions_command(desk),

@@ -1,24 +1,42 @@
 """/retry: run once more what did not come to a good end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import away, words
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
+from aiagentchat.route.bot_commands.forget import answered
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
 from aiagentchat.route.conversations import places_left
+from aiagentchat.route.refusals import refuse
+
+MOST_OFFERED = 5
+"""So many can be meant by a number."""
+MOST_LOOKED_AT = 100
+"""So far back a reply can reach, and what is one's own is looked for."""
 
 
 def retry_command(desk: Desk) -> BotCommand:
-    """Queues the text of the last interrupted, failed or timed-out command, as a command of its own."""
+    """Queues the text of a command that ended badly, as a command of its own."""
 
-    async def run(asked: Asked) -> list[Effect]:
+    async def run(asked: Asked) -> Sequence[Effect]:
         event = asked.event
-        before = await desk.commands.retryable(asked.room.id)
+        ended = await desk.commands.retryable(asked.room.id, MOST_LOOKED_AT)
+        own = [each for each in ended if asked.role is Role.ADMIN or each.sender == event.sender]
+        if event.target is not None:
+            meant = await answered(desk, event, event.target)
+            ended, own = ([each for each in some if meant and each.event == meant.event] for some in (ended, own))
+            if not ended:
+                return reply(event, away.NOT_TO_RETRY)
+        if not own:
+            return refuse(event, "retry", away.NOT_YOURS_TO_RETRY) if ended else reply(event, away.NOTHING_TO_RETRY)
+        before = _numbered(own, asked.arguments)
         if before is None:
-            return reply(event, away.NOTHING_TO_RETRY)
+            return reply(event, away.which_to_retry([_said(each) for each in own[:MOST_OFFERED]]))
         if not before.text:
             return reply(event, away.RETRY_ERASED)
         if await places_left(desk, event) == 0:
@@ -27,13 +45,25 @@ def retry_command(desk: Desk) -> BotCommand:
         again = replace(
             accepted, command=replace(accepted.command, origin=before.event, own=before.own, about=before.about)
         )
-        told = away.retrying(away.Said(at=before.queued_at, by=before.sender, text=before.text), before.state)
+        told = away.retrying(_said(before), before.state, was_begun=before.started_at is not None)
         return [again, *reply(event, told, urgency=Urgency.PROGRESS)]
 
     return BotCommand(
         name="retry",
         usage="/retry",
-        summary="runs again what was interrupted or failed last",
+        summary="runs again what was cut off or failed last",
         role=Role.USER,
         run=run,
     )
+
+
+def _numbered(own: Sequence[Command], typed: str) -> Command | None:
+    """The one that is meant: the newest without a number; None for what is the number of none."""
+    if not typed:
+        return own[0]
+    numbers = {str(number): each for number, each in enumerate(own[:MOST_OFFERED], 1)}
+    return numbers.get(typed)
+
+
+def _said(command: Command) -> away.Said:
+    return away.Said(at=command.queued_at, by=command.sender, text=command.text)

@@ -13,7 +13,7 @@ from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
-from aiagentchat.core.ports.ledger import Approvals, Commands, Inbox, Outbox, Rooms, Sessions
+from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
@@ -65,6 +65,8 @@ class Desk:
     sessions: Sessions
     outbox: Outbox
     rooms: Rooms
+    spending: Spending
+    changes: Changes
     settings: Callable[[], Settings]
     roles: Callable[[RoomSettings], Awaitable[Roles | None]]
     """Who may do what in a room now; None while that is not known."""
@@ -86,6 +88,8 @@ class Desk:
     """Whether runs hold the subscription's token."""
     transcript: Callable[[RoomSettings, SessionId], Awaitable[Transcript | None]] = no_transcript
     """What the agent has written down of a conversation; None where nothing can be read."""
+    is_billed: Callable[[], bool] = lambda: True
+    """Whether the API's prices are paid; under a subscription they are not."""
 
 
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]

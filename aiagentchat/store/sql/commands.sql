@@ -78,9 +78,10 @@ RETURNING event_id;
 -- One that was taken up again is past, whatever came of it: what came of it has a row of its own. What was given to a
 -- turn is no turn.
 SELECT * FROM commands
-WHERE room_id = :room AND state IN ('failed', 'timed_out', 'interrupted') AND host IS NULL
+WHERE room_id = :room AND host IS NULL
+  AND (state IN ('failed', 'timed_out', 'interrupted') OR (state = 'cancelled' AND text <> ''))
   AND NOT EXISTS (SELECT 1 FROM commands AS later WHERE later.origin = commands.event_id)
-ORDER BY position DESC LIMIT 1;
+ORDER BY position DESC LIMIT :most;
 
 -- name: open
 -- What a daemon still has to do, as far as it can: rooms that we have left wait.
@@ -197,12 +198,6 @@ SELECT stop_by FROM commands WHERE event_id = :event;
 -- name: time_limit
 -- NULL while nobody has set one.
 SELECT time_limit FROM commands WHERE event_id = :event;
-
--- name: totals
--- One row, of zeros for a session without commands.
-SELECT coalesce(sum(duration_ms), 0) AS duration_ms, coalesce(sum(cost_micro_usd), 0) AS cost_micro_usd,
-       coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens
-FROM commands WHERE session_id = :session;
 
 -- name: of_session
 -- The oldest first.

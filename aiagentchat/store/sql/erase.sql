@@ -53,6 +53,10 @@ WHERE room_id = :room AND (reason <> '' OR picked_text <> '');
 UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
 WHERE command = :command AND room_id = :room;
 
+-- name: patch_of_command!
+-- What it changed, line by line.
+UPDATE changes SET patch = '' WHERE command = :command AND room_id = :room;
+
 -- name: offers!
 -- Messages that were offered are quoted in the question.
 UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')

@@ -60,6 +60,18 @@ WHERE position IN (
     LIMIT :most)
 RETURNING position;
 
+-- name: erase_changes
+-- What a turn changed, line by line.
+UPDATE changes SET patch = ''
+WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before AND patch <> '' LIMIT :most)
+RETURNING room_id;
+
+-- name: prune_changes
+-- What nobody can look at any more.
+DELETE FROM changes
+WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before LIMIT :most)
+RETURNING room_id;
+
 -- name: prune_approvals
 -- Those that are closed.
 DELETE FROM approvals
@@ -129,6 +141,12 @@ WHERE (room_id, thread) IN (
       AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.session_id = threads.session_id)
     LIMIT :most)
 RETURNING thread;
+
+-- name: prune_spending
+-- Counted by days.
+DELETE FROM spending
+WHERE rowid IN (SELECT rowid FROM spending WHERE day < date(:before / 1000, 'unixepoch') LIMIT :most)
+RETURNING day;
 
 -- name: prune_refusals
 -- Counted by days.
