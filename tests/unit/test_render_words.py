@@ -88,7 +88,7 @@ def test_the_footer_says_what_is_not_paid_and_what_has_changed() -> None:
         cost_micro_usd=13_200,
         input_tokens=0,
         output_tokens=0,
-        session=SESSION,
+        session="3f2a",
         is_billed=False,
         files_changed=3,
     )

@@ -12,7 +12,7 @@ from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import PutParcel
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.parcels import PARCEL, REACTION, REDACTION, Parcel
+from aiagentchat.core.parcels import MESSAGE, PARCEL, REACTION, REDACTION, Parcel
 from aiagentchat.render import away, words
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route.access import Roles
@@ -301,7 +301,7 @@ async def test_an_offer_is_answered_by_everybody_who_may_run_commands(front: Fro
     front.settings = settings(replace(KITCHEN, users=frozenset({ANNA, EVE})))
     said = typed("old", late_ms=OFFER_AFTER_MS)
     await front.hear(said)
-    [offered] = await front.deliver()
+    [offered] = [parcel for parcel in await front.deliver() if parcel.type == MESSAGE]
 
     await front.hear(reacted("✅", event_of(offered.txn), EVE))
 

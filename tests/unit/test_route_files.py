@@ -11,7 +11,7 @@ from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.files import FILES_WAIT_MS, MOST_FILES, FileKeys, MediaFile
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.parcels import REACTION
+from aiagentchat.core.parcels import MESSAGE, REACTION
 from aiagentchat.render import file_words, words
 from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from tests.fakes.front import Front, event_of, open_front
@@ -160,7 +160,7 @@ async def test_a_command_that_finds_the_queue_full_leaves_the_files_to_the_next(
 async def test_a_file_that_came_late_is_run_with_its_caption_when_it_was_offered(front: Front) -> None:
     late = sent(PLAN, "read this", late_ms=OFFER_AFTER_MS)
     await front.hear(late)
-    [offer] = [parcel for parcel in await front.deliver() if parcel.approval is not None]
+    [offer] = [parcel for parcel in await front.deliver() if parcel.approval is not None and parcel.type == MESSAGE]
     await front.hear(event(Kind.REACTION, "✅", target=event_of(offer.txn)))
 
     [queued] = await front.ledger.commands.queue(ROOM)

@@ -24,6 +24,7 @@ FEW_ROWS = {
     "rooms.uids",
     "runs.left",
     "seals.forget_told",
+    "housekeeping.prune_rules",
     "housekeeping.prune_sessions",
     "housekeeping.prune_refusals",
 }

@@ -29,7 +29,7 @@ CREATE INDEX sessions_named_by ON sessions (named_by) WHERE named_by IS NOT NULL
 -- Whoever starts a turn uses its conversation.
 CREATE TRIGGER sessions_are_used AFTER UPDATE OF state ON commands
 WHEN new.state = 'running' AND old.state = 'queued'
-BEGIN UPDATE sessions SET turns = turns + 1, used_at = new.started_at WHERE session_id = new.session_id; END;
+BEGIN UPDATE sessions SET turns = turns + 1, used_at = coalesce(new.started_at, used_at) WHERE session_id = new.session_id; END;
 
 -- The conversation that a thread is in, where threads have their own.
 CREATE TABLE threads (

@@ -169,7 +169,8 @@ ORDER BY position DESC LIMIT 1;
 -- As it reads after its newest edit. The conversation knows what was said in its last turn, apart from the command's own.
 SELECT message.command IS NOT NULL AS of_agent,
        (SELECT newest.content FROM outbox AS newest
-        WHERE coalesce(message.edits, message.txn_id) IN (newest.txn_id, newest.edits)
+        WHERE (newest.txn_id = coalesce(message.edits, message.txn_id)
+               OR newest.edits = coalesce(message.edits, message.txn_id))
           AND newest.state IN ('sent', 'claimed', 'waiting') AND newest.content <> '{}'
         ORDER BY newest.position DESC LIMIT 1) AS content,
        EXISTS (SELECT 1 FROM commands AS turn

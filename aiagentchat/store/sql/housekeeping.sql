@@ -167,6 +167,7 @@ WHERE position IN (
     SELECT position FROM session_rules
     WHERE given_at < :before
       AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.session_id = session_rules.session_id)
+      AND NOT EXISTS (SELECT 1 FROM threads WHERE threads.session_id = session_rules.session_id)
       AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.session_id = session_rules.session_id)
     LIMIT :most)
 RETURNING position;
