@@ -89,6 +89,15 @@ def test_an_answer_that_grew_over_edits_and_pages_is_clean(timeline: Timeline) -
     assert found(timeline, ran("a0001")) == []
 
 
+def test_an_answer_that_took_long_and_ends_with_a_message_of_its_own_is_clean(timeline: Timeline) -> None:
+    event = timeline.ask("a0001")
+    timeline.say(numbered_words("a0001", 30), to=event)
+    timeline.say(f"{words.TURN_OVER}\n\n{FOOTER}", to=event)
+    timeline.mark(event)
+
+    assert found(timeline, ran("a0001")) == []
+
+
 def test_a_beginning_and_a_report_are_clean(timeline: Timeline) -> None:
     event = timeline.ask("a0001")
     timeline.say(numbered_words("a0001", 30)[:109], to=event)

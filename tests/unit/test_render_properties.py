@@ -180,9 +180,13 @@ def test_what_is_half_written_leaves_nothing_open_and_keeps_every_letter(text: s
     shown = mended(text)
 
     assert open_fence(shown) is None
-    assert [c for c in re.sub(r"\]\([^()\s]*$", "", text) if c.isalpha()] == [c for c in shown if c.isalpha()][
-        : len(text)
-    ]
+    # But for where a link leads that is not complete, unless that is code.
+    assert letters(shown) in (letters(text), letters(re.sub(r"\]\([^()\s]*$", "", text)))
+
+
+def letters(text: str) -> list[str]:
+    """What of it is no markup."""
+    return [c for c in text if c.isalpha()]
 
 
 @anything
