@@ -608,13 +608,6 @@ def session_resumed(session: SessionId) -> str:
     return f"The agent already had session {short(session)}, so I went on in it. Nothing is lost."
 
 
-def help_text(commands: Sequence[tuple[str, str]]) -> str:
-    """The bot commands (usage, summary), each on a line that fits on a phone."""
-    lines = [f"- {code_span(usage)} {summary}" for usage, summary in commands]
-    intro = "Write what you want done; I run it here and answer. I also know:"
-    return "\n".join([intro, "", *lines, "", "`!` works in place of `/`, everywhere."])
-
-
 def version(number: str) -> str:
     """The answer to /version."""
     return f"aiagentchat {number}"

@@ -240,9 +240,14 @@ def _bot_command(body: str, known: Collection[str]) -> RunBotCommand | UnknownBo
     sign, name = match.groups()
     if name in known:
         return RunBotCommand(name, body[match.end() :].strip())
-    nearest = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE_ENOUGH)), None)
+    near = nearest(name, known)
     # "!important" is how people write. Only what looks like a slip of a known name is taken for one.
-    return None if sign == "!" and nearest is None else UnknownBotCommand(name, nearest)
+    return None if sign == "!" and near is None else UnknownBotCommand(name, near)
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that `name` may be a slip of."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE_ENOUGH)), None)
 
 
 def _about_the_room(event: Incoming) -> Decision:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import away, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import questions
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Run, reply
@@ -21,6 +22,7 @@ def approve_command(desk: Desk) -> BotCommand:
         summary="allows what the agent asks for, once",
         role=Role.USER,
         run=_answer(desk, ApprovalState.ALLOWED),
+        topic=Topic.QUESTIONS,
     )
 
 
@@ -32,6 +34,8 @@ def deny_command(desk: Desk) -> BotCommand:
         summary="denies it; the agent reads the reason",
         role=Role.USER,
         run=_answer(desk, ApprovalState.DENIED),
+        topic=Topic.QUESTIONS,
+        examples=("/deny", "/deny because it would delete the logs"),
     )
 
 

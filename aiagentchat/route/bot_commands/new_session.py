@@ -3,6 +3,7 @@
 from aiagentchat.core.effects import Effect, NewSession
 from aiagentchat.core.ids import new_session_id
 from aiagentchat.render import words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, reply
 
@@ -14,5 +15,10 @@ def new_session_command() -> BotCommand:
         return [NewSession(asked.room.id, new_session_id()), *reply(asked.event, words.NEW_SESSION_STARTED)]
 
     return BotCommand(
-        name="new_session", usage="/new_session", summary="starts a new conversation", role=Role.USER, run=run
+        name="new_session",
+        usage="/new_session",
+        summary="starts a new conversation",
+        role=Role.USER,
+        run=run,
+        topic=Topic.SESSIONS,
     )

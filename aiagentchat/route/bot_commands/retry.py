@@ -5,8 +5,9 @@ from aiagentchat.core.effects import AcceptCommand, Effect
 from aiagentchat.core.ids import new_session_id
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import away, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 from aiagentchat.route.questions import places_left
 
 
@@ -41,4 +42,6 @@ def retry_command(desk: Desk) -> BotCommand:
         summary="runs again what was interrupted or failed last",
         role=Role.USER,
         run=run,
+        takes=Takes.NOTHING,
+        topic=Topic.AFTERWARDS,
     )

@@ -3,6 +3,7 @@
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, stop
 
@@ -19,5 +20,10 @@ def stop_command(desk: Desk) -> BotCommand:
         return [*stop(queue[0], asked.event.sender), *reply(asked.event, words.stopping(queued))]
 
     return BotCommand(
-        name="stop", usage="/stop", summary="ends the running turn; what waits goes on", role=Role.USER, run=run
+        name="stop",
+        usage="/stop",
+        summary="ends the running turn; what waits goes on",
+        role=Role.USER,
+        run=run,
+        topic=Topic.WORK,
     )
