@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-clients bench bench-limits bench-catch-up bench-neighbours bench-sealed faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-clients screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -48,6 +48,10 @@ test: $(READY)  ## all tests, on a real homeserver and the real CLI, with the co
 test-clients: $(READY)  ## encrypted rooms with Element's engine at the other side, in full
 	@$(BIN)/python -m rig.setup --homeserver --cli --clients
 	AIAGENTCHAT_TEST_CLIENTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/clients $(ARGS)
+
+screenshots: $(READY)  ## docs/images: Element and Hydrogen in a real browser (needs Chromium; five minutes)
+	@$(BIN)/python -m rig.setup --homeserver --cli
+	$(BIN)/python -m rig.screenshots $(ARGS)
 
 bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
 	@$(BIN)/python -m rig.setup
