@@ -123,8 +123,8 @@ class Hydrogen(Window):
         await self._ask("until", selector=".RoomView", text="")
 
     async def scroll_down(self) -> None:
-        """Without a frame around the room, it does not do so by itself."""
-        await self._ask("scroll", selector=self.last_message, text="", to="end")
+        """Here it does not do so by itself."""
+        await self._ask("down")
 
 
 @asynccontextmanager

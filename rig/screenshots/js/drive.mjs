@@ -52,6 +52,13 @@ const DOES = {
         await windows.get(window).addStyleTag({ content: css });
     },
 
+    /** Scroll everything down that can be scrolled. */
+    async down({ window }) {
+        await windows.get(window).evaluate(() => {
+            for (const each of document.querySelectorAll("*")) each.scrollTop = each.scrollHeight;
+        });
+    },
+
     /** Scroll so that the last such element stands at the window's lower end, or the upper one. */
     async scroll({ window, selector, text, to }) {
         const found = windows.get(window).locator(selector, text ? { hasText: text } : {}).last();
