@@ -12,7 +12,8 @@ QUIET = Step(text="Now I look.", tool="Bash", input={"command": "true"})
 
 def long_turn(seconds: float) -> str:
     """A prompt for words, a tool, and words again that come over so many seconds."""
-    words = "".join(f"word{number} " for number in range(round(seconds) * 4))
+    # In paragraphs, as people and models write: that is where an answer that is appended is cut.
+    words = "".join(f"word{number}. " if number % 8 else f"word{number}\n\n" for number in range(round(seconds) * 4))
     return script(f"speak for {seconds:g} s", QUIET, Step(text=words, chunk=len(words) // 40 + 1, delay=seconds / 40))
 
 
