@@ -31,10 +31,10 @@ class Size:
 
     width: int
     height: int
-    scale: int = 1
+    scale: float = 1
 
 
-PHONE = Size(width=390, height=780, scale=2)
+PHONE = Size(width=390, height=780, scale=1.5)
 DESKTOP = Size(width=1180, height=820)
 
 
