@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-clients properties bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -52,6 +52,10 @@ test-clients: $(READY)  ## encrypted rooms with Element's engine at the other si
 properties: $(READY)  ## 10,000 texts for everything that renders, splits and streams (half an hour)
 	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=10000 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --timeout=3600 \
 		tests/unit/test_render_properties.py tests/unit/test_send_answer_properties.py $(ARGS)
+
+screenshots: $(READY)  ## docs/images: Element and Hydrogen in a real browser (needs Chromium; five minutes)
+	@$(BIN)/python -m rig.setup --homeserver --cli
+	$(BIN)/python -m rig.screenshots $(ARGS)
 
 bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
 	@$(BIN)/python -m rig.setup

@@ -124,12 +124,12 @@ class JsEngine:
 
 
 @asynccontextmanager
-async def js_engine(node: Node, errors: Path, told: Tell) -> AsyncGenerator[JsEngine, None]:
+async def js_engine(node: Node, errors: Path, told: Tell, *, program: Path = PROGRAM) -> AsyncGenerator[JsEngine, None]:
     """A program that nobody has logged in yet. It is gone when the block ends. `errors`: where it may complain."""
     with errors.open("ab") as complaints:
         process = await asyncio.create_subprocess_exec(
             str(node.program),
-            str(PROGRAM),
+            str(program),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=complaints,

@@ -50,6 +50,10 @@ class Shown:
     """A message in the engine's own timeline: with its edits, or taken back."""
 
     content: Mapping[str, Any]
+    thread: str
+    """The event that begins the thread that it stands in, "" when it stands in the room."""
+    answers: str
+    """The event above it that Element quotes, "" when there is none."""
     edited: str
     """The edit that is shown, "" when there is none."""
     redacted: bool
@@ -190,6 +194,10 @@ class JsUser(MatrixUser):
     async def shown(self, room: str, event: str) -> Shown:
         """A message as the engine's own timeline has it."""
         return Shown(**await self._engine.ask("shown", room=room, event=event))
+
+    async def until_in_thread(self, room: str, root: str, event: str) -> None:
+        """Wait until an event stands in the thread that `root` begins. Raises EngineRefused if it stands beside it."""
+        await self._engine.ask("untilInThread", room=room, root=root, event=event)
 
     async def until_readable(self, room: str, event: str) -> Event:
         """Wait until the engine can read an event, and return that."""

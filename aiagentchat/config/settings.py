@@ -67,6 +67,8 @@ class RoomSettings:
     env: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
     mention_only: bool = False
+    welcome: bool = True
+    """Whether it is said what this is when the account comes into the room."""
     project_instructions: bool = True
     git: GitIdentity = GitIdentity()
     network: Network = Network.API
@@ -259,6 +261,7 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "env": [name for name, _ in room.env],
         "mounts": [{"path": str(mount.path), "mode": mount.mode} for mount in room.mounts],
         "mention_only": room.mention_only,
+        "welcome": room.welcome,
         "project_instructions": room.project_instructions,
         "git": dataclasses.asdict(room.git),
         "network": str(room.network),

@@ -47,6 +47,7 @@ _MOST_CELLS = 10_000  # beyond that a few kilobytes of table would take a second
 _FOLLOWED = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))}):", re.IGNORECASE)
 _TO_USER = re.compile(r"#/(?:user/)?@")
 _CHECKBOX = re.compile(r"\[([ xX])\](?=\s)")
+_BETWEEN_CELLS = re.compile(r"(?<=>)\n(?=</?(?:thead|tbody|tr|th|td)>|</table>)")
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -54,7 +55,9 @@ def to_html(markdown: str) -> str:
     """`markdown` as HTML of which every tag and attribute may stand in `formatted_body`."""
     text = shown(clean(markdown))
     rendered: str = _renderer(tables=_cells(text) <= _MOST_CELLS).render(text)
-    return _sanitiser().clean(rendered).replace("<br>\n", "<br>").strip()
+    sanitised = _sanitiser().clean(rendered).replace("<br>\n", "<br>").strip()
+    # Hydrogen shows nothing of a message in which a table has anything but tags between its tags, or no rows.
+    return _BETWEEN_CELLS.sub("", sanitised).replace("</thead></table>", "</thead><tbody></tbody></table>")
 
 
 def needs_html(markdown: str, rendered: str) -> bool:

@@ -191,6 +191,7 @@ NO_BINARY = (
     "I cannot find the Claude Code program, so nothing was run. "
     "The operator installs it, or sets `binary` of this agent in config.yaml."
 )
+NOT_STARTED = "Claude Code could not be started, so nothing was run. The operator finds the reason in the log."
 
 _FAILURES: Mapping[Failure, str] = {
     Failure.UNKNOWN: "The agent failed and did not say why. What it had done is done; send the message again to retry.",
@@ -213,6 +214,11 @@ _FAILURES: Mapping[Failure, str] = {
     Failure.BUDGET: "The turn reached its budget and was ended there. What was done until then is done.",
     Failure.API: "The model's API failed. What was done until then is done; send the message again to retry.",
 }
+
+
+def too_old(version: str) -> str:
+    """This Claude Code does not speak as we do."""
+    return f"Claude Code here is too old ({version}), so nothing was run. The operator must update it."
 
 
 def output_cut(limit: int, file: str | None) -> str:
@@ -652,13 +658,6 @@ def session_taken_back(old: str) -> str:
 def session_resumed(session: str) -> str:
     """The agent knew the session although it should have been new."""
     return f"The agent already had session {session}, so I went on in it. Nothing is lost."
-
-
-def help_text(commands: Sequence[tuple[str, str]]) -> str:
-    """The bot commands (usage, summary), each on a line that fits on a phone."""
-    lines = [f"- {code_span(usage)} {summary}" for usage, summary in commands]
-    intro = "Write what you want done; I run it here and answer. I also know:"
-    return "\n".join([intro, "", *lines, "", "`!` works in place of `/`, everywhere."])
 
 
 def version(number: str) -> str:

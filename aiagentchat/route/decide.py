@@ -283,10 +283,14 @@ def _bot_command(body: str, names: Names) -> RunBotCommand | UnknownBotCommand |
     sign, name = match.groups()
     if name in names.known:
         return RunBotCommand(name, body[match.end() :].strip())
-    everything = [*names.known, *names.custom]
-    nearest = next(iter(difflib.get_close_matches(name, everything, n=1, cutoff=_CLOSE_ENOUGH)), None)
+    near = nearest(name, [*names.known, *names.custom])
     # "!important" is how people write. Only what looks like a slip of a known name is taken for one.
-    return None if sign == "!" and nearest is None else UnknownBotCommand(name, nearest)
+    return None if sign == "!" and near is None else UnknownBotCommand(name, near)
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that `name` may be a slip of."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE_ENOUGH)), None)
 
 
 def _about_the_room(event: Incoming) -> Decision:

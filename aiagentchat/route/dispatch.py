@@ -7,7 +7,7 @@ from typing import assert_never
 
 import structlog
 
-from aiagentchat.config.settings import RoomSettings
+from aiagentchat.config.settings import RoomSettings, slug_wish
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
@@ -27,13 +27,13 @@ from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
-from aiagentchat.render import away, marks, session_words, words
+from aiagentchat.render import away, manual, marks, session_words, words
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route import catch_up, conversations, customs, files, joining, questions
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands import now
 from aiagentchat.route.bot_commands.forget import answered, forget
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply, reply_in_room, stop
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, refused, reply, reply_in_room, stop
 from aiagentchat.route.decide import (
     AnswerApproval,
     AnswerInWords,
@@ -62,6 +62,8 @@ REFUSALS_A_DAY = 5
 """How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
 ACCEPTED = marks.ACCEPTED
 CHANGED = "✏️"
+ASKS = "default"
+"""The permission mode in which the agent asks before it does what no rule allows."""
 
 _NEEDS_ITS_SENDER = Ask | RunBotCommand | AnswerInWords | ChangeQueued | TakeFile
 """What somebody else must not be able to say in the sender's name."""
@@ -111,7 +113,7 @@ class Dispatcher:
             case ChangeQueued() | TakeBack() | Unreadable():
                 return await self._about_the_message(decision, event)
             case _:
-                return self._about_the_room(decision, event, roles.room)
+                return await self._about_the_room(decision, event, roles.room)
 
     async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:
         """A reply that answers no question is what it is without one."""
@@ -236,7 +238,13 @@ class Dispatcher:
         if role is None or role < command.role:
             told = words.only_admins(command.name) if command.role is Role.ADMIN else words.VIEWER_MAY_NOT_RUN
             return refuse(asked.event, f"/{command.name}", told)
-        return await command.run(asked)
+        match command.takes, asked.arguments:
+            case Takes.SOMETHING, "":
+                return reply(asked.event, manual.needs_more(command.entry))
+            case Takes.NOTHING, typed if typed:
+                return reply(asked.event, manual.takes_nothing(command.entry, typed))
+            case _:
+                return await command.run(asked)
 
     async def _refuse(self, event: Incoming, roles: Roles) -> Sequence[Effect]:
         day = datetime.fromtimestamp(self._desk.clock.now_ms() / 1000, tz=UTC).date().isoformat()
@@ -326,7 +334,7 @@ class Dispatcher:
         changed = now.text_of(change.body) if command.urgent else change.body
         return [EraseText(change.target, event.room)] if text == changed else []
 
-    def _about_the_room(
+    async def _about_the_room(
         self, decision: RoomReplaced | Removed | CameIn | NotHeard, event: Incoming, room: RoomSettings
     ) -> Sequence[Effect]:
         match decision:
@@ -336,7 +344,7 @@ class Dispatcher:
                 return [*gone, LeaveRoom(event.room, event.sender)]
             case CameIn():
                 log.info("room.entered")
-                return [EnterRoom(event.room)]
+                return [EnterRoom(event.room), *await self._welcome(room)]
             case NotHeard(first, last):
                 return reply_in_room(event, away.not_heard(first, last))
             case RoomReplaced(new):
@@ -344,6 +352,19 @@ class Dispatcher:
                 return reply_in_room(event, away.room_replaced(new))
             case _:
                 assert_never(decision)
+
+    async def _welcome(self, room: RoomSettings) -> Sequence[Effect]:
+        """Once in a room, however often we come; one that was made in chat was told enough when it was made."""
+        if not room.welcome or room.made_by is not None:
+            return []
+        slug = await self._desk.rooms.slug(room.id, slug_wish(room))
+        told = manual.welcome(
+            self._desk.settings().workspace_of(room, slug).name,
+            sorted(room.users | room.admins),
+            mention_only=room.mention_only,
+            asks=room.permission_mode == ASKS,
+        )
+        return [PutParcel(Parcel(txn=txn_id(room.id, "welcome"), room=room.id, content=message(told, notice=True)))]
 
 
 def _in_words_here(asked: Approval) -> PutParcel:

@@ -56,7 +56,7 @@ class Victim(Daemon):
             [{"id": room, "name": f"room{index}"} for index, room in enumerate(rooms)],
             model_url="http://127.0.0.1:9",
             environ={"PYTHONPATH": str(package)} if package else None,
-            defaults={"users": [user], "mounts": [{"path": str(self.run_log.parent), "mode": "rw"}]},
+            defaults={"users": [user], "welcome": False, "mounts": [{"path": str(self.run_log.parent), "mode": "rw"}]},
             agents={"claude": {"type": "claude-code", "binary": str(fake_cli.install(folder, run_log=self.run_log))}},
             max_parallel_turns=len(rooms),
             max_warm=len(rooms),

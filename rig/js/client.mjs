@@ -223,6 +223,14 @@ export class Client {
         return shown(this.#message(room, event));
     }
 
+    /** Until a message stands in the thread that another one began, and not in the room's own timeline. */
+    async untilInThread({ room, root, event }) {
+        const known = this.#client.getRoom(room);
+        await this.#until(() => known.getThread(root)?.findEventById(event));
+        const beside = known.getUnfilteredTimelineSet().findEventById(event);
+        if (beside) throw new Error(`${event} stands in the room, too`);
+    }
+
     /** Encrypt what comes next with a new key. */
     async rotate({ room }) {
         await this.#crypto.forceDiscardSession(room);

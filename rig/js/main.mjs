@@ -13,7 +13,8 @@ import { Client } from "./client.mjs";
 
 const MAY = new Set([
     "createIdentity", "createRoom", "devices", "fetchFile", "identity", "inClear", "invite", "join", "leave", "recover",
-    "redact", "rotate", "send", "sendFile", "shown", "start", "stop", "untilBackedUp", "untilDevices", "verify",
+    "redact", "rotate", "send", "sendFile", "shown", "start", "stop", "untilBackedUp", "untilDevices",
+    "untilInThread", "verify",
 ]);
 
 let client = null;

@@ -12,6 +12,7 @@ export const {
     ClientEvent,
     EventType,
     MatrixEventEvent,
+    RelationType,
     RoomEvent,
     SyncState,
     createClient,

@@ -1,5 +1,5 @@
 // What a person sees of an event, as plain JSON.
-import { EventShieldColour, EventShieldReason, EventType } from "./sdk.mjs";
+import { EventShieldColour, EventShieldReason, EventType, RelationType } from "./sdk.mjs";
 
 /** The event in clear, whether it could be read, the shield beside it, and whether a telephone rings for it. */
 export async function seen(client, event) {
@@ -23,10 +23,15 @@ export function opened(event) {
     return event.isDecryptionFailure() ? wire(event) : clear(event);
 }
 
-/** A message as the timeline shows it: with the newest of its edits, or taken back. */
+/** A message as the timeline shows it: with the newest of its edits, or taken back; where it stands, above what. */
 export function shown(event) {
+    const relation = event.getRelation();
+    // The reply in a thread's message is for clients that know no threads, if it says so; Element quotes nothing then.
+    const falls = relation?.rel_type === RelationType.Thread && relation.is_falling_back === true;
     return {
         content: event.getContent(),
+        thread: event.threadRootId ?? "",
+        answers: falls ? "" : (event.replyEventId ?? ""),
         edited: event.replacingEventId() ?? "",
         redacted: event.isRedacted(),
         failed: event.isDecryptionFailure(),

@@ -34,7 +34,9 @@ async def test_a_message_is_answered_and_the_homeserver_reads_nothing(
 
         assert await house.ended(asked) == "✅"
         answer = await until_told(house, anna, "A secret answer.")
+        shown = await anna.shown(house.room, answer.id)
         assert answer.reply_to == asked
+        assert (shown.answers, shown.thread) == (asked, "")
         all_can_be_read(house, anna)
         await nothing_is_in_clear(house, anna)
 
@@ -96,7 +98,12 @@ async def test_a_message_in_a_thread_is_answered(
         aside = await anna.send(house.room, script("an aside", Step(text="Aside, too.")), thread=first)
 
         assert await house.ended(aside) == "✅"
-        assert (await until_told(house, anna, "Aside, too.")).reply_to == aside
+        answer = await until_told(house, anna, "Aside, too.")
+        await anna.until_in_thread(house.room, first, answer.id)
+        shown = await anna.shown(house.room, answer.id)
+        relation = answer.first["m.relates_to"]
+        assert shown.thread == first
+        assert (relation["rel_type"], relation["event_id"], answer.reply_to) == ("m.thread", first, aside)
         all_can_be_read(house, anna)
 
 

@@ -62,6 +62,15 @@ async def test_the_reference_lists_exactly_the_commands_there_are_with_their_rol
     assert documented == [(command.usage, command.role.name.lower()) for command in commands]
 
 
+async def test_the_reference_has_the_examples_and_the_heading_of_each_command(commands: list[BotCommand]) -> None:
+    documented = re.findall(r"^\| `(/\w+)` \| (`/[^|]+`) \| ([^|`]+) \|$", PAGE, re.MULTILINE)
+    entries = [command.entry for command in commands]
+
+    assert documented == [
+        (entry.typed, " · ".join(f"`{each}`" for each in entry.examples), entry.topic.value) for entry in entries
+    ]
+
+
 async def test_a_command_is_used_under_its_name(commands: list[BotCommand]) -> None:
     assert [command.usage.split()[0] for command in commands] == [f"/{command.name}" for command in commands]
 

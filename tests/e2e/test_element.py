@@ -8,6 +8,7 @@ from rig.js_people import JsPeople
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
+from tests.clients.rings import OUTPUTS, long_turn, only_first_and_last_ring
 from tests.clients.secret_house import (
     all_can_be_read,
     nothing_is_in_clear,
@@ -51,3 +52,20 @@ async def test_a_new_device_of_a_person_is_answered(
         told = await until_told(house, phone, "From the phone.")
         await anna.until_readable(house.room, told.id)
         assert (phone.sight(told.id).shield, anna.sight(told.id).shield) == ("none", "none")
+
+
+async def test_of_a_turn_that_takes_longer_than_notify_after_the_first_message_and_the_last_ring(
+    people: People, elements: JsPeople, model: Model, workplace: Path
+) -> None:
+    # Forty seconds and the usual half minute are in tests/clients.
+    room = {"allow": ["Bash"], "notify_after": 1}
+    async with secret_house(
+        people, elements, model, workplace, encrypted=False, rooms=len(OUTPUTS), start=False, room=room
+    ) as (house, anna):
+        for each, output in zip(house.daemon.settings["rooms"], OUTPUTS, strict=True):
+            each["output"] = output
+        async with house.daemon:
+            await house.settle_in()
+            asked = [await house.ask(long_turn(6), room=each) for each in house.rooms]
+            for each, command in zip(house.rooms, asked, strict=True):
+                await only_first_and_last_ring(house, anna, each, command, timeout=60)

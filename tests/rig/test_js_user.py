@@ -55,7 +55,11 @@ async def test_edits_threads_reactions_and_redactions_show(elements: JsPeople) -
     assert [(message.body, message.edits) for message in bo.view(room)] == [("final", 1), ("an aside", 0)]
     assert message.first["m.relates_to"]["event_id"] == draft
     assert message.id == aside
+    await anna.until_in_thread(room, draft, aside)
+    beside = await anna.shown(room, aside)
+    assert (beside.thread, beside.answers) == (draft, "")
     shown = await bo.shown(room, draft)
+    assert (shown.thread, shown.answers) == ("", "")
     assert (shown.content["body"], shown.edited, shown.redacted) == ("final", edit, False)
     assert (await bo.shown(room, gone)).redacted
 

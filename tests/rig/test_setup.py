@@ -79,17 +79,27 @@ def test_the_cli_is_not_installed_again(cli: Path) -> None:
     assert cli.is_file()
 
 
-def test_npm_is_given_hashes_and_no_address() -> None:
-    listed = (ROOT / "rig" / "js" / "packages.txt").read_text("utf-8")
+@pytest.mark.parametrize(("folder", "package"), [("js", "matrix-js-sdk"), ("screenshots", "matrix-react-sdk")])
+def test_npm_is_given_hashes_and_no_address(folder: str, package: str) -> None:
+    listed = (ROOT / "rig" / folder / "packages.txt").read_text("utf-8")
 
     manifest, lock = npm_files(listed)
     packages = json.loads(lock)["packages"]
-    wanted = json.loads(manifest)["dependencies"]
 
-    assert wanted["matrix-js-sdk"] == "43.0.0"
-    assert {name.removeprefix("node_modules/") for name in packages} - {""} == wanted.keys()
-    assert all(package["integrity"].startswith("sha512-") for name, package in packages.items() if name)
+    assert json.loads(manifest)["dependencies"][package] == packages[f"node_modules/{package}"]["version"]
+    assert all(found["integrity"].startswith("sha512-") for name, found in packages.items() if name)
     assert "://" not in manifest + lock
+
+
+def test_a_package_may_lie_in_another_one_or_be_for_one_processor() -> None:
+    manifest, lock = npm_files("a@1.0.0 sha512-a\n@b/c@2.0.0 sha512-c arm64\na/node_modules/@b/d@3.0.0 sha512-d\n")
+    packages = json.loads(lock)["packages"]
+
+    assert json.loads(manifest)["dependencies"] == {"a": "1.0.0"}
+    assert json.loads(manifest)["optionalDependencies"] == {"@b/c": "2.0.0"}
+    assert packages["node_modules/a"]["dependencies"] == {"@b/d": "3.0.0"}
+    assert packages["node_modules/a/node_modules/@b/d"] == {"version": "3.0.0", "integrity": "sha512-d"}
+    assert (packages["node_modules/@b/c"]["cpu"], packages["node_modules/@b/c"]["optional"]) == (["arm64"], True)
 
 
 def test_packages_are_installed_once_and_a_failure_is_tried_again(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Markdown becomes the HTML that Matrix allows."""
 
+import re
+
 import pytest
 
 from aiagentchat.render.markdown import needs_html, to_html
@@ -60,7 +62,9 @@ def test_markdown_becomes_html(markdown: str, expected: str) -> None:
 def test_a_table_is_a_table() -> None:
     rendered = to_html("| a | b |\n|---|--:|\n| 1 | 2 |")
 
-    assert rendered.startswith("<table>\n<thead>\n<tr>\n<th>a</th>")
+    assert rendered.startswith("<table><thead><tr><th>a</th>")
+    # Between its tags there is nothing, and it has rows: Hydrogen insists on both.
+    assert re.search(r"\s<(?!table)", rendered) is None
     assert "<td>2</td>" in rendered
 
 

@@ -194,12 +194,6 @@ def test_sentences_say_what_they_are_about(sentence: str, part: str) -> None:
     assert part in sentence
 
 
-def test_help_has_a_line_for_each_command() -> None:
-    text = words.help_text([("/stop", "ends what runs"), ("/deny [reason]", "says no")])
-
-    assert "- `/stop` ends what runs\n- `/deny [reason]` says no\n" in text
-
-
 def status_text(**told: Any) -> str:
     """What /status says of a room in which nothing happens, but for what is told."""
     quiet: dict[str, Any] = {

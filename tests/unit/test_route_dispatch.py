@@ -7,20 +7,21 @@ from typing import Any
 
 import pytest
 
+from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import PutParcel
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import MESSAGE, PARCEL, REACTION, REDACTION, Parcel
-from aiagentchat.render import away, words
+from aiagentchat.render import away, manual, words
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route.access import Roles
 from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.decide import Ask
 from aiagentchat.route.dispatch import REFUSALS_A_DAY
 from tests.fakes.front import Front, event_of, open_front
-from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, OTHER, ROOM, VERA, command, event, settings, typed
+from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, OTHER, ROOM, VERA, command, event, settings, typed
 
 DAY = 24 * 60 * 60
 
@@ -756,3 +757,27 @@ async def test_out_of_the_room_its_turn_stops_and_the_rest_waits_until_we_are_ba
     await front.hear(event(Kind.JOINED, sender=ADA))
 
     assert await front.ledger.commands.rooms_with_work() == [ROOM]
+
+
+# ── the welcome ──
+
+
+async def test_whoever_lets_us_in_is_welcomed_once(front: Front) -> None:
+    told = await front.told(event(Kind.JOINED, sender=ME))
+    await front.hear(event(Kind.LEFT, "kick", sender=EVE))
+
+    assert told == [manual.welcome("kitchen", [ADA, ANNA], mention_only=False, asks=True)]
+    assert await front.told(event(Kind.JOINED, sender=ME)) == []
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        pytest.param(replace(KITCHEN, welcome=False), id="the operator wants none"),
+        pytest.param(replace(KITCHEN, made_by=ADA), id="a room that was made in chat, which told enough"),
+    ],
+)
+async def test_not_every_room_is_welcomed(front: Front, room: RoomSettings) -> None:
+    front.settings = settings(room)
+
+    assert await front.told(event(Kind.JOINED, sender=ME)) == []

@@ -83,7 +83,7 @@ async def check(path: Path) -> Binary:
     if version < MINIMUM:
         raise AgentUnavailable(
             f"{path} is version {_dotted(version)}; at least {_dotted(MINIMUM)} is needed: update Claude Code",
-            human=f"Claude Code here is too old ({_dotted(version)}), so nothing was run. The operator must update it.",
+            human=words.too_old(_dotted(version)),
         )
     return Binary(path, version)
 

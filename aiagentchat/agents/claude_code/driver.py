@@ -71,8 +71,6 @@ MAX_EVENTS_WAITING = 256
 
 log = structlog.get_logger(__name__)
 
-_NOT_STARTED = "Claude Code could not be started, so nothing was run. The operator finds the reason in the log."
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -149,7 +147,7 @@ class ClaudeRun:
                     if self._tree is not None:
                         await self._keep(self._tree)
         except OSError as error:
-            self._failed = AgentUnavailable(f"no way out for the run: {error}", human=_NOT_STARTED)
+            self._failed = AgentUnavailable(f"no way out for the run: {error}", human=words.NOT_STARTED)
             log.error("run.not_started", error=str(error))  # noqa: TRY400 - no bug, no traceback
         finally:
             self._finish()
@@ -176,7 +174,7 @@ class ClaudeRun:
                 )
                 self._tree.on_limit = self._limit_reached
         except (OSError, TimeoutError) as error:
-            self._failed = AgentUnavailable(f"cannot start {self._launch.argv[0]}: {error}", human=_NOT_STARTED)
+            self._failed = AgentUnavailable(f"cannot start {self._launch.argv[0]}: {error}", human=words.NOT_STARTED)
             log.error("run.not_started", error=str(error))  # noqa: TRY400 - no bug, no traceback
 
     async def _keep(self, tree: Tree) -> None:
@@ -489,7 +487,7 @@ class ClaudeCode:
         try:
             prepare(spec, cell)
         except (NotOpened, OSError) as error:
-            raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=_NOT_STARTED) from error
+            raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=words.NOT_STARTED) from error
         path = self._environ.get("PATH", os.defpath)
         in_room = self._quarters.subscription_in_room
         variables = held(credentials, token, subscription_in_room=in_room)

@@ -7,6 +7,7 @@ from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.agent_commands import OWN, own_command
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import session_words, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import conversations, customs
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
@@ -39,6 +40,8 @@ def agent_command(desk: Desk) -> BotCommand:
         summary="runs a command of the agent's own",
         role=Role.USER,
         run=run,
+        topic=Topic.SESSIONS,
+        examples=("/agent compact", "/agent context", "/agent"),
     )
 
 

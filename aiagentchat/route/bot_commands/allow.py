@@ -63,6 +63,7 @@ def allow_command(desk: Desk) -> BotCommand:
         summary="lets somebody in, or lists who was",
         role=Role.ADMIN,
         run=run,
+        examples=("/allow", "/allow ID", "/allow ID viewer for 2h", "/allow remove ID"),
     )
 
 

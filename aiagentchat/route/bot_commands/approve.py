@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from aiagentchat.core.approvals import DIGEST_SHOWN, Approval, ApprovalKind, Picked, PlanAnswer
 from aiagentchat.core.effects import Effect, EndRules
 from aiagentchat.render import asking_words, away, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import answers, questions
 from aiagentchat.route.access import Role
 from aiagentchat.route.answers import Answer, No, Unclear, Yes
@@ -37,6 +38,8 @@ def approve_command(desk: Desk) -> BotCommand:
         summary="allows what the agent asks for, once (or `always`)",
         role=Role.USER,
         run=run,
+        topic=Topic.QUESTIONS,
+        examples=("/approve", "/approve always", "/approve 2", "/approve none"),
     )
 
 
@@ -48,6 +51,8 @@ def deny_command(desk: Desk) -> BotCommand:
         summary="denies it; the agent reads the reason",
         role=Role.USER,
         run=_answer(desk, _no),
+        topic=Topic.QUESTIONS,
+        examples=("/deny", "/deny because it would delete the logs"),
     )
 
 

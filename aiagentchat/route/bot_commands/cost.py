@@ -7,6 +7,7 @@ from aiagentchat.core.effects import Effect
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.spending import Span, Spent, first_day
 from aiagentchat.render import spending, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.render.spending import RoomCost
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
@@ -29,7 +30,13 @@ def cost_command(desk: Desk) -> BotCommand:
                 return reply(asked.event, spending.cost_not_understood(asked.arguments))
 
     return BotCommand(
-        name="cost", usage="/cost", summary="says what was used: session, day, month", role=Role.VIEWER, run=run
+        name="cost",
+        usage="/cost",
+        summary="says what was used: session, day, month",
+        role=Role.VIEWER,
+        run=run,
+        topic=Topic.AFTERWARDS,
+        examples=("/cost", "/cost all"),
     )
 
 

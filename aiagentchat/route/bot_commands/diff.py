@@ -8,8 +8,9 @@ from aiagentchat.core.ids import txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Attachment, Parcel
 from aiagentchat.render import changes
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 
 def diff_command(desk: Desk) -> BotCommand:
@@ -27,7 +28,13 @@ def diff_command(desk: Desk) -> BotCommand:
         return [*reply(event, text), *([] if whole else [_file(event, change)])]
 
     return BotCommand(
-        name="diff", usage="/diff", summary="shows what the last turn changed in files", role=Role.USER, run=run
+        name="diff",
+        usage="/diff",
+        summary="shows what the last turn changed in files",
+        role=Role.USER,
+        run=run,
+        topic=Topic.AFTERWARDS,
+        takes=Takes.NOTHING,
     )
 
 

@@ -16,9 +16,10 @@ from aiagentchat.core.parcels import Attachment, Parcel
 from aiagentchat.core.transcripts import Part, Piece
 from aiagentchat.render import session_words
 from aiagentchat.render.export import Head, Turn, markdown
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 MOST_ATTEMPTS = 20
 """A command is asked again under another id after each wait for a usage limit."""
@@ -56,6 +57,8 @@ def export_command(desk: Desk) -> BotCommand:
         summary="gives you this conversation as a file",
         role=Role.USER,
         run=run,
+        topic=Topic.SESSIONS,
+        takes=Takes.NOTHING,
     )
 
 

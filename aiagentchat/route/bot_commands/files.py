@@ -14,6 +14,7 @@ from aiagentchat.process.listing import Listing, newest
 from aiagentchat.render import file_words
 from aiagentchat.render.file_message import file_message
 from aiagentchat.render.file_words import Listed
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
 
@@ -35,7 +36,13 @@ def files_command(desk: Desk) -> BotCommand:
         return reply(asked.event, _told(folder, found, desk.clock.now_ms() / 1000))
 
     return BotCommand(
-        name="files", usage="/files folder", summary="lists the newest files here", role=Role.USER, run=run
+        name="files",
+        usage="/files folder",
+        summary="lists the newest files here",
+        role=Role.USER,
+        run=run,
+        topic=Topic.FILES,
+        examples=("/files", "/files src"),
     )
 
 
@@ -67,7 +74,15 @@ def get_command(desk: Desk) -> BotCommand:
             )
         ]
 
-    return BotCommand(name="get", usage="/get path", summary="sends a file of this room", role=Role.USER, run=run)
+    return BotCommand(
+        name="get",
+        usage="/get path",
+        summary="sends a file of this room",
+        role=Role.USER,
+        run=run,
+        topic=Topic.FILES,
+        examples=("/get report.pdf",),
+    )
 
 
 async def _workspace(desk: Desk, asked: Asked) -> Path:

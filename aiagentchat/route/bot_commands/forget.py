@@ -7,6 +7,7 @@ from aiagentchat.core.effects import Effect, ForgetAnswer
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.render import words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role, role_of
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply
 
@@ -32,6 +33,7 @@ def forget_command(desk: Desk) -> BotCommand:
         summary="deletes my last answer, or the one you reply to",
         role=Role.USER,
         run=run,
+        topic=Topic.AFTERWARDS,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiagentchat.core.effects import Effect, SetModel
 from aiagentchat.core.models import DEFAULT, meant
 from aiagentchat.render import session_words, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.agent import configured_models
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
@@ -27,4 +28,12 @@ def model_command(desk: Desk) -> BotCommand:
             return [SetModel(room.id, None), *reply(event, session_words.model_reset(room.model))]
         return [SetModel(room.id, wanted.model), *reply(event, session_words.model_set(wanted.model))]
 
-    return BotCommand(name="model", usage="/model name", summary="shows or sets the model", role=Role.USER, run=run)
+    return BotCommand(
+        name="model",
+        usage="/model name",
+        summary="shows or sets the model",
+        role=Role.USER,
+        run=run,
+        topic=Topic.ROOM,
+        examples=("/model", "/model opus", "/model default"),
+    )

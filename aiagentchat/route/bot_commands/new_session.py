@@ -5,6 +5,7 @@ from dataclasses import replace
 from aiagentchat.core.effects import AcceptCommand, Effect, NewSession
 from aiagentchat.core.ids import SessionId, new_session_id
 from aiagentchat.render import session_words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
@@ -38,6 +39,8 @@ def new_session_command(desk: Desk) -> BotCommand:
         summary="starts a new conversation",
         role=Role.USER,
         run=run,
+        topic=Topic.SESSIONS,
+        examples=("/new_session", "/new_session read the README and say what is missing"),
     )
 
 

@@ -7,6 +7,7 @@ from aiagentchat.core.approvals import ApprovalKind
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import Effect, PutParcel
 from aiagentchat.render import steering_words, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.render.marks import accepted
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
@@ -36,7 +37,13 @@ def now_command(desk: Desk) -> BotCommand:
         ]
 
     return BotCommand(
-        name="now", usage="/now text", summary="tells the running turn something more", role=Role.USER, run=run
+        name="now",
+        usage="/now text",
+        summary="tells the running turn something more",
+        role=Role.USER,
+        run=run,
+        topic=Topic.WORK,
+        examples=("/now use the other branch",),
     )
 
 

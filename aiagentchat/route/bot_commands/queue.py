@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import steering_words, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.render.steering_words import Shown
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, stop
@@ -31,7 +32,13 @@ def queue_command(desk: Desk) -> BotCommand:
         return reply(asked.event, steering_words.QUEUE_USAGE)
 
     return BotCommand(
-        name="queue", usage="/queue", summary="shows what runs and what waits here", role=Role.VIEWER, run=run
+        name="queue",
+        usage="/queue",
+        summary="shows what runs and what waits here",
+        role=Role.VIEWER,
+        run=run,
+        topic=Topic.WORK,
+        examples=("/queue", "/queue drop 2", "/queue clear"),
     )
 
 

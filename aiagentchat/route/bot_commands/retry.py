@@ -7,6 +7,7 @@ from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import away, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.forget import answered
@@ -54,6 +55,8 @@ def retry_command(desk: Desk) -> BotCommand:
         summary="runs again what was cut off or failed last",
         role=Role.USER,
         run=run,
+        examples=("/retry", "/retry 2"),
+        topic=Topic.AFTERWARDS,
     )
 
 

@@ -5,9 +5,10 @@ from aiagentchat.core.effects import Effect, NameSession, NewSession
 from aiagentchat.core.ids import new_session_id
 from aiagentchat.core.sessions import find, name_typed
 from aiagentchat.render import session_words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 MOST_LISTED = 10
 """Conversations that /sessions shows."""
@@ -26,7 +27,13 @@ def sessions_command(desk: Desk) -> BotCommand:
         return reply(asked.event, session_words.sessions_listed(sessions, current, desk.clock.now_ms()))
 
     return BotCommand(
-        name="sessions", usage="/sessions", summary="lists the last conversations", role=Role.VIEWER, run=run
+        name="sessions",
+        usage="/sessions",
+        summary="lists the last conversations",
+        role=Role.VIEWER,
+        run=run,
+        topic=Topic.SESSIONS,
+        takes=Takes.NOTHING,
     )
 
 
@@ -51,7 +58,13 @@ def resume_command(desk: Desk) -> BotCommand:
         return [entered, *reply(event, session_words.resumed(found.session, kept, desk.clock.now_ms()))]
 
     return BotCommand(
-        name="resume", usage="/resume name", summary="goes back to a conversation", role=Role.USER, run=run
+        name="resume",
+        usage="/resume name",
+        summary="goes back to a conversation",
+        role=Role.USER,
+        run=run,
+        topic=Topic.SESSIONS,
+        examples=("/resume fix-the-build",),
     )
 
 
@@ -76,4 +89,12 @@ def name_command(desk: Desk) -> BotCommand:
         told = session_words.named(name, None if before is None else before.name)
         return [*entered, NameSession(event.room, session, name, thread), *reply(event, told)]
 
-    return BotCommand(name="name", usage="/name new name", summary="renames this conversation", role=Role.USER, run=run)
+    return BotCommand(
+        name="name",
+        usage="/name new name",
+        summary="renames this conversation",
+        role=Role.USER,
+        run=run,
+        topic=Topic.SESSIONS,
+        examples=("/name fix-the-build",),
+    )

@@ -31,4 +31,5 @@ def setup_command(desk: Desk) -> BotCommand:
         summary="makes a room that I was invited into mine",
         role=Role.USER,
         run=run,
+        examples=("/setup", "/setup backend", "/setup remove"),
     )

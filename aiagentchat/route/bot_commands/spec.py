@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.audit import AuditKind, Deed
@@ -15,6 +16,7 @@ from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.render.manual import Entry, Topic
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
@@ -95,6 +97,15 @@ class Desk:
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]
 
 
+class Takes(Enum):
+    """What may stand behind the name of a bot command. What does not fit is answered with its usage, and not run."""
+
+    NOTHING = auto()
+    MAYBE = auto()
+    """It makes sense of what stands there by itself, and of nothing as well."""
+    SOMETHING = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotCommand:
     """`usage` is shown when it is used wrongly; `summary` fits on a phone."""
@@ -105,6 +116,22 @@ class BotCommand:
     role: Role
     """The lowest role that may use it."""
     run: Run
+    takes: Takes = Takes.MAYBE
+    topic: Topic = Topic.ROOM
+    """Where /help names it."""
+    examples: tuple[str, ...] = ()
+    """Uses of it, as they are typed; none where `usage` is one."""
+
+    @property
+    def entry(self) -> Entry:
+        """How it is explained."""
+        return Entry(
+            usage=self.usage,
+            summary=self.summary,
+            role=self.role,
+            topic=self.topic,
+            examples=self.examples or (self.usage,),
+        )
 
 
 def refused(event: Incoming, what: str) -> NoteDeed:

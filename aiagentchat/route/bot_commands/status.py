@@ -4,9 +4,10 @@ from aiagentchat.config.settings import slug_wish
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import asking_words, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route import conversations
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 
 def status_command(desk: Desk) -> BotCommand:
@@ -48,7 +49,13 @@ def status_command(desk: Desk) -> BotCommand:
         return reply(asked.event, words.status_text(status))
 
     return BotCommand(
-        name="status", usage="/status", summary="says what runs here and what waits", role=Role.VIEWER, run=run
+        name="status",
+        usage="/status",
+        summary="says what runs here and what waits",
+        role=Role.VIEWER,
+        run=run,
+        takes=Takes.NOTHING,
+        topic=Topic.WORK,
     )
 
 

@@ -3,6 +3,7 @@
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import steering_words, words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.queue import doing, shown
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply, stop
@@ -30,5 +31,11 @@ def stop_command(desk: Desk) -> BotCommand:
         return [*ends, *reply(asked.event, told)]
 
     return BotCommand(
-        name="stop", usage="/stop", summary="ends the running turn; what waits goes on", role=Role.USER, run=run
+        name="stop",
+        usage="/stop",
+        summary="ends the running turn; what waits goes on",
+        role=Role.USER,
+        run=run,
+        topic=Topic.WORK,
+        examples=("/stop", "/stop all"),
     )

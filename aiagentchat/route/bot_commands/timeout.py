@@ -5,6 +5,7 @@ import re
 from aiagentchat.core.commands import LONGEST_TURN, Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, SetTimeLimit
 from aiagentchat.render import words
+from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
 from aiagentchat.route.refusals import refuse
@@ -29,7 +30,13 @@ def timeout_command(desk: Desk) -> BotCommand:
         return _set(asked, running, time)
 
     return BotCommand(
-        name="timeout", usage="/timeout +10m", summary="gives the running turn more time", role=Role.USER, run=run
+        name="timeout",
+        usage="/timeout +10m",
+        summary="gives the running turn more time",
+        role=Role.USER,
+        run=run,
+        topic=Topic.WORK,
+        examples=("/timeout +10m", "/timeout 1h", "/timeout"),
     )
 
 

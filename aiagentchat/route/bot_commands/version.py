@@ -3,7 +3,7 @@
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import words
 from aiagentchat.route.access import Role
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 
 def version_command(desk: Desk) -> BotCommand:
@@ -12,4 +12,11 @@ def version_command(desk: Desk) -> BotCommand:
     async def run(asked: Asked) -> list[Effect]:
         return reply(asked.event, words.version(desk.version))
 
-    return BotCommand(name="version", usage="/version", summary="says which version runs", role=Role.VIEWER, run=run)
+    return BotCommand(
+        name="version",
+        usage="/version",
+        summary="says which version runs",
+        role=Role.VIEWER,
+        run=run,
+        takes=Takes.NOTHING,
+    )

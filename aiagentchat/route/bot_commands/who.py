@@ -3,7 +3,7 @@
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import words
 from aiagentchat.route.access import Role, role_of
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 
 def who_command(desk: Desk) -> BotCommand:
@@ -20,7 +20,14 @@ def who_command(desk: Desk) -> BotCommand:
         )
         return reply(asked.event, words.who(may, desk.clock.now_ms()))
 
-    return BotCommand(name="who", usage="/who", summary="says who may do what here", role=Role.VIEWER, run=run)
+    return BotCommand(
+        name="who",
+        usage="/who",
+        summary="says who may do what here",
+        role=Role.VIEWER,
+        run=run,
+        takes=Takes.NOTHING,
+    )
 
 
 def whoami_command(desk: Desk) -> BotCommand:
@@ -41,4 +48,11 @@ def whoami_command(desk: Desk) -> BotCommand:
         )
         return reply(asked.event, words.whoami(standing, desk.clock.now_ms()))
 
-    return BotCommand(name="whoami", usage="/whoami", summary="says what you may do here", role=Role.VIEWER, run=run)
+    return BotCommand(
+        name="whoami",
+        usage="/whoami",
+        summary="says what you may do here",
+        role=Role.VIEWER,
+        run=run,
+        takes=Takes.NOTHING,
+    )
