@@ -128,10 +128,10 @@ async def test_help_with_a_slip_of_a_name_says_which_was_meant(front: Front) -> 
 
 
 async def test_what_takes_nothing_is_not_done_when_something_stands_behind_it(front: Front) -> None:
-    [told] = await front.told(typed("/retry the build, but slowly"))
+    [told] = await front.told(typed("/status the build, but slowly"))
 
-    assert told.startswith("I do not know what `the build, but slowly` behind `/retry` means, so nothing was done.")
-    assert "for example `/retry`" in told
+    assert told.startswith("I do not know what `the build, but slowly` behind `/status` means, so nothing was done.")
+    assert "for example `/status`" in told
 
 
 async def test_what_needs_something_is_not_done_alone(front: Front) -> None:

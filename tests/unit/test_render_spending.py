@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aiagentchat.core.ids import SessionId
 from aiagentchat.core.spending import Span, UsedUp, ends_at
 from aiagentchat.render import spending, words
 
@@ -72,7 +71,7 @@ def test_the_footer_says_what_changed_and_whether_the_price_is_paid(
         cost_micro_usd=20_000,
         input_tokens=0,
         output_tokens=0,
-        session=SessionId("5e551011"),
+        session="5e55",
         is_billed=is_billed,
         files_changed=files,
     )
