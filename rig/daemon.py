@@ -76,9 +76,6 @@ class Daemon:
         """More words for `aiagentchat run`."""
         self.module = "aiagentchat"
         """What is run with `python -m`."""
-        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
-            if name in os.environ:
-                self.environ[name] = os.environ[name]
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[dict[str, Any]] = []

@@ -1,7 +1,6 @@
 """Anna at `cchat chat`, and Claude, who is played by the test."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -61,9 +60,8 @@ async def run(arguments: list[str], env: Mapping[str, str], lines: str = "") -> 
 
 
 def environment(homeserver: str, token: str) -> dict[str, str]:
-    """What a person has in the environment, and what measures the coverage."""
-    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-    return clean_env(CCHAT_HOMESERVER=homeserver, CCHAT_ACCESS_TOKEN=token, **coverage)
+    """What a person has in the environment."""
+    return clean_env(CCHAT_HOMESERVER=homeserver, CCHAT_ACCESS_TOKEN=token)
 
 
 async def set_scene(people: People, homeserver: Homeserver) -> Scene:

@@ -100,6 +100,7 @@ async def test_what_somebody_who_was_kicked_had_queued_is_not_run(
             assert not house.prompts(hello(bert))
 
 
+@pytest.mark.long
 async def test_what_somebody_who_was_kicked_while_we_were_down_had_queued_is_not_run(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -152,6 +153,7 @@ async def test_an_admin_lets_somebody_in_for_as_long_as_it_is_meant(
             assert not house.prompts(f"once more {bert.id}")
 
 
+@pytest.mark.long
 async def test_whoever_is_taken_out_of_config_yaml_gets_nothing_more_run(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -214,6 +216,7 @@ async def set_power(owner: MatrixUser, room: str, user: str, level: int) -> None
     await owner.request("PUT", path, content)
 
 
+@pytest.mark.long
 async def test_a_rule_on_a_server_is_about_that_server(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, start=False) as house:
         server = house.anna.id.partition(":")[2]

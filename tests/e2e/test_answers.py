@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, numbered, script
@@ -54,6 +56,7 @@ async def test_words_are_shown_while_they_are_spoken(people: People, model: Mode
 TYPED = ("@/etc/passwd", "@bob:hs hello", "/usr/bin is full", "!important", "//help", "/cost?", "--version")
 
 
+@pytest.mark.long
 async def test_what_is_no_bot_command_reaches_the_agent_as_text(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         for text in TYPED:
@@ -64,6 +67,7 @@ async def test_what_is_no_bot_command_reaches_the_agent_as_text(people: People, 
             assert not house.prompts("root:x:0:0")
 
 
+@pytest.mark.long
 async def test_the_room_and_the_projects_instructions_reach_the_system_prompt(
     people: People, model: Model, workplace: Path
 ) -> None:

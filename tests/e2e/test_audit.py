@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rig.conversation import Event
 from rig.matrix_client import MatrixUser
 from rig.model import Model
@@ -108,6 +110,7 @@ def _said(events: list[Event]) -> str:
     return json.dumps([event["content"] for event in events])
 
 
+@pytest.mark.long
 async def test_a_wastebasket_takes_the_answer_with_every_edit_out_of_the_room_and_the_database(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -140,6 +143,7 @@ async def test_a_wastebasket_takes_the_answer_with_every_edit_out_of_the_room_an
         assert not any(SECRET.encode() in file.read_bytes() for file in house.daemon.data_dir.glob("*.db*"))
 
 
+@pytest.mark.long
 async def test_a_message_that_is_deleted_is_in_the_database_no_more(
     people: People, model: Model, workplace: Path
 ) -> None:

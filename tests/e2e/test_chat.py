@@ -60,6 +60,7 @@ async def test_a_denial_may_have_a_reason(scene: Scene) -> None:
         await scene.claude.until_message(scene.room, "/deny not today", sender=scene.anna.id)
 
 
+@pytest.mark.long
 async def test_a_line_that_was_begun_is_never_an_answer(scene: Scene) -> None:
     async with scene.chat() as terminal:
         terminal.type("yes")
@@ -86,6 +87,7 @@ async def test_nothing_in_a_room_is_obeyed_by_the_terminal(scene: Scene) -> None
     [("\x03", 0), ("\x04", 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
     ids=["ctrl-c", "ctrl-d", "sigterm", "sighup"],
 )
+@pytest.mark.long
 async def test_the_terminal_is_as_before(scene: Scene, leave: str | signal.Signals, code: int) -> None:
     await scene.claude.send(scene.room, "still here")
     async with scene.chat() as terminal:
@@ -103,6 +105,7 @@ async def test_the_terminal_is_as_before(scene: Scene, leave: str | signal.Signa
         assert "Ctrl-D leaves" not in terminal.picture.text
 
 
+@pytest.mark.long
 async def test_the_terminal_is_as_before_when_the_login_ends_in_the_middle(scene: Scene) -> None:
     async with scene.chat() as terminal:
         await scene.anna.request("POST", "/logout", {})
@@ -112,6 +115,7 @@ async def test_the_terminal_is_as_before_when_the_login_ends_in_the_middle(scene
         assert terminal.modes[3] & 0o12 == 0o12
 
 
+@pytest.mark.long
 async def test_a_new_size_is_a_new_picture(scene: Scene) -> None:
     await scene.claude.send(scene.room, "word " * 30)
     async with scene.chat() as terminal:
@@ -125,6 +129,7 @@ async def test_a_new_size_is_a_new_picture(scene: Scene) -> None:
         assert "word word" in terminal.picture.text
 
 
+@pytest.mark.long
 async def test_what_was_said_before_is_shown_in_its_last_state(scene: Scene) -> None:
     first = await scene.claude.send(scene.room, "first draft")
     for number in range(120):
@@ -159,6 +164,7 @@ async def test_a_paste_and_a_backslash_make_one_message_of_several_lines(scene: 
         assert said.body == "one\ntwo\nthree"
 
 
+@pytest.mark.long
 async def test_who_sends_and_leaves_at_once_has_still_said_it(scene: Scene) -> None:
     async with scene.chat() as terminal:
         terminal.type("bye\r\x04")
@@ -167,6 +173,7 @@ async def test_who_sends_and_leaves_at_once_has_still_said_it(scene: Scene) -> N
         await scene.claude.until_message(scene.room, "bye", sender=scene.anna.id)
 
 
+@pytest.mark.long
 async def test_who_leaves_in_an_outage_is_told_what_was_not_sent(tmp_path: Path) -> None:
     with Homeserver(tmp_path / "homeserver") as server:
         anna = server.register("anna")
@@ -182,6 +189,7 @@ async def test_who_leaves_in_an_outage_is_told_what_was_not_sent(tmp_path: Path)
             await terminal.until("your last words were not sent")
 
 
+@pytest.mark.long
 async def test_an_outage_is_said_and_nothing_typed_meanwhile_is_lost(tmp_path: Path) -> None:
     with Homeserver(tmp_path / "homeserver") as server:
         anna = server.register("anna")
@@ -208,6 +216,7 @@ async def test_a_room_that_becomes_encrypted_ends_the_chat(scene: Scene) -> None
         assert await terminal.ended() == 5
 
 
+@pytest.mark.long
 async def test_a_small_terminal_is_enough(scene: Scene) -> None:
     async with scene.chat(rows=8) as terminal:
         asked = await scene.claude.send(scene.room, QUESTION)

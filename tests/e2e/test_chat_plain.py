@@ -55,6 +55,7 @@ async def test_a_piped_line_answers_a_question(scene: Scene) -> None:
     assert (code, out.count("May the agent use")) == (0, 2)
 
 
+@pytest.mark.long
 async def test_a_room_is_found_by_its_alias_and_by_its_name(scene: Scene) -> None:
     alias = f"den-{scene.room[1:6].lower()}"
     await scene.anna.create_room(name="den", alias=alias)
@@ -63,6 +64,7 @@ async def test_a_room_is_found_by_its_alias_and_by_its_name(scene: Scene) -> Non
     assert await run(["chat", "--room", "den"], scene.env) == (0, "", "")
 
 
+@pytest.mark.long
 async def test_the_right_room_must_be_clear(scene: Scene) -> None:
     await scene.anna.create_room(name="den")
     code, _, several = await run(["chat"], scene.env)
@@ -95,6 +97,7 @@ async def test_an_encrypted_room_is_refused_in_one_sentence(scene: Scene) -> Non
         (["chat", "--room", "!none:localhost"], {}, 2, "cannot be entered"),
     ],
 )
+@pytest.mark.long
 async def test_what_goes_wrong_is_one_sentence_and_an_exit_code(
     scene: Scene, arguments: list[str], environ: dict[str, str], code: int, sentence: str
 ) -> None:
@@ -105,6 +108,7 @@ async def test_what_goes_wrong_is_one_sentence_and_an_exit_code(
     assert "Traceback" not in err
 
 
+@pytest.mark.long
 async def test_ctrl_c_is_no_fault(scene: Scene) -> None:
     pipe = asyncio.subprocess.PIPE
     # A shell that starts something in the background lets it ignore Ctrl-C, and whatever it starts, too.
@@ -120,6 +124,7 @@ async def test_ctrl_c_is_no_fault(scene: Scene) -> None:
     assert (process.returncode, err) == (130, b"")
 
 
+@pytest.mark.long
 async def test_a_reader_who_leaves_is_no_fault(scene: Scene) -> None:
     reader, writer = os.pipe()
     os.close(reader)

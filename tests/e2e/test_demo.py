@@ -38,7 +38,6 @@ class Place:
         self.argv = [sys.executable, "-m", "rig.demo", "--state", str(self.state), "--rooms", str(self.rooms)]
         # An empty HOME and nothing else; the homeserver that the other tests use need not be installed again.
         self.env = {"PATH": os.environ["PATH"], "HOME": str(folder), OVERRIDE: str(synapse_python())}
-        self.env |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
 
     def run(self, *before: str) -> subprocess.CompletedProcess[str]:
         """Run it without a terminal."""
@@ -117,6 +116,7 @@ def _session(printed: str) -> str:
 
 
 @with_bubblewrap
+@pytest.mark.long
 def test_an_ordinary_user_can_run_it_in_strict(workplace: Path) -> None:
     place = Place(workplace)  # the one with the first port
     with place.in_no_way_left():
@@ -143,6 +143,7 @@ def test_roots_room_is_a_user_of_its_own(place: Place) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or landlock.abi() < 1, reason="needs root, and Landlock")
+@pytest.mark.long
 def test_root_in_a_folder_that_is_closed_to_others_gets_less_and_is_told_why(place: Place) -> None:
     for path in (place.state.parent, place.state, *place.state.iterdir()):
         os.chown(path, 0, 0)
@@ -161,6 +162,7 @@ def test_root_in_a_folder_that_is_closed_to_others_gets_less_and_is_told_why(pla
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide bubblewrap")
 @pytest.mark.parametrize("before", [[], as_unprivileged()], ids=["root", "an ordinary user"])
+@pytest.mark.long
 def test_without_bubblewrap_it_gets_less_and_names_the_command(place: Place, before: list[str]) -> None:
     place.state.parent.chmod(0o711)
     with place.in_no_way_left():
@@ -192,6 +194,7 @@ async def test_with_a_terminal_one_chats_and_leaving_ends_everything(place: Plac
     assert (place.rooms / "demo" / "note.txt").read_text("utf-8") == "good morning\n"
 
 
+@pytest.mark.long
 async def test_a_signal_ends_everything_also_in_the_middle_of_a_turn(place: Place) -> None:
     with place.in_no_way_left():
         async with _demo(place) as terminal:
@@ -205,6 +208,7 @@ async def test_a_signal_ends_everything_also_in_the_middle_of_a_turn(place: Plac
             assert terminal.modes[3] & 0o12 == 0o12  # ECHO and ICANON
 
 
+@pytest.mark.long
 async def test_what_a_killed_demo_left_is_ended_by_the_next_one_and_no_other_starts_beside_it(place: Place) -> None:
     with place.in_no_way_left():
         async with _demo(place) as terminal:

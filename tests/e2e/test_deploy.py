@@ -223,6 +223,7 @@ def test_the_profile_for_apparmor_is_where_the_daemon_says(prepared: Host) -> No
     assert profile.read_bytes() == (REPOSITORY / "deploy/apparmor-bwrap").read_bytes()
 
 
+@pytest.mark.long
 def test_a_release_that_does_not_come_up_is_taken_back(prepared: Host) -> None:
     done = prepared.deploy(version="2.broken")
 
@@ -256,6 +257,7 @@ def test_settings_that_do_not_fit_change_nothing(prepared: Host) -> None:
     assert prepared.said("systemctl.log") == before
 
 
+@pytest.mark.long
 def test_the_newest_three_releases_are_kept(prepared: Host) -> None:
     for version in ("2", "3", "4"):
         prepared.deploy(version=version)

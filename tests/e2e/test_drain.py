@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -64,6 +66,7 @@ async def test_a_drain_lets_the_turn_end_and_keeps_what_comes_meanwhile_for_the_
         assert await house.ended(later) == "✅"
 
 
+@pytest.mark.long
 async def test_when_the_wait_is_over_what_runs_is_cut_short_and_said_so(
     people: People, model: Model, workplace: Path
 ) -> None:

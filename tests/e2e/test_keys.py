@@ -60,6 +60,7 @@ async def test_a_room_that_holds_the_subscription_is_told_once_in_a_life(
     assert TOKEN not in house.daemon.log.read_text()
 
 
+@pytest.mark.long
 async def test_a_key_that_was_replaced_is_used_by_the_next_request_of_a_warm_process(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from rig.model import Model
 from rig.people import People
@@ -88,6 +89,7 @@ def _pids(house: House) -> list[int]:
     return [child.pid for child in psutil.Process(house.daemon.pid).children(recursive=True)]
 
 
+@pytest.mark.long
 async def test_a_second_daemon_on_the_same_data_refuses(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         second = _cli(house, "run")
@@ -97,6 +99,7 @@ async def test_a_second_daemon_on_the_same_data_refuses(people: People, model: M
         assert str(house.daemon.pid) in second.stderr
 
 
+@pytest.mark.long
 async def test_a_reload_applies_and_a_bad_one_keeps_the_old(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         bob = await people.person("bob")
@@ -145,6 +148,7 @@ async def test_a_missing_binary_is_one_clear_sentence(people: People, model: Mod
         assert "cannot find the Claude Code program" in await house.answer(command)
 
 
+@pytest.mark.long
 async def test_a_password_logs_in_once_and_keeps_its_device(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, start=False) as house:
         del house.daemon.environ["MATRIX_ACCESS_TOKEN"]
@@ -201,6 +205,7 @@ async def test_the_database_and_the_homes_are_private(people: People, model: Mod
         assert (house.daemon.data_dir / "homes/room0/.claude").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 async def test_a_room_may_be_named_by_its_alias(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, rooms=0, start=False) as house:
         alias = f"alias-{house.account.device_id.lower()}"
@@ -213,6 +218,7 @@ async def test_a_room_may_be_named_by_its_alias(people: People, model: Model, wo
             assert house.workspace().is_dir()
 
 
+@pytest.mark.long
 async def test_a_room_with_many_people_waits_to_be_addressed(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"mention_only": True}) as house:
         ignored = await house.ask("just talking to each other")
@@ -224,6 +230,7 @@ async def test_a_room_with_many_people_waits_to_be_addressed(people: People, mod
         assert house.anna.reactions(house.room, ignored) == {}
 
 
+@pytest.mark.long
 async def test_what_was_said_before_the_invite_is_not_answered(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, rooms=0, start=False) as house:
         house.rooms.append(await people.room(house.anna))

@@ -113,6 +113,7 @@ async def test_a_turn_in_which_the_daemon_was_logged_out_is_reported_and_not_run
         assert devices_but_ours(house, people.homeserver) == [device]
 
 
+@pytest.mark.long
 async def test_an_account_that_is_closed_ends_it_and_says_so_at_the_next_start(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -132,6 +133,7 @@ async def test_an_account_that_is_closed_ends_it_and_says_so_at_the_next_start(
     assert re.search("use another one|is MATRIX_PASSWORD right", again.stderr)
 
 
+@pytest.mark.long
 async def test_a_token_of_another_account_ends_it_with_one_sentence(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -156,6 +158,7 @@ async def on_its_own(folder: Path, **options: Any) -> AsyncIterator[People]:
             yield present
 
 
+@pytest.mark.long
 async def test_a_daemon_outlives_its_tokens_and_logs_in_once(tmp_path: Path, model: Model, workplace: Path) -> None:
     brief = {"refreshable_access_token_lifetime": "2s"}
     async with (
@@ -184,6 +187,7 @@ async def test_a_daemon_outlives_its_tokens_and_logs_in_once(tmp_path: Path, mod
         assert not re.search(r"sy[rt]_", house.daemon.log.read_text())
 
 
+@pytest.mark.long
 async def test_the_limit_on_logins_that_synapse_ships_with_is_waited_for_and_the_log_says_how_long(
     tmp_path: Path, model: Model, workplace: Path
 ) -> None:
@@ -205,6 +209,7 @@ async def test_the_limit_on_logins_that_synapse_ships_with_is_waited_for_and_the
         assert devices_but_ours(house, people.homeserver) == before
 
 
+@pytest.mark.long
 async def test_after_the_wait_it_logs_in_once(tmp_path: Path, model: Model, workplace: Path) -> None:
     strict = {"rc_login": {"address": {"per_second": 0.25, "burst_count": 1}}}
     async with (

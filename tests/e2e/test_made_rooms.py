@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rig.matrix_client import MatrixUser
 from rig.model import Model
 from rig.people import People
@@ -84,6 +86,7 @@ async def test_what_was_typed_since_the_invite_is_run_once_the_room_is_set_up(
             assert (house.daemon.workspaces / "tea").is_dir()
 
 
+@pytest.mark.long
 async def test_the_doctor_looks_at_a_room_that_was_made_in_chat(people: People, model: Model, workplace: Path) -> None:
     async with house_of(people, model, workplace) as house:
         room = await people.room(house.anna, house.account)
@@ -97,6 +100,7 @@ async def test_the_doctor_looks_at_a_room_that_was_made_in_chat(people: People, 
     assert verdicts["chat.tea"] == verdicts["config.file"] == "ok"
 
 
+@pytest.mark.long
 async def test_what_was_typed_since_the_invite_is_kept_by_a_daemon_that_is_killed(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -122,6 +126,7 @@ async def test_what_was_typed_since_the_invite_is_kept_by_a_daemon_that_is_kille
             assert [house.told(text, room=room) for text in ("One.", "Two.", "Three.")] == [1, 1, 1]
 
 
+@pytest.mark.long
 async def test_a_room_is_taken_away_in_the_room_or_by_the_operator(
     people: People, model: Model, workplace: Path
 ) -> None:

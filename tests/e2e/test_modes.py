@@ -51,6 +51,7 @@ async def test_a_conversation_goes_on_in_every_isolation_and_after_a_rename(
 
 
 @needs_root
+@pytest.mark.long
 async def test_a_conversation_goes_on_when_its_room_becomes_a_user_of_its_own(
     people: People, model: Model, crossroads: Path
 ) -> None:

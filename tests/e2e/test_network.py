@@ -68,6 +68,7 @@ async def test_a_room_of_api_reaches_no_host_and_reads_which_and_why_once(
         assert "`network_hosts` of this room in config.yaml, with `network: allowlist`" in told.body
 
 
+@pytest.mark.long
 async def test_a_listed_host_is_reached_and_no_other(people: People, model: Model, workplace: Path, host: str) -> None:
     room = {**BASH, "network": "allowlist", "network_hosts": [host]}
     async with move_in(people, model, workplace, room=room) as house:
@@ -88,6 +89,7 @@ async def test_a_listed_host_is_reached_and_no_other(people: People, model: Mode
         assert house.told("wanted to reach") == 1
 
 
+@pytest.mark.long
 async def test_full_reaches_nothing_of_this_machine_and_its_networks(
     people: People, model: Model, workplace: Path, host: str
 ) -> None:

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from rig.daemon import Daemon
 from rig.model import Model
 from rig.people import People
@@ -47,6 +49,7 @@ async def test_a_second_daemon_on_the_account_refuses_and_says_where_the_first_o
         assert await house.ended(await house.ask("still there?")) == "✅"
 
 
+@pytest.mark.long
 async def test_take_over_ends_the_first_one_and_the_second_one_answers(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -65,6 +68,7 @@ async def test_take_over_ends_the_first_one_and_the_second_one_answers(
         assert "owner.given_back" not in {line["event"] for line in house.daemon.lines()}
 
 
+@pytest.mark.long
 async def test_after_a_clean_end_another_one_may_start_at_once(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         assert await house.daemon.stop() == 0
@@ -75,6 +79,7 @@ async def test_after_a_clean_end_another_one_may_start_at_once(people: People, m
             assert await house.ended(await house.ask("hello")) == "✅"
 
 
+@pytest.mark.long
 async def test_after_kill_9_the_same_data_starts_again_at_once(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         await house.daemon.kill()

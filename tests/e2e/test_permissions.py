@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from rig.conversation import Message
 from rig.model import Model
 from rig.people import People
@@ -32,6 +34,7 @@ async def test_a_yes_by_reaction_runs_it(people: People, model: Model, workplace
         assert _made(house)
 
 
+@pytest.mark.long
 async def test_a_no_by_reaction_does_not_run_it(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         command = await house.ask(TOUCH)
@@ -43,6 +46,7 @@ async def test_a_no_by_reaction_does_not_run_it(people: People, model: Model, wo
         assert not _made(house)
 
 
+@pytest.mark.long
 async def test_a_no_in_words_reaches_the_agent_with_its_reason(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         command = await house.ask(TOUCH)
@@ -84,6 +88,7 @@ async def test_nobodys_answer_is_a_no_and_the_next_command_runs(people: People, 
         assert "denied" in told.body
 
 
+@pytest.mark.long
 async def test_a_rule_of_the_room_allows_without_asking(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"allow": ["Bash(touch:*)"]}) as house:
         command = await house.ask(TOUCH)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from rig.homeserver import Homeserver
 from rig.limited import BURST, SECONDS_PER_EVENT, ask_all, limited
 from rig.model import Model
@@ -13,6 +15,7 @@ START_SECONDS = 10.0
 """Until the first answers are there, on a busy machine; the limit's clock only begins with them."""
 
 
+@pytest.mark.long
 async def test_answers_of_many_rooms_arrive_whole_in_order_and_in_time(
     model: Model, workplace: Path, tmp_path: Path
 ) -> None:

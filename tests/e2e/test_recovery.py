@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -71,6 +73,7 @@ async def test_a_question_that_waited_goes_on_with_a_yes_after_a_restart(
         assert "All done." in await house.answer(command)
 
 
+@pytest.mark.long
 async def test_a_no_after_a_restart_runs_nothing(people: People, model: Model, workplace: Path) -> None:
     write = {"command": "echo once >> made"}
     async with move_in(people, model, workplace) as house:
@@ -113,6 +116,7 @@ async def test_what_waits_can_be_edited_and_taken_back(people: People, model: Mo
         ]
 
 
+@pytest.mark.long
 async def test_redacting_what_runs_ends_it(people: People, model: Model, workplace: Path) -> None:
     pipe = pipe_within_reach(workplace)
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
@@ -123,6 +127,7 @@ async def test_redacting_what_runs_ends_it(people: People, model: Model, workpla
         assert await house.ended(await house.ask("next")) == "✅"
 
 
+@pytest.mark.long
 async def test_a_kick_ends_the_turn_and_the_rest_goes_on_after_the_return(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -140,6 +145,7 @@ async def test_a_kick_ends_the_turn_and_the_rest_goes_on_after_the_return(
         assert "Back to it." in await house.answer(waiting)
 
 
+@pytest.mark.long
 async def test_an_upgrade_of_the_room_is_reported(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         await house.anna.request("POST", f"/rooms/{house.room}/upgrade", {"new_version": "11"})
@@ -147,6 +153,7 @@ async def test_an_upgrade_of_the_room_is_reported(people: People, model: Model, 
         assert (await house.daemon.until_line("room.replaced"))["new"].startswith("!")
 
 
+@pytest.mark.long
 async def test_a_message_that_cannot_be_read_is_answered(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         first = await house.ask("hello")

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -58,6 +60,7 @@ async def test_a_stop_sign_on_the_command_ends_it(people: People, model: Model, 
         assert await house.ended(command) == "🛑"
 
 
+@pytest.mark.long
 async def test_a_turn_that_takes_too_long_is_stopped(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"timeout": 2, "allow": ["Bash"]}) as house:
         command = await house.ask(_holding("take your time"))

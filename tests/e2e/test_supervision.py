@@ -97,6 +97,7 @@ async def _killed(house: House, victim: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["shim", "bwrap", "inside", "claude"])
+@pytest.mark.long
 async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
     people: People, model: Model, workplace: Path, victim: str
 ) -> None:
@@ -106,6 +107,7 @@ async def test_whatever_is_killed_nothing_is_left_and_the_conversation_goes_on(
 
 @needs_root
 @pytest.mark.parametrize("victim", ["shim", "inside", "claude"])
+@pytest.mark.long
 async def test_whatever_is_killed_of_a_user_of_its_own_nothing_is_left(
     people: People, model: Model, crossroads: Path, victim: str
 ) -> None:

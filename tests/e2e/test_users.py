@@ -80,6 +80,7 @@ async def _second_question(house: House) -> Message:
     return [m for m in house.anna.view(house.room) if "✅ allows it once" in m.body][-1]
 
 
+@pytest.mark.long
 async def test_what_the_daemon_keeps_in_a_workspace_belongs_to_the_room(
     people: People, model: Model, crossroads: Path
 ) -> None:

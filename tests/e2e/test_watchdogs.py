@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from aiagentchat.render import words
 from rig import fake_cli
 from rig.model import Model
@@ -50,6 +52,7 @@ async def test_a_turn_that_is_warned_of_its_end_can_be_given_more_time(
             assert "Still working" not in answer.body
 
 
+@pytest.mark.long
 async def test_a_turn_can_be_given_less_time(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         forever = {"command": "echo started; tail -f /dev/null"}
@@ -64,6 +67,7 @@ async def test_a_turn_can_be_given_less_time(people: People, model: Model, workp
 # ── the model ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 async def test_tries_of_an_overloaded_model_are_shown_quietly(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         command = await house.ask(script("try hard", Step(error=529, times=2, then=Step(text="At last."))))
@@ -102,6 +106,7 @@ async def test_a_usage_limit_is_waited_for_and_the_same_is_asked_again(
         assert "that cut you off" not in again
 
 
+@pytest.mark.long
 async def test_what_a_usage_limit_cut_off_goes_on_from_there(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, environ=SUBSCRIPTION, room={"timeout": 9, "allow": ["Bash"]}) as house:
         first = Step(text="First.", tool="Bash", input={"command": "echo once >> done.txt"})
@@ -115,6 +120,7 @@ async def test_what_a_usage_limit_cut_off_goes_on_from_there(people: People, mod
         assert "that cut you off" in house.prompts(mark)[-1]
 
 
+@pytest.mark.long
 async def test_a_stop_ends_the_wait_for_a_usage_limit(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, environ=SUBSCRIPTION) as house:
         command = await house.ask(script("be patient", _limit(3600, then="never said")))
@@ -126,6 +132,7 @@ async def test_a_stop_ends_the_wait_for_a_usage_limit(people: People, model: Mod
         assert await house.ended(command) == "🛑"
 
 
+@pytest.mark.long
 async def test_a_restart_ends_the_wait_for_a_usage_limit_and_is_reported(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -140,6 +147,7 @@ async def test_a_restart_ends_the_wait_for_a_usage_limit_and_is_reported(
         assert len(house.prompts(mark)) == 1
 
 
+@pytest.mark.long
 async def test_a_room_that_would_rather_fail_hears_when_a_usage_limit_is_lifted(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -155,6 +163,7 @@ async def test_a_room_that_would_rather_fail_hears_when_a_usage_limit_is_lifted(
 # ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 async def test_a_process_that_answers_empty_twice_is_replaced(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         for number in range(2):

@@ -49,6 +49,7 @@ async def test_the_same_transaction_sends_once(people: People) -> None:
     assert first == second
 
 
+@pytest.mark.long
 async def test_what_happened_before_and_in_gaps_is_collected(people: People) -> None:
     anna, late = await people.person("anna"), await people.person("late")
     room = await people.room(anna)
@@ -95,6 +96,7 @@ async def test_a_refusal_carries_its_code(people: People) -> None:
     assert (refused.value.status, refused.value.errcode) == (403, "M_FORBIDDEN")
 
 
+@pytest.mark.long
 async def test_a_client_survives_an_outage(tmp_path: Path) -> None:
     with Homeserver(tmp_path / "server") as server:
         async with people(server) as present:

@@ -29,6 +29,7 @@ def _requirements(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.usefixtures("closed_umask")
+@pytest.mark.long
 def test_a_venv_is_made_once_for_everybody_and_again_when_the_requirements_change(tmp_path: Path) -> None:
     said: list[str] = []
     requirements = _requirements(tmp_path, "# nothing\n")
@@ -56,6 +57,7 @@ def closed_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.long
 def test_an_installation_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:
     broken = _requirements(tmp_path, "./nowhere.whl\n")
 
