@@ -140,11 +140,12 @@ class Fetcher:
 
     async def _try_to_make(self, command: Command, workspace: Path, most: int) -> Prompt | NotFetchedError:
         try:
-            return await self._make(command, workspace, most)
+            return await self.make(command, workspace, most)
         except NotFetchedError as error:
             return error
 
-    async def _make(self, command: Command, workspace: Path, most: int) -> Prompt:
+    async def make(self, command: Command, workspace: Path, most: int) -> Prompt:
+        """As `prompt`, for what is given to a turn that runs: whoever ends that ends this. Raises NotFetchedError."""
         seen, came = _Seen(), []
         for file in await self._commands.files_of(command.event):
             data = await self._fetch(file, most * MIB)

@@ -181,14 +181,24 @@ class RoomExecutor:
             command,
             commands=shop.ledgers.commands,
             doors=shop.doors,
-            prompt_of=self._prompt_of_text,
+            prompt_of=self._prompt_of,
             clock=shop.clock,
             carried=carried,
         )
 
-    async def _prompt_of_text(self, command: Command) -> Prompt:
-        """What the agent is asked in a turn that runs."""
-        return await self._quoting(command, Prompt(uuid=message_uuid(command.event), text=command.text))
+    async def _prompt_of(self, command: Command) -> Prompt:
+        """What the running turn is given: a file that cannot be had is no reason to say nothing."""
+        settings = self._shop.settings()
+        room = settings.room(self.room)
+        plain = Prompt(uuid=message_uuid(command.event), text=command.text)
+        if room is None:
+            return plain
+        place = await self._shop.places.of(room)
+        try:
+            made = await self._fetcher.make(command, place.workspace, settings.max_file)
+        except NotFetchedError as error:
+            made = replace(plain, text=f"{plain.text}\n\n({file_words.not_fetched(error.name, error.why)})")
+        return await self._quoting(command, made)
 
     async def _quoting(self, command: Command, prompt: Prompt) -> Prompt:
         """With what it replies to, where the agent cannot know which that is."""

@@ -64,8 +64,6 @@ class Steering:
                 return  # a thread has a conversation of its own
             if await self._doors.hindrance(command) is not None:
                 return  # it waits in its place, and hears why when it may not begin there either
-            if await self._commands.files_of(command.event):
-                return  # what came with it is fetched for a turn of its own, which is the next one
             # Known before it is written down: if we are cancelled meanwhile, the ledger says which it was.
             given = self._given[message_uuid(command.event)] = Given(command)
             given.is_written = await self._commands.give(command.event, self._host.event, self._clock.now_ms())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from aiagentchat.core.audit import Detail
-from aiagentchat.core.commands import CommandState
+from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
     AwaitRoom,
@@ -68,6 +68,7 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
     match effect:
         case AcceptCommand(command=command, joins=joins):
             if joins is not None and await join(transaction, command, joins):
+                await _take_files(transaction, command, now)
                 return {}
             return await _accept(transaction, effect, now)
         case RequestStop() | SetTimeLimit() | EditCommand():
@@ -216,15 +217,19 @@ async def _accept(transaction: Transaction, effect: AcceptCommand, now: int) -> 
     if not accepted:
         return None
     if command.state is CommandState.QUEUED and command.origin is None:
-        await transaction.run(
-            _INBOX["take_files"],
-            command=command.event,
-            room=command.room,
-            sender=command.sender,
-            since=now - FILES_WAIT_MS,
-        )
+        await _take_files(transaction, command, now)
     await sessions.begin(transaction, effect, now)
     return {}
+
+
+async def _take_files(transaction: Transaction, command: Command, now: int) -> None:
+    await transaction.run(
+        _INBOX["take_files"],
+        command=command.event,
+        room=command.room,
+        sender=command.sender,
+        since=now - FILES_WAIT_MS,
+    )
 
 
 def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from aiagentchat.core.commands import MOST_HELD_MS, Command, CommandState, RepliedTo, TurnRecord
-from aiagentchat.core.effects import AcceptCommand, EditCommand, EraseText, NewSession
+from aiagentchat.core.effects import AcceptCommand, EditCommand, EraseText, KeepFile, NewSession
+from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, TxnId
+from aiagentchat.core.messages import Kind
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -382,3 +384,19 @@ async def test_a_picture_of_ours_says_what_is_written_below_it(ledger: Ledger) -
     await ledger.outbox.sent(made.txn, EventId("$bare"), NOW)
 
     assert await ledger.commands.replied_to(reply_to("$bare")) is None
+
+
+# ── files that come with what is joined ───────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_files_of_all_its_messages_go_along_with_a_command(ledger: Ledger) -> None:
+    waits, with_caption = (MediaFile(name=name, url=f"mxc://hs/{name}") for name in ("waits.png", "caption.png"))
+    picture = replace(incoming("$picture", ""), kind=Kind.FILE, file=waits)
+    captioned = replace(incoming(C, "no sugar"), kind=Kind.FILE, file=with_caption)
+    await joined(ledger, "make tea")
+    await ledger.inbox.take_in("t", [picture, captioned], NOW)
+    await ledger.inbox.settle(picture.event, [KeepFile(picture.event, None)], NOW)
+    await settle(ledger, AcceptCommand(held(B, "with milk"), A), event=B)
+    await ledger.inbox.settle(captioned.event, [KeepFile(C, C), AcceptCommand(held(C, "no sugar"), A)], NOW)
+
+    assert await ledger.commands.files_of(A) == [waits, with_caption]

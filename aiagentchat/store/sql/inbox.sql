@@ -48,11 +48,14 @@ SELECT count(*) AS count FROM inbox
 WHERE goes_with = '' AND room_id = :room AND sender = :sender AND taken_at >= :since AND file IS NOT NULL;
 
 -- name: files_of
--- Those of the command, and of the ones that it takes up again.
+-- Those of the command, of the messages that were joined to it, and of the ones that it takes up again.
 WITH RECURSIVE line (event) AS (
     SELECT :command UNION
-    SELECT commands.origin FROM commands JOIN line ON commands.event_id = line.event WHERE commands.origin IS NOT NULL)
-SELECT inbox.event_id, inbox.file FROM line JOIN inbox ON inbox.goes_with = line.event
+    SELECT commands.origin FROM commands JOIN line ON commands.event_id = line.event WHERE commands.origin IS NOT NULL),
+whole (event) AS (
+    SELECT event FROM line UNION
+    SELECT command_parts.event_id FROM command_parts JOIN line ON command_parts.command = line.event)
+SELECT inbox.event_id, inbox.file FROM whole JOIN inbox ON inbox.goes_with = whole.event
 WHERE inbox.file IS NOT NULL ORDER BY inbox.position;
 
 -- name: edit_offered!
