@@ -67,6 +67,9 @@ class Manner:
     admins: Sequence[UserId] = ()
     """Who may answer, beside whoever asked for the turn."""
 
+    typing: Callable[[bool], None] = lambda _is: None
+    """Told whether the room shows that the agent types: while a person is waited for it does not."""
+
     @property
     def minutes(self) -> int:
         """The same in words."""
@@ -219,6 +222,7 @@ class Questions:
         approval, request = waiting.approval, waiting.asked.request
         self._waiting[request] = waiting
         self.turn.pause(self.clock.monotonic())
+        self.manner.typing(False)
         shown = Parcel(
             txn=txn_id(approval.id, "question", "0"),
             room=approval.room,
@@ -321,6 +325,7 @@ class Questions:
     def _go_on(self) -> None:
         if not self._waiting:
             self.turn.resume(self.clock.monotonic())
+            self.manner.typing(True)
             self.resumed()
 
 

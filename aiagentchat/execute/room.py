@@ -293,6 +293,7 @@ class RoomExecutor:
                             seconds=settings.approval_timeout,
                             in_words=await shop.wants_words(self.room),
                             admins=shop.doors.admins(self.room),
+                            typing=partial(shop.signals.typing, self.room),
                         ),
                         file=settings.max_file,
                         outgrown=self._outgrown(room, spec),

@@ -121,7 +121,7 @@ TURN_OVER = "✅ Done."
 
 def steps_folded(number: int) -> str:
     """What the fold with the tool lines is called."""
-    return f"▸ {count(number, 'step')}"
+    return count(number, "step")
 
 
 def plan_head(done: int, steps: int, doing: str = "") -> str:

@@ -11,6 +11,7 @@ import pytest
 from aiagentchat.config.settings import GitIdentity, Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
+from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
@@ -25,7 +26,7 @@ from aiagentchat.execute.usage_limit import MOST_WAITS
 from aiagentchat.render import words
 from aiagentchat.send.speech import Speech
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
-from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, Step, Wait, plays
+from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, Step, Use, Wait, plays
 from tests.fakes.signals import FakeSignals
 from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, make_spec, open_house
 
@@ -91,6 +92,21 @@ async def test_typing_is_shown_while_it_works(tmp_path: Path) -> None:
 
     assert isinstance(signals, FakeSignals)
     assert signals.shown == [(ROOM, True), (ROOM, False)]
+
+
+async def test_while_a_person_is_waited_for_nobody_types(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Use("Bash", {"command": "true"}), Say("So."))) as house:
+        await accept(house.ledger, command("$1"))
+        executor = RoomExecutor(ROOM, house.shop)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(executor.run(others_wait=lambda: False))
+            question = await house.question()
+            await house.decide(question.id, ApprovalState.ALLOWED)
+            executor.nudge.set()
+        signals = house.shop.signals
+
+    assert isinstance(signals, FakeSignals)
+    assert [on for _, on in signals.shown] == [True, False, True, False]
 
 
 @pytest.mark.parametrize(

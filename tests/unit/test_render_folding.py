@@ -12,7 +12,7 @@ def test_tool_lines_stand_in_one_fold_below_everything_else() -> None:
     words, fold = html.split("\n<details>")
     assert words == "<p>Let me look.</p>\n<p>Done.</p>\n<p>— 1.0 s</p>"
     assert fold == (
-        "<summary>▸ 3 steps</summary><p>▸ Read: <code>a</code><br>▸ Read: <code>b</code><br>▸ Bash</p></details>"
+        "<summary>3 steps</summary><p>▸ Read: <code>a</code><br>▸ Read: <code>b</code><br>▸ Bash</p></details>"
     )
 
 

@@ -132,7 +132,7 @@ def test_every_limit_that_a_turn_can_reach_has_words_of_its_own() -> None:
         pytest.param(words.goes_on_in_file(30), "longer than 30 KB: all of it comes as a file", id="too long"),
         pytest.param(words.whole_answer(312_001), "(313 KB)", id="the file"),
         pytest.param(words.thought("a\n\nb"), "> 💭 a\n> \n> b", id="a thought"),
-        pytest.param(words.steps_folded(2), "▸ 2 steps", id="a fold"),
+        pytest.param(words.steps_folded(2), "2 steps", id="a fold"),
         pytest.param(words.stopped(BOB), "Stopped by `@bob:hs`.", id="stopped"),
         pytest.param(words.queue_place(1), "yours is next", id="next in the queue"),
         pytest.param(words.queue_place(3), "2 before yours", id="later in the queue"),

@@ -477,7 +477,7 @@ def test_tools_fold_when_the_answer_is_done_and_not_before(answer: Answer) -> No
     end = answer.close("", FOOTER)
 
     assert "<details>" not in growing[0].content["formatted_body"]
-    assert end[0].content["formatted_body"].endswith("<summary>▸ 2 steps</summary><p>▸ Read<br>▸ Edit</p></details>")
+    assert end[0].content["formatted_body"].endswith("<summary>2 steps</summary><p>▸ Read<br>▸ Edit</p></details>")
     assert end[0].content["body"] == f"Let me look.\n\n▸ Read  \n▸ Edit\n\n{FOOTER}"
 
 
