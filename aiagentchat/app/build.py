@@ -319,7 +319,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     postman = Postman(
         outbox=ledger.outbox,
         outbound=outbound,
-        owing=ledger.commands.open,
+        owing=ledger.commands.owing,
         user=me,
         device=str(client.nio.device_id or ""),
         clock=clock,

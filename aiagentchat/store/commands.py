@@ -99,6 +99,11 @@ class SqliteCommands:
         [row] = await self._database.run(_COMMANDS["open"])
         return int(row["count"])
 
+    async def owing(self) -> int:
+        """How many of those an answer is owed to now: not to whoever is waited for."""
+        [row] = await self._database.run(_COMMANDS["owing"])
+        return int(row["count"])
+
     async def queue(self, room: RoomId) -> list[Command]:
         """The running command of the room, if any, then the queued ones in order."""
         return [_command(row) for row in await self._database.run(_COMMANDS["queue"], room=room)]

@@ -407,7 +407,7 @@ def _postman(ledger: Ledger, outbound: Outbound) -> Postman:
     return Postman(
         outbox=ledger.outbox,
         outbound=outbound,
-        owing=ledger.commands.open,
+        owing=ledger.commands.owing,
         user=UserId("@claude:localhost"),
         device="HERE",
         clock=SystemClock(),

@@ -57,7 +57,7 @@ def _postman(world: SealedWorld, life: Life) -> Postman:
     return Postman(
         outbox=life.ledger.outbox,
         outbound=life.outbound,
-        owing=life.ledger.commands.open,
+        owing=life.ledger.commands.owing,
         user=world.me,
         device=life.client.device,
         clock=SystemClock(),

@@ -41,6 +41,16 @@ async def test_a_question_is_written_with_the_message_that_shows_it(ledger: Ledg
     assert await waiting_texts(ledger) == ["may I?"]
 
 
+async def test_whoever_waits_for_an_answer_owes_none(ledger: Ledger) -> None:
+    await accept(ledger, command("$c"))
+    await ledger.commands.start(EventId("$c"), NOW)
+    await ledger.approvals.ask(ASKED, [], NOW)
+    while_it_asks = await ledger.commands.owing()
+    await _decide(ledger, ApprovalState.ALLOWED)
+
+    assert (while_it_asks, await ledger.commands.owing()) == (0, 1)
+
+
 async def test_an_unknown_question_is_none(ledger: Ledger) -> None:
     assert await ledger.approvals.get(ApprovalId("never")) is None
 

@@ -232,7 +232,8 @@ async def test_what_is_open_is_queued_or_running_in_any_room(ledger: Ledger) -> 
         await command_in(ledger, state)
     await accept(ledger, command(A, OTHER_ROOM))
 
-    assert await ledger.commands.open() == 3
+    assert await ledger.commands.open() == await ledger.commands.owing() == 3
+    assert await ledger.commands.owing() == 3
 
 
 @pytest.mark.parametrize("state", CommandState)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiagentchat.send.pacer import PROOF
 from rig.conversation import Message
 from rig.daemon import Daemon
 from rig.homeserver import Account
@@ -53,6 +54,12 @@ class House:
                 ),
                 what="the daemon to join",
             )
+
+    async def prove(self) -> None:
+        """Let the daemon learn that this homeserver has no limit. Until then what is nice to have may come late."""
+        for _ in range(PROOF):
+            await self.ask("/version")
+        await self.daemon.until_line("outbox.rate_proven")
 
     async def ask(self, text: str, *, room: str = "") -> str:
         """Type a message; its event id."""

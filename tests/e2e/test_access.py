@@ -74,6 +74,7 @@ async def test_an_approval_is_for_whoever_asked_and_for_admins(people: People, m
             assert (house.workspace() / "made").exists()
 
 
+@pytest.mark.long
 async def test_what_somebody_who_was_kicked_had_queued_is_not_run(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_an_ordinary_user_can_run_it_in_strict(workplace: Path) -> None:
 
 @with_bubblewrap
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's rooms are users of their own")
+@pytest.mark.long
 def test_roots_room_is_a_user_of_its_own(place: Place) -> None:
     place.state.parent.chmod(0o711)
     with place.in_no_way_left():

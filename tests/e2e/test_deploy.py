@@ -245,6 +245,7 @@ def test_a_first_release_that_does_not_come_up_is_stopped(host: Host) -> None:
     assert "stop aiagentchat.service" in host.said("systemctl.log")
 
 
+@pytest.mark.long
 def test_settings_that_do_not_fit_change_nothing(prepared: Host) -> None:
     prepared.config.write_text("nonsense\n", encoding="utf-8")
     before = prepared.said("systemctl.log")

@@ -46,6 +46,7 @@ async def test_what_was_typed_while_it_was_down_is_answered(people: People, mode
         assert (await house.answer(command)).count("Back again.") == 1
 
 
+@pytest.mark.long
 async def test_sigterm_ends_everything_and_the_next_life_reports(people: People, model: Model, workplace: Path) -> None:
     pipe = pipe_within_reach(workplace)
     hold = {"command": f"(setsid sleep 600 &) ; echo started > {pipe}; tail -f /dev/null"}
@@ -173,6 +174,7 @@ async def test_a_wrong_token_is_one_sentence_and_exit_code_3(people: People, mod
         assert "syt_wrong" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.long
 async def test_a_warm_process_is_used_again_and_ended_when_idle(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, warm_ttl=1) as house:
         await house.ended(await house.ask("one"))

@@ -163,6 +163,7 @@ async def test_a_direct_chat_is_a_room_by_itself(people: People, model: Model, w
         assert house.anna.id.startswith(f"@{name}:")
 
 
+@pytest.mark.long
 async def test_the_invite_of_a_stranger_is_declined(people: People, model: Model, workplace: Path) -> None:
     async with house_of(people, model, workplace, dm="create") as house:
         eve = await people.person("eve")

@@ -46,9 +46,9 @@ async def test_it_explains_how_it_is_used(people: People, model: Model, workplac
         for typed, expected in (
             ("/help", "while I work: `/stop`"),
             ("/help timeout", "For example: `/timeout +10m`"),
-            ("!help all", "`/new_session` starts a new conversation"),
+            ("!help all", "`/new_session text` starts a new conversation"),
             ("/help stpo", "Did you mean `/stop`?"),
-            ("/retry it with more care", "It is used like this: `/retry`"),
+            ("/status of the build", "It is used like this: `/status`"),
             ("/whoami", f"You are `{house.anna.id}`"),
             ("/who", "Who may do what in this room"),
         ):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -56,6 +58,7 @@ async def test_a_mount_is_read_unasked_and_changed_only_where_it_may_be(
     assert (shared / "deep" / "made").read_text(encoding="utf-8") == "new words"
 
 
+@pytest.mark.long
 async def test_what_is_not_mounted_is_asked_about(people: People, model: Model, workplace: Path) -> None:
     shown, beside = _folder(workplace / "shown"), _folder(workplace / "shown-not")
     room = {"mounts": [{"path": str(shown), "mode": "rw"}], "permission_mode": "acceptEdits"}

@@ -14,6 +14,7 @@ SLOWLY = script("say it slowly", Step(text="All of what was said, and it took qu
 
 async def test_what_is_typed_while_something_runs_steers_it(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"debounce": 0.5}) as house:
+        await house.prove()
         await _it_is_read_in_the_turn_after_the_question_that_waits(house)
         await _what_comes_too_late_is_a_turn_of_its_own_before_what_waits(house)
         await _where_nothing_runs_it_is_a_message_like_any_other(house)

@@ -37,6 +37,7 @@ async def run_in_vain(daemon: Daemon, *words: str) -> "subprocess.CompletedProce
     )
 
 
+@pytest.mark.long
 async def test_a_second_daemon_on_the_account_refuses_and_says_where_the_first_one_is(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -99,6 +99,7 @@ async def test_a_rule_of_the_room_allows_without_asking(people: People, model: M
 
 async def test_answers_that_last_choices_and_plans(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
+        await house.prove()
         await _allowed_until_the_conversation_ends(house)
         await _asked_to_choose(house)
         await _shown_a_plan(house)

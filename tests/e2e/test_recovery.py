@@ -92,6 +92,7 @@ async def test_a_no_after_a_restart_runs_nothing(people: People, model: Model, w
         assert not (house.workspace() / "made").exists()
 
 
+@pytest.mark.long
 async def test_what_waits_can_be_edited_and_taken_back(people: People, model: Model, workplace: Path) -> None:
     pipe = pipe_within_reach(workplace)
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:

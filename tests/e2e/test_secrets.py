@@ -85,6 +85,7 @@ async def test_no_argument_and_no_file_of_a_running_daemon_holds_a_secret(
 
 
 @pytest.mark.usefixtures("cli")
+@pytest.mark.long
 async def test_another_process_of_its_user_cannot_look_into_the_daemon(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -17,6 +17,7 @@ def _holding(text: str) -> str:
     return script(text, Step(text="Working.", tool="Bash", input={"command": HOLD}), Step(text="never said"))
 
 
+@pytest.mark.long
 async def test_five_rooms_work_side_by_side_and_each_in_order(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, rooms=5, max_parallel_turns=5) as house:
         mark = f"side by side with {house.account.user_id}"

@@ -165,6 +165,7 @@ async def test_what_a_life_that_was_killed_has_left_is_ended_and_told(
         assert (await house.shell("echo fine")).strip() == "fine"
 
 
+@pytest.mark.long
 async def test_a_warm_second_turn_after_a_tree_that_got_away(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room=BASH) as house:
         house.workspace().mkdir(exist_ok=True)

@@ -179,6 +179,7 @@ async def test_a_process_that_answers_empty_twice_is_replaced(people: People, mo
         assert "say nothing 0" in house.prompts("say something")[-1]
 
 
+@pytest.mark.long
 async def test_a_conversation_that_cannot_be_taken_up_again_is_set_aside(
     people: People, model: Model, workplace: Path
 ) -> None:

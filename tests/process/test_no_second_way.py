@@ -24,6 +24,9 @@ OURS = {
     "execute/places.py": {"chmod", "copytree", "exists", "is_dir", "is_symlink", "mkdir", "rename", "rmtree", "stat"},
     # Beside the room's HOME, in a folder that no room reaches.
     "agents/claude_code/quarters.py": {"chown", "mkdir", "unlink"},
+    "execute/changes.py": {"chown", "exists"},
+    # By a descriptor of a folder that was opened beneath HOME.
+    "agents/claude_code/transcript.py": {"scandir"},
     # The program, which is the operator's.
     "agents/claude_code/binary.py": {"is_file", "open"},
     "agents/claude_code/driver.py": {"stat"},

@@ -190,6 +190,10 @@ class Commands(Protocol):
         """How many commands are queued or running, in all rooms that we are in."""
         ...
 
+    async def owing(self) -> int:
+        """How many of those an answer is owed to now: a turn that waits for somebody's answer owes none."""
+        ...
+
     async def queue(self, room: RoomId) -> list[Command]:
         """The running command of the room, if any, what was given to its turn, then the queued ones in order."""
         ...

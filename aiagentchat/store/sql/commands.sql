@@ -89,6 +89,14 @@ SELECT count(*) AS count FROM commands
 WHERE state IN ('queued', 'running')
   AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = commands.room_id AND rooms.left_at IS NOT NULL);
 
+-- name: owing
+-- Those of them that nobody else is waited for: a turn that asks owes nothing before it is answered, nor does what waits
+-- in the turn of another one.
+SELECT count(*) AS count FROM commands
+WHERE state IN ('queued', 'running') AND host IS NULL
+  AND NOT EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = commands.room_id AND rooms.left_at IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM approvals WHERE approvals.command = commands.event_id AND approvals.state = 'open');
+
 -- name: queue
 -- The running one comes first, whatever its position; then what was given to its turn.
 SELECT * FROM commands
