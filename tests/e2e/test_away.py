@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -35,6 +37,7 @@ async def _far_away(people: People, model: Model, folder: Path) -> AsyncIterator
             yield house, clock
 
 
+@pytest.mark.long
 async def test_after_an_outage_the_room_reads_what_is_answered_and_in_which_order(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -141,6 +141,7 @@ async def test_what_was_said_before_is_shown_in_its_last_state(scene: Scene) -> 
         assert "afterwards" in terminal.picture.text
 
 
+@pytest.mark.long
 async def test_what_does_not_fit_is_whole_above_at_the_end(scene: Scene) -> None:
     async with scene.chat(rows=12) as terminal:
         terminal.type("count\r")
@@ -156,6 +157,7 @@ async def test_what_does_not_fit_is_whole_above_at_the_end(scene: Scene) -> None
         await terminal.until(lambda picture: re.findall(r"item \d+", picture.text) == items)
 
 
+@pytest.mark.long
 async def test_a_paste_and_a_backslash_make_one_message_of_several_lines(scene: Scene) -> None:
     async with scene.chat() as terminal:
         terminal.type("\x1b[200~one\rtwo\x1b[201~\\\rthree\r")
@@ -208,6 +210,7 @@ async def test_an_outage_is_said_and_nothing_typed_meanwhile_is_lost(tmp_path: P
             assert terminal.picture.text.count("are you there") == 1
 
 
+@pytest.mark.long
 async def test_a_room_that_becomes_encrypted_ends_the_chat(scene: Scene) -> None:
     async with scene.chat() as terminal:
         encryption = {"algorithm": "m.megolm.v1.aes-sha2"}

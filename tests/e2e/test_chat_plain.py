@@ -40,6 +40,7 @@ async def test_lines_that_are_piped_in_are_answered_one_after_the_other(scene: S
     assert ended == (0, "first **answer**\n\nsecond\n\nThat I know: nothing\n\n", "")
 
 
+@pytest.mark.long
 async def test_a_piped_line_answers_a_question(scene: Scene) -> None:
     async def claude() -> None:
         command = await scene.heard("do it")
@@ -77,6 +78,7 @@ async def test_the_right_room_must_be_clear(scene: Scene) -> None:
     assert "  den\n" in none
 
 
+@pytest.mark.long
 async def test_an_encrypted_room_is_refused_in_one_sentence(scene: Scene) -> None:
     encryption = {"algorithm": "m.megolm.v1.aes-sha2"}
     await scene.anna.request("PUT", f"/rooms/{scene.room}/state/m.room.encryption/", encryption)

@@ -82,6 +82,7 @@ async def test_when_the_wait_is_over_what_runs_is_cut_short_and_said_so(
         assert await house.ended(command) == "⚠️"
 
 
+@pytest.mark.long
 async def test_sigterm_tells_the_room_before_the_daemon_is_gone(people: People, model: Model, workplace: Path) -> None:
     gate = Gate(workplace)
     async with move_in(people, model, workplace, room=ALLOWED) as house:

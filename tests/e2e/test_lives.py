@@ -35,6 +35,7 @@ def _cli(house: House, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(argv, env=house.daemon.environ, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.long
 async def test_what_was_typed_while_it_was_down_is_answered(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         await house.ended(await house.ask("first"))

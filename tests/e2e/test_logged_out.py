@@ -86,6 +86,7 @@ async def test_a_daemon_that_is_logged_out_says_one_clear_sentence_and_ends_with
     assert sum(line["event"] == "matrix.logged_in" for line in house.daemon.lines()) == 1
 
 
+@pytest.mark.long
 async def test_a_turn_in_which_the_daemon_was_logged_out_is_reported_and_not_run_again(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -58,6 +58,7 @@ def rooms(house: House) -> list[tuple[str, str, str]]:
     return [(room["name"], room["id"], room["from"]) for room in json.loads(operator(house, "rooms", "--json"))]
 
 
+@pytest.mark.long
 async def test_what_was_typed_since_the_invite_is_run_once_the_room_is_set_up(
     people: People, model: Model, workplace: Path
 ) -> None:

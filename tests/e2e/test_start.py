@@ -3,12 +3,15 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.unprivileged import own
 from tests.e2e.house import move_in
 
 
+@pytest.mark.long
 async def test_an_agent_that_is_slow_to_say_its_version_keeps_nobody_from_hearing(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -78,12 +78,21 @@ def _part(process: psutil.Process) -> str:
         return ""
 
 
+def _run(below: list[psutil.Process]) -> list[psutil.Process]:
+    """The shim that the program runs under, and all that is below it: beside the turn, files are looked at."""
+    for shim in below:
+        run = [shim, *shim.children(recursive=True)] if _part(shim) == "shim" else []
+        if any(_part(each) == "claude" for each in run):
+            return run
+    return []
+
+
 async def _killed(house: House, victim: str) -> None:
     """Kill this part of the run in a turn, and see what comes of it."""
     mark = f"hold on, {house.account.user_id}"
     command = await _holding(house, mark)
     watched = _below(house)
-    {_part(each): each for each in reversed(watched)}[victim].kill()
+    {_part(each): each for each in reversed(_run(watched))}[victim].kill()
 
     assert await house.ended(command) == "❌"
     assert words.AGENT_DIED in await house.answer(command)

@@ -26,6 +26,7 @@ def _owners(folder: Path) -> set[int]:
     return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
 
 
+@pytest.mark.long
 async def test_each_room_is_a_user_of_its_own_for_ever(people: People, model: Model, crossroads: Path) -> None:
     async with move_in(people, model, crossroads, rooms=2, room=BASH, **USERS) as house:
         first, second = [(await house.shell("id -u; echo mine > note", room=room)).strip() for room in house.rooms]
