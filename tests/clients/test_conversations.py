@@ -107,11 +107,15 @@ async def test_a_message_in_a_thread_is_answered(
         all_can_be_read(house, anna)
 
 
-async def test_a_file_is_understood_as_one(people: People, elements: JsPeople, model: Model, workplace: Path) -> None:
+async def test_a_file_is_opened_and_goes_along_with_what_is_said_next(
+    people: People, elements: JsPeople, model: Model, workplace: Path
+) -> None:
     async with secret_house(people, elements, model, workplace) as (house, anna):
         sent = await anna.send_file(house.room, "notes.txt", b"not to be read by others")
+        assert (await until_told(house, anna, "Got `notes.txt`")).reply_to == sent
+        assert await house.ended(await house.ask(script("read it", Step(text="It is read.")))) == "✅"
 
-        assert (await until_told(house, anna, "files")).reply_to == sent
+        assert (house.workspace() / "inbox/notes.txt").read_bytes() == b"not to be read by others"
         await nothing_is_in_clear(house, anna)
 
 
