@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aiagentchat.core.ids import SessionId
 from aiagentchat.core.spending import Budget, Span, Spent, UsedUp, ends_at, total
 from aiagentchat.render.fences import code_span
-from aiagentchat.render.words import moment, money, quoted, short, tokens
+from aiagentchat.render.words import moment, money, quoted, tokens
 
 NOT_BILLED = (
     "I work with a subscription, so nobody is billed for this: it is what the API would have cost, and what budgets "
@@ -33,15 +32,15 @@ def cost_not_understood(typed: str) -> str:
 
 
 def cost_text(
-    session: SessionId | None,
+    session: str,
     spent: Mapping[str, Spent],
     budget: Budget,
     now: int,
     *,
     is_billed: bool,
 ) -> str:
-    """The answer to /cost; `spent` by ``session``, ``today`` and ``this month``."""
-    names = {**dict.fromkeys(spent, ""), "session": f" {short(session)}" if session else ""}
+    """The answer to /cost in that conversation; `spent` by ``session``, ``today`` and ``this month``."""
+    names = {**dict.fromkeys(spent, ""), "session": f" {session}" if session else ""}
     rows = [
         f"| {what}{names[what]} | {used.turns} | {_tokens(used)} | {money(used.cost_micro_usd)} |"
         for what, used in spent.items()

@@ -43,12 +43,13 @@ def cost_command(desk: Desk) -> BotCommand:
 async def _of_room(desk: Desk, asked: Asked) -> str:
     room, now = asked.room, desk.clock.now_ms()
     session = await conversations.current(desk, asked.event)
+    known = None if session is None else await desk.sessions.get(session)
     spent = {
         "session": Spent() if session is None else await desk.spending.session(session),
         "today": await desk.spending.room(room.id, first_day(Span.DAY, now)),
         "this month": await desk.spending.room(room.id, first_day(Span.MONTH, now)),
     }
-    return spending.cost_text(session, spent, room.budget, now, is_billed=desk.is_billed())
+    return spending.cost_text("" if known is None else known.name, spent, room.budget, now, is_billed=desk.is_billed())
 
 
 async def _of_all(desk: Desk, asked: Asked) -> str:
