@@ -2,7 +2,7 @@
 
 The daemon never runs git on what a room has made. What is kept to compare with lies beside the room's HOME, where no
 run gets to. It costs nothing before a turn, and after one that has used tools about a tenth of a second; the very first
-turn of a room is accompanied by a look that gives way to everything else.
+turn of a room that uses tools is accompanied by a look that gives way to everything else.
 """
 
 import asyncio

@@ -89,7 +89,7 @@ class Limits:
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
     """Looks once more, in no time."""
     first_look: Callable[[], Awaitable[None]] | None = None
-    """Sees to it that there is something to compare the workspace with, beside the turn."""
+    """Sees to it that there is something to compare the workspace with, beside a turn that uses tools."""
     changed: Callable[[], Awaitable[Changed | None]] | None = None
     """Looks at what has changed there."""
     budget: int = 0
@@ -149,6 +149,8 @@ class Turn:
         self._spent = limits.spent
         self._nudge = nudge
         self._steering: Steering | None = None
+        self._tools = asyncio.Event()
+        """Set when it has used one, or asks whether it may."""
         self._more = asyncio.Event()
         """Set when there may be more for the agent to read in the turn."""
         self._turn_clock = limits.turn
@@ -240,6 +242,8 @@ class Turn:
         self._timekeeper.noise()
         self._taken = self._taken or not isinstance(event, Unrecognised)
         self._used_tools = self._used_tools or isinstance(event, ToolUsed)
+        if isinstance(event, ToolUsed | ApprovalAsked):
+            self._tools.set()
         if isinstance(event, TextDelta | ToolUsed | PlanChanged):
             self._timekeeper.seen()
             self.worked = True
@@ -318,6 +322,7 @@ class Turn:
 
     async def _look_first(self) -> None:
         if self._first_look is not None:
+            await self._tools.wait()  # what only speaks changes nothing, and is not to be slowed down
             await self._first_look()
 
     async def _look_back(self) -> None:

@@ -54,7 +54,7 @@ async def test_session_day_and_month_are_told_apart(front: Front) -> None:
 
     told = await cost(front)
 
-    assert f"| session {OLD[:4]} | 2 | 8.4k | $1.01 |" in told
+    assert "| session make-tea | 2 | 8.4k | $1.01 |" in told
     assert "| today | 2 | 8.4k | $3.00 |" in told
     assert "| this month | 3 | 12.6k | $3.01 |" in told
 

@@ -61,9 +61,16 @@ async def test_the_footer_says_how_many_files_a_turn_changed(
         assert "+salt\n" in kept.changed.patch
 
 
-async def test_while_a_turn_runs_there_is_something_made_to_compare_with(tmp_path: Path) -> None:
+async def test_a_turn_that_only_speaks_looks_at_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path, Say("Soup.")) as opened:
+        await opened.execute(command("$1"))
+
+    assert not (tmp_path / "data/homes/a.changes").exists()
+
+
+async def test_while_a_turn_uses_tools_there_is_something_made_to_compare_with(tmp_path: Path) -> None:
     here, gate = asyncio.Event(), asyncio.Event()
-    async with house(tmp_path, Reach(here), Wait(gate), Say("Soup.")) as opened:
+    async with house(tmp_path, USED, Reach(here), Wait(gate), Say("Soup.")) as opened:
         index = tmp_path / "data/homes/a.changes/git/info/exclude"
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:
             group.create_task(opened.execute(command("$1")))
