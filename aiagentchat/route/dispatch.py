@@ -60,7 +60,6 @@ from aiagentchat.route.refusals import refuse
 
 REFUSALS_A_DAY = 5
 """How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
-ACCEPTED = marks.ACCEPTED
 CHANGED = "✏️"
 ASKS = "default"
 """The permission mode in which the agent asks before it does what no rule allows."""

@@ -9,6 +9,7 @@ from aiagentchat.agents.claude_code import binary
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.render import words
 from rig import fake_cli
+from tests.process.trees import living, mark
 
 NOWHERE = {"PATH": "/no/such/folder"}
 
@@ -116,11 +117,16 @@ async def test_a_file_that_cannot_be_started_is_none(tmp_path: Path) -> None:
         await binary.check(program(tmp_path, "#!/no/such/interpreter\n"))
 
 
-async def test_a_program_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_program_that_never_answers_is_ended_with_what_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(binary, "VERSION_SECONDS", 0.2)
+    word = mark()
 
     with pytest.raises(AgentUnavailable, match="did not answer"):
-        await binary.check(program(tmp_path, "#!/bin/sh\nexec sleep 60\n"))
+        await binary.check(program(tmp_path, f"#!/bin/sh\n/bin/sh -c 'sleep 60; true' {word} & wait\n"))
+
+    assert living(word) == []
 
 
 async def test_the_question_is_asked_without_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.core.parcels import REACTION_KEYS
-from aiagentchat.render.marks import REACTIONS
+from aiagentchat.render.marks import ACCEPTED, REACTIONS
 from aiagentchat.render.message import (
     MAX_CONTENT_BYTES,
     PAGE_BYTES,
@@ -17,7 +17,7 @@ from aiagentchat.render.message import (
     reaction,
     shows_nothing,
 )
-from aiagentchat.route.dispatch import ACCEPTED, CHANGED
+from aiagentchat.route.dispatch import CHANGED
 
 EVENT = EventId("$event")
 BOB = UserId("@bob:hs")

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -98,6 +99,7 @@ async def _ask_version(path: Path) -> str:
             stderr=asyncio.subprocess.DEVNULL,
             # An empty HOME: with none it would look into the account's own.
             env={"PATH": os.defpath, "HOME": "/nonexistent", "CLAUDE_CONFIG_DIR": "/nonexistent"},
+            start_new_session=True,  # so that what it starts can be ended with it
         )
     except OSError as error:
         raise AgentUnavailable(f"{path} cannot be started: {error.strerror}", human=words.NO_BINARY) from error
@@ -110,8 +112,8 @@ async def _ask_version(path: Path) -> str:
         ) from error
     finally:
         if process.returncode is None:  # not answered in time, or not waited for any more
-            process.kill()
-            with contextlib.suppress(TimeoutError):  # a child of it may hold its stdout
+            os.killpg(process.pid, signal.SIGKILL)  # it is not reaped, so the number is still its own
+            with contextlib.suppress(TimeoutError):  # who has left its session may hold its stdout
                 await asyncio.wait_for(process.wait(), 1.0)
         children.ended(process)
     return out.decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from rich.theme import Theme
 from aiagentchat.cli.chat.timeline import ASKS, CHOOSES, Message, Timeline
 from aiagentchat.core.ids import UserId
 from aiagentchat.render.hygiene import WORD_JOINER, clean, one_line, visible
-from aiagentchat.route.dispatch import ACCEPTED
+from aiagentchat.render.marks import ACCEPTED
 
 PROMPT = "› "
 INDENT = 2

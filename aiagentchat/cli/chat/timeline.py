@@ -6,9 +6,8 @@ from typing import Any, TypeAlias
 
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.render import asking_words, away, words
-from aiagentchat.render.marks import REACTIONS
+from aiagentchat.render.marks import ACCEPTED, REACTIONS
 from aiagentchat.route.answers import NO, NUMBERS, YES
-from aiagentchat.route.dispatch import ACCEPTED
 
 Event: TypeAlias = Mapping[str, Any]
 
