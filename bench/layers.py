@@ -1,9 +1,10 @@
 """What keeping a run in adds, layer by layer: to a command that does nothing, to a first message, and to a warm one.
 
 The floor is the program started directly: no shim, no sandbox, no way out of its own, and its prompt behind its first
-line without a wait. Beside it the driver, in each way of keeping a run in that the machine has; all of them one after
-the other, round by round, so that what else the machine does meets all alike. What counts is the difference in
-milliseconds: it does not depend on how long the program itself takes.
+line without a wait. It has the room's tools as every run has them, at an address of this process: what the program does
+to get to know them is no part of keeping it in. Beside it the driver, in each way of keeping a run in that the machine
+has; all of them one after the other, round by round, so that what else the machine does meets all alike. What counts is
+the difference in milliseconds: it does not depend on how long the program itself takes.
 
 A tree that does not want to end is left behind by a turn, and the next message follows at once: how much later does it
 start than one behind a turn that left nothing? And how much of the processor does the supervision take, in a turn that
@@ -28,12 +29,14 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
 from aiagentchat.agents.claude_code import command, wire
 from aiagentchat.agents.claude_code.driver import ClaudeCode, ClaudeRun
 from aiagentchat.agents.claude_code.quarters import Quarters, cell_of, prepare, settings_file
+from aiagentchat.agents.claude_code.room_tools import ADDRESS, TOKEN, RoomTools
 from aiagentchat.agents.claude_code.translate import Translator
 from aiagentchat.core.agent_events import ApprovalAsked, TextDelta, TurnEnded
 from aiagentchat.core.ids import RoomId, new_run_id, new_session_id
@@ -181,13 +184,13 @@ async def _spoken(argv: Sequence[str], cwd: Path, uid: int | None) -> float:
 async def messages(on: Scene, rounds: int, warm: int) -> Rounds:
     """A first message to a new process, and `warm` more to the same one: until the end of the answer."""
     posts = Posts()
-    starts: dict[str, Callable[[], Awaitable[list[float]]]] = {DIRECT: lambda: _direct(on, warm)}
-    for way in on.ways:
-        agent = driver(on, way, posts)
-        await agent.binary()  # its version is asked for once in the daemon's life
-        starts[way] = partial(_driven, on, agent, way, warm, posts)
     found: Rounds = []
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group, room_tools() as address:
+        starts: dict[str, Start] = {DIRECT: partial(_direct, on, address, warm)}
+        for way in on.ways:
+            agent = driver(on, way, posts)
+            await agent.binary()  # its version is asked for once in the daemon's life
+            starts[way] = partial(_driven, on, agent, way, warm, posts)
         serving = group.create_task(posts.serve())
         for number in range(rounds):
             took = {name: await start() for name, start in _turned(starts, number)}
@@ -215,11 +218,37 @@ def ask(number: int) -> Prompt:
     return Prompt(uuid=str(uuid.uuid4()), text=script(f"say {number}", Step(text=f"answer {number}.")))
 
 
-async def _direct(on: Scene, warm: int) -> list[float]:
+@asynccontextmanager
+async def room_tools() -> AsyncIterator[str]:
+    """The tools of a room, for who is not kept in: at this address."""
+
+    async def offer(path: str, caption: str) -> tuple[str, bool]:
+        raise AssertionError(f"nobody sends {path!r} ({caption!r}) here")
+
+    tools = RoomTools(offer)
+
+    async def answer(request: web.Request) -> web.Response:
+        said = await tools.answer(await request.read())
+        return web.Response(status=202) if said is None else web.Response(body=said, content_type="application/json")
+
+    served = web.Application()
+    served.router.add_post("/", answer)
+    runner = web.AppRunner(served, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}/"
+    finally:
+        await runner.cleanup()
+
+
+async def _direct(on: Scene, address: str, warm: int) -> list[float]:
     spec = on.spec(DIRECT, None)
     prepare(spec, cell_of(spec, cli_binary(), None))
     argv = command.argv(cli_binary(), str(settings_file(spec)), spec)
     env = command.environment(spec, new_run_id(), path=PATH, credentials=on.credentials())
+    env |= {ADDRESS: address, TOKEN: KEY}
     await quiet(on.patience)
     begun = time.perf_counter()
     process = await create_subprocess_exec(
