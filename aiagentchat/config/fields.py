@@ -190,6 +190,11 @@ def _is_room(value: str) -> bool:
     return bool(_ROOM.fullmatch(value)) and value.isprintable() and len(value.encode()) <= _MOST_ID
 
 
+def _is_reached(value: str) -> bool:
+    """A room as somebody outside of it names it, or all of them."""
+    return value == "*" or is_name(value) or _is_room(value)
+
+
 def _is_whole_path(value: str) -> bool:
     return value.isprintable() and value.startswith(("/", "~/"))
 
@@ -266,6 +271,9 @@ Person: TypeAlias = Annotated[UserId, BeforeValidator(_person)]
 Users: TypeAlias = Annotated[tuple[Person, ...], LISTED]
 RoomRef: TypeAlias = Annotated[str, text("a room id or alias", "!abc:localhost", _is_room)]
 Name: TypeAlias = Annotated[str, text("a short name of a-z, 0-9, _ and -", "backend", is_name)]
+Reached: TypeAlias = Annotated[
+    tuple[Annotated[str, text("a room of this file, or *", "backend", _is_reached)], ...], LISTED
+]
 Folder: TypeAlias = Annotated[str, text("a folder", "./rooms")]
 # Never relative: what a room is let into must not change when the file moves.
 WholePath: TypeAlias = Annotated[str, text("a whole path, beginning with / or ~/", "/srv/data", _is_whole_path)]

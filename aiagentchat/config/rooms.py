@@ -12,6 +12,7 @@ from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
 from aiagentchat.config.schema import Agent, File, Room, Section, Shared
 from aiagentchat.config.settings import GitIdentity, Mount, PowerNeeded, RoomSettings
+from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Network, RunLimits
 from aiagentchat.core.showing import Form, Show, Showing
@@ -114,6 +115,8 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         showing=_showing(room, defaults),
         debounce=_first(room.debounce, defaults.debounce, otherwise=0.0),
         session_scope=_first(room.session_scope, defaults.session_scope, otherwise="room"),
+        history=_first(room.history, defaults.history, otherwise=None),
+        exchange=ExchangeRules(**_by_key(defaults.exchange, room.exchange)),
     )
 
 

@@ -24,6 +24,7 @@ from aiagentchat.config.fields import (
     NetworkName,
     OnLimit,
     Output,
+    Reached,
     RoomRef,
     Rules,
     SessionScope,
@@ -41,6 +42,7 @@ from aiagentchat.config.fields import (
     text,
     whole,
 )
+from aiagentchat.core.meta import MOST_BUDGET, MOST_HOPS
 from aiagentchat.core.power import MOST_LEVEL
 
 _SECONDS = "a whole number of seconds"
@@ -102,6 +104,20 @@ class RoomBudget(Section):
     month: Annotated[float, dollars(example=100, most=_MOST_DOLLARS)] | None = None
 
 
+class RoomExchange(Section):
+    """What agents may say to each other, and how often that begins a turn. None: not said here."""
+
+    tools: Flag | None = None
+    """Whether a run has the tools to speak with other agents."""
+    rooms: Annotated[tuple[Name, ...], LISTED] | None = None
+    """Names of other rooms that a run may read, and send to if the agent is allowed to."""
+    hops: Annotated[int, whole("a whole number", example=4, least=0, most=MOST_HOPS)] | None = None
+    pair_turns: Annotated[int, whole("a whole number", example=10, least=0, most=MOST_BUDGET)] | None = None
+    """Turns that two agents may begin with each other in an hour. 0: none."""
+    room_turns: Annotated[int, whole("a whole number", example=30, least=0, most=MOST_BUDGET)] | None = None
+    """Turns that agents may begin in the room in an hour. 0: none."""
+
+
 class Power(Section):
     """The power that a user must have in the room, beside being listed. None: not said here."""
 
@@ -146,6 +162,10 @@ class Shared(Section):
     session_scope: SessionScope | None = None
     """Whether a thread has a conversation of its own, or is part of the room's."""
 
+    history: Flag | None = None
+    """Whether what is said in the room can be found again. None: it can, unless the room is encrypted."""
+    exchange: RoomExchange | None = None
+
 
 class Defaults(Shared):
     """What holds for every room that does not say otherwise."""
@@ -171,6 +191,35 @@ class Agent(Section):
     deny: Rules = ()
     i_know_bypass_is_dangerous: Flag = False
     """Without it, `bypassPermissions` is refused for this agent and every room that uses it."""
+
+
+class GatewayCaller(Section):
+    """A program that speaks with the gateway by a token of its own."""
+
+    read: Reached = ()
+    """Rooms, by their names or ids, or `*` for all: where it may read; as the other two."""
+    send: Reached = ()
+    run: Reached = ()
+    """Where what it sends may begin a turn."""
+
+
+class Gateway(Section):
+    """The door for programs of this machine. A change needs a restart."""
+
+    enabled: Flag | None = None
+    """None: on, unless runs are kept in by less than a sandbox of their own."""
+    port: Annotated[int, whole("a port", example=8870, least=0, most=65_535)] = 8870
+    """On 127.0.0.1. 0: only the socket in data_dir."""
+    callers: dict[Name, GatewayCaller] = Field(default_factory=dict)
+
+
+class Registry(Section):
+    """Where instances find each other. A change needs a restart."""
+
+    room: RoomRef | None = None
+    instance: Name | None = None
+    """What this daemon is called there. None: the name of its host."""
+    skills: Annotated[tuple[Annotated[str, text("a skill", "python")], ...], LISTED] = ()
 
 
 class File(Section):
@@ -203,6 +252,8 @@ class File(Section):
     room_uids: Uids = "200000-265535"
     """For a daemon that runs as root: each room gets a user id of its own out of these."""
     subscription_in_room: Flag = False
+    gateway: Gateway = Gateway()
+    registry: Registry = Registry()
     sync_timeout: Annotated[int, whole(_SECONDS, example=30, least=1, most=120)] = 30
     retention: Annotated[int, whole(_DAYS, example=90, least=0, most=MOST_DAYS)] = 90
     """Days after its end for which a command, and all that belongs to it, is kept. 0: for ever."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiagentchat.config.schema import Agent, Matrix
+from aiagentchat.config.schema import Agent, Gateway, Matrix, Registry
 from aiagentchat.core.access import is_listed
 from aiagentchat.core.errors import ConfigError
+from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
 from aiagentchat.core.rooms import WaitingRoom
@@ -90,8 +91,15 @@ class RoomSettings:
     """Seconds within which what one person types is one command; 0: each message is one."""
     session_scope: str = "room"
     """`room` or `thread`: whether a thread has a conversation of its own. Answers go into it in any case."""
+    history: bool | None = None
+    """Whether what is said can be found again. None: unless the room is encrypted."""
+    exchange: ExchangeRules = field(default_factory=ExchangeRules)
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
+
+    def keeps_history(self, *, encrypted: bool) -> bool:
+        """Whether what is said in the room is kept to be found again."""
+        return not encrypted if self.history is None else self.history
 
     def wants_words(self, *, encrypted: bool) -> bool:
         """Whether a reaction answers nothing: those are not encrypted, so a homeserver could make one up."""
@@ -125,6 +133,8 @@ class Settings:
     """That of all rooms together."""
     max_file: int = 25
     """MiB of a file that comes in or goes out."""
+    gateway: Gateway = field(default_factory=Gateway)
+    registry: Registry = field(default_factory=Registry)
     isolation: str = "auto"
     """`auto`, or the one way that is wanted."""
     isolation_minimum: Isolation = Isolation.STRICT
@@ -227,6 +237,8 @@ class Settings:
             "budget_day": self.budget.day / MICROS,
             "budget_month": self.budget.month / MICROS,
             "max_file": self.max_file,
+            "gateway": self.gateway.model_dump(mode="json"),
+            "registry": self.registry.model_dump(mode="json"),
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),
@@ -277,4 +289,6 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "file_after": room.showing.file_after,
         "debounce": room.debounce,
         "session_scope": room.session_scope,
+        "history": room.history,
+        "exchange": {**dataclasses.asdict(room.exchange), "rooms": list(room.exchange.rooms)},
     }

@@ -17,12 +17,16 @@ from aiagentchat.config.schema import (
     Agent,
     Defaults,
     File,
+    Gateway,
+    GatewayCaller,
     Git,
     Matrix,
     MountEntry,
     Power,
+    Registry,
     Room,
     RoomBudget,
+    RoomExchange,
     RoomLimits,
     Section,
 )
@@ -122,7 +126,9 @@ def _without_value(value: object, loc: Loc) -> Iterator[Loc]:
 def _is_of_a_key(detail: ErrorDetails) -> bool:
     """Whether not the value is wrong, but the name that it was given: pydantic then adds a part to its loc."""
     loc = detail["loc"]
-    return detail["type"] == "value_error" and loc[-1] == "[key]" and loc[-3:-2] in {("agents",), ("env",)}
+    return (
+        detail["type"] == "value_error" and loc[-1] == "[key]" and loc[-3:-2] in {("agents",), ("env",), ("callers",)}
+    )
 
 
 def _no_value(loc: Loc) -> str:
@@ -144,25 +150,34 @@ def _sentence(detail: ErrorDetails, loc: Loc) -> str:
             return f"{show(detail['input'])} is not a group of keys; write each key on its own line below, indented"
 
 
+_IN_ROOMS: dict[str | int, type[Section]] = {
+    "git": Git,
+    "limits": RoomLimits,
+    "budget": RoomBudget,
+    "exchange": RoomExchange,
+    "power": Power,
+}
+_AT_THE_TOP: dict[str | int, type[Section]] = {
+    "matrix": Matrix,
+    "defaults": Defaults,
+    "gateway": Gateway,
+    "registry": Registry,
+}
+
+
 def _section_at(loc: Loc) -> type[Section]:
     match loc:
-        case ("matrix",):
-            return Matrix
-        case ("defaults",):
-            return Defaults
-        case ("rooms", _):
-            return Room
         case ("defaults", "mounts", _) | ("rooms", _, "mounts", _):
             return MountEntry
-        case ("defaults", "git") | ("rooms", _, "git"):
-            return Git
-        case ("defaults", "limits") | ("rooms", _, "limits"):
-            return RoomLimits
-        case ("defaults", "budget") | ("rooms", _, "budget"):
-            return RoomBudget
-        case ("defaults", "power") | ("rooms", _, "power"):
-            return Power
+        case ("defaults", key) | ("rooms", _, key):
+            return _IN_ROOMS[key]
+        case ("rooms", _):
+            return Room
         case ("agents", _):
             return Agent
+        case ("gateway", "callers", _):
+            return GatewayCaller
+        case (key,):
+            return _AT_THE_TOP[key]
         case _:
             return File

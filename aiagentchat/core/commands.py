@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
+from aiagentchat.core.ids import CallerName, EventId, RoomId, SessionId, UserId
+from aiagentchat.core.meta import Meta
 
 
 class CommandState(StrEnum):
@@ -93,6 +94,10 @@ class Command:
     """The thread that it was typed in, by its first event; its answer goes there."""
     own: str = ""
     """A command of the agent's own (`core.agent_commands`), which is run in place of the text; empty: there is none."""
+    meta: Meta | None = None
+    """What an agent has said about it; the answer says what it answers."""
+    caller: CallerName | None = None
+    """Who has sent it through our gateway: then the sender is this account."""
 
     @property
     def shown_at(self) -> EventId:

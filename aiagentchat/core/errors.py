@@ -12,6 +12,7 @@ AppError
 ├── OwnedElsewhere          another daemon owns the account
 ├── IsolationRefused        runs cannot be kept apart as the operator wants it
 ├── NotOpened               what a room has put there is not what may be opened
+├── ExchangeRefused         a caller of the gateway, or an agent, may not have what it asks for
 ├── MatrixError             the homeserver did not do what was asked
 │   ├── LoginFailed             it does not know us (any more)
 │   ├── RateLimited             later, and it says when
@@ -108,6 +109,15 @@ class NotOpened(AppError):
     def __init__(self, why: str, message: str) -> None:
         super().__init__(f"{message} ({why})")
         self.why = why
+
+
+class ExchangeRefused(AppError):
+    """A caller may not have what it asks for, or it makes no sense. `str(error)` is what the caller reads."""
+
+    def __init__(self, code: str, text: str) -> None:
+        """`code`: one of `core.exchange.CODES`."""
+        super().__init__(text)
+        self.code = code
 
 
 class MatrixError(AppError):

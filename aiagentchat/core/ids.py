@@ -12,6 +12,13 @@ SessionId = NewType("SessionId", str)
 RunId = NewType("RunId", str)
 TxnId = NewType("TxnId", str)
 ApprovalId = NewType("ApprovalId", str)
+MessageId = NewType("MessageId", str)
+"""Of a message between agents, before and after it is an event."""
+TaskId = NewType("TaskId", str)
+InstanceName = NewType("InstanceName", str)
+"""What an account calls one of its instances."""
+CallerName = NewType("CallerName", str)
+"""What config.yaml calls somebody who speaks to the gateway."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NAMESPACE = uuid.UUID("0b8b6d0e-5c0b-5d3a-9f0e-6b1f5f0a7c11")
@@ -47,3 +54,13 @@ def new_session_id() -> SessionId:
 def new_run_id() -> RunId:
     """A fresh id for a process of the agent."""
     return RunId(uuid.uuid4().hex)
+
+
+def new_message_id() -> MessageId:
+    """A fresh id for a message to an agent."""
+    return MessageId(f"m{uuid.uuid4().hex}")
+
+
+def new_task_id() -> TaskId:
+    """A fresh id for a task."""
+    return TaskId(f"t{uuid.uuid4().hex[:12]}")

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import CallerName, EventId, RoomId, TxnId, UserId
+from aiagentchat.core.meta import Read
 
 
 class Kind(StrEnum):
@@ -61,3 +62,11 @@ class Incoming:
     """For a file where it is; None where that cannot be read."""
     encrypted: bool = False
     """Whether it came encrypted, and its key from a device of the sender's: then no homeserver can have written it."""
+    meta: Read | None = None
+    """What an agent says about its message; None where nothing of the kind is in it."""
+    by_agent: bool = False
+    """Whether a program says that it has written it: then it begins nothing that it does not ask for by its `meta`."""
+    caller: CallerName | None = None
+    """Who has sent it through our gateway, in this account's name."""
+    txn: TxnId | None = None
+    """Of an event of this account: the parcel that it is."""

@@ -6,7 +6,17 @@ from pathlib import Path
 import yaml
 
 from aiagentchat.config.load import load
-from aiagentchat.config.schema import Agent, Defaults, File, Matrix, Room, Section
+from aiagentchat.config.schema import (
+    Agent,
+    Defaults,
+    File,
+    Gateway,
+    GatewayCaller,
+    Matrix,
+    Registry,
+    Room,
+    Section,
+)
 from aiagentchat.config.secrets import VARIABLES
 
 ROOT = Path(__file__).parents[2]
@@ -14,13 +24,28 @@ EXAMPLE = ROOT / "config.yaml"
 CONFIG_PAGE = ROOT / "docs/reference/config.md"
 ENVIRONMENT_PAGE = ROOT / "docs/reference/environment.md"
 
-SECTIONS: dict[str, type[Section]] = {"matrix": Matrix, "defaults": Defaults, "rooms": Room, "agents": Agent}
+SECTIONS: dict[str, type[Section]] = {
+    "matrix": Matrix,
+    "defaults": Defaults,
+    "rooms": Room,
+    "agents": Agent,
+    "gateway": Gateway,
+    "registry": Registry,
+}
+PREFIXES = {
+    "matrix": "matrix",
+    "defaults": "defaults",
+    "rooms": "rooms[]",
+    "agents": "agents.<name>",
+    "gateway": "gateway",
+    "registry": "registry",
+}
 
 
 def schema_keys() -> set[str]:
     top = File.model_fields.keys() - SECTIONS.keys()
-    prefixes = {"matrix": "matrix", "defaults": "defaults", "rooms": "rooms[]", "agents": "agents.<name>"}
-    return top | {f"{prefixes[name]}.{key}" for name, model in SECTIONS.items() for key in model.model_fields}
+    callers = {f"gateway.callers.<name>.{key}" for key in GatewayCaller.model_fields}
+    return top | callers | {f"{PREFIXES[name]}.{key}" for name, model in SECTIONS.items() for key in model.model_fields}
 
 
 def test_the_reference_lists_exactly_the_keys_there_are() -> None:
@@ -57,6 +82,9 @@ def test_the_example_shows_every_key_where_it_stands_and_all_of_them_are_accepte
     assert data["defaults"].keys() == Defaults.model_fields.keys()
     assert data["rooms"][0].keys() == Room.model_fields.keys()
     assert data["agents"]["claude"].keys() == Agent.model_fields.keys()
+    assert data["gateway"].keys() == Gateway.model_fields.keys()
+    assert data["gateway"]["callers"]["ci"].keys() == GatewayCaller.model_fields.keys()
+    assert data["registry"].keys() == Registry.model_fields.keys()
 
 
 def test_the_reference_lists_exactly_the_secrets_there_are() -> None:

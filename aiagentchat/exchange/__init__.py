@@ -1,0 +1,1 @@
+"""What callers ask for outside of the rooms: messages, their states, history, instances, tasks."""
