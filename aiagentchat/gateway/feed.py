@@ -27,13 +27,12 @@ PAGE = 100
 class Feed(Protocol):
     """The history, from a place on."""
 
-    @property
-    def bell(self) -> Bell:
-        """Rings when something was said."""
+    def listen(self) -> Bell:
+        """A bell for whoever asks: it rings when something was said, or has changed."""
         ...
 
     async def newest(self) -> int:
-        """The last place; 0 without any."""
+        """The last place; 0 before the first."""
         ...
 
     async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> Sequence[Said]:
@@ -41,68 +40,41 @@ class Feed(Protocol):
         ...
 
 
-class Announcer:
-    """Wakes every stream: a bell is for one waiter."""
+class Streams:
+    """Those that are open."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._waiting: set[asyncio.Event] = set()
-        self.is_closing = False
-
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        while True:
-            if await self._feed.bell.wait(HEARTBEAT_SECONDS):
-                self._wake()
+        self._open: set[Bell] = set()
+        self._is_closing = False
 
     def close(self) -> None:
-        """All streams end."""
-        self.is_closing = True
-        self._wake()
+        """All of them end, and no other begins."""
+        self._is_closing = True
+        for bell in self._open:
+            bell.ring()
 
-    @contextmanager
-    def listening(self) -> Iterator[asyncio.Event]:
-        """Is set at each news; whoever waits clears it before he looks."""
-        news = asyncio.Event()
-        self._waiting.add(news)
+    async def parts(self, readable: "Readable", position: int | None) -> AsyncIterator[bytes]:
+        """The bytes of one. `position` is the last one that is known; None: only what comes now."""
+        loop = asyncio.get_running_loop()
+        until, bell = loop.time() + STREAM_SECONDS, self._feed.listen()
+        self._open.add(bell)
         try:
-            yield news
+            place = await self._feed.newest() if position is None else position
+            yield b"retry: 1000\n\n"
+            while not self._is_closing and loop.time() < until:
+                said = await self._feed.after(place, await readable(), PAGE)
+                for each in said:
+                    yield framed(each)
+                    place = each.position
+                if len(said) < PAGE and not await bell.wait(HEARTBEAT_SECONDS):
+                    yield b": nothing new\n\n"
         finally:
-            self._waiting.discard(news)
-
-    def _wake(self) -> None:
-        for news in self._waiting:
-            news.set()
+            self._open.discard(bell)
 
 
 Readable = Callable[[], Awaitable[Collection[RoomId]]]
 """The rooms that a stream may tell of, now."""
-
-
-async def stream(feed: Feed, announcer: Announcer, readable: Readable, position: int | None) -> AsyncIterator[bytes]:
-    """The bytes of a stream. `position` is the last one that is known; None: only what comes now."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + STREAM_SECONDS
-    with announcer.listening() as news:
-        place = await feed.newest() if position is None else position
-        yield b"retry: 1000\n\n"
-        while not announcer.is_closing and loop.time() < until:
-            news.clear()
-            said = await feed.after(place, await readable(), PAGE)
-            for each in said:
-                yield framed(each)
-                place = each.position
-            if len(said) < PAGE and not await _woken(news):
-                yield b": nothing new\n\n"
-
-
-async def _woken(news: asyncio.Event) -> bool:
-    try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
-            await news.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 def framed(said: Said) -> bytes:

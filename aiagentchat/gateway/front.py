@@ -15,7 +15,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.exchange import Exchange
 from aiagentchat.gateway.callers import Callers
 from aiagentchat.gateway.door import Traffic
-from aiagentchat.gateway.feed import Announcer, Feed, Sessions
+from aiagentchat.gateway.feed import Sessions, Streams
 from aiagentchat.gateway.models import Problem, Send
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal
 from aiagentchat.gateway.vitals import Vitals
@@ -41,8 +41,7 @@ class Front:
 
     exchange: Exchange
     callers: Callers
-    feed: Feed
-    announcer: Announcer
+    streams: Streams
     sessions: Sessions
     vitals: Callable[[], Awaitable[Vitals]]
     make_room: MakeRoom

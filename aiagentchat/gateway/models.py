@@ -575,7 +575,7 @@ class GetMessages(Asked):
 
     room_id: RoomWanted
     limit: Annotated[int, Field(ge=1, le=MOST_PAGE)] = 50
-    before: Annotated[str, Field(pattern=r"^[0-9]{1,16}$", description="The `end` of the page before.")] | None = None
+    before: Annotated[str, Field(pattern=r"^-?[0-9]{1,15}$", description="The `end` of the page before.")] | None = None
 
 
 class Messages(Answered):

@@ -13,7 +13,7 @@ from aiagentchat.egress.listen import listening
 from aiagentchat.gateway.app import create_app
 from aiagentchat.gateway.callers import Callers
 from aiagentchat.gateway.door import Door, Place, Traffic
-from aiagentchat.gateway.feed import Announcer, Sessions
+from aiagentchat.gateway.feed import Sessions, Streams
 from aiagentchat.gateway.front import Front
 from aiagentchat.gateway.service import SOCKET, Gateway, Parts
 from aiagentchat.gateway.serving import listen_at
@@ -32,13 +32,12 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
     tokens.prepare()
     callers = Callers(tokens=tokens, logins=parts.logins, settings=parts.settings, clock=parts.clock)
     await callers.prepare()
-    announcer, traffic = Announcer(parts.feed), Traffic()
+    streams, traffic = Streams(parts.feed), Traffic()
     async with AsyncExitStack() as stack:
         front = Front(
             exchange=parts.exchange,
             callers=callers,
-            feed=parts.feed,
-            announcer=announcer,
+            streams=streams,
             sessions=Sessions(parts.directory),
             vitals=parts.vitals,
             make_room=parts.make_room,
@@ -51,10 +50,9 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
         gateway.port = next((place.port for _, place in places if place.port), None)
         log.info("gateway.open", socket=str(folder / SOCKET), port=gateway.port)
         async with asyncio.TaskGroup() as group:
-            group.create_task(announcer.run(), name="announcer")
             for listener, place in places:
                 door = Door(app, place=place, callers=callers, traffic=traffic)
-                group.create_task(serve_at(door, listener, closing=announcer.close), name="gateway")
+                group.create_task(serve_at(door, listener, closing=streams.close), name="gateway")
 
 
 def _open(stack: AsyncExitStack, path: Path, port: int) -> list[tuple[socket.socket, Place]]:

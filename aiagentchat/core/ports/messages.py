@@ -8,7 +8,7 @@ Every method may be called again with the same values: a state is only left for 
 (`core.exchange.may_become`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiagentchat.core.exchange import Message, MessageState
@@ -56,7 +56,18 @@ class Messages(Protocol):
         ...
 
     async def open(self, room: RoomId | None = None) -> list[Message]:
-        """Those that are not over, the oldest first: of one room, or of all."""
+        """Those that are not over, the oldest first: of one room, or of all.
+
+        One that nobody is to answer (it is for nobody, or is an answer, or news) is over once it is sent.
+        """
+        ...
+
+    async def open_of(self, caller: CallerName, room: RoomId) -> tuple[int, int]:
+        """How many of those are this caller's: in the room, and in all rooms."""
+        ...
+
+    async def counts(self) -> Mapping[MessageState, int]:
+        """How many messages there are in each state."""
         ...
 
     async def received(self, receipts: Sequence[Receipt], now: int) -> list[MessageId]:

@@ -13,7 +13,6 @@ from aiagentchat.core.exchange import Caller, Wanted
 from aiagentchat.core.exchange import Scope as Right
 from aiagentchat.core.ids import InstanceName, MessageId, RoomId, UserId
 from aiagentchat.core.meta import LATEST, MetaKind
-from aiagentchat.gateway.feed import stream
 from aiagentchat.gateway.front import Asking, Front, Key, outgoing, room_of
 from aiagentchat.gateway.models import (
     MOST_PAGE,
@@ -45,7 +44,7 @@ class _Read(BaseModel):
 
     room: RoomWanted
     limit: Annotated[int, Field(ge=1, le=MOST_PAGE)] = 50
-    before: Place | None = None
+    before: Annotated[int, Field(ge=-LATEST, le=LATEST, description="As the page before has it.")] | None = None
 
 
 class _Search(BaseModel):
@@ -151,7 +150,7 @@ def listening(front: Front) -> APIRouter:
             return named & rooms if asked.room else rooms
 
         session = None if asked.instance is None else InstanceName(asked.instance)
-        parts = stream(front.feed, front.announcer, readable, None if last is None else int(last))
+        parts = front.streams.parts(readable, None if last is None else int(last))
         return _Stream(parts, front.sessions.held(caller, session, sorted(named) if asked.room else ()))
 
     return router
