@@ -14,6 +14,8 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
+from aiagentchat.app import exchange as exchanging
+from aiagentchat.app.absent import NoHistory, NoTasks, OwnDirectory
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
@@ -23,10 +25,12 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
+from aiagentchat.core.meta import Address
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.exchange.expiry import Expiry
 from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
@@ -208,6 +212,10 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
+async def _nothing() -> str:
+    return ""
+
+
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
     client, machine, ownership = account.client, account.device.machine, account.ownership
@@ -351,6 +359,22 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
+    nothing, told = NoHistory(), settings.registry.instance or "daemon"
+    around = exchanging.Around(
+        live=live,
+        ledger=ledger,
+        client=client,
+        directory=OwnDirectory(Address(me, InstanceName(told))),
+        reading=nothing,
+        task_desk=NoTasks(),
+        feed=nothing,
+        halted=lambda _: _nothing(),
+        health=health,
+        clock=clock,
+    )
+    clerk = exchanging.clerk(around)
+    gateway = exchanging.gateway(around, clerk, here.held.isolation)
+
     services = [
         Service("children", children.look_after),
         Service("posts", posts.serve),
@@ -364,6 +388,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("keys", machine.run, tells=True),
         Service("backup", backup.run),
         Service("signals", signals.run, tells=True),
+        Service("expiry", Expiry(ledger.messages, clock).run),
+        *([] if gateway is None else [Service("gateway", gateway.run)]),
     ]
 
     async def report() -> None:

@@ -58,11 +58,19 @@ class Callers:
     """Tells who has a token."""
 
     def __init__(
-        self, *, tokens: Tokens, logins: GatewayTokens, settings: Callable[[], Settings], clock: Clock
+        self,
+        *,
+        tokens: Tokens,
+        logins: GatewayTokens,
+        settings: Callable[[], Settings],
+        told: Callable[[str, str], None],
+        clock: Clock,
     ) -> None:
+        """`told` hears the name and the value of every secret."""
         self._tokens = tokens
         self._logins = logins
         self._settings = settings
+        self._told = told
         self._clock = clock
         self._given: dict[str, GivenToken] = {}
 
@@ -94,6 +102,7 @@ class Callers:
         if len(self._given) >= MOST_LOGINS:
             return None
         token = LOGIN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        self._told("gateway login", token)
         given = GivenToken(
             digest=_digest(token),
             caller=caller.name,

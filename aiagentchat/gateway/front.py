@@ -1,6 +1,6 @@
 """What the routes ask: the parts that the app wires together for them, and what several routes do alike."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -9,27 +9,17 @@ from starlette.types import ASGIApp
 
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import Caller, Outgoing
-from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId, UserId
+from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId
 from aiagentchat.core.meta import Address, MetaKind, address
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.exchange import Exchange
+from aiagentchat.core.rooms import RoomWish
 from aiagentchat.gateway.callers import Callers
 from aiagentchat.gateway.door import Traffic
 from aiagentchat.gateway.feed import Sessions, Streams
 from aiagentchat.gateway.models import Problem, Send
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal
 from aiagentchat.gateway.vitals import Vitals
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomWish:
-    """A room that is to be made."""
-
-    name: str
-    topic: str
-    is_public: bool
-    invite: Sequence[UserId]
-
 
 MakeRoom = Callable[[RoomWish], Awaitable[RoomId]]
 """Raises `MatrixError`."""

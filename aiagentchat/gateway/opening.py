@@ -30,7 +30,7 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
     names = [OPERATOR, PORT, *(caller_file(name) for name in settings.gateway.callers)]
     tokens = Tokens(folder, names, told=parts.told)
     tokens.prepare()
-    callers = Callers(tokens=tokens, logins=parts.logins, settings=parts.settings, clock=parts.clock)
+    callers = Callers(tokens=tokens, logins=parts.logins, settings=parts.settings, told=parts.told, clock=parts.clock)
     await callers.prepare()
     streams, traffic = Streams(parts.feed), Traffic()
     async with AsyncExitStack() as stack:

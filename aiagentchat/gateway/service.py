@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from aiagentchat.gateway.feed import Feed
     from aiagentchat.gateway.front import MakeRoom
-
 SOCKET = "operator.sock"
 """In the gateway's folder."""
 APART = frozenset({Isolation.STRICT, Isolation.USERS})

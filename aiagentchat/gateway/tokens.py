@@ -85,7 +85,7 @@ class Tokens:
             token, identity = _read(file)
         except OSError as error:
             raise ConfigError([f"The token {file} cannot be made or read: {error.strerror}."]) from error
-        self._told(f"token {file.name}", token)
+        self._told(f"gateway {file.name}", token)
         return _Kept(file, token, identity)
 
 

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request
 from aiagentchat.core.errors import ExchangeRefused, MatrixError, RateLimited, Refused
 from aiagentchat.core.exchange import EVERYTHING, OVER, Caller, Message, MessageState, Outgoing, Scope, Wanted
 from aiagentchat.core.ids import CallerName, RoomId, UserId
+from aiagentchat.core.rooms import RoomWish
 from aiagentchat.gateway.callers import MOST_LOGINS, narrowed
-from aiagentchat.gateway.front import Asking, Front, Key, Operating, RoomWish, room_of
+from aiagentchat.gateway.front import Asking, Front, Key, Operating, room_of
 from aiagentchat.gateway.models import (
     DAY_SECONDS,
     MOST_PAGE,
