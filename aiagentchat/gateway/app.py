@@ -47,11 +47,10 @@ def create_app(front: Front) -> FastAPI:
         service.logins(front),
     ):
         app.include_router(router)
-    description = described(app)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
-        return JSONResponse(description)
+        return JSONResponse(described(app))
 
     for path, mounted in front.mounts.items():
         app.mount(path, mounted)
@@ -61,7 +60,7 @@ def create_app(front: Front) -> FastAPI:
 
 def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description."""
-    schema = app.openapi()
+    schema = app.openapi()  # the framework keeps it
     parts = schema.setdefault("components", {})
     parts.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
     parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

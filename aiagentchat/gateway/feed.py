@@ -6,7 +6,7 @@ missed by who comes back with his place.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -54,7 +54,7 @@ class Streams:
         for bell in self._open:
             bell.ring()
 
-    async def parts(self, readable: "Readable", position: int | None) -> AsyncIterator[bytes]:
+    async def parts(self, readable: "Readable", position: int | None) -> AsyncGenerator[bytes, None]:
         """The bytes of one. `position` is the last one that is known; None: only what comes now."""
         loop = asyncio.get_running_loop()
         until, bell = loop.time() + STREAM_SECONDS, self._feed.listen()

@@ -242,8 +242,8 @@ Change = Callable[[Settings], Settings]
 async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Stage:
     """A gateway with two rooms, `a` and `b`, and the callers `reader`, of the first, and `bot`, of both."""
     callers_said = {
-        "reader": GatewayCaller(read=("a",)),
-        "bot": GatewayCaller(read=("*",), send=("*",), run=("b",)),
+        "reader": GatewayCaller.model_validate({"read": ["a"]}),
+        "bot": GatewayCaller.model_validate({"read": ["*"], "send": ["*"], "run": ["b"]}),
     }
     settings = change(replace(make_settings(folder, ROOM, OTHER_ROOM), gateway=Gateway(callers=callers_said)))
     exchange, clock, traffic, logins = FakeExchange(), FakeClock(), Traffic(), FakeLogins()
