@@ -27,7 +27,7 @@ from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
-from aiagentchat.core.meta import Address
+from aiagentchat.core.meta import Address, is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.exchange.expiry import Expiry
@@ -218,6 +218,8 @@ async def _nothing() -> str:
 
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
+    wish = settings.registry.instance
+    instance = InstanceName(wish) if is_instance_name(wish) and wish is not None else None
     client, machine, ownership = account.client, account.device.machine, account.ownership
     is_signed = account.device.identity.standing is Standing.SIGNED
     outbound = RedactingOutbound(
@@ -250,7 +252,9 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
         rests=Rests(clock),
-        voice=Speaker(outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room)),
+        voice=Speaker(
+            outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room), instance=instance
+        ),
         signals=signals,
         settings=live.current,
         clock=clock,
@@ -262,6 +266,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         media=MatrixMedia(client),
         patience=here.patience,
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
+        instance=instance,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -359,12 +364,12 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
-    nothing, told = NoHistory(), settings.registry.instance or "daemon"
+    nothing = NoHistory()
     around = exchanging.Around(
         live=live,
         ledger=ledger,
         client=client,
-        directory=OwnDirectory(Address(me, InstanceName(told))),
+        directory=OwnDirectory(Address(me, instance)),
         reading=nothing,
         task_desk=NoTasks(),
         feed=nothing,
@@ -394,7 +399,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())
-        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words)
+        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words, instance=instance)
 
     return House(
         services=services,
