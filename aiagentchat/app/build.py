@@ -65,6 +65,7 @@ from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
+from aiagentchat.send.post import RoomPost
 from aiagentchat.send.postman import Postman
 from aiagentchat.send.redacting import RedactingOutbound
 from aiagentchat.send.signals import RoomSignals
@@ -226,6 +227,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         MatrixOutbound(client, machine, lambda room: _may_read(live.current(), machine, room)), live.redactor
     )
     signals = RoomSignals(outbound)
+    post = RoomPost(signals=signals, messages=ledger.messages, me=me, clock=clock)
     roster = Roster(client, clock)
     doors = Doorkeeper(settings=live.current, grants=ledger.grants, members=roster, clock=clock)
     runs = Runs(
@@ -267,6 +269,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         patience=here.patience,
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
         instance=instance,
+        post=post,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -308,6 +311,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         settings=live.current,
         me=me,
         clock=clock,
+        post=post,
     )
     receiver = Receiver(
         Tools(
@@ -321,6 +325,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,
         on_owner=ownership.told,
+        on_receipts=post.received,
     )
     unsealing = Unsealing(
         seals=ledger.seals,
