@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from aiagentchat import __version__
 from aiagentchat.core.errors import AppError, ExchangeRefused
+from aiagentchat.gateway import models
 from aiagentchat.gateway.door import FAILED
 from aiagentchat.gateway.front import PROBLEM_SCHEMA, PROBLEMS, Front
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal, Trouble
@@ -63,6 +64,8 @@ def described(app: FastAPI) -> dict[str, Any]:
     schema = app.openapi()  # the framework keeps it
     parts = schema.setdefault("components", {})
     parts.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    for name, examples in models.examples().items():
+        parts["schemas"][name]["examples"] = examples  # the framework leaves out what is null
     parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     schema["servers"] = [{"url": "http://127.0.0.1:8870"}]
     for path, item in schema["paths"].items():

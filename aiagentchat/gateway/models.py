@@ -673,3 +673,14 @@ class Problem(Answered):
     status: int
     detail: str
     code: Annotated[str, Field(description="One of docs/reference/http.md: what a program looks at.")]
+
+
+def examples() -> dict[str, list[Any]]:
+    """Of every shape that has some, by its name."""
+    shapes = [shape for base in (Asked, Answered) for shape in _below(base)]
+    extras = {shape.__name__: shape.model_config.get("json_schema_extra") for shape in shapes}
+    return {name: extra["examples"] for name, extra in extras.items() if isinstance(extra, dict)}  # type: ignore[misc]
+
+
+def _below(shape: type[BaseModel]) -> list[type[BaseModel]]:
+    return [each for below in shape.__subclasses__() for each in (below, *_below(below))]
