@@ -54,8 +54,9 @@ test-clients: $(READY)  ## encrypted rooms with Element's engine at the other si
 	AIAGENTCHAT_TEST_CLIENTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/clients $(ARGS)
 
 properties: $(READY)  ## 10,000 texts for everything that renders, splits and streams (half an hour)
-	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=1000 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --timeout=3600 \
-		tests/unit/test_render_properties.py tests/unit/test_send_answer_properties.py $(ARGS)
+	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=1000 SCHEMA_EXAMPLES=500 $(BIN)/pytest --numprocesses=$(WORKERS) \
+		--dist=worksteal --timeout=3600 tests/unit/test_render_properties.py \
+		tests/unit/test_send_answer_properties.py tests/unit/test_gateway_schema.py $(ARGS)
 
 screenshots: $(READY)  ## docs/images: Element and Hydrogen in a real browser (needs Chromium; five minutes)
 	@$(BIN)/python -m rig.setup --homeserver --cli
