@@ -369,21 +369,19 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
-    nothing = NoHistory()
     around = exchanging.Around(
         live=live,
         ledger=ledger,
         client=client,
         directory=OwnDirectory(Address(me, instance)),
-        reading=nothing,
+        reading=NoHistory(),
         task_desk=NoTasks(),
-        feed=nothing,
+        feed=NoHistory(),
         halted=lambda _: _nothing(),
         health=health,
         clock=clock,
     )
-    clerk = exchanging.clerk(around)
-    gateway = exchanging.gateway(around, clerk, here.held.isolation)
+    gateway = exchanging.gateway(around, exchanging.clerk(around), here.held.isolation)
 
     services = [
         Service("children", children.look_after),
