@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from aiagentchat.core.files import FileKeys, MediaFile, clean_type
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import TXN_KEY
 from aiagentchat.core.rooms import DIRECT
@@ -109,6 +109,7 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
         mentions=_mentions(source.get("content")),
         raw=_raw(source) if kind is Kind.MALFORMED else None,
         file=media_file(source.get("content")) if kind is Kind.FILE else None,
+        txn=_txn(source) if sender == me else None,
     )
     return Step(told, cuts)
 
@@ -121,8 +122,16 @@ def forged(room: RoomId, source: Source, how: str) -> Incoming:
 
 def _is_by_us(source: Source) -> bool:
     """Whether it has the mark of all that we send: without it, another program has a token of our account."""
-    content = source.get("content")
-    return isinstance(content, Mapping) and isinstance(content.get(TXN_KEY), str)
+    return _txn(source) is not None
+
+
+def _txn(source: Source) -> TxnId | None:
+    """The parcel that an event of ours is."""
+    match source:
+        case {"content": {**content}} if isinstance(txn := content.get(TXN_KEY), str):
+            return TxnId(txn)
+        case _:
+            return None
 
 
 def sent_at(source: object) -> int:

@@ -1,4 +1,4 @@
-"""The fifteen ports on one database. Another database would get another `open_ledger`."""
+"""The sixteen ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from pathlib import Path
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -33,6 +34,7 @@ from aiagentchat.store.changes import SqliteChanges
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
+from aiagentchat.store.history import SqliteHistory
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
@@ -67,6 +69,7 @@ class Ledger:
     runs: RunRecords
     spending: Spending
     changes: Changes
+    history: History
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -101,6 +104,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             runs=SqliteRunRecords(database),
             spending=SqliteSpending(database),
             changes=SqliteChanges(database),
-            housekeeping=Housekeeping(database),
+            history=SqliteHistory(database, bells),
+            housekeeping=Housekeeping(database, bells),
             health=lambda: database.health,
         )

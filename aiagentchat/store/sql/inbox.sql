@@ -7,9 +7,10 @@ ON CONFLICT (event_id) DO NOTHING;
 
 -- name: unrouted
 -- In the order of arrival within a room; rooms take turns, so that a room with a backlog does not hold up the others.
+-- What we have sent to ourselves waits until it is in the room.
 SELECT * FROM (
     SELECT *, row_number() OVER (PARTITION BY room_id ORDER BY position) AS place
-    FROM inbox WHERE routed_at IS NULL AND kind <> 'sealed')
+    FROM inbox WHERE routed_at IS NULL AND kind <> 'sealed' AND awaits IS NULL)
 WHERE place <= :each
 ORDER BY place, position LIMIT :limit;
 
