@@ -19,6 +19,8 @@ MOST_WORDS = 32
 """Words of a search; more are not looked for."""
 MOST_CHARACTERS = 1000
 """Of a search."""
+MOST = 1000
+"""Messages of one answer."""
 MERGE_PAGES = 64
 """Pages of the index that one transaction merges: a few milliseconds, fifty for the first of many."""
 MOST_STEPS = 10_000
@@ -185,26 +187,29 @@ class SqliteHistory:
 
     async def latest(self, room: RoomId, limit: int, before: int | None = None) -> Page:
         """The last messages of the room."""
-        behind = _END if before is None else before
-        return _page(await self._database.run(_HISTORY["latest"], room=room, before=behind, limit=limit + 1), limit)
+        most = _most(limit)
+        rows = await self._database.run(_HISTORY["latest"], room=room, before=_number(before, _END), limit=most + 1)
+        return _page(rows, most)
 
     async def search(self, wanted: Wanted) -> Page:
         """The last messages that are wanted."""
+        most = _most(wanted.limit)
         values = {
             "rooms": json.dumps(sorted(wanted.rooms)),
             "sender": wanted.sender,
+            "thread": wanted.thread,
             "kind": None if wanted.kind is None else wanted.kind.value,
-            "since": wanted.since,
-            "until": wanted.until,
-            "before": _END if wanted.before is None else wanted.before,
-            "limit": wanted.limit + 1,
+            "since": _number(wanted.since, -_END),
+            "until": _number(wanted.until, _END),
+            "before": _number(wanted.before, _END),
+            "limit": most + 1,
         }
         if not wanted.words.strip():
-            return _page(await self._database.run(_HISTORY["search"], **values), wanted.limit)
+            return _page(await self._database.run(_HISTORY["search"], **values), most)
         words = match(wanted.words)
         if not words:
             return Page(messages=())
-        return _page(await self._database.run(_HISTORY["search_words"], words=words, **values), wanted.limit)
+        return _page(await self._database.run(_HISTORY["search_words"], words=words, **values), most)
 
     async def get(self, event: EventId) -> Said | None:
         """The message."""
@@ -213,8 +218,12 @@ class SqliteHistory:
 
     async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> list[Said]:
         """What was said behind that position."""
-        names = json.dumps(sorted(rooms))
-        rows = await self._database.run(_HISTORY["after"], position=position, rooms=names, limit=limit)
+        rows = await self._database.run(
+            _HISTORY["after"],
+            position=_number(position, 0),
+            rooms=json.dumps(sorted(rooms)),
+            limit=_most(limit),
+        )
         return [_said(row) for row in rows]
 
     async def newest(self) -> int:
@@ -233,11 +242,19 @@ def match(words: str) -> str:
     return " ".join('"' + part.replace('"', '""') + '"' for part in found[:MOST_WORDS])
 
 
+def _most(limit: int) -> int:
+    return max(1, min(limit, MOST))
+
+
+def _number(number: int | None, otherwise: int) -> int:
+    """As SQLite can take it: whatever is beyond that is as good as the end."""
+    return otherwise if number is None else max(-_END, min(number, _END))
+
+
 def _page(rows: Sequence[Row], limit: int) -> Page:
     """Of rows that come the newest first, with one more than is shown if there is one."""
     shown = [_said(row) for row in rows[:limit]]
-    has_more = len(rows) > limit and bool(shown)
-    return Page(messages=tuple(reversed(shown)), before=shown[-1].position if has_more else None)
+    return Page(messages=tuple(reversed(shown)), before=shown[-1].position if len(rows) > limit else None)
 
 
 def _said(row: Row) -> Said:

@@ -504,3 +504,15 @@ async def test_what_was_sent_for_somebody_outside_goes_with_its_event(ledger: Le
     assert await gone(ledger, tmp_path)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         assert connection.execute("SELECT body FROM messages ORDER BY id").fetchall() == [("",), ("work",)]
+
+
+async def test_what_leaves_the_history_a_moment_later_leaves_the_file_with_the_janitor(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await hear(ledger, incoming(A, "something"), incoming(B, SECRET), incoming("$c", SECRET))
+    await take_back(ledger, A)
+    await take_back(ledger, B)
+    assert found(tmp_path) > 0
+    await take_back(ledger, EventId("$c"))
+
+    assert await gone(ledger, tmp_path)

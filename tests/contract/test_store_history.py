@@ -183,6 +183,7 @@ async def test_who_follows_reads_what_comes_behind_a_place(ledger: Ledger) -> No
     assert [said.body for said in await ledger.history.after(place, {ROOM}, 10)] == ["news"]
     assert [said.room for said in await ledger.history.after(place, BOTH, 2)] == [OTHER_ROOM, OTHER_ROOM]
     assert await ledger.history.after(place, set(), 10) == []
+    assert await ledger.history.after(10**30, BOTH, 10) == []
 
 
 # ── what is looked for ──
@@ -210,6 +211,14 @@ def wanted(**more: object) -> Wanted:
         (wanted(since=NOW + 1), ["strong coffee, strong tea", "to you"]),
         (wanted(until=NOW + 2, since=NOW + 1, words="tea"), ["strong coffee, strong tea"]),
         (wanted(until=NOW), []),
+        (wanted(thread=A), ["Grüner Tee", "to you"]),
+        (wanted(thread=A, words="you"), ["to you"]),
+        (wanted(thread=B), ["strong coffee, strong tea"]),
+        (wanted(since=10**30), []),
+        (wanted(until=10**30, since=-(10**30), words="tea"), ["strong coffee, strong tea"]),
+        (wanted(before=10**30, limit=10**30), ["Grüner Tee", "strong coffee, strong tea", "to you"]),
+        (wanted(before=-(10**30)), []),
+        (wanted(limit=-1), ["to you"]),
         (wanted(rooms=BOTH, words="elsewhere"), ["elsewhere"]),
         (wanted(words="elsewhere"), []),
         (wanted(rooms=frozenset(), words="tea"), []),
@@ -221,7 +230,9 @@ async def test_a_search_finds_what_has_all_that_is_wanted(ledger: Ledger, search
         incoming(A, "Grüner Tee"),
         replace(incoming(B, "strong coffee, strong tea"), sender=BERT, sent_at=NOW + 1),
         replace(incoming("$c", "elsewhere"), room=OTHER_ROOM),
-        replace(incoming("$d", "to you"), sent_at=NOW + 2, meta=Meta(id=MessageId("m1"), kind=MetaKind.QUESTION)),
+        replace(
+            incoming("$d", "to you"), sent_at=NOW + 2, thread=A, meta=Meta(id=MessageId("m1"), kind=MetaKind.QUESTION)
+        ),
     )
 
     assert bodies(await ledger.history.search(search)) == expected

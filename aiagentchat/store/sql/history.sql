@@ -106,8 +106,9 @@ ORDER BY position LIMIT :limit;
 -- By everything but words, the newest first. NULL: any.
 SELECT * FROM history
 WHERE position < :before AND room_id IN (SELECT value FROM json_each(:rooms)) AND body <> ''
-  AND (:sender IS NULL OR sender = :sender) AND (:kind IS NULL OR json_extract(meta, '$.kind') = :kind)
-  AND (:since IS NULL OR sent_at >= :since) AND (:until IS NULL OR sent_at < :until)
+  AND (:sender IS NULL OR sender = :sender) AND (:thread IS NULL OR :thread IN (thread, event_id))
+  AND (:kind IS NULL OR json_extract(meta, '$.kind') = :kind)
+  AND sent_at >= :since AND sent_at < :until
 ORDER BY position DESC LIMIT :limit;
 
 -- name: search_words
@@ -116,6 +117,7 @@ SELECT history.* FROM history_words JOIN history ON history.position = history_w
 WHERE history_words MATCH :words AND history_words.rowid < :before
   AND history.room_id IN (SELECT value FROM json_each(:rooms)) AND history.body <> ''
   AND (:sender IS NULL OR history.sender = :sender)
+  AND (:thread IS NULL OR :thread IN (history.thread, history.event_id))
   AND (:kind IS NULL OR json_extract(history.meta, '$.kind') = :kind)
-  AND (:since IS NULL OR history.sent_at >= :since) AND (:until IS NULL OR history.sent_at < :until)
+  AND history.sent_at >= :since AND history.sent_at < :until
 ORDER BY history_words.rowid DESC LIMIT :limit;
