@@ -6,7 +6,7 @@ kept of it has changed. So it never shows what was deleted.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import ExchangeRefused, MatrixError
 from aiagentchat.core.exchange import Page, Said, Wanted
@@ -14,6 +14,7 @@ from aiagentchat.core.heard import Keeps, said_in
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.matrix import Asked, Before, Homeserver
+from aiagentchat.core.redact import Redacting, Redactor, shapes_only
 
 RECENT = 200
 """Messages of a room that are kept in memory."""
@@ -34,6 +35,8 @@ class _Recent:
     """What is in memory of a room."""
 
     edition: int
+    redactor: Redactor
+    """What has hidden the secrets in it."""
     messages: tuple[Said, ...]
     is_all: bool
     """Whether the ledger has nothing older."""
@@ -43,11 +46,20 @@ class _Recent:
 class Reader:
     """Reads, for callers who may."""
 
-    def __init__(self, history: History, homeserver: Homeserver, *, keeps: Keeps, now_ms: Callable[[], int]) -> None:
-        """`keeps` says of which rooms what is encrypted may be shown in the clear."""
+    def __init__(
+        self,
+        history: History,
+        homeserver: Homeserver,
+        *,
+        keeps: Keeps,
+        now_ms: Callable[[], int],
+        redacting: Redacting = shapes_only,
+    ) -> None:
+        """`keeps` says of which rooms what is encrypted may be shown, `redacting` gives what hides secrets."""
         self._history = history
         self._homeserver = homeserver
         self._keeps = keeps
+        self._redacting = redacting
         self._recent: OrderedDict[RoomId, _Recent] = OrderedDict()
         self._cursors: OrderedDict[int, tuple[RoomId, Asked]] = OrderedDict()
         # No later life gives out the same ones: there are fewer than one in a millisecond.
@@ -61,7 +73,9 @@ class Reader:
         limit = max(1, min(limit, MOST))
         if before is not None and before < 0:
             return await self._at_homeserver(room, limit, before)
-        page = await self._in_memory(room, limit, before) or await self._history.latest(room, limit, before)
+        page = await self._in_memory(room, limit, before)
+        if page is None:
+            page = self._shown(await self._history.latest(room, limit, before))
         if page.before is not None:
             return page
         # Here ends what the ledger has: what is older, the homeserver may know.
@@ -74,7 +88,7 @@ class Reader:
 
     async def search(self, wanted: Wanted) -> Page:
         """Messages that are looked for. Only the ledger is asked: where that ends, so does the search."""
-        return await self._history.search(wanted)
+        return self._shown(await self._history.search(wanted))
 
     async def _in_memory(self, room: RoomId, limit: int, before: int | None) -> Page | None:
         """None where the memory does not reach so far."""
@@ -87,11 +101,11 @@ class Reader:
 
     async def _of(self, room: RoomId) -> _Recent:
         recent = self._recent.pop(room, None)
-        edition = self._history.edition(room)
-        if recent is None or recent.edition != edition:
-            page = await self._history.latest(room, RECENT)
+        edition, redactor = self._history.edition(room), self._redacting()
+        if recent is None or recent.edition != edition or recent.redactor is not redactor:
+            page = self._shown(await self._history.latest(room, RECENT))
             size = sum(len(said.body) + _OF_A_MESSAGE for said in page.messages)
-            recent = _Recent(edition, page.messages, page.before is None, size)
+            recent = _Recent(edition, redactor, page.messages, page.before is None, size)
         self._recent[room] = recent
         while len(self._recent) > MOST_ROOMS or sum(each.size for each in self._recent.values()) > MOST_BYTES:
             self._recent.popitem(last=False)
@@ -113,7 +127,12 @@ class Reader:
                 "unavailable", "The homeserver does not tell now what was said before that: try again later."
             ) from error
         before = None if found.before is None else self._cursor(room, found.before)
-        return Page(messages=tuple(said_in(found.events)), before=before)
+        return self._shown(Page(messages=tuple(said_in(found.events)), before=before))
+
+    def _shown(self, page: Page) -> Page:
+        """Without the secrets that somebody has typed: they were for the room, and not for whoever reads it later."""
+        redactor = self._redacting()
+        return replace(page, messages=tuple(replace(said, body=redactor(said.body)) for said in page.messages))
 
     def _cursor(self, room: RoomId, asked: Asked) -> int:
         """The number by which a caller names the place: the same one for as long as it is known."""

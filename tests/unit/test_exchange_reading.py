@@ -13,6 +13,7 @@ from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.matrix import Before
+from aiagentchat.core.redact import Redactor
 from aiagentchat.exchange import reading
 from aiagentchat.exchange.reading import MOST, RECENT, Reader
 from aiagentchat.store.ledger import Ledger, open_ledger
@@ -47,11 +48,13 @@ class Desk:
         self.homeserver = FakeHomeserver(ME)
         self.history = Watched(ledger.history)
         self.sealed = False
+        self.redactor = Redactor()
         self.reader = Reader(
             self.history,  # type: ignore[arg-type]
             self.homeserver,
             keeps=lambda _, encrypted: self.sealed if encrypted else True,
             now_ms=lambda: NOW,
+            redacting=lambda: self.redactor,
         )
         for room in (ROOM, OTHER):
             self.homeserver.enter(room)
@@ -238,3 +241,15 @@ async def test_a_search_asks_the_ledger(desk: Desk) -> None:
 
     found = await desk.reader.search(Wanted(rooms=frozenset({ROOM}), words="tea"))
     assert texts(found) == ["black tea"]
+
+
+async def test_secrets_are_shown_to_nobody_from_wherever_they_come(desk: Desk) -> None:
+    await desk.say(typed("before: swordfish"), kept=False)
+    await desk.say(typed("my word is swordfish"))
+    assert await desk.read() == ["my word is swordfish"]
+    desk.redactor = Redactor([("PASSWORD", "swordfish")])
+
+    page = await desk.reader.read(ROOM, 10)
+    found = await desk.reader.search(Wanted(rooms=frozenset({ROOM}), words="word"))
+    assert texts(page) == texts(found) == ["my word is [redacted: PASSWORD]"]
+    assert await desk.read(10, page.before) == ["before: [redacted: PASSWORD]"]
