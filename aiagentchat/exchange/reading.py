@@ -5,13 +5,14 @@ kept of it has changed. So it never shows what was deleted.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import ExchangeRefused, MatrixError
 from aiagentchat.core.exchange import Page, Said, Wanted
 from aiagentchat.core.heard import Keeps, said_in
 from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.matrix import Asked, Before, Homeserver
 from aiagentchat.core.redact import Redacting, Redactor, shapes_only
@@ -89,6 +90,22 @@ class Reader:
     async def search(self, wanted: Wanted) -> Page:
         """Messages that are looked for. Only the ledger is asked: where that ends, so does the search."""
         return self._shown(await self._history.search(wanted))
+
+    # --- as it is said
+
+    def listen(self) -> Bell:
+        """A bell for whoever asks: it rings when something was said, or has changed."""
+        return self._history.listen()
+
+    async def newest(self) -> int:
+        """The last place in the ledger; 0 before the first."""
+        return await self._history.newest()
+
+    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> list[Said]:
+        """What stands behind that place in these rooms, the oldest first."""
+        return [*self._shown(Page(messages=tuple(await self._history.after(position, rooms, limit)))).messages]
+
+    # --- within
 
     async def _in_memory(self, room: RoomId, limit: int, before: int | None) -> Page | None:
         """None where the memory does not reach so far."""
