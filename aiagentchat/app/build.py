@@ -134,6 +134,13 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
         yield _house(live, ledger, Account(client, device, ownership), here)
 
 
+async def _look_around(live: Live, ledger: Ledger, agents: Mapping[str, ClaudeCode]) -> None:
+    wanted = [room for room in live.settings.rooms if room.history]
+    if in_clear := [room.name for room in wanted if await ledger.rooms.is_encrypted(room.id)]:
+        log.warning("history.in_clear", rooms=in_clear)
+    await _ask_agents(live, agents)
+
+
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
     """Say at once what would fail at the first message. The daemon starts all the same, and says it in the room."""
     for name, agent in agents.items():
@@ -313,11 +320,12 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         post=post,
     )
+    homeserver = MatrixHomeserver(client, me, machine, hears=roster.hear)
     receiver = Receiver(
         Tools(
-            homeserver=MatrixHomeserver(client, me, machine, hears=roster.hear),
+            homeserver=homeserver,
             inbox=ledger.inbox,
-            rules=Rules(me, lambda room: live.current().hears(room)),
+            rules=Rules(me, lambda room: live.current().hears(room), live.keeps),
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,
@@ -333,6 +341,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         max_age=lambda: live.current().catch_up_max_age,
         is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
+        keeps=live.keeps,
     )
     postman = Postman(
         outbox=ledger.outbox,
@@ -407,7 +416,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     return House(
         services=services,
         apply=apply,
-        look_around=lambda: _ask_agents(live, dict(agents)),
+        look_around=lambda: _look_around(live, ledger, dict(agents)),
         drain=scheduler.drain,
         report_interrupted=report,
         unsent=ledger.outbox.unsent,

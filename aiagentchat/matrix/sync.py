@@ -7,7 +7,7 @@ from typing import Any
 
 from aiagentchat.core.errors import StoreError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
-from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Asked, Gap, Missed, Older, SyncBatch
 from aiagentchat.matrix import history
 from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.client import Client
@@ -74,6 +74,11 @@ class MatrixHomeserver:
             return await history.missed(
                 self._client, self._me, gap, since=since, oldest=oldest, most=most, reads=self._reads
             )
+
+    async def older(self, room: RoomId, asked: Asked, *, most: int, sealed: bool = False) -> Older:
+        """What was said before that."""
+        reads = read if self._machine is None or not sealed else self._machine.look
+        return await history.older(self._client, self._me, room, asked, most=most, reads=reads)
 
     @asynccontextmanager
     async def _remembering(self) -> AsyncIterator[None]:

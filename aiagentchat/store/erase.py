@@ -10,6 +10,7 @@ import re
 from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
+from aiagentchat.store import history
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.joining import set_joined_text
 from aiagentchat.store.outbox import put_parcels
@@ -46,6 +47,11 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     ours = await transaction.run(_ERASE["ours"], event=event, room=room)
     for message in ours:
         await transaction.run(_ERASE["edits_of_ours"], message=message["txn_id"], now=now)
+    await transaction.run(_ERASE["sent"], event=event, room=room)
+    await transaction.run(_ERASE["answer_to_sent"], event=event, room=room)
+    await transaction.run(_ERASE["task"], event=event, room=room)
+    await history.take_back(transaction, event, room)
+    await history.erase_with_parcels(transaction, room)
     return {} if commands or ours else None
 
 
@@ -59,6 +65,7 @@ async def forget_answer(transaction: Transaction, command: EventId, by: UserId, 
     await put_parcels(transaction, [_deletion(row, command) for row in said], now)
     await erase(transaction, command, room, by, now)
     await transaction.run(_ERASE["deleted"], command=command)
+    await history.erase_with_parcels(transaction, room)
     return {"messages": sum(not row["is_edit"] for row in said), "edits": sum(row["is_edit"] for row in said)}
 
 

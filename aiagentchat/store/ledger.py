@@ -9,6 +9,7 @@ from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.gateway import GatewayTokens
+from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -36,6 +37,7 @@ from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.gateway_tokens import SqliteGatewayTokens
 from aiagentchat.store.grants import SqliteGrants
+from aiagentchat.store.history import SqliteHistory
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
@@ -73,6 +75,7 @@ class Ledger:
     changes: Changes
     messages: Messages
     gateway_tokens: GatewayTokens
+    history: History
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -109,6 +112,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             changes=SqliteChanges(database),
             messages=SqliteMessages(database, bells),
             gateway_tokens=SqliteGatewayTokens(database),
-            housekeeping=Housekeeping(database),
+            history=SqliteHistory(database, bells),
+            housekeeping=Housekeeping(database, bells),
             health=lambda: database.health,
         )

@@ -16,20 +16,31 @@ CREATE TABLE history (
     room_id   TEXT NOT NULL,
     sender    TEXT NOT NULL,
     sent_at   INTEGER NOT NULL,
+    heard_at  INTEGER NOT NULL,  -- by this machine's clock
     kind      TEXT NOT NULL,     -- text, notice or file
     body      TEXT NOT NULL,     -- as it reads after its last edit; '': it was deleted
     thread    TEXT,
     reply_to  TEXT,
-    meta      TEXT,              -- JSON, as it was sent
+    meta      TEXT,              -- JSON, as it was sent, or as its last edit has it
     by_agent  INTEGER NOT NULL,
-    edited_at INTEGER            -- when its last edit was sent
+    edited_at INTEGER,           -- when its last edit was sent …
+    edit_event TEXT              -- … and which event that is
 ) STRICT;
 CREATE INDEX history_of_room ON history (room_id, position);
+CREATE INDEX history_heard ON history (heard_at);
+CREATE INDEX history_edits ON history (edit_event) WHERE edit_event IS NOT NULL;
 CREATE INDEX history_of_thread ON history (thread, position) WHERE thread IS NOT NULL;
 
 -- Whoever writes the one writes the other: a schema that is not trusted (see sql/database.sql) may not do it in a trigger.
 CREATE VIRTUAL TABLE history_words USING fts5 (
     body, content = 'history', content_rowid = 'position', tokenize = 'unicode61 remove_diacritics 2');
+
+-- One row: how often something was erased since erased words were last taken out of the file.
+CREATE TABLE history_erased (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    times  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_erased ON outbox (room_id) WHERE erase > 0;
 
 -- What we have accepted to send to somebody, and how far it has come.
 CREATE TABLE messages (
@@ -70,6 +81,8 @@ CREATE TABLE message_parts (
     last      INTEGER NOT NULL,
     PRIMARY KEY (message, part)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX messages_accepted ON messages (accepted_at);
+CREATE INDEX messages_answer ON messages (answer_event) WHERE answer_event IS NOT NULL;
 
 -- Work that somebody has given to an agent: a thread. One row on either side, each in its own ledger.
 CREATE TABLE tasks (

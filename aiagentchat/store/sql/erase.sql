@@ -9,6 +9,18 @@ UPDATE inbox SET body = '', raw = NULL, file = NULL WHERE event_id = :event AND 
 -- What it was changed to.
 UPDATE inbox SET body = '' WHERE target = :event AND kind = 'edit' AND room_id = :room;
 
+-- name: sent!
+-- What was sent for somebody outside of the room, and the answer to it.
+UPDATE messages SET body = '', answer = '' WHERE event_id = :event AND room_id = :room;
+
+-- name: answer_to_sent!
+-- What was answered to it.
+UPDATE messages SET answer = '' WHERE answer_event = :event AND room_id = :room;
+
+-- name: task!
+-- What its thread begins with.
+UPDATE tasks SET title = '', note = '' WHERE thread = :event AND room_id = :room;
+
 -- name: malformed!
 -- What could not be read and speaks of it: perhaps a change of it.
 UPDATE inbox SET raw = NULL WHERE room_id = :room AND raw IS NOT NULL AND instr(raw, :event) > 0;

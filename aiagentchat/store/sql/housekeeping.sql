@@ -66,6 +66,22 @@ UPDATE changes SET patch = ''
 WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before AND patch <> '' LIMIT :most)
 RETURNING room_id;
 
+-- name: erase_messages
+-- What we have sent for others, and what was answered.
+UPDATE messages SET body = '', answer = ''
+WHERE position IN (
+    SELECT position FROM messages
+    WHERE accepted_at < :before AND state <> 'accepted' AND (body <> '' OR answer <> '')
+    ORDER BY accepted_at LIMIT :most)
+RETURNING position;
+
+-- name: prune_messages
+-- Whatever became of them; not those that are still to be sent.
+DELETE FROM messages
+WHERE position IN (
+    SELECT position FROM messages WHERE accepted_at < :before AND state <> 'accepted' ORDER BY accepted_at LIMIT :most)
+RETURNING position;
+
 -- name: prune_changes
 -- What nobody can look at any more.
 DELETE FROM changes
