@@ -27,6 +27,7 @@ from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.exchange.reminders import Reminders
 from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
@@ -236,6 +237,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
         ),
         runs=runs,
         agents=agents,
@@ -271,6 +273,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         rooms=ledger.rooms,
         spending=ledger.spending,
         changes=ledger.changes,
+        tasks=ledger.tasks,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -360,6 +363,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("executor", scheduler.run),
         Service("owner", ownership.run),
         Service("janitor", janitor.run),
+        Service("reminders", Reminders(tasks=ledger.tasks, clock=clock).run),
         Service("sender", postman.run, tells=True),
         Service("keys", machine.run, tells=True),
         Service("backup", backup.run),

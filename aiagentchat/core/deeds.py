@@ -26,10 +26,12 @@ from aiagentchat.core.effects import (
     KeepFile,
     LeaveRoom,
     MakeRoom,
+    MoveTask,
     NameSession,
     NewSession,
     NoteDeed,
     OpenApproval,
+    OpenTask,
     PutParcel,
     RequestStop,
     SetModel,
@@ -75,6 +77,8 @@ def deed_of(effect: Effect, cause: Cause, found: Detail) -> Deed | None:
             return _about_a_room(effect, cause)
         case KeepFile() | PutParcel() | OpenApproval() | CountRefusal() | ForgetEdits() | AwaitRoom() | ForgetRoom():
             return None
+        case OpenTask() | MoveTask():
+            return None  # its command, and the end of that, are somebody's deeds
         case _:
             assert_never(effect)
 

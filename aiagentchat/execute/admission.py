@@ -18,9 +18,10 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.spending import Budget, Span, UsedUp, first_day, total, used_up
+from aiagentchat.core.tasks import has_lapsed
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import spending, words
+from aiagentchat.render import spending, task_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -72,11 +73,22 @@ class Admission:
             log.warning("command.turned_away", sender=command.sender, why=hindrance)
             await self._turn_away(command, words.turned_away(command.sender, hindrance), "turn")
             return False
+        if await self._has_lapsed(command):
+            return False
         gone = await self._used_up(command.room)
         if gone is not None:
             log.warning("command.budget_used_up", span=gone.span, most=gone.most, everywhere=gone.everywhere)
             await self._turn_away(command, spending.not_begun(gone, self._clock.now_ms()), "budget")
         return gone is None
+
+    async def _has_lapsed(self, command: Command) -> bool:
+        """Whether it was to do a task that had to be begun before now: then it has ended."""
+        task, now = await self._ledgers.tasks.of_command(command.event), self._clock.now_ms()
+        if task is None or task.deadline is None or not has_lapsed(task, now):
+            return False
+        log.warning("task.expired", task=task.id, late_ms=now - task.deadline)
+        await self._ledgers.tasks.expire(task, task_words.expired(task, now), now)
+        return True
 
     async def _used_up(self, room: RoomId) -> UsedUp | None:
         """The budget that is used up: the room's own, or that of all rooms together."""

@@ -43,7 +43,7 @@ from aiagentchat.execute.steering import Given, Steering
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.process import custom_commands
-from aiagentchat.render import file_words, session_words, spending, steering_words, words
+from aiagentchat.render import file_words, session_words, spending, steering_words, task_words, words
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -205,6 +205,13 @@ class RoomExecutor:
         quoted = None if command.about is None else await self._shop.ledgers.commands.replied_to(command)
         return prompt if quoted is None else replace(prompt, text=steering_words.with_quotation(quoted, prompt.text))
 
+    async def _briefed(self, command: Command, prompt: Prompt) -> Prompt:
+        """With whose task it is, if it is one's."""
+        task = await self._shop.ledgers.tasks.of_command(command.event)
+        if task is None or command.granted:  # what is gone on with was told before
+            return prompt
+        return replace(prompt, text=task_words.briefing(task, self._shop.clock.now_ms(), prompt.text))
+
     async def _run(self, command: Command, steering: Steering, *, follows: bool = False) -> list[Given]:
         shop = self._shop
         log.info("turn.started", session=command.session)
@@ -254,7 +261,8 @@ class RoomExecutor:
             place = await shop.places.of(room)
             asked = replace(command, text=custom_commands.expand(place.workspace, command.text))
             prompt = await self._fetcher.prompt(asked, place.workspace, settings.max_file)
-            prompt = replace(await self._quoting(command, prompt), own=command.own)
+            prompt = await self._briefed(command, await self._quoting(command, prompt))
+            prompt = replace(prompt, own=command.own)
         except NotFetchedError as error:
             return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
         except StoppedError as error:

@@ -11,7 +11,6 @@ from aiagentchat.config.settings import RoomSettings, slug_wish
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
-    AcceptCommand,
     CountRefusal,
     EditCommand,
     Effect,
@@ -29,7 +28,7 @@ from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, manual, marks, session_words, words
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, conversations, customs, files, joining, questions
+from aiagentchat.route import catch_up, conversations, customs, files, joining, questions, tasks
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands import now
 from aiagentchat.route.bot_commands.forget import answered, forget
@@ -114,6 +113,10 @@ class Dispatcher:
             case _:
                 return await self._about_the_room(decision, event, roles.room)
 
+    async def news(self, event: Incoming, effects: Sequence[Effect], roles: Roles) -> Sequence[Effect]:
+        """What follows from `event` for tasks, beside `effects`."""
+        return await tasks.news(self._desk, event, effects, roles)
+
     async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:
         """A reply that answers no question is what it is without one."""
         if isinstance(decision, AnswerInWords) and not await questions.is_answer(self._desk, event, decision, roles):
@@ -170,7 +173,7 @@ class Dispatcher:
                 seen = PutParcel(marks.accepted(event.event, event.room, first))
                 return [replace(accepted, command=command, joins=first), seen]
         if (full := await self._full(len(queue))) is not None:
-            return [AcceptCommand(replace(command, state=CommandState.REJECTED)), *reply(event, full)]
+            return [replace(accepted, command=replace(command, state=CommandState.REJECTED)), *reply(event, full)]
         seen = PutParcel(marks.accepted(event.event, event.room))
         turns = sum(each.host is None for each in queue)
         return [*before, replace(accepted, command=command), seen, *self._wait_words(event, turns)]

@@ -12,7 +12,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import asking_words, away, words
 from aiagentchat.render.marks import YES_OR_NO, taps
 from aiagentchat.render.message import message
-from aiagentchat.route import answers, conversations
+from aiagentchat.route import answers, conversations, tasks
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.answers import Answer, No, Unclear, Yes
 from aiagentchat.route.bot_commands.spec import Desk, reply
@@ -142,7 +142,8 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
         granted=asked.digest,
         thread=None if before is None else before.thread,
     )
-    return [AcceptCommand(resumed)]
+    accepted = AcceptCommand(resumed)
+    return [accepted if before is None else await tasks.again(desk, accepted, before)]
 
 
 async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:

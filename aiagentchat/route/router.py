@@ -117,7 +117,8 @@ class Router:
             custom = () if role is None else await self._dispatcher.custom_commands(event, room)
             decision = decide(event, room, role=role, me=self._me, known=self._bot_commands, custom=custom)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
-            return await self._dispatcher.effects(decision, event, roles)
+            effects = await self._dispatcher.effects(decision, event, roles)
+            return [*effects, *await self._dispatcher.news(event, effects, roles)]
         except StoreError:
             raise  # not the event's fault: it stays in the inbox for a ledger that works again
         except Exception:

@@ -9,7 +9,7 @@ from aiagentchat.core.commands import LATER, MOST_HELD_MS, Command, CommandState
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.store import audit
+from aiagentchat.store import audit, task_moves
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
@@ -170,6 +170,7 @@ class SqliteCommands:
             if approval is not None:
                 await put_approval(transaction, approval)
             await put_parcels(transaction, parcels, now)
+            await task_moves.follow(transaction, event, now)
             return True
 
         with ringing(self._bells.commands, self._bells.outbox):
@@ -184,6 +185,7 @@ class SqliteCommands:
                 return None
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             await put_parcels(transaction, parcels, now)
+            await task_moves.follow(transaction, event, now, turned_away=True)
             return await audit.write(transaction, _turned_away(event, turned[0], what), now)
 
         with ringing(self._bells.commands, self._bells.outbox):

@@ -34,6 +34,7 @@ class Housekeeping:
                 await self._all(_HOUSEKEEPING["erase_commands"], before),
                 await self._all(_HOUSEKEEPING["erase_events"], before),
                 await self._all(_HOUSEKEEPING["erase_changes"], before),
+                await self._all(_HOUSEKEEPING["erase_tasks"], before),
             ]
         )
 
@@ -43,6 +44,7 @@ class Housekeeping:
         await self._all(_HOUSEKEEPING["prune_grants"], before)
         await self._all(_HOUSEKEEPING["prune_rules"], before)
         await self._all(_HOUSEKEEPING["prune_changes"], before)
+        await self._all(_HOUSEKEEPING["prune_tasks"], before)
         gone = {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),

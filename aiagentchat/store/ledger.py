@@ -1,4 +1,4 @@
-"""The fifteen ports on one database. Another database would get another `open_ledger`."""
+"""The sixteen ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -25,6 +25,7 @@ from aiagentchat.core.ports.ledger import (
     Sessions,
     Spending,
 )
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.audit import SqliteAudit
@@ -44,6 +45,7 @@ from aiagentchat.store.runs import SqliteRunRecords
 from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
 from aiagentchat.store.spending import SqliteSpending
+from aiagentchat.store.tasks import SqliteTasks
 from aiagentchat.store.vault import KEY_FILE, Vault
 
 
@@ -67,6 +69,7 @@ class Ledger:
     runs: RunRecords
     spending: Spending
     changes: Changes
+    tasks: Tasks
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -101,6 +104,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             runs=SqliteRunRecords(database),
             spending=SqliteSpending(database),
             changes=SqliteChanges(database),
+            tasks=SqliteTasks(database, bells),
             housekeeping=Housekeeping(database),
             health=lambda: database.health,
         )

@@ -41,6 +41,7 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
             settings=lambda: settings,
             roles=roles,
             is_warm=lambda _: False,

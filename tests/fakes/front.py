@@ -75,6 +75,7 @@ class Front:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
             settings=lambda: self.settings,
             roles=self.doors.roles,
             is_warm=lambda room: room in self.warm,

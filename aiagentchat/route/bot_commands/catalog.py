@@ -21,6 +21,7 @@ from aiagentchat.route.bot_commands.setup import setup_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
 from aiagentchat.route.bot_commands.stop import stop_command
+from aiagentchat.route.bot_commands.tasks import tasks_command
 from aiagentchat.route.bot_commands.timeout import timeout_command
 from aiagentchat.route.bot_commands.version import version_command
 from aiagentchat.route.bot_commands.who import who_command, whoami_command
@@ -32,6 +33,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         stop_command(desk),
         now_command(desk),
         queue_command(desk),
+        tasks_command(desk),
         timeout_command(desk),
         retry_command(desk),
         diff_command(desk),

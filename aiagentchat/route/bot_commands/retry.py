@@ -8,7 +8,7 @@ from aiagentchat.core.effects import Effect
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import away, words
 from aiagentchat.render.manual import Topic
-from aiagentchat.route import conversations
+from aiagentchat.route import conversations, tasks
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.forget import answered
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
@@ -46,6 +46,7 @@ def retry_command(desk: Desk) -> BotCommand:
         again = replace(
             accepted, command=replace(accepted.command, origin=before.event, own=before.own, about=before.about)
         )
+        again = await tasks.again(desk, again, before)
         told = away.retrying(_said(before), before.state, was_begun=before.started_at is not None)
         return [again, *reply(event, told, urgency=Urgency.PROGRESS)]
 

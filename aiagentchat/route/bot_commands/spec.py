@@ -12,9 +12,11 @@ from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHea
 from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.render.manual import Entry, Topic
 from aiagentchat.render.marks import mark
@@ -69,6 +71,7 @@ class Desk:
     rooms: Rooms
     spending: Spending
     changes: Changes
+    tasks: Tasks
     settings: Callable[[], Settings]
     roles: Callable[[RoomSettings], Awaitable[Roles | None]]
     """Who may do what in a room now; None while that is not known."""
@@ -90,6 +93,8 @@ class Desk:
     """Whether runs hold the subscription's token."""
     transcript: Callable[[RoomSettings, SessionId], Awaitable[Transcript | None]] = no_transcript
     """What the agent has written down of a conversation; None where nothing can be read."""
+    here: Address | None = None
+    """Which instance of our account we are; None: the only one."""
     is_billed: Callable[[], bool] = lambda: True
     """Whether the API's prices are paid; under a subscription they are not."""
 

@@ -66,6 +66,23 @@ UPDATE changes SET patch = ''
 WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before AND patch <> '' LIMIT :most)
 RETURNING room_id;
 
+-- name: erase_tasks
+-- What a task was about. One that is open keeps it.
+UPDATE tasks SET title = '', note = ''
+WHERE position IN (
+    SELECT position FROM tasks
+    WHERE changed_at < :before AND (title <> '' OR note <> '')
+      AND (state NOT IN ('assigned', 'accepted', 'working') OR ours = 'watched') LIMIT :most)
+RETURNING position;
+
+-- name: prune_tasks
+-- Those that have ended, and those of others, of which nothing was heard for so long.
+DELETE FROM tasks
+WHERE position IN (
+    SELECT position FROM tasks
+    WHERE changed_at < :before AND (state NOT IN ('assigned', 'accepted', 'working') OR ours = 'watched') LIMIT :most)
+RETURNING position;
+
 -- name: prune_changes
 -- What nobody can look at any more.
 DELETE FROM changes
