@@ -23,8 +23,9 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
+from aiagentchat.core.meta import is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.exchange.reminders import Reminders
@@ -211,6 +212,8 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
 
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
+    wish = settings.registry.instance
+    instance = InstanceName(wish) if is_instance_name(wish) and wish is not None else None
     client, machine, ownership = account.client, account.device.machine, account.ownership
     is_signed = account.device.identity.standing is Standing.SIGNED
     outbound = RedactingOutbound(
@@ -244,7 +247,9 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
         rests=Rests(clock),
-        voice=Speaker(outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room)),
+        voice=Speaker(
+            outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room), instance=instance
+        ),
         signals=signals,
         settings=live.current,
         clock=clock,
@@ -256,6 +261,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         media=MatrixMedia(client),
         patience=here.patience,
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
+        instance=instance,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -372,7 +378,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())
-        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words)
+        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words, instance=instance)
 
     return House(
         services=services,

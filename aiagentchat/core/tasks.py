@@ -201,7 +201,10 @@ def assigned(meta: Meta, to: Address, room: RoomId, body: str, *, by: Address, n
 
 def supposed(event: Incoming, meta: Meta, here: Address) -> Task | None:
     """What news of a task that we do not know say about it: its taker tells its giver. None: not enough."""
-    if meta.task is None or meta.to is None or event.thread is None or heard(event, meta) is None:
+    word = heard(event, meta)
+    if meta.task is None or meta.to is None or event.thread is None or word is None:
+        return None
+    if word.state is TaskState.CANCELLED:  # its giver may have said so, and it is over in any case
         return None
     to = Address(event.sender, meta.instance)
     return Task(

@@ -27,6 +27,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, manual, marks, session_words, words
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route import catch_up, conversations, customs, files, joining, questions, tasks
 from aiagentchat.route.access import Role, Roles
@@ -162,7 +163,7 @@ class Dispatcher:
             if not planned.run:
                 return planned.effects
             before = planned.effects
-        self._signals.read(event.room, event.event)
+        self._signals.read(event.room, event.event, event.thread)
         queue = await desk.commands.queue(event.room)
         [accepted] = await conversations.accept(desk, [replace(event, body=text)])
         command = accepted.command
@@ -185,7 +186,7 @@ class Dispatcher:
         kept = await files.kept(self._desk, decision, event)
         if decision.then is not None:
             return [*kept, *await self.effects(decision.then, event, roles)]
-        self._signals.read(event.room, event.event)
+        self._signals.read(event.room, event.event, event.thread)
         return kept
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
@@ -235,7 +236,7 @@ class Dispatcher:
         )
 
     async def _run(self, command: BotCommand, asked: Asked) -> Sequence[Effect]:
-        self._signals.read(asked.event.room, asked.event.event)
+        self._signals.read(asked.event.room, asked.event.event, asked.event.thread)
         role = asked.role
         if role is None or role < command.role:
             told = words.only_admins(command.name) if command.role is Role.ADMIN else words.VIEWER_MAY_NOT_RUN
@@ -321,7 +322,9 @@ class Dispatcher:
             return [erased]  # the others that it was joined to are run without it
         if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
             log.info("command.taken_back", command=target, state=command.state, by=event.sender)
-            return [RequestStop(command.host or command.event, event.sender), erased]
+            waits = command.state is CommandState.QUEUED
+            told = turned_down(command, stopped_before_it_began(event.sender)) if waits else []
+            return [RequestStop(command.host or command.event, event.sender), erased, *map(PutParcel, told)]
         return [erased]
 
     async def _take_back_edit(self, event: Incoming, target: EventId) -> Sequence[Effect]:

@@ -319,7 +319,12 @@ def test_news_of_a_task_that_is_not_known_tell_whose_it_is() -> None:
 
     assert found == task(title="", ours=Ours.WATCHED, message=None, created_at=NOW + 5, changed_at=0)
     assert supposed(said(meta), meta, OTHER) is None
-    for lacking in (replace(meta, task=None), replace(meta, to=None), replace(meta, step=None)):
+    for lacking in (
+        replace(meta, task=None),
+        replace(meta, to=None),
+        replace(meta, step=None),
+        replace(meta, step=Step.CANCELLED),
+    ):
         assert supposed(said(lacking, thread=ROOT), lacking, OTHER) is None
 
 
