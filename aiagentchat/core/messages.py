@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import CallerName, EventId, RoomId, TxnId, UserId
-from aiagentchat.core.meta import Read
+from aiagentchat.core.meta import Meta, Read
 
 
 class Kind(StrEnum):
@@ -70,6 +70,10 @@ class Incoming:
     """Who has sent it through our gateway, in this account's name."""
     txn: TxnId | None = None
     """Of an event of this account: the parcel that it is."""
+
+    def is_for(self, user: UserId) -> bool:
+        """Whether an agent says that its message is for this account."""
+        return isinstance(self.meta, Meta) and self.meta.to is not None and self.meta.to.user == user
 
 
 MAIN = "main"
