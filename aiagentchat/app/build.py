@@ -23,8 +23,9 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
+from aiagentchat.core.meta import Address
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.execute.changes import Differ
@@ -208,6 +209,12 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
+def _own(settings: Settings, me: UserId) -> Address:
+    """This daemon, as agents address it."""
+    name = settings.registry.instance
+    return Address(me, None if name is None else InstanceName(name))
+
+
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
     client, machine, ownership = account.client, account.device.machine, account.ownership
@@ -271,6 +278,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         rooms=ledger.rooms,
         spending=ledger.spending,
         changes=ledger.changes,
+        guards=ledger.guards,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -282,18 +290,16 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
+        own=_own(settings, me),
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
     )
-    bot_commands = catalog(desk)
     router = Router(
         inbox=ledger.inbox,
-        dispatcher=Dispatcher(desk, bot_commands, signals, me),
-        bot_commands=bot_commands,
+        dispatcher=Dispatcher(desk, catalog(desk), signals, me),
         lobby=Lobby(desk, outbound, live.refresh),
         settings=live.current,
-        me=me,
         clock=clock,
     )
     receiver = Receiver(

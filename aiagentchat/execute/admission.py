@@ -13,6 +13,7 @@ import structlog
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.guards import Why, is_expired
 from aiagentchat.core.ids import EventId, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
@@ -20,9 +21,10 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.spending import Budget, Span, UsedUp, first_day, total, used_up
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import spending, words
+from aiagentchat.render import guard_words, spending
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
+from aiagentchat.render.refusal import refusal
 
 ASK_AGAIN = 10.0
 """Seconds until the homeserver is asked again."""
@@ -58,6 +60,10 @@ class Admission:
 
     async def admit(self, command: Command) -> bool:
         """Whether it may start now. One that may not has ended, or waits, and with it its room."""
+        if command.meta is not None and is_expired(command.meta, self._clock.now_ms()):
+            log.warning("command.expired", sender=command.sender, expires_at=command.meta.expires_at)
+            await self._turn_away(command, guard_words.EXPIRED, Why.EXPIRED)
+            return False
         hindrance = await self._doors.hindrance(command)
         if hindrance is Hindrance.UNKNOWN:
             now = self._clock.monotonic()
@@ -70,7 +76,7 @@ class Admission:
         self._unknown.pop(command.room, None)
         if hindrance is not None:
             log.warning("command.turned_away", sender=command.sender, why=hindrance)
-            await self._turn_away(command, words.turned_away(command.sender, hindrance), "turn")
+            await self._turn_away(command, guard_words.not_begun(command, hindrance), "turn")
             return False
         gone = await self._used_up(command.room)
         if gone is not None:
@@ -95,11 +101,22 @@ class Admission:
         return None
 
     async def _turn_away(self, command: Command, why: str, what: str) -> None:
-        told = Parcel(
-            txn=txn_id(command.event, "turned away"),
-            room=command.room,
-            content=message(why, notice=False, reply_to=command.shown_at),
-            command=command.event,
+        await self._ledgers.commands.turn_away(
+            command.event, _told(command, why, what), self._clock.now_ms(), what=what
         )
-        parcels = [told, mark(command, CommandState.CANCELLED)]
-        await self._ledgers.commands.turn_away(command.event, parcels, self._clock.now_ms(), what=what)
+
+
+def _told(command: Command, why: str, what: str) -> list[Parcel]:
+    """A program reads it in its answer, and gets no reaction."""
+    if command.meta is not None and command.is_of_program:
+        kind = Why.EXPIRED if what == Why.EXPIRED else Why.NOT_ALLOWED
+        return [
+            refusal(command.event, command.room, command.sender, command.meta, why, why=kind, thread=command.thread)
+        ]
+    told = Parcel(
+        txn=txn_id(command.event, "turned away"),
+        room=command.room,
+        content=message(why, notice=False, reply_to=command.shown_at),
+        command=command.event,
+    )
+    return [told, mark(command, CommandState.CANCELLED)]

@@ -1,6 +1,6 @@
 """The second stage: takes events from the inbox in order, and commits what follows from each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -8,14 +8,13 @@ from structlog.contextvars import bound_contextvars
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, RoomChange
 from aiagentchat.core.errors import MatrixError, RateLimited, StoreError
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.render import words
 from aiagentchat.route.access import Roles
-from aiagentchat.route.bot_commands.spec import BotCommand, reply
-from aiagentchat.route.decide import decide
+from aiagentchat.route.bot_commands.spec import reply
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.lobby import Lobby
 
@@ -40,18 +39,14 @@ class Router:
         *,
         inbox: Inbox,
         dispatcher: Dispatcher,
-        bot_commands: Mapping[str, BotCommand],
         lobby: Lobby,
         settings: Callable[[], Settings],
-        me: UserId,
         clock: Clock,
     ) -> None:
         self._inbox = inbox
         self._dispatcher = dispatcher
-        self._bot_commands = bot_commands
         self._lobby = lobby
         self._settings = settings
-        self._me = me
         self._clock = clock
         self._later: dict[EventId, float] = {}
         """Invites that stay in the inbox, and when (monotonic seconds) they are looked at again."""
@@ -113,9 +108,7 @@ class Router:
             if roles is None:
                 self._unknown.add(event.room)
                 return None
-            role = roles.of(event.sender)
-            custom = () if role is None else await self._dispatcher.custom_commands(event, room)
-            decision = decide(event, room, role=role, me=self._me, known=self._bot_commands, custom=custom)
+            decision = await self._dispatcher.decision(event, roles)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
             return await self._dispatcher.effects(decision, event, roles)
         except StoreError:

@@ -1,4 +1,4 @@
-"""The fifteen ports on one database. Another database would get another `open_ledger`."""
+"""The sixteen ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from pathlib import Path
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.guards import Guards
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -33,6 +34,7 @@ from aiagentchat.store.changes import SqliteChanges
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
+from aiagentchat.store.guards import SqliteGuards
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
@@ -58,6 +60,7 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     grants: Grants
+    guards: Guards
     accounts: Accounts
     audit: Audit
     seals: Seals
@@ -92,6 +95,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database, bells),
             grants=SqliteGrants(database),
+            guards=SqliteGuards(database),
             accounts=accounts,
             audit=SqliteAudit(database),
             seals=SqliteSeals(database, bells),

@@ -35,6 +35,7 @@ NAMES = [
     "get",
     "approve",
     "deny",
+    "continue",
     "whoami",
     "who",
     "allow",

@@ -8,17 +8,22 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
+from aiagentchat.core.guards import Why
 from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.guards import Guards
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.render import guard_words
 from aiagentchat.render.manual import Entry, Topic
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.refusal import refusal
 from aiagentchat.render.split import split
 from aiagentchat.route.access import Role, Roles
 
@@ -69,6 +74,7 @@ class Desk:
     rooms: Rooms
     spending: Spending
     changes: Changes
+    guards: Guards
     settings: Callable[[], Settings]
     roles: Callable[[RoomSettings], Awaitable[Roles | None]]
     """Who may do what in a room now; None while that is not known."""
@@ -86,6 +92,8 @@ class Desk:
     version: str
     held: Held
     """What runs are kept in."""
+    own: Address
+    """This daemon, as agents address it."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
     transcript: Callable[[RoomSettings, SessionId], Awaitable[Transcript | None]] = no_transcript
@@ -180,5 +188,20 @@ def stop(command: Command, by: UserId) -> list[Effect]:
 
     What was given to a turn ends with that turn, and not otherwise.
     """
-    ended = [PutParcel(mark(command, CommandState.CANCELLED))] if command.state is CommandState.QUEUED else []
+    ended = [PutParcel(_ended(command))] if command.state is CommandState.QUEUED else []
     return [RequestStop(command.host or command.event, by), *ended]
+
+
+def _ended(command: Command) -> Parcel:
+    """A program that has asked for it is told in words that it can read."""
+    if command.meta is None or not command.is_of_program:
+        return mark(command, CommandState.CANCELLED)
+    return refusal(
+        command.event,
+        command.room,
+        command.sender,
+        command.meta,
+        guard_words.DROPPED,
+        why=Why.DROPPED,
+        thread=command.thread,
+    )
