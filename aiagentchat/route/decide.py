@@ -260,14 +260,10 @@ def _of_program(event: Incoming, ear: Ear, role: Role | None, names: Names) -> D
         return Ignore(f"{event.kind} events of programs mean nothing", refusal=event.kind.value if is_stranger else "")
     # Whoever lets a caller in has asked whether it may begin turns in this room.
     said = heard(event, ear, may=event.caller is not None or (role is not None and role >= Role.USER))
-    match said:
-        case NotForUs(why, is_broken):
-            refusal = "message" if is_stranger else "meta" if is_broken else ""
-            return Ignore(f"a program's, {why}", refusal=refusal)
-        case TurnAway():
-            return said
-        case AskedByAgent():
-            return _asked_by_agent(event, said, names)
+    if isinstance(said, NotForUs):
+        refusal = "message" if is_stranger else "meta" if said.is_broken else ""
+        return Ignore(f"a program's, {said.why}", refusal=refusal)
+    return said if isinstance(said, TurnAway) else _asked_by_agent(event, said, names)
 
 
 def _asked_by_agent(event: Incoming, asked: AskedByAgent, names: Names) -> Decision:
