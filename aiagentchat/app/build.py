@@ -25,7 +25,7 @@ from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
-from aiagentchat.core.meta import Address
+from aiagentchat.core.meta import Address, is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.execute.changes import Differ
@@ -209,14 +209,10 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
-def _own(settings: Settings, me: UserId) -> Address:
-    """This daemon, as agents address it."""
-    name = settings.registry.instance
-    return Address(me, None if name is None else InstanceName(name))
-
-
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
+    wish = settings.registry.instance
+    instance = InstanceName(wish) if is_instance_name(wish) and wish is not None else None
     client, machine, ownership = account.client, account.device.machine, account.ownership
     is_signed = account.device.identity.standing is Standing.SIGNED
     outbound = RedactingOutbound(
@@ -249,7 +245,9 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
         rests=Rests(clock),
-        voice=Speaker(outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room)),
+        voice=Speaker(
+            outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room), instance=instance
+        ),
         signals=signals,
         settings=live.current,
         clock=clock,
@@ -261,6 +259,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         media=MatrixMedia(client),
         patience=here.patience,
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
+        instance=instance,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -290,7 +289,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
-        own=_own(settings, me),
+        own=Address(me, instance),
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
@@ -374,7 +373,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())
-        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words)
+        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words, instance=instance)
 
     return House(
         services=services,

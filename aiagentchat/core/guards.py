@@ -42,8 +42,6 @@ class Why(StrEnum):
     FULL = "queue"
     IN_THE_CLEAR = "in the clear"
     """It came unencrypted into an encrypted room."""
-    DROPPED = "dropped"
-    """Somebody has taken it out of the queue."""
 
 
 class Limit(StrEnum):
@@ -106,11 +104,6 @@ def pair_of(sender: UserId, meta: Meta, ours: Address) -> str:
     """
     asker = Address(sender, meta.instance) if sender == ours.user else Address(sender)
     return " ".join(sorted((str(asker), str(ours))))
-
-
-def is_expired(meta: Meta, now: int) -> bool:
-    """Whether it is too late to begin with it."""
-    return meta.expires_at is not None and now >= meta.expires_at
 
 
 def gone_too_far(meta: Meta, rules: ExchangeRules) -> Why | None:

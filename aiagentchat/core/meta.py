@@ -108,6 +108,10 @@ class Meta:
     last: bool = True
     """Whether nothing of the answer comes after it."""
 
+    def is_over(self, now: int) -> bool:
+        """Whether it must not be begun any more, at `now` (milliseconds by the homeserver's clock)."""
+        return self.expires_at is not None and now > self.expires_at
+
 
 @dataclass(frozen=True, slots=True)
 class NoMeta:

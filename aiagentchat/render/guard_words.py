@@ -13,10 +13,6 @@ from aiagentchat.render import words
 from aiagentchat.render.words import count, person, quoted
 
 CONTINUE = "`/continue` lets them go on"
-DROPPED = "Somebody in the room has taken this out of my queue, so it was not run."
-"""What an agent had asked for waited here."""
-EXPIRED = "Its time was over before I could begin, so nothing was run."
-"""An agent had said until when it may begin."""
 _NOT_RUN = "nothing was run"
 _A_PERSON = "A person can let them go on with `/continue`."
 
@@ -56,8 +52,6 @@ def turned_away(why: Why, meta: Meta, rules: ExchangeRules) -> str:
                 f"I do not work for this account in this room, so {_NOT_RUN}. The operator can list it as one of "
                 "`users` in config.yaml, or an admin of this room with `/allow`."
             )
-        case Why.EXPIRED:
-            return EXPIRED
         case Why.TOO_FAR:
             return (
                 f"This is {count(meta.hop, 'turn')} of agents away from a person, and this room takes "
@@ -90,10 +84,8 @@ def turned_away_here(why: Why, rules: ExchangeRules) -> str:
             return f"My queue is full, so {_NOT_RUN}. Send it again later."
         case Why.FILE:
             return f"I cannot take the file that came with this, so {_NOT_RUN}."
-        case Why.IN_THE_CLEAR:
-            return f"This came unencrypted into an encrypted room, so {_NOT_RUN}."
         case _:
-            return DROPPED
+            return f"This came unencrypted into an encrypted room, so {_NOT_RUN}."
 
 
 def not_begun(command: Command, hindrance: Hindrance) -> str:

@@ -27,6 +27,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, manual, marks, session_words, words
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route import catch_up, conversations, customs, files, guarding, joining, questions
 from aiagentchat.route.access import Role, Roles
@@ -199,7 +200,7 @@ class Dispatcher:
         if isinstance(decision, AskedByAgent) and await self._is_in_the_clear(event):
             decision = TurnAway(decision.meta, Why.IN_THE_CLEAR)
         if isinstance(decision, AskedByAgent):
-            return await guarding.ask(self._desk, self._signals, decision, event, roles)
+            return await guarding.ask(self._desk, decision, event, roles.room)
         return await guarding.turn_away(self._desk, decision, event, roles.room)
 
     async def _take_file(self, decision: TakeFile, event: Incoming, roles: Roles) -> Sequence[Effect]:
@@ -340,7 +341,9 @@ class Dispatcher:
             return [erased]  # the others that it was joined to are run without it
         if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
             log.info("command.taken_back", command=target, state=command.state, by=event.sender)
-            return [RequestStop(command.host or command.event, event.sender), erased]
+            waits = command.state is CommandState.QUEUED
+            told = turned_down(command, stopped_before_it_began(event.sender)) if waits else []
+            return [RequestStop(command.host or command.event, event.sender), erased, *map(PutParcel, told)]
         return [erased]
 
     async def _take_back_edit(self, event: Incoming, target: EventId) -> Sequence[Effect]:

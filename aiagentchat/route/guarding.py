@@ -20,19 +20,16 @@ from aiagentchat.core.guards import (
     Why,
     halted_by,
     is_counted,
-    is_expired,
     pair_of,
     used_up,
 )
 from aiagentchat.core.ids import RoomId, txn_id
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import guard_words
+from aiagentchat.render.agent_words import out_of_time, turned_down
 from aiagentchat.render.message import message
-from aiagentchat.render.refusal import refusal
 from aiagentchat.route import conversations
-from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.spec import Desk, refused
 from aiagentchat.route.machines import AskedByAgent, TurnAway
 from aiagentchat.route.refusals import counted
@@ -50,10 +47,9 @@ async def lines(desk: Desk, room: RoomSettings) -> Sequence[str]:
     return guard_words.standing_lines(await standing(desk, room.id), room.exchange)
 
 
-async def ask(desk: Desk, signals: Signals, asked: AskedByAgent, event: Incoming, roles: Roles) -> Sequence[Effect]:
+async def ask(desk: Desk, asked: AskedByAgent, event: Incoming, room: RoomSettings) -> Sequence[Effect]:
     """Queue it, if it is not too late, the budgets of the room allow it, and there is a place."""
-    room = roles.room
-    if is_expired(asked.meta, desk.clock.now_ms()):
+    if asked.meta.is_over(desk.clock.now_ms()):
         return await turn_away(desk, TurnAway(asked.meta, Why.EXPIRED), event, room)
     turn = AgentTurn(event=event.event, room=event.room, pair=pair_of(event.sender, asked.meta, desk.own))
     is_agent = is_counted(asked.meta, event.caller, desk.own)
@@ -63,29 +59,28 @@ async def ask(desk: Desk, signals: Signals, asked: AskedByAgent, event: Incoming
             halt = halted_by(hindrance, room.exchange, turn, desk.clock.now_ms())
             halted = [] if halt is None else _halt(event, halt)
             return [*halted, *await turn_away(desk, TurnAway(asked.meta, hindrance), event, room)]
-    if event.caller is None:
-        signals.read(event.room, event.event)
     [accepted] = await conversations.accept(desk, [replace(event, body=asked.text)])
-    command = replace(accepted.command, meta=asked.meta, caller=event.caller)
     if await conversations.places_left(desk, event) == 0:
-        rejected = AcceptCommand(replace(command, state=CommandState.REJECTED))
+        rejected = AcceptCommand(replace(accepted.command, state=CommandState.REJECTED))
         return [rejected, *await turn_away(desk, TurnAway(asked.meta, Why.FULL), event, room)]
-    return [replace(accepted, command=command), *([turn] if is_agent else [])]
+    return [accepted, *([turn] if is_agent else [])]
 
 
 async def turn_away(desk: Desk, turned: TurnAway, event: Incoming, room: RoomSettings) -> Sequence[Effect]:
     """Nothing is run, and whoever has sent it is told. Strangers only so often: their account may be anybody's."""
-    log.warning("exchange.turned_away", why=turned.why, sender=event.sender, caller=event.caller, hop=turned.meta.hop)
-    noted = refused(event, turned.why.value)
-    counting: list[Effect] = []
-    if turned.why is Why.NOT_ALLOWED:
+    why, meta = turned.why, turned.meta
+    log.warning("exchange.turned_away", why=why, sender=event.sender, caller=event.caller, hop=meta.hop)
+    noted: list[Effect] = [refused(event, why.value)]
+    if why is Why.NOT_ALLOWED:
         one_more = await counted(desk, event)
         if one_more is None:
-            return [noted]
-        counting = [one_more]
-    told = guard_words.turned_away(turned.why, turned.meta, room.exchange)
-    said = refusal(event.event, event.room, event.sender, turned.meta, told, why=turned.why, thread=event.thread)
-    return [*counting, noted, PutParcel(said)]
+            return noted
+        noted.append(one_more)
+    if why is Why.EXPIRED:
+        told = out_of_time(event, instance=desk.own.instance)
+    else:
+        told = turned_down(event, guard_words.turned_away(why, meta, room.exchange), instance=desk.own.instance)
+    return [*noted, *map(PutParcel, told)]
 
 
 def _halt(event: Incoming, halt: Halt) -> list[Effect]:

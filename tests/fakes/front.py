@@ -18,6 +18,7 @@ from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports.post import Post
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
@@ -58,6 +59,7 @@ class Front:
         self.clock = FakeClock()
         self.outbound = FakeOutbound()
         self.signals = FakeSignals()
+        self.post: Post | None = None
         self.settings: Settings = settings()
         self.left_out: list[str] = []
         self.warm: set[RoomId] = set()
@@ -116,6 +118,7 @@ class Front:
             lobby=Lobby(self.desk, self.outbound, self.refresh),
             settings=lambda: self.settings,
             clock=self.clock,
+            post=self.post,
         )
 
     async def take_in(self, *events: Incoming) -> None:

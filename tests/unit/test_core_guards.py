@@ -17,7 +17,6 @@ from aiagentchat.core.guards import (
     gone_too_far,
     halted_by,
     is_counted,
-    is_expired,
     is_for,
     onward,
     pair_of,
@@ -86,11 +85,6 @@ def test_another_account_is_one_whatever_it_calls_its_instances() -> None:
 
 def test_what_goes_through_our_gateway_is_told_apart() -> None:
     assert pair_of(ME, replace(SAID, instance=LAPTOP), OURS) == f"{ME}/desk {ME}/laptop"
-
-
-@pytest.mark.parametrize(("expires_at", "expected"), [(None, False), (99, True), (100, True), (101, False)])
-def test_a_message_is_too_late_from_its_moment_on(expires_at: int | None, expected: bool) -> None:
-    assert is_expired(replace(SAID, expires_at=expires_at), 100) is expected
 
 
 @pytest.mark.parametrize(

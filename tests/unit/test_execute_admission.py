@@ -3,18 +3,18 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aiagentchat.core.access import Hindrance
-from aiagentchat.core.commands import Command, CommandState
+from aiagentchat.core.commands import CommandState
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import EventId, InstanceName, MessageId, UserId
-from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
+from aiagentchat.core.meta import Meta, MetaKind, read_meta
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.render import words
+from aiagentchat.render.agent_words import OUT_OF_TIME
 from tests.contract.store_fixtures import ANNA, BERT, NOW, ROOM, accept, command, stop
 from tests.fakes.agent import Say, plays
 from tests.unit.execute_house import House, open_house
@@ -116,53 +116,51 @@ async def test_one_that_is_taken_back_while_the_homeserver_is_asked_is_told_noth
     assert await house.read() == []
 
 
-# ── what programs have asked for ──
-
-ASKED = Meta(id=MessageId("m1"), instance=InstanceName("laptop"), to=Address(UserId("@claude:localhost")))
+AGENTS = Meta(id=MessageId("m1"), kind=MetaKind.QUESTION, expires_at=NOW)
 
 
-def of_agent(event: str = "$1", **more: Any) -> Command:
-    """Anna's account is a program's."""
-    return replace(command(event), meta=replace(ASKED, **more))
+async def test_an_agent_whose_time_is_over_is_told_that_it_was_not_begun(house: House) -> None:
+    house.clock.advance(0.001)
+    await house.execute(replace(command("$1"), meta=AGENTS), command("$2"))
+
+    assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.CANCELLED, CommandState.DONE]
+    told, *_ = await house.send_all()
+    meta = read_meta(told.content)
+    assert isinstance(meta, Meta)
+    assert (meta.kind, meta.in_reply_to) == (MetaKind.EXPIRED, "m1")
+    assert told.content["body"] == OUT_OF_TIME
 
 
-async def test_a_program_reads_in_an_event_of_its_own_that_nothing_was_run(house: House) -> None:
-    house.members.gone.add((ROOM, ANNA))
-    await house.execute(of_agent())
+async def test_what_is_begun_in_time_is_answered(house: House) -> None:
+    await house.execute(replace(command("$1"), meta=AGENTS))
+
+    assert await house.state("$1") is CommandState.DONE
+
+
+async def test_an_agent_that_may_not_is_told_so_as_a_refusal(house: House) -> None:
+    await house.execute(replace(command("$1"), sender=BERT, meta=replace(AGENTS, expires_at=None)))
 
     [told] = await house.send_all()
     meta = read_meta(told.content)
     assert isinstance(meta, Meta)
-    assert (meta.kind, meta.in_reply_to) == (MetaKind.REFUSED, "m1")
-    assert meta.to == Address(ANNA, InstanceName("laptop"))
-    assert words.turned_away(ANNA, Hindrance.LEFT) in told.content["body"]
-    assert await house.state("$1") is CommandState.CANCELLED
+    assert (meta.kind, meta.in_reply_to, meta.last) == (MetaKind.REFUSED, "m1", True)
+    assert told.content["body"] == words.turned_away(BERT, Hindrance.NOT_ALLOWED)
 
 
-async def test_what_waited_for_too_long_by_its_own_word_is_not_begun(house: House) -> None:
-    await house.execute(of_agent("$1", expires_at=NOW), of_agent("$2", expires_at=NOW + 1))
-
-    told, *_ = await house.send_all()
-    meta = read_meta(told.content)
-    assert isinstance(meta, Meta)
-    assert meta.kind is MetaKind.EXPIRED
-    assert await house.state("$1") is CommandState.CANCELLED
-    assert await house.state("$2") is CommandState.DONE
-
-
-async def test_what_a_person_has_taken_up_again_is_told_to_that_person(house: House) -> None:
-    again = replace(of_agent(), sender=BERT, origin=EventId("$first"))
+async def test_what_a_person_has_taken_up_again_is_marked_for_that_person(house: House) -> None:
+    again = replace(command("$1"), sender=BERT, origin=EventId("$first"), meta=replace(AGENTS, expires_at=None))
     await house.execute(again)
 
-    assert await house.read() == [words.turned_away(BERT, Hindrance.NOT_ALLOWED), "🛑"]
+    assert (await house.read())[-1] == "🛑"
 
 
 async def test_the_agent_reads_who_has_asked_and_the_message_gets_no_reactions(house: House) -> None:
-    await house.execute(of_agent("$1"), command("$2"))
+    asked = replace(command("$1"), meta=replace(AGENTS, instance=InstanceName("laptop")))
+    await house.execute(asked, command("$2"))
     [run] = house.agent.runs
 
     assert [prompt.text.partition("\n")[0] for prompt in run.prompts] == [
-        f"[aiagentchat: a message from the agent `{ANNA}/laptop`, 0 turns of agents away from a person]",
+        f"[aiagentchat: a question from the agent `{ANNA}/laptop`, 0 turns of agents away from a person]",
         "make tea",
     ]
     assert [text.partition("\n")[0] for text in await house.read()] == ["Tea is ready.", "Tea is ready.", "✅"]

@@ -19,6 +19,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, read_meta
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import guard_words
+from aiagentchat.render.agent_words import stopped_before_it_began
 from aiagentchat.render.message import message
 from aiagentchat.route.refusals import REFUSALS_A_DAY
 from tests.fakes.front import OURS, Front, event_of, open_front
@@ -82,7 +83,6 @@ async def test_what_an_agent_asks_for_is_queued_with_what_its_answer_must_say(fr
     [queued] = await front.ledger.commands.queue(ROOM)
     assert (queued.event, queued.sender, queued.text, queued.meta) == (said.event, BOT, "make tea", said.meta)
     assert queued.caller is None
-    assert front.signals.shown == [(ROOM, said.event)]
 
 
 async def test_agents_get_no_reactions_and_no_place_in_the_queue(front: Front) -> None:
@@ -97,7 +97,6 @@ async def test_what_a_caller_sends_is_run_in_our_name_and_known_as_theirs(front:
     assert await heard(front, said) == []
     [queued] = await front.ledger.commands.queue(ROOM)
     assert (queued.sender, queued.caller, queued.meta) == (ME, "ci", said.meta)
-    assert front.signals.shown == []
     [line] = await front.ledger.audit.lines(AuditFilter(kind=AuditKind.ASKED), limit=9)
     assert line.deed.detail == {"caller": "ci", "hop": 0}
 
@@ -175,7 +174,7 @@ async def test_a_refusal_is_said_once_in_every_life(front: Front) -> None:
 
 async def test_what_is_too_late_is_told_as_expired(front: Front) -> None:
     now = front.clock.now_ms()
-    late, last = asks(1, meta={"expires_at": now}), asks(2, meta={"expires_at": now + 1})
+    late, last = asks(1, meta={"expires_at": now - 1}), asks(2, meta={"expires_at": now})
 
     assert [(meta.kind, meta.in_reply_to) for meta in await refusals(front, late, last)] == [(MetaKind.EXPIRED, "m1")]
     assert await front.state(last.event) is CommandState.QUEUED
@@ -218,7 +217,7 @@ async def test_whoever_is_dropped_from_the_queue_is_told_in_words(front: Front) 
     meta = read_meta(told.content)
     assert isinstance(meta, Meta)
     assert (meta.kind, meta.in_reply_to) == (MetaKind.REFUSED, "m1")
-    assert guard_words.DROPPED in told.content["body"]
+    assert stopped_before_it_began(ANNA) in told.content["body"]
     assert await front.state(said.event) is CommandState.CANCELLED
 
 

@@ -8,7 +8,6 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
-from aiagentchat.core.guards import Why
 from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
@@ -19,11 +18,10 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.guards import Guards
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.core.transcripts import Transcript
-from aiagentchat.render import guard_words
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.manual import Entry, Topic
-from aiagentchat.render.marks import mark
+from aiagentchat.render.marks import mark_for_people
 from aiagentchat.render.message import PAGE_BYTES, message
-from aiagentchat.render.refusal import refusal
 from aiagentchat.render.split import split
 from aiagentchat.route.access import Role, Roles
 
@@ -188,20 +186,6 @@ def stop(command: Command, by: UserId) -> list[Effect]:
 
     What was given to a turn ends with that turn, and not otherwise.
     """
-    ended = [PutParcel(_ended(command))] if command.state is CommandState.QUEUED else []
-    return [RequestStop(command.host or command.event, by), *ended]
-
-
-def _ended(command: Command) -> Parcel:
-    """A program that has asked for it is told in words that it can read."""
-    if command.meta is None or not command.is_of_program:
-        return mark(command, CommandState.CANCELLED)
-    return refusal(
-        command.event,
-        command.room,
-        command.sender,
-        command.meta,
-        guard_words.DROPPED,
-        why=Why.DROPPED,
-        thread=command.thread,
-    )
+    told = turned_down(command, stopped_before_it_began(by))
+    ended = [*mark_for_people(command, CommandState.CANCELLED), *told] if command.state is CommandState.QUEUED else []
+    return [RequestStop(command.host or command.event, by), *map(PutParcel, ended)]
