@@ -25,7 +25,7 @@ from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
-from aiagentchat.core.meta import is_instance_name
+from aiagentchat.core.meta import Address, is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.exchange.reminders import Reminders
@@ -280,6 +280,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         spending=ledger.spending,
         changes=ledger.changes,
         tasks=ledger.tasks,
+        guards=ledger.guards,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -291,18 +292,16 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
+        own=Address(me, instance),
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
     )
-    bot_commands = catalog(desk)
     router = Router(
         inbox=ledger.inbox,
-        dispatcher=Dispatcher(desk, bot_commands, signals, me),
-        bot_commands=bot_commands,
+        dispatcher=Dispatcher(desk, catalog(desk), signals, me),
         lobby=Lobby(desk, outbound, live.refresh),
         settings=live.current,
-        me=me,
         clock=clock,
     )
     receiver = Receiver(

@@ -12,6 +12,7 @@ from aiagentchat.core.access import Grant
 from aiagentchat.core.approvals import Approval, ApprovalState, Picked
 from aiagentchat.core.audit import Deed
 from aiagentchat.core.commands import Command
+from aiagentchat.core.guards import AgentTurn, Halt
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, TaskId, UserId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.rooms import MadeRoom, WaitingRoom
@@ -258,6 +259,24 @@ class MoveTask:
     """The command that works on it from now on; None: the one that did."""
 
 
+@dataclass(frozen=True, slots=True)
+class HaltAgents:
+    """Agents begin nothing more in the room. Where they are halted already, nothing changes."""
+
+    halt: Halt
+
+
+@dataclass(frozen=True, slots=True)
+class LetAgentsGoOn:
+    """They may begin turns again, and are counted anew."""
+
+    room: RoomId
+    by: UserId
+
+
+GuardChange: TypeAlias = AgentTurn | HaltAgents | LetAgentsGoOn
+"""What counts turns of agents (`core/guards.py`). `AgentTurn` comes together with the command that it is."""
+
 RoomChange: TypeAlias = MakeRoom | UnmakeRoom | AwaitRoom | ForgetRoom
 """What changes which rooms are ours, apart from config.yaml: each says by whom, but for the one that nobody does."""
 
@@ -285,5 +304,6 @@ Effect: TypeAlias = (
     | CountRefusal
     | OpenTask
     | MoveTask
+    | GuardChange
     | RoomChange
 )

@@ -320,7 +320,7 @@ def _may_be_moved(task: Task, word: Word, *, is_taker: bool, is_giver: bool) -> 
     return task.state in BAD_ENDS and word.state is TaskState.ACCEPTED and word.at > task.changed_at
 
 
-def state_of(command: CommandState, *, turned_away: bool) -> TaskState:
+def state_of(command: CommandState) -> TaskState:
     """What a task comes to when its command is `command`."""
     match command:
         case CommandState.QUEUED:
@@ -332,7 +332,7 @@ def state_of(command: CommandState, *, turned_away: bool) -> TaskState:
         case CommandState.FAILED | CommandState.TIMED_OUT | CommandState.INTERRUPTED:
             return TaskState.FAILED
         case CommandState.CANCELLED:
-            return TaskState.REFUSED if turned_away else TaskState.CANCELLED
+            return TaskState.CANCELLED
         case CommandState.REJECTED:
             return TaskState.REFUSED
         case _:

@@ -9,6 +9,7 @@ from aiagentchat.core.ids import MessageId, UserId, txn_id
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, written
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.tasks import STEPS, Ours, Task, TaskState, Why, Word, is_same
+from aiagentchat.render.agent_words import OUT_OF_TIME, stopped_before_it_began
 from aiagentchat.render.fences import code_span
 from aiagentchat.render.hygiene import one_line, visible
 from aiagentchat.render.marks import REACTIONS
@@ -42,16 +43,18 @@ TIMED_OUT = "it took too long; `/retry` takes it up again"
 NOT_BEGUN = "whoever gave it may not have it done here now"
 
 
-def note_of_end(state: CommandState, stopper: UserId | None, *, turned_away: bool) -> str:
+def note_of_end(command: CommandState, end: TaskState, stopper: UserId | None) -> str:
     """Why a task ends with its command, beside what the answer says."""
-    match state:
-        case CommandState.INTERRUPTED:
-            return INTERRUPTED
-        case CommandState.TIMED_OUT:
-            return TIMED_OUT
-        case CommandState.CANCELLED if turned_away:
+    match end:
+        case TaskState.FAILED:
+            return {CommandState.INTERRUPTED: INTERRUPTED, CommandState.TIMED_OUT: TIMED_OUT}.get(command, "")
+        case TaskState.EXPIRED:
+            return OUT_OF_TIME
+        case TaskState.REFUSED if stopper is not None:
+            return stopped_before_it_began(stopper)
+        case TaskState.REFUSED:
             return NOT_BEGUN
-        case CommandState.CANCELLED if stopper is not None:
+        case TaskState.CANCELLED if stopper is not None:
             return f"stopped by {person(stopper)}"
         case _:
             return ""
@@ -147,13 +150,9 @@ def briefing(task: Task, now: int, text: str) -> str:
     """What the agent reads of a task that it is to do."""
     due = "" if task.deadline is None else f" It is due {moment(task.deadline, now)}."
     return (
-        f"[This is task {task.id}, given by {_plain(task.by)}.{due} What you say at the end is its result, read by "
-        f"whoever gave it. If it takes long, tell them in between with the tool update_task, if you have it.]\n\n{text}"
+        f"[aiagentchat: what follows is task {task.id}.{due} What you say at the end is its result. If it takes long, "
+        f"tell whoever gave it in between how far it is, with the tool update_task, if you have it.]\n\n{text}"
     )
-
-
-def _plain(address: Address) -> str:
-    return visible(str(address))
 
 
 # ── /tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -54,7 +54,7 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
             caller=each.caller,
         )
         made = AcceptCommand(command, of_thread=thread is not None)
-        task = tasks.given_by(each, tasks.here(desk))
+        task = tasks.given_by(each, desk.own)
         accepted.append(made if task is None else await tasks.as_task(desk, made, task))
     return accepted
 

@@ -27,12 +27,15 @@ MOST_SHOWN = 5
 async def hindered(desk: Desk, asked: Approval, user: UserId, roles: Roles) -> str | None:
     """Why `user`, who may run commands, may not answer `asked`; None if they may.
 
-    What a turn asks is for whoever asked for the turn, and for admins. An offer is for everybody who may run commands:
-    each of its messages is run as its author's, whose right is looked at when its turn starts.
+    What a turn asks is for whoever asked for the turn, and for admins; where a program has asked, which can answer
+    nothing, for every person who may run commands. An offer is for everybody who may run commands: each of its messages
+    is run as its author's, whose right is looked at when its turn starts.
     """
     if asked.kind is ApprovalKind.OFFER or roles.of(user) is Role.ADMIN:
         return None
     command = await desk.commands.get(asked.command)
+    if command is not None and command.is_of_program:
+        return None
     asker = None if command is None else command.sender
     return None if asker == user else words.not_yours_to_answer(asker)
 

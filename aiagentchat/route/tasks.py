@@ -34,11 +34,6 @@ _NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _ENDS = {MetaKind.REFUSED: TaskState.REFUSED, MetaKind.EXPIRED: TaskState.EXPIRED}
 
 
-def here(desk: Desk) -> Address:
-    """Who we are."""
-    return desk.here or Address(UserId(desk.settings().matrix.user_id))
-
-
 def given_by(event: Incoming, us: Address) -> Task | None:
     """The task that `event`, which asks us for something, gives us; None: it is no task."""
     meta = event.meta if isinstance(event.meta, Meta) else None
@@ -67,7 +62,14 @@ async def as_task(desk: Desk, accepted: AcceptCommand, task: Task) -> AcceptComm
 async def again(desk: Desk, accepted: AcceptCommand, before: Command) -> AcceptCommand:
     """`accepted` takes up `before` again; if that was to do a task, it does."""
     task = await desk.tasks.of_command(before.event)
-    return accepted if task is None else await as_task(desk, accepted, task)
+    if task is None:
+        return accepted
+    again_ = await as_task(desk, accepted, task)
+    meta = again_.command.meta
+    timeless = (
+        None if meta is None else replace(meta, expires_at=None)
+    )  # whoever takes it up again knows what time it is
+    return replace(again_, command=replace(again_.command, meta=timeless))
 
 
 async def news(desk: Desk, event: Incoming, effects: Sequence[Effect], roles: Roles) -> list[Effect]:
@@ -82,7 +84,7 @@ async def news(desk: Desk, event: Incoming, effects: Sequence[Effect], roles: Ro
         return []
     task = await desk.tasks.get(event.room, TaskId(name))
     if task is None:
-        found = supposed(event, meta, here(desk)) if roles.of(event.sender) is not None else None
+        found = supposed(event, meta, desk.own) if roles.of(event.sender) is not None else None
         return [] if found is None else [OpenTask(found), MoveTask(room=found.room, task=found.id, word=word)]
     if task.ours is Ours.TAKEN and word.state is TaskState.CANCELLED and is_giver(word, task):
         return await cancel(desk, task, word, event.sender)
@@ -93,7 +95,7 @@ def _given(desk: Desk, event: Incoming, meta: Meta, effects: Sequence[Effect], r
     """A task of somebody's: for others, or for us and not accepted."""
     if meta.to is None or roles.of(event.sender) is None:
         return []
-    task = opened(event, meta, meta.to, here(desk))
+    task = opened(event, meta, meta.to, desk.own)
     if task.ours is not Ours.TAKEN:
         return [OpenTask(task)]
     ended = next((state for each in effects if (state := _refusal(each, meta)) is not None), None)

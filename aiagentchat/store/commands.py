@@ -10,6 +10,7 @@ from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import CallerName, EventId, RoomId, SessionId, UserId
 from aiagentchat.core.meta import Meta, recalled
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.tasks import TaskState
 from aiagentchat.store import audit, task_moves
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell, ringing
@@ -17,6 +18,9 @@ from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.inbox import media_file
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
+
+_UNBEGUN = {"expired": TaskState.EXPIRED}
+"""What a task comes to whose command was turned away because of this; else it is refused."""
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -186,7 +190,7 @@ class SqliteCommands:
                 return None
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             await put_parcels(transaction, parcels, now)
-            await task_moves.follow(transaction, event, now, turned_away=True)
+            await task_moves.follow(transaction, event, now, unbegun=_UNBEGUN.get(what, TaskState.REFUSED))
             return await audit.write(transaction, _turned_away(event, turned[0], what), now)
 
         with ringing(self._bells.commands, self._bells.outbox):

@@ -20,8 +20,11 @@ from aiagentchat.core.effects import (
     ForgetEdits,
     ForgetRoom,
     GiveRole,
+    GuardChange,
+    HaltAgents,
     KeepFile,
     LeaveRoom,
+    LetAgentsGoOn,
     MakeRoom,
     MoveTask,
     NameSession,
@@ -37,9 +40,10 @@ from aiagentchat.core.effects import (
     UnmakeRoom,
 )
 from aiagentchat.core.files import FILES_WAIT_MS
+from aiagentchat.core.guards import AgentTurn
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.meta import kept
-from aiagentchat.store import made_rooms, sessions, task_moves
+from aiagentchat.store import guards, made_rooms, sessions, task_moves
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Row, Transaction
@@ -87,8 +91,8 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             return await _answer(transaction, effect, now)
         case KeepFile() | PutParcel() | OpenApproval() | NoteDeed():
             await _add(transaction, effect, now)
-        case GiveRole() | TakeRole():
-            return await _let_in(transaction, effect)
+        case GiveRole() | TakeRole() | AgentTurn() | HaltAgents() | LetAgentsGoOn():
+            return await _let_in(transaction, effect, now)
         case LeaveRoom() | EnterRoom() | NewSession() | NameSession() | SetModel() | CountRefusal():
             await _settle_room(transaction, effect, now)
         case MakeRoom() | UnmakeRoom() | AwaitRoom() | ForgetRoom():
@@ -167,8 +171,10 @@ async def _add(transaction: Transaction, effect: KeepFile | PutParcel | OpenAppr
             assert_never(effect)
 
 
-async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> Detail | None:
+async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole | GuardChange, now: int) -> Detail | None:
     match effect:
+        case AgentTurn() | HaltAgents() | LetAgentsGoOn():
+            return await guards.change(transaction, effect, now)
         case GiveRole(grant):
             await transaction.run(_GRANTS["give"], **grant_values(grant))
             return {"role": grant.role.name.lower(), **({} if grant.until is None else {"until": grant.until})}

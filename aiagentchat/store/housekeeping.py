@@ -59,6 +59,10 @@ class Housekeeping:
         """Remove what was spent on the days before that moment; how many rows."""
         return await self._all(_HOUSEKEEPING["prune_spending"], before)
 
+    async def prune_agent_turns(self, before: int) -> int:
+        """Remove the turns that agents had begun before that moment; how many. Their commands stay."""
+        return await self._all(_HOUSEKEEPING["prune_agent_turns"], before)
+
     async def prune_audit(self, before: int) -> int:
         """Remove the lines of the audit from before that moment; how many. Nothing else may."""
         done = 0

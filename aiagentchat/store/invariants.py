@@ -20,6 +20,8 @@ _SENTENCES: Mapping[str, str] = {
     _INVARIANTS["edits_of_nothing"]: "edits that wait for a message that is not there",
     _INVARIANTS["files_of_nothing"]: "files that are kept for no parcel",
     _INVARIANTS["questions_of_the_ended"]: "open questions of turns that have ended",
+    _INVARIANTS["turns_of_nothing"]: "turns of agents that belong to no command",
+    _INVARIANTS["halts_for_nothing"]: "rooms in which agents are halted without a reason",
     _INVARIANTS["not_readable"]: "rows that cannot be read",
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.guards import Guards
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -34,6 +35,7 @@ from aiagentchat.store.changes import SqliteChanges
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.grants import SqliteGrants
+from aiagentchat.store.guards import SqliteGuards
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
@@ -60,6 +62,7 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     grants: Grants
+    guards: Guards
     accounts: Accounts
     audit: Audit
     seals: Seals
@@ -95,6 +98,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database, bells),
             grants=SqliteGrants(database),
+            guards=SqliteGuards(database),
             accounts=accounts,
             audit=SqliteAudit(database),
             seals=SqliteSeals(database, bells),

@@ -9,7 +9,7 @@ from aiagentchat.core.effects import MoveTask, OpenTask
 from aiagentchat.core.ids import EventId, InstanceName, MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.tasks import Ours, Task, TaskState, Word, armed, joined, moved, state_of
+from aiagentchat.core.tasks import NOT_BEGUN, Ours, Task, TaskState, Word, armed, joined, moved, state_of
 from aiagentchat.render import task_words
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.outbox import put_parcels
@@ -32,7 +32,7 @@ async def take(transaction: Transaction, given: Task, command: Command, now: int
     """The command that is to do a task was accepted, or not; its thread is told. Also for what is taken up again."""
     task = replace(given, state=TaskState.ASSIGNED, note="")
     await _open(transaction, task)
-    word = Word(state=state_of(command.state, turned_away=False), at=max(now, given.changed_at + 1))
+    word = Word(state=state_of(command.state), at=max(now, given.changed_at + 1))
     move = MoveTask(room=given.room, task=given.id, word=word, tell=True, command=command.event)
     await _move(transaction, move, now)
 
@@ -64,19 +64,26 @@ async def _move(transaction: Transaction, effect: MoveTask, now: int) -> Detail 
     return {}
 
 
-async def follow(transaction: Transaction, command: EventId, now: int, *, turned_away: bool = False) -> None:
-    """The command may have come to an end: its task has, too, and its thread is told."""
+async def follow(transaction: Transaction, command: EventId, now: int, *, unbegun: TaskState | None = None) -> None:
+    """The command may have come to an end: its task has, too, and its thread is told.
+
+    `unbegun` is what it comes to if its command was never begun, where it was turned away. An agent is told of that by
+    the answer to its message, which is one, too (`render.agent_words.turned_down`).
+    """
     for row in await transaction.run(_TASKS["of_command"], command=command):
         if row["command_state"] is None:
             continue
-        state = CommandState(row["command_state"])
+        task, state, by_agent = task_of(row), CommandState(row["command_state"]), bool(row["by_agent"])
         stopper = None if row["stop_by"] is None else UserId(row["stop_by"])
-        note = task_words.note_of_end(state, stopper, turned_away=turned_away)
-        task = task_of(row)
-        word = Word(state=state_of(state, turned_away=turned_away), at=now, note=note)
+        end = state_of(state)
+        if state is CommandState.CANCELLED and task.state in NOT_BEGUN:
+            end = unbegun or (TaskState.REFUSED if by_agent else end)
+        word = Word(state=end, at=now, note=task_words.note_of_end(state, end, stopper))
         after = moved(task, word)
-        if after.state is not task.state:
-            await _keep(transaction, after)
+        if after.state is task.state:
+            continue
+        await _keep(transaction, after)
+        if not (by_agent and end in (TaskState.REFUSED, TaskState.EXPIRED)):
             await put_parcels(transaction, [task_words.news(after, word)], now)
 
 

@@ -289,6 +289,25 @@ async def test_what_is_turned_away_is_refused(ledger: Ledger) -> None:
     assert [meta_of(each).kind for each in await told(ledger)] == [MetaKind.REFUSED]
 
 
+async def test_what_an_agent_had_asked_for_and_was_never_begun_is_told_by_the_answer_to_its_message(
+    ledger: Ledger,
+) -> None:
+    asked = Meta(id=MessageId("m-t1"), kind=MetaKind.TASK)
+    for number, (end, state) in enumerate(
+        (("turn", TaskState.REFUSED), ("expired", TaskState.EXPIRED), ("stop", TaskState.REFUSED))
+    ):
+        name = TaskId(f"t{number}")
+        made = await taken(ledger, task(name), f"$a{number}", meta=asked)
+        await told(ledger)
+        if end == "stop":
+            await stop(ledger, made.event)
+        else:
+            await ledger.commands.turn_away(made.event, [], NOW, what=end)
+
+        assert (await stands(ledger, name)).state is state
+        assert await told(ledger) == []
+
+
 async def test_what_was_cancelled_while_it_ran_stays_so_however_its_command_ends(ledger: Ledger) -> None:
     made = await taken(ledger)
     await ledger.commands.start(made.event, NOW)

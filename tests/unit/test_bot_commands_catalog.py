@@ -36,6 +36,7 @@ NAMES = [
     "get",
     "approve",
     "deny",
+    "continue",
     "whoami",
     "who",
     "allow",

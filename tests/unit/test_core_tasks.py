@@ -375,11 +375,7 @@ def test_what_we_give_to_ourselves_is_ours_to_do() -> None:
     ],
 )
 def test_what_its_command_comes_to_it_comes_to(command: CommandState, state: TaskState) -> None:
-    assert state_of(command, turned_away=False) is state
-
-
-def test_what_is_turned_away_is_refused() -> None:
-    assert state_of(CommandState.CANCELLED, turned_away=True) is TaskState.REFUSED
+    assert state_of(command) is state
 
 
 # ── time ──

@@ -10,6 +10,7 @@ from aiagentchat.core.meta import Address, MetaKind, Step, read_meta
 from aiagentchat.core.parcels import REACTION
 from aiagentchat.core.tasks import Ours, Task, TaskState, Why, Word, heard, note_in, opened
 from aiagentchat.render import task_words
+from aiagentchat.render.agent_words import OUT_OF_TIME
 from aiagentchat.render.task_words import MOST_LISTED, SIGNS
 from tests.fakes.people import typed
 
@@ -94,21 +95,23 @@ def test_the_same_news_are_the_same_parcel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "note"),
+    ("command", "end", "stopper", "note"),
     [
-        (CommandState.INTERRUPTED, task_words.INTERRUPTED),
-        (CommandState.TIMED_OUT, task_words.TIMED_OUT),
-        (CommandState.CANCELLED, "stopped by `@anna:hs`"),
-        (CommandState.DONE, ""),
+        (CommandState.INTERRUPTED, TaskState.FAILED, None, task_words.INTERRUPTED),
+        (CommandState.TIMED_OUT, TaskState.FAILED, None, task_words.TIMED_OUT),
+        (CommandState.FAILED, TaskState.FAILED, None, ""),
+        (CommandState.CANCELLED, TaskState.CANCELLED, ANNA, "stopped by `@anna:hs`"),
+        (CommandState.CANCELLED, TaskState.CANCELLED, None, ""),
+        (CommandState.CANCELLED, TaskState.REFUSED, None, task_words.NOT_BEGUN),
+        (CommandState.CANCELLED, TaskState.REFUSED, ANNA, "Not begun: `@anna:hs` has stopped it while it waited."),
+        (CommandState.CANCELLED, TaskState.EXPIRED, None, OUT_OF_TIME),
+        (CommandState.DONE, TaskState.DONE, None, ""),
     ],
 )
-def test_the_end_of_its_command_says_why(state: CommandState, note: str) -> None:
-    assert task_words.note_of_end(state, ANNA, turned_away=False) == note
-
-
-def test_what_was_turned_away_or_ended_by_nobody_says_what_is_known() -> None:
-    assert task_words.note_of_end(CommandState.CANCELLED, None, turned_away=True) == task_words.NOT_BEGUN
-    assert task_words.note_of_end(CommandState.CANCELLED, None, turned_away=False) == ""
+def test_the_end_of_its_command_says_why(
+    command: CommandState, end: TaskState, stopper: UserId | None, note: str
+) -> None:
+    assert task_words.note_of_end(command, end, stopper) == note
 
 
 def test_what_was_not_begun_in_time_says_so_and_has_its_mark() -> None:
@@ -149,11 +152,11 @@ def test_a_reminder_rings_the_person_who_gave_the_task() -> None:
 # ── for its taker ──
 
 
-def test_the_agent_reads_whose_task_it_is_before_what_is_to_be_done() -> None:
+def test_the_agent_reads_which_task_it_is_before_what_is_to_be_done() -> None:
     text = task_words.briefing(replace(TASK, deadline=NOW + 30 * MINUTE), NOW, "Review it.")
 
     assert text.startswith(
-        "[This is task t3fa9c1, given by @ada:hs/desk. It is due at 2023-11-14 22:43 UTC (in 30 min)."
+        "[aiagentchat: what follows is task t3fa9c1. It is due at 2023-11-14 22:43 UTC (in 30 min). What"
     )
     assert text.endswith("]\n\nReview it.")
     assert "due" not in task_words.briefing(TASK, NOW, "Review it.")

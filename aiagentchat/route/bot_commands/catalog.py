@@ -10,6 +10,7 @@ from aiagentchat.route.bot_commands.diff import diff_command
 from aiagentchat.route.bot_commands.export import export_command
 from aiagentchat.route.bot_commands.files import files_command, get_command
 from aiagentchat.route.bot_commands.forget import forget_command
+from aiagentchat.route.bot_commands.go_on import continue_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.model import model_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
@@ -50,6 +51,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         get_command(desk),
         approve_command(desk),
         deny_command(desk),
+        continue_command(desk),
         whoami_command(desk),
         who_command(desk),
         allow_command(desk),

@@ -113,7 +113,7 @@ END;
 CREATE TABLE agent_turns (
     event_id  TEXT PRIMARY KEY,
     room_id   TEXT NOT NULL,
-    pair      TEXT NOT NULL,           -- both addresses, in alphabetical order
+    pair      TEXT NOT NULL,           -- who asked whom, in alphabetical order
     at        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX agent_turns_of_room ON agent_turns (room_id, at);
@@ -121,7 +121,9 @@ CREATE INDEX agent_turns_of_room ON agent_turns (room_id, at);
 -- Rooms in which agents start nothing more before a person says /continue.
 CREATE TABLE halts (
     room_id  TEXT PRIMARY KEY,
-    why      TEXT NOT NULL,
+    why      TEXT NOT NULL,            -- which budget of turns is used up: 'pair' or 'room' …
+    turns    INTEGER NOT NULL,         -- … and how many those were
+    pair     TEXT NOT NULL,            -- as in agent_turns; '': it was the room's
     at       INTEGER NOT NULL
 ) STRICT;
 

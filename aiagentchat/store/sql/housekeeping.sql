@@ -165,6 +165,12 @@ DELETE FROM spending
 WHERE rowid IN (SELECT rowid FROM spending WHERE day < date(:before / 1000, 'unixepoch') LIMIT :most)
 RETURNING day;
 
+-- name: prune_agent_turns
+-- Those that no budget counts any more.
+DELETE FROM agent_turns
+WHERE rowid IN (SELECT rowid FROM agent_turns WHERE at < :before LIMIT :most)
+RETURNING event_id;
+
 -- name: prune_refusals
 -- Counted by days.
 DELETE FROM refusals

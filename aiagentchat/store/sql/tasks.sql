@@ -6,7 +6,7 @@ SELECT * FROM tasks WHERE room_id = :room AND id = :task;
 
 -- name: of_command
 -- With what has become of that.
-SELECT tasks.*, commands.state AS command_state, commands.stop_by FROM tasks
+SELECT tasks.*, commands.state AS command_state, commands.stop_by, commands.meta IS NOT NULL AS by_agent FROM tasks
 LEFT JOIN commands ON commands.event_id = tasks.command
 WHERE tasks.command = :command;
 
