@@ -20,7 +20,7 @@ from typing import assert_never
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.meta import Address, Meta, MetaKind, Step
+from aiagentchat.core.meta import Address, Meta, MetaKind, Step, typed
 
 MOST_TITLE = 80
 """Characters of a title: the first line of what gives a task."""
@@ -32,8 +32,6 @@ MOST_LEAD_MS = 3_600_000
 """How long before the deadline the reminder comes at the earliest; less where little time was given."""
 QUIET_MS = 4 * 3_600_000
 """After so long without news it is asked once what has become of a task."""
-
-_PREFIX = re.compile(r"\s*\[(?:TASK|QUESTION|STATUS|ANSWER)\]\s*", re.IGNORECASE)
 
 
 class TaskState(StrEnum):
@@ -126,26 +124,14 @@ class Word:
 # ── what messages say ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def is_typed(body: str) -> bool:
-    """Whether a person gives a task with it."""
-    found = _PREFIX.match(body)
-    return found is not None and found[0].strip().upper() == "[TASK]"
-
-
-def asked_in(body: str) -> str:
-    """What is to be done, of the text that gives a task."""
-    return _PREFIX.sub("", body, count=1).strip() if is_typed(body) else body
-
-
 def title_of(body: str) -> str:
     """What a task is called: the first line of what gives it."""
-    text = _PREFIX.sub("", body, count=1).strip()
-    return _cut(text.partition("\n")[0], MOST_TITLE)
+    return _cut(typed(body).text.strip().partition("\n")[0], MOST_TITLE)
 
 
 def note_in(body: str, state: TaskState) -> str:
     """What is new in the text of a message that says that a task is `state`, without saying that again."""
-    text = _PREFIX.sub("", body, count=1)
+    text = typed(body).text
     if state is not TaskState.WORKING:
         text = re.sub(rf"\A\W*{state.value}\b[:.]?\s*", "", text, count=1, flags=re.IGNORECASE)
     return note_of(text)

@@ -88,7 +88,7 @@ class TaskExchange:
             raise ExchangeRefused("not_allowed", _not_yours(before, state))
         now = self._clock.now_ms()
         by = None if caller.is_operator and state is TaskState.CANCELLED else us
-        word = Word(state=state, at=now, note=note_of(note), by=by)
+        word = Word(state=state, at=max(now, before.changed_at), note=note_of(note), by=by)
         if moved(before, word) is before:
             raise ExchangeRefused("conflict", _over(before))
         changes: list[TaskChange] = [MoveTask(room=room, task=task, word=word, tell=True)]

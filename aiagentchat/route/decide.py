@@ -12,7 +12,7 @@ from aiagentchat.core.files import MediaFile
 from aiagentchat.core.guards import Why
 from aiagentchat.core.ids import EventId, InstanceName, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.meta import Address
+from aiagentchat.core.meta import Address, typed
 from aiagentchat.route.access import Role
 from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES, plain
 from aiagentchat.route.machines import AskedByAgent, Ear, NotForUs, TurnAway, heard, is_of_program
@@ -230,12 +230,15 @@ def decide(
 
 
 def is_addressed(event: Incoming, me: UserId) -> bool:
-    """Whether the sender speaks to us on purpose: a mention, our id in the text, or our name and a colon before it."""
+    """Whether the sender speaks to us on purpose: a mention, our id in the text, or our name and a colon before it.
+
+    What is typed before that for agents, as in `[TASK] claude: clean up`, does not count.
+    """
     if me in event.mentions:
         return True
     ours, name = re.escape(me), re.escape(me[1:].partition(":")[0])
     spoken_to = rf"(?<!\w){ours}{_ID_ENDS}|\A(?:{name}:|@{name}{_ID_ENDS})"
-    return re.search(spoken_to, event.body, re.IGNORECASE) is not None
+    return re.search(spoken_to, typed(event.body).text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,15 @@ from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import AcceptCommand, Effect, MoveTask, OpenTask, PutParcel
 from aiagentchat.core.ids import EventId, MessageId, TaskId, UserId, new_session_id
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
+from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta, typed, unprefixed
 from aiagentchat.core.tasks import (
     OPEN,
     Ours,
     Task,
     TaskState,
     Word,
-    asked_in,
     heard,
     is_same,
-    is_typed,
     opened,
     supposed,
 )
@@ -37,7 +35,7 @@ _ENDS = {MetaKind.REFUSED: TaskState.REFUSED, MetaKind.EXPIRED: TaskState.EXPIRE
 def given_by(event: Incoming, us: Address) -> Task | None:
     """The task that `event`, which asks us for something, gives us; None: it is no task."""
     meta = event.meta if isinstance(event.meta, Meta) else None
-    if meta is None and is_typed(event.body):
+    if meta is None and typed(event.body).kind is MetaKind.TASK:
         meta = typed_meta(event.event)
     if meta is None or meta.kind is not MetaKind.TASK:
         return None
@@ -54,7 +52,7 @@ async def as_task(desk: Desk, accepted: AcceptCommand, task: Task) -> AcceptComm
     """The command that is to do the task: it belongs to the conversation of its thread."""
     thread = task.thread
     session = await desk.sessions.current(task.room, thread) or new_session_id()
-    text = asked_in(accepted.command.text)
+    text = unprefixed(MetaKind.TASK, accepted.command.text)
     command = replace(accepted.command, text=text, thread=thread, session=session)
     return replace(accepted, command=command, of_thread=True, task=task)
 

@@ -27,12 +27,10 @@ from aiagentchat.core.tasks import (
     Why,
     Word,
     armed,
-    asked_in,
     assigned,
     has_lapsed,
     heard,
     is_same,
-    is_typed,
     joined,
     may_move,
     moved,
@@ -245,7 +243,7 @@ def test_a_task_of_ours_is_known_before_it_is_in_the_room() -> None:
     ("body", "title"),
     [
         ("[TASK] Tidy up", "Tidy up"),
-        ("  [task]\n\n  Tidy   up \nAll of it", "Tidy up"),
+        ("  [task]:  Tidy   up \nAll of it", "Tidy up"),
         ("Tidy up", "Tidy up"),
         ("[TASK]", ""),
         ("x" * 100, "x" * (MOST_TITLE - 1) + "…"),
@@ -253,15 +251,6 @@ def test_a_task_of_ours_is_known_before_it_is_in_the_room() -> None:
 )
 def test_a_task_is_called_by_its_first_line(body: str, title: str) -> None:
     assert title_of(body) == title
-
-
-def test_a_person_gives_a_task_by_its_prefix() -> None:
-    assert is_typed("[TASK] tidy up")
-    assert is_typed(" [task] tidy up")
-    assert not is_typed("[STATUS] tidy up")
-    assert not is_typed("tidy up [TASK]")
-    assert asked_in("[TASK]  tidy up\nall") == "tidy up\nall"
-    assert asked_in("[STATUS] tidy up") == "[STATUS] tidy up"
 
 
 @pytest.mark.parametrize(
