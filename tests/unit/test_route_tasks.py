@@ -13,7 +13,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, Step, read_meta, written
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.tasks import Ours, Task, TaskState
-from aiagentchat.render import task_words, words
+from aiagentchat.render import away, task_words, words
 from aiagentchat.route import tasks
 from aiagentchat.route.access import Roles
 from tests.fakes.front import OURS, Front, open_front
@@ -180,8 +180,7 @@ async def interrupted(front: Front) -> None:
 async def test_what_was_cut_off_is_taken_up_again_by_retry_in_its_thread(front: Front) -> None:
     await interrupted(front)
     assert (await stands(front)).note == task_words.INTERRUPTED
-    front.settings = replace(front.settings, rooms=(replace(front.settings.rooms[0], admins=frozenset({ANNA})),))
-    retry = typed("/retry")
+    retry = typed("/retry", thread=ROOT)
     await front.hear(retry)
     command, found = await front.ledger.commands.get(retry.event), await stands(front)
 
@@ -190,6 +189,21 @@ async def test_what_was_cut_off_is_taken_up_again_by_retry_in_its_thread(front: 
     assert command.session == await front.ledger.sessions.current(ROOM, ROOT)
     assert (found.state, found.command) == (TaskState.ACCEPTED, retry.event)
     assert await steps(front) == [Step.ACCEPTED]
+
+
+async def test_what_a_program_gave_is_retried_in_its_thread_alone_and_once(front: Front) -> None:
+    await interrupted(front)
+
+    assert await front.told(typed("/retry")) == [away.NOT_YOURS_TO_RETRY]
+    await front.hear(typed("/retry", thread=ROOT))
+    await front.deliver()
+    assert await front.told(typed("/retry", thread=ROOT)) == [away.NOTHING_TO_RETRY]
+
+
+async def test_a_task_that_is_done_elsewhere_is_not_what_retry_means(front: Front) -> None:
+    await front.ledger.tasks.change([OpenTask(task())], 0)
+
+    assert await front.told(typed("/retry", thread=ROOT)) == [away.NOTHING_TO_RETRY]
 
 
 # ── news ──
