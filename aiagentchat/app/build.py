@@ -31,6 +31,7 @@ from aiagentchat.core.meta import Address, is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.exchange.expiry import Expiry
+from aiagentchat.exchange.reminders import Reminders
 from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
@@ -255,6 +256,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
         ),
         runs=runs,
         agents=agents,
@@ -294,6 +296,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         rooms=ledger.rooms,
         spending=ledger.spending,
         changes=ledger.changes,
+        tasks=ledger.tasks,
+        guards=ledger.guards,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -305,18 +309,16 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
+        own=Address(me, instance),
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
     )
-    bot_commands = catalog(desk)
     router = Router(
         inbox=ledger.inbox,
-        dispatcher=Dispatcher(desk, bot_commands, signals, me),
-        bot_commands=bot_commands,
+        dispatcher=Dispatcher(desk, catalog(desk), signals, me),
         lobby=Lobby(desk, outbound, live.refresh),
         settings=live.current,
-        me=me,
         clock=clock,
         post=post,
     )
@@ -401,6 +403,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("executor", scheduler.run),
         Service("owner", ownership.run),
         Service("janitor", janitor.run),
+        Service("reminders", Reminders(tasks=ledger.tasks, clock=clock).run),
         Service("sender", postman.run, tells=True),
         Service("keys", machine.run, tells=True),
         Service("backup", backup.run),

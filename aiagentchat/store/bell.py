@@ -79,6 +79,7 @@ class Bells:
     outbox: EventBell = field(default_factory=EventBell)
     messages: EventBell = field(default_factory=EventBell)
     history: News = field(default_factory=News)
+    tasks: EventBell = field(default_factory=EventBell)
 
 
 @contextmanager

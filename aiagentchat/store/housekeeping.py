@@ -38,6 +38,7 @@ class Housekeeping:
                 await self._all(_HOUSEKEEPING["erase_changes"], before),
                 await self._all(_HOUSEKEEPING["erase_messages"], before),
                 await self._forget(before),
+                await self._all(_HOUSEKEEPING["erase_tasks"], before),
             ]
         )
 
@@ -49,6 +50,7 @@ class Housekeeping:
         await self._all(_HOUSEKEEPING["prune_changes"], before)
         await self._all(_HOUSEKEEPING["prune_messages"], before)
         await self._forget(before)
+        await self._all(_HOUSEKEEPING["prune_tasks"], before)
         gone = {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),
@@ -62,6 +64,10 @@ class Housekeeping:
     async def prune_spending(self, before: int) -> int:
         """Remove what was spent on the days before that moment; how many rows."""
         return await self._all(_HOUSEKEEPING["prune_spending"], before)
+
+    async def prune_agent_turns(self, before: int) -> int:
+        """Remove the turns that agents had begun before that moment; how many. Their commands stay."""
+        return await self._all(_HOUSEKEEPING["prune_agent_turns"], before)
 
     async def prune_audit(self, before: int) -> int:
         """Remove the lines of the audit from before that moment; how many. Nothing else may."""

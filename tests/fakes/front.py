@@ -13,9 +13,10 @@ from aiagentchat.config.settings import Settings
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import AcceptCommand
-from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId, UserId
+from aiagentchat.core.ids import ApprovalId, EventId, InstanceName, RoomId, TxnId, UserId
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.post import Post
 from aiagentchat.render.message import message
@@ -32,6 +33,8 @@ from tests.fakes.outbound import FakeOutbound
 from tests.fakes.people import ANNA, ME, OTHER, ROOM, command, settings, typed
 from tests.fakes.signals import FakeSignals
 
+OURS = Address(ME, InstanceName("desk"))
+"""As agents address us."""
 STARTED_AGO = 60_000
 """Milliseconds for which the daemon has run when a test begins."""
 
@@ -77,6 +80,8 @@ class Front:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
+            guards=ledger.guards,
             settings=lambda: self.settings,
             roles=self.doors.roles,
             is_warm=lambda room: room in self.warm,
@@ -88,6 +93,7 @@ class Front:
             started_at=self.clock.now_ms() - STARTED_AGO,
             version="1.2.3",
             held=Held(Isolation.STRICT),
+            own=OURS,
         )
         self.use(catalog(self.desk))
         for room in (ROOM, OTHER):
@@ -110,10 +116,8 @@ class Front:
         self.router = Router(
             inbox=self.ledger.inbox,
             dispatcher=self.dispatcher,
-            bot_commands=bot_commands,
             lobby=Lobby(self.desk, self.outbound, self.refresh),
             settings=lambda: self.settings,
-            me=ME,
             clock=self.clock,
             post=self.post,
         )

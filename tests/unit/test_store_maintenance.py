@@ -233,6 +233,18 @@ async def test_what_the_ports_have_written_is_sound(tmp_path: Path, state: Comma
             "edits that wait for a message that is not there: q",
         ),
         (ASKING, "open questions of turns that have ended: a1"),
+        (
+            "INSERT INTO agent_turns VALUES ('$odd', '!kitchen:example.org', 'a b', 1)",
+            "turns of agents that belong to no command: $odd",
+        ),
+        (
+            "INSERT INTO agent_turns VALUES ('$a', '!elsewhere', 'a b', 1)",
+            "turns of agents that belong to no command: $a",
+        ),
+        (
+            "INSERT INTO halts VALUES ('!r', 'pair', 1, '', 1), ('!s', 'room', 1, 'a b', 1), ('!t', 'so', 1, '', 1)",
+            "rooms in which agents are halted without a reason: !r, !s, !t",
+        ),
         ("UPDATE outbox SET content = '{' WHERE txn_id = 'p'", "rows that cannot be read: p"),
         ("UPDATE inbox SET mentions = ''", "rows that cannot be read: $a"),
         (UNINDEXED, "messages of the history whose words are not indexed, or words of none: $h"),

@@ -104,15 +104,41 @@ CREATE TABLE tasks (
     command      TEXT,                 -- the command that works on it here
     created_at   INTEGER NOT NULL,
     changed_at   INTEGER NOT NULL,
+    message      TEXT,                 -- the message that has given it; NULL while only news of it are known
     UNIQUE (room_id, id)
 ) STRICT;
 CREATE INDEX tasks_open ON tasks (room_id, state) WHERE state IN ('assigned', 'accepted', 'working');
+CREATE INDEX tasks_of_command ON tasks (command) WHERE command IS NOT NULL;
+CREATE INDEX tasks_of_message ON tasks (message) WHERE message IS NOT NULL;
+CREATE INDEX tasks_of_thread ON tasks (room_id, thread) WHERE thread IS NOT NULL;
+CREATE INDEX tasks_by_change ON tasks (changed_at);
+CREATE INDEX tasks_due ON tasks (remind_at) WHERE remind_at IS NOT NULL;
+
+-- A task is begun when its command is.
+CREATE TRIGGER tasks_are_begun AFTER UPDATE OF state ON commands WHEN new.state = 'running'
+BEGIN
+    UPDATE tasks SET state = 'working', changed_at = max(changed_at, new.started_at)
+    WHERE command = new.event_id AND state IN ('assigned', 'accepted');
+END;
+
+-- What becomes of a message that has given a task becomes of that, as long as its taker has not said more.
+CREATE TRIGGER tasks_have_a_thread AFTER UPDATE OF event_id ON messages WHEN new.event_id IS NOT NULL
+BEGIN
+    UPDATE tasks SET thread = new.event_id WHERE message = new.id AND room_id = new.room_id AND thread IS NULL;
+END;
+CREATE TRIGGER tasks_follow_messages AFTER UPDATE OF state ON messages WHEN new.state IN ('read', 'refused', 'expired')
+BEGIN
+    UPDATE tasks
+    SET state = iif(new.state = 'read', 'working', new.state), note = iif(new.why <> '', new.why, note),
+        changed_at = max(changed_at, coalesce(new.ended_at, new.read_at, changed_at)), remind_at = iif(new.state = 'read', remind_at, NULL)
+    WHERE message = new.id AND room_id = new.room_id AND ours = 'given' AND state IN ('assigned', 'accepted');
+END;
 
 -- Turns that agents have asked for, for the budgets of pairs and rooms.
 CREATE TABLE agent_turns (
     event_id  TEXT PRIMARY KEY,
     room_id   TEXT NOT NULL,
-    pair      TEXT NOT NULL,           -- both addresses, in alphabetical order
+    pair      TEXT NOT NULL,           -- who asked whom, in alphabetical order
     at        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX agent_turns_of_room ON agent_turns (room_id, at);
@@ -120,7 +146,9 @@ CREATE INDEX agent_turns_of_room ON agent_turns (room_id, at);
 -- Rooms in which agents start nothing more before a person says /continue.
 CREATE TABLE halts (
     room_id  TEXT PRIMARY KEY,
-    why      TEXT NOT NULL,
+    why      TEXT NOT NULL,            -- which budget of turns is used up: 'pair' or 'room' …
+    turns    INTEGER NOT NULL,         -- … and how many those were
+    pair     TEXT NOT NULL,            -- as in agent_turns; '': it was the room's
     at       INTEGER NOT NULL
 ) STRICT;
 

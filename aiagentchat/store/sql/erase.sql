@@ -82,6 +82,13 @@ WHERE room_id = :room AND approval IN (
 UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
 WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0 OR instr(content, :beginning) > 0);
 
+-- name: tasks!
+-- What gave a task, or its last news.
+UPDATE tasks
+SET title = iif(thread = :event, '', title),
+    note = iif(note <> '' AND instr(:said, rtrim(note, '…')) > 0, '', note)
+WHERE room_id = :room AND (thread = :event OR note <> '');
+
 -- name: ours
 -- A message of our own: it is not changed any more.
 UPDATE outbox SET erase = 2, content = '{}' WHERE event_id = :event AND room_id = :room RETURNING txn_id;

@@ -60,6 +60,18 @@ SELECT event_id AS what FROM inbox
 WHERE awaits IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM outbox WHERE txn_id = inbox.awaits AND state IN ('waiting', 'claimed'));
 
+-- name: turns_of_nothing
+-- Counted together with the command that it is, which is kept for longer.
+SELECT event_id AS what FROM agent_turns
+WHERE NOT EXISTS (
+    SELECT 1 FROM commands
+    WHERE commands.event_id = agent_turns.event_id AND commands.room_id = agent_turns.room_id
+      AND commands.state <> 'rejected');
+
+-- name: halts_for_nothing
+-- One of the two budgets was used up, and for that of two it is known who they are.
+SELECT room_id AS what FROM halts WHERE why NOT IN ('pair', 'room') OR (why = 'pair') <> (pair <> '');
+
 -- name: not_readable
 -- What is kept as JSON is JSON.
 SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
