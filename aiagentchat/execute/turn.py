@@ -203,6 +203,7 @@ class Turn:
         """
         self._steering, self._taken = steering, follows
         asked = prompt or prompt_of(self._command)
+        asked = dataclasses.replace(asked, cause=self._command.meta, thread=self._command.thread)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
