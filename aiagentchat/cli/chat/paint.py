@@ -17,8 +17,9 @@ from rich.text import Text
 from rich.theme import Theme
 
 from aiagentchat.cli.chat.timeline import ASKS, CHOOSES, Message, Timeline
+from aiagentchat.cli.safe import safe
 from aiagentchat.core.ids import UserId
-from aiagentchat.render.hygiene import WORD_JOINER, clean, one_line, visible
+from aiagentchat.render.hygiene import one_line
 from aiagentchat.render.marks import ACCEPTED
 
 PROMPT = "› "
@@ -27,15 +28,9 @@ _MOST_KEYS = 6
 _KEY = 12
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _QUIET = re.compile(r"▸ |— .*· session \S+$")
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _THEME = Theme({"markdown.code": "cyan", "markdown.code_block": "none", "markdown.h1": "bold underline"})
 """Without backgrounds: the terminal may be light or dark."""
 _COLOURS = ("magenta", "blue", "yellow", "green")
-
-
-def safe(text: str) -> str:
-    """`text` without anything that a terminal would obey; what reorders is spelled out."""
-    return _BIDI.sub(lambda found: visible(found[0]), clean(text).replace(WORD_JOINER, ""))
 
 
 def parts(body: str) -> list[tuple[bool, str]]:
