@@ -265,7 +265,7 @@ app.add_typer(tasks, name="tasks")
 Examples:
   cchat tasks
   cchat tasks --room backend --all
-  cchat tasks assign backend workshop 'Mend the slow test.' --deadline 2h
+  cchat tasks --json | jq -r '.tasks[].id'
 """,
 )
 def list_tasks(

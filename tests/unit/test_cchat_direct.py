@@ -30,12 +30,9 @@ def event(id_: str, sender: str, content: dict[str, Any], **more: Any) -> dict[s
 
 
 def edit(id_: str, sender: str, target: str, text: str, **meta: Any) -> dict[str, Any]:
+    relation = {"rel_type": "m.replace", "event_id": target}
     new = {"msgtype": "m.text", "body": text, **meta}
-    return event(
-        id_,
-        sender,
-        {"body": f"* {text}", "m.new_content": new, "m.relates_to": {"rel_type": "m.replace", "event_id": target}},
-    )
+    return event(id_, sender, {"body": f"* {text}", "m.new_content": new, "m.relates_to": relation, **meta})
 
 
 def answer(text: str, *, part: int = 0, last: bool = True, kind: str = "answer", to: str = ID) -> dict[str, Any]:
