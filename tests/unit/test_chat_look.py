@@ -59,7 +59,8 @@ def test_what_lies_before_is_wanted_at_the_upper_edge(back: Back) -> None:
 
 def test_what_is_loaded_above_moves_nothing(back: Back) -> None:
     back.seen()
-    back.look.press(Key.HOME)
+    for _ in range(10):
+        back.look.press(Key.PAGE_UP)
     before = back.seen()
     older = Story()
     for number in range(5):
@@ -69,6 +70,15 @@ def test_what_is_loaded_above_moves_nothing(back: Back) -> None:
     back.story = older
 
     assert back.seen()[2:] == before[3:]  # the beginning, and the name that stood above the first message, are gone
+
+
+def test_whoever_goes_to_the_beginning_sees_it_when_it_is_loaded(back: Back) -> None:
+    back.seen(more=True)
+    back.look.press(Key.HOME)
+    for number in range(9):
+        back.story.says(EVE, f"message {number + 30}")
+
+    assert back.seen(more=False)[0] == "the room begins here"
 
 
 def test_an_edit_is_seen_in_its_place(back: Back) -> None:

@@ -33,6 +33,8 @@ class Look:
         """Lines between the bottom of the window and the end."""
         self._most = 0
         """What that may be, as of the last picture."""
+        self._follows = False
+        """Whether the window stays at the beginning, wherever that comes to be."""
         self._page = 1
         self._cache: dict[EventId, tuple[object, list[str]]] = {}
 
@@ -48,6 +50,7 @@ class Look:
         }
         match press:
             case Key() if press in step:
+                self._follows = press is Key.HOME
                 self._above = max(0, self._above + step[press])
                 return Wish.OLDER if self._above >= self._most and step[press] >= 0 else Wish.STAY
             case Key.ESCAPE | Key.ENTER | Key.INTERRUPT | Key.EOF:
@@ -67,7 +70,7 @@ class Look:
         lines = [self._painter.status(begins, width), "", *lines]
         self._page = max(1, rows - 1)
         self._most = max(0, len(lines) - rows)
-        self._above = min(self._above, self._most)
+        self._above = self._most if self._follows else min(self._above, self._most)
         end = len(lines) - self._above
         shown = lines[max(0, end - rows) : end]
         hint = self._painter.status(trouble or _HINT, width, bad=bool(trouble))
