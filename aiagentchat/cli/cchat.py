@@ -481,7 +481,7 @@ def login(
 @app.command(
     epilog="""\b
 Examples:
-  claude mcp add cchat -- cchat mcp
+  claude mcp add aiagentchat -- cchat mcp
   cchat mcp --config /etc/aiagentchat/config.yaml
 """
 )
@@ -491,9 +491,8 @@ def mcp(
     config: Config = None,
 ) -> None:
     """Offer the rooms to a Claude Code session. An MCP server on stdin and stdout."""
-    from importlib import import_module
+    from aiagentchat.cli.exchange.mcp import serve
 
-    serve = import_module("aiagentchat.cli.exchange.mcp").serve
     raise typer.Exit(serve(_way(gateway, token_file, config, None, False)))
 
 

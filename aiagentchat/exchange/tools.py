@@ -19,8 +19,8 @@ from aiagentchat.core.ports.exchange import Exchange
 from aiagentchat.exchange import tool_words
 from aiagentchat.exchange.tool_fields import Field, Fields, WrongArgumentError, schema_of, shown, take
 
-ASK_SECONDS = 60
-"""How long `ask` waits when it is not said …"""
+ASK_SECONDS = 50
+"""How long `ask` waits when it is not said (clients give up after 60 s over HTTP, unless they are told) …"""
 MOST_ASK_SECONDS = 240
 """… and at most: whoever waits does nothing else."""
 MOST_PAGE = 100
@@ -203,7 +203,7 @@ _TO = Field(about="@user:server or @user:server/instance, as `who` lists them")
 _TEXT = Field(about="What to say", required=True, most=MOST_TEXT)
 _LIMIT = Field(about="How many, 20 if left out", type="integer", most=MOST_PAGE)
 _BEFORE = Field(about="Only what is older: the number that the last answer gave", type="integer", most=2**53)
-_SECONDS = Field(about="How long to wait, 60 if left out", type="integer", most=MOST_ASK_SECONDS)
+_SECONDS = Field(about="How long to wait, 50 if left out", type="integer", most=MOST_ASK_SECONDS)
 _MINUTES = Field(about="Deadline, in minutes from now", type="integer", most=MOST_MINUTES)
 _REPLY = Field(about="The id of the message that this answers", only="session", most=64)
 _KINDS = ("message", "question", "task")

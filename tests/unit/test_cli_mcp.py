@@ -16,10 +16,14 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import TextContent
 
-from aiagentchat.cli.exchange.mcp import AUDIENCE, Bridge, Gateway, name_here
+from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.logins import Login, keep, login_file
+from aiagentchat.cli.exchange.mcp import AUDIENCE, Bridge, Gateway, _at, name_here, serve
+from aiagentchat.cli.exchange.places import Way, find
 from aiagentchat.core.meta import is_instance_name
 from aiagentchat.exchange.filing import MOST_FILE
 from aiagentchat.exchange.tools import offered
+from rig.unprivileged import clean_env
 from tests.unit.gateway_stage import KITCHEN, TOKEN, FakeGateway, listening
 
 
@@ -59,11 +63,15 @@ async def answering(status: int, body: bytes) -> AsyncIterator[Gateway]:
 
 async def test_it_is_an_instance_for_as_long_as_it_runs(tmp_path: Path) -> None:
     fake = FakeGateway()
+    token = tmp_path / "operator.token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    (tmp_path / "project").mkdir()
     program = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "tests.unit.bridge_program", str(tmp_path / "g.sock"), "here-1"],
-        env={"GATEWAY_TOKEN": TOKEN, "PATH": "/usr/bin:/bin"},
-        cwd=Path(__file__).parents[2],
+        args=["-m", "aiagentchat.cli.cchat", "mcp", "--gateway", str(tmp_path / "g.sock")],
+        env=clean_env(HOME=str(tmp_path), PYTHONPATH=str(Path(__file__).parents[2])),
+        cwd=tmp_path / "project",
     )
     async with listening(fake, tmp_path / "g.sock"):
         async with (
@@ -73,12 +81,14 @@ async def test_it_is_an_instance_for_as_long_as_it_runs(tmp_path: Path) -> None:
             await talking.initialize()
             assert {tool.name for tool in (await talking.list_tools()).tools} == set(offered(AUDIENCE))
             await fake.until(1)
+            [name] = fake.sessions
             result = await talking.call_tool("send", {"text": "Hello."})
             assert not result.isError
         await fake.until(0)
 
     [message] = fake.exchange.messages.values()
-    assert (message.body, message.meta.instance) == ("Hello.", "here-1")
+    assert (message.body, message.meta.instance) == ("Hello.", name)
+    assert name.startswith("project-")
 
 
 async def test_a_file_is_read_where_it_was_started_and_from_nowhere_else(tmp_path: Path) -> None:
@@ -174,6 +184,24 @@ def test_it_is_called_by_its_folder(name: str) -> None:
 
     assert is_instance_name(called)
     assert called != name_here(Path("/home/anna/other"))
+
+
+def test_without_a_gateway_it_does_not_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+
+    assert _at(find(Way(gateway="http://127.0.0.1:8870", token_file=str(token)), {}, tmp_path)) == Gateway(
+        url="http://127.0.0.1:8870", token=TOKEN
+    )
+    assert serve(Way(gateway="http://example.org", token_file=str(token))) == Exit.USAGE
+    assert "use https" in capsys.readouterr().err
+    keep(
+        login_file(str(tmp_path), None), Login(homeserver="http://127.0.0.1:8008", user_id="@anna:x", access_token="t")
+    )
+    with pytest.raises(NotDone) as refused:
+        _at(find(Way(direct=True), {"HOME": str(tmp_path)}, tmp_path))
+    assert refused.value.exit is Exit.NO_WAY
 
 
 def test_the_token_is_not_shown() -> None:

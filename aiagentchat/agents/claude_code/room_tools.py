@@ -19,6 +19,8 @@ PROTOCOL = "2025-06-18"
 """What is answered to a client that does not say which version it speaks."""
 ADDRESS, TOKEN = "AIAGENTCHAT_ROOM", "AIAGENTCHAT_ROOM_TOKEN"
 MOST_PATH, MOST_CAPTION = 4096, 10_000
+PATIENCE_MS = 7 * 24 * 3_600_000
+"""How long the CLI waits for a tool: as long as an approval may be waited for. The turn's own clock ends it earlier."""
 
 _NOT_JSON, _NO_REQUEST, _NO_METHOD, _NO_TOOL = -32700, -32600, -32601, -32602
 _SCHEMA = {
@@ -43,6 +45,7 @@ def mcp_config() -> str:
         "url": f"${{{ADDRESS}}}",
         "headers": {"Authorization": f"Bearer ${{{TOKEN}}}"},
         "alwaysLoad": True,  # the model sees what it is for; without this it sees a name, and has to ask for more
+        "timeout": PATIENCE_MS,  # without this it is 60 s, and some of the tools wait for a person
     }
     return json.dumps({"mcpServers": {ROOM_SERVER: server}})
 
