@@ -220,8 +220,11 @@ class Gate:
     async def _ask_room(self, client: Client) -> None:
         if self._room is None:
             raise RefusedError(answers.NO_ROOM)
-        async with asyncio.timeout(self._limits.header_seconds):
-            body = b"".join([part async for part in client.body(self._limits.room_bytes)])
+        try:
+            async with asyncio.timeout(self._limits.header_seconds):
+                body = b"".join([part async for part in client.body(self._limits.room_bytes)])
+        except TimeoutError:
+            raise RefusedError(answers.TOO_SLOW) from None
         await client.say(await self._room(body))
 
     # --- what is noted
