@@ -14,6 +14,8 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
+from aiagentchat.app import exchange as exchanging
+from aiagentchat.app.absent import NoHistory, NoTasks, OwnDirectory
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
@@ -23,10 +25,12 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held
+from aiagentchat.core.meta import Address, is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.exchange.expiry import Expiry
 from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
@@ -61,6 +65,7 @@ from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
+from aiagentchat.send.post import RoomPost
 from aiagentchat.send.postman import Postman
 from aiagentchat.send.redacting import RedactingOutbound
 from aiagentchat.send.signals import RoomSignals
@@ -208,14 +213,21 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
+async def _nothing() -> str:
+    return ""
+
+
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
+    wish = settings.registry.instance
+    instance = InstanceName(wish) if is_instance_name(wish) and wish is not None else None
     client, machine, ownership = account.client, account.device.machine, account.ownership
     is_signed = account.device.identity.standing is Standing.SIGNED
     outbound = RedactingOutbound(
         MatrixOutbound(client, machine, lambda room: _may_read(live.current(), machine, room)), live.redactor
     )
     signals = RoomSignals(outbound)
+    post = RoomPost(signals=signals, messages=ledger.messages, me=me, clock=clock)
     roster = Roster(client, clock)
     doors = Doorkeeper(settings=live.current, grants=ledger.grants, members=roster, clock=clock)
     runs = Runs(
@@ -242,7 +254,9 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
         rests=Rests(clock),
-        voice=Speaker(outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room)),
+        voice=Speaker(
+            outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room), instance=instance
+        ),
         signals=signals,
         settings=live.current,
         clock=clock,
@@ -254,6 +268,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         media=MatrixMedia(client),
         patience=here.patience,
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
+        instance=instance,
+        post=post,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -295,6 +311,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         settings=live.current,
         me=me,
         clock=clock,
+        post=post,
     )
     receiver = Receiver(
         Tools(
@@ -308,6 +325,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,
         on_owner=ownership.told,
+        on_receipts=post.received,
     )
     unsealing = Unsealing(
         seals=ledger.seals,
@@ -351,6 +369,22 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
+    nothing = NoHistory()
+    around = exchanging.Around(
+        live=live,
+        ledger=ledger,
+        client=client,
+        directory=OwnDirectory(Address(me, instance)),
+        reading=nothing,
+        task_desk=NoTasks(),
+        feed=nothing,
+        halted=lambda _: _nothing(),
+        health=health,
+        clock=clock,
+    )
+    clerk = exchanging.clerk(around)
+    gateway = exchanging.gateway(around, clerk, here.held.isolation)
+
     services = [
         Service("children", children.look_after),
         Service("posts", posts.serve),
@@ -364,11 +398,13 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("keys", machine.run, tells=True),
         Service("backup", backup.run),
         Service("signals", signals.run, tells=True),
+        Service("expiry", Expiry(ledger.messages, clock).run),
+        *([] if gateway is None else [Service("gateway", gateway.run)]),
     ]
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())
-        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words)
+        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words, instance=instance)
 
     return House(
         services=services,

@@ -12,6 +12,10 @@ from aiagentchat.core.meta import Address, Meta, MetaKind
 
 MOST_BODY = 32_000
 """Bytes of a message: what is longer is a file."""
+MOST_ANSWER = 256_000
+"""Characters of an answer that are kept with the message …"""
+MOST_PARTS = 100
+"""… and messages that it may come in. The room has all of it."""
 
 
 CODES = frozenset({"unknown", "not_allowed", "invalid", "conflict", "full", "halted", "unavailable"})

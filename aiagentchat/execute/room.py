@@ -17,13 +17,23 @@ from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.changes import Changed, LastChange
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.errors import AgentDied, AgentError, NotOpened
-from aiagentchat.core.ids import RoomId, SessionId, UserId, is_session_id, message_uuid, new_session_id, txn_id
+from aiagentchat.core.ids import (
+    InstanceName,
+    RoomId,
+    SessionId,
+    UserId,
+    is_session_id,
+    message_uuid,
+    new_session_id,
+    txn_id,
+)
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.matrix import Media
+from aiagentchat.core.ports.post import Post
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.core.spending import Span, first_day, is_nearly_used_up
@@ -44,6 +54,7 @@ from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.process import custom_commands
 from aiagentchat.render import file_words, session_words, spending, steering_words, words
+from aiagentchat.render.agent_words import signed
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import message
 
@@ -83,6 +94,10 @@ class Workshop:
     patience: Patience = field(default_factory=Patience)
     differ: Differ | None = None
     """Who looks at what a turn has changed; None: nobody."""
+    instance: InstanceName | None = None
+    """What other agents know us by."""
+    post: Post | None = None
+    """Who tells other agents that we begin with what they have sent."""
 
     async def wants_words(self, room: RoomId) -> bool:
         """Whether questions are answered in words alone there; of a room that is not ours (any more): yes."""
@@ -131,6 +146,7 @@ class RoomExecutor:
             settings=workshop.settings,
             clock=workshop.clock,
             unknown=workshop.unknown,
+            instance=workshop.instance,
         )
 
     def turn_time(self) -> TurnTime | None:
@@ -208,6 +224,8 @@ class RoomExecutor:
     async def _run(self, command: Command, steering: Steering, *, follows: bool = False) -> list[Given]:
         shop = self._shop
         log.info("turn.started", session=command.session)
+        if shop.post is not None:
+            await shop.post.begun(command)
         await self._warn(command)
         sink = shop.voice.open(command)
         shop.signals.typing(self.room, True)
@@ -580,8 +598,10 @@ class RoomExecutor:
         except Exception:
             # The command must come to its end all the same, or the room would wait for it until a restart.
             log.exception("answer.broken")
+            txn = txn_id(command.event, "broken")
             told = message(words.BROKEN, notice=False, reply_to=command.shown_at)
-            return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
+            content = signed(told, command, txn, instance=self._shop.instance)
+            return [Parcel(txn=txn, room=self.room, content=content, command=command.event)]
 
 
 def _folders(spec: RunSpec) -> tuple[Path, Path]:

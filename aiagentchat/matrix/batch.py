@@ -1,6 +1,7 @@
 """The answer of a sync → `SyncBatch`, room by room, so that nothing else waits long for it. Safe with any JSON."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from aiagentchat.core.errors import Unreachable
@@ -10,6 +11,7 @@ from aiagentchat.core.ports.matrix import Gap, SyncBatch
 from aiagentchat.matrix.events import Reads, Step, came_in, invite, left, read, said_to_us
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_sealed
+from aiagentchat.matrix.receipts import MOST_RECEIPTS, receipts
 
 _MOVES = (Kind.JOINED, Kind.LEFT)
 
@@ -43,6 +45,7 @@ async def read_batch(answer: Answer, me: UserId, reads: Reads = read) -> SyncBat
         gaps=tuple(gaps),
         now=answer.now,
         owner=_owner(answer.body),
+        receipts=tuple(islice(receipts(mapped(rooms.get("join")), me), MOST_RECEIPTS)),
     )
 
 

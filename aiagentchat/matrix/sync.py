@@ -15,6 +15,7 @@ from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.events import TYPES, read
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, TooLarge, get, mapped
+from aiagentchat.matrix.receipts import TYPE as RECEIPT
 from aiagentchat.matrix.roster import POWER_TYPES
 
 TIMELINE_LIMIT = 20
@@ -97,13 +98,16 @@ class MatrixHomeserver:
 
 
 def _filter(limit: int) -> str:
-    """What is asked for. Of the state only what nio must know, and what power comes from (`matrix/roster.py`)."""
+    """What is asked for, with how far others have read.
+
+    Of the state only what nio must know, and what power comes from (`matrix/roster.py`).
+    """
     asked: dict[str, Any] = {
         "presence": {"types": []},
         "account_data": {"types": [OWNER]},
         "room": {
             "account_data": {"types": []},
-            "ephemeral": {"types": []},
+            "ephemeral": {"types": [RECEIPT]},
             "state": {"types": ["m.room.encryption", *POWER_TYPES]},
             "timeline": {"limit": limit, "types": TYPES},
         },

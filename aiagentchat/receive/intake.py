@@ -27,8 +27,8 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
 
     The first sync of an account ignores what was said before: only invites count. Our own events, and notices, which
     must never be answered automatically (Client-Server API, "m.notice"), are nothing to us: of those that speak to us
-    all the same, the audit tells. Invites come from rooms
-    that nobody has configured, too; anything else from such a room is not ours to keep.
+    all the same, the audit tells, and of what an agent addresses to us, whoever has asked for it. Invites come from
+    rooms that nobody has configured, too; anything else from such a room is not ours to keep.
     """
     configured: dict[RoomId, bool] = {}
 
@@ -47,7 +47,7 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
 
 
 def _speaks_to_us(event: Incoming, me: UserId) -> bool:
-    return me in event.mentions or event.body.startswith(("/", "!", me))
+    return event.is_for(me) or me in event.mentions or event.body.startswith(("/", "!", me))
 
 
 def dated(event: Incoming, now: int | None) -> Incoming:

@@ -7,6 +7,7 @@ from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import AcceptCommand, Effect, PutParcel
 from aiagentchat.core.ids import EventId, SessionId, new_session_id
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import marks, words
 from aiagentchat.route.bot_commands.spec import Desk, reply
@@ -45,6 +46,8 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
             queued_at=desk.clock.now_ms(),
             thread=each.thread,
             about=each.target,
+            meta=each.meta if isinstance(each.meta, Meta) else None,
+            caller=each.caller,
         )
         accepted.append(AcceptCommand(command, of_thread=thread is not None))
     return accepted

@@ -28,6 +28,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, manual, marks, session_words, words
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route import catch_up, conversations, customs, files, joining, questions
 from aiagentchat.route.access import Role, Roles
@@ -318,7 +319,9 @@ class Dispatcher:
             return [erased]  # the others that it was joined to are run without it
         if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
             log.info("command.taken_back", command=target, state=command.state, by=event.sender)
-            return [RequestStop(command.host or command.event, event.sender), erased]
+            waits = command.state is CommandState.QUEUED
+            told = turned_down(command, stopped_before_it_began(event.sender)) if waits else []
+            return [RequestStop(command.host or command.event, event.sender), erased, *map(PutParcel, told)]
         return [erased]
 
     async def _take_back_edit(self, event: Incoming, target: EventId) -> Sequence[Effect]:

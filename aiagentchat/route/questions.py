@@ -141,6 +141,7 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
         reply_to=asked.command,
         granted=asked.digest,
         thread=None if before is None else before.thread,
+        meta=None if before is None else before.meta,
     )
     return [AcceptCommand(resumed)]
 

@@ -12,6 +12,7 @@ from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Inbox
+from aiagentchat.core.ports.post import Post
 from aiagentchat.render import words
 from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.spec import BotCommand, reply
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 class Router:
     """Routes events one after the other, so that the order of a room is kept."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the desk and the door of a stage
         self,
         *,
         inbox: Inbox,
@@ -45,8 +46,11 @@ class Router:
         settings: Callable[[], Settings],
         me: UserId,
         clock: Clock,
+        post: Post | None = None,
     ) -> None:
+        """`post` is told what is about messages between agents."""
         self._inbox = inbox
+        self._post = post
         self._dispatcher = dispatcher
         self._bot_commands = bot_commands
         self._lobby = lobby
@@ -64,6 +68,8 @@ class Router:
             if await self._lobby.leave_expired():
                 await self._lobby.refresh()
             events = await self._due()
+            if self._post is not None:
+                await self._post.landed(events)
             self._unknown.clear()
             is_settled = False
             for event in events:
@@ -100,6 +106,8 @@ class Router:
     async def _route(self, event: Incoming) -> Sequence[Effect] | None:
         """What follows from the event; None if that is not known yet."""
         try:
+            if self._post is not None:
+                await self._post.heard(event)
             if event.kind is Kind.INVITE:
                 return await self._invited(event)
             settings = self._settings()

@@ -32,11 +32,12 @@ class EventBell:
 
 @dataclass(frozen=True, slots=True)
 class Bells:
-    """The three bells of a ledger."""
+    """The bells of a ledger."""
 
     inbox: EventBell = field(default_factory=EventBell)
     commands: EventBell = field(default_factory=EventBell)
     outbox: EventBell = field(default_factory=EventBell)
+    messages: EventBell = field(default_factory=EventBell)
 
 
 @contextmanager

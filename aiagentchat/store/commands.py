@@ -7,7 +7,8 @@ from aiagentchat.core.approvals import Approval
 from aiagentchat.core.audit import AuditKind, AuditLine, Deed
 from aiagentchat.core.commands import LATER, MOST_HELD_MS, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
+from aiagentchat.core.ids import CallerName, EventId, RoomId, SessionId, UserId
+from aiagentchat.core.meta import Meta, recalled
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.store import audit
 from aiagentchat.store.approvals import put_approval
@@ -253,4 +254,6 @@ def _command(row: Row) -> Command:
         about=None if row["about"] is None else EventId(row["about"]),
         thread=None if row["thread"] is None else EventId(row["thread"]),
         own=row["own"],
+        meta=meta if isinstance(meta := recalled(row["meta"]), Meta) else None,
+        caller=None if row["caller"] is None else CallerName(row["caller"]),
     )

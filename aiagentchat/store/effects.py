@@ -36,6 +36,7 @@ from aiagentchat.core.effects import (
 )
 from aiagentchat.core.files import FILES_WAIT_MS
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.meta import kept
 from aiagentchat.store import made_rooms, sessions
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
@@ -212,6 +213,8 @@ async def _accept(transaction: Transaction, effect: AcceptCommand, now: int) -> 
         about=command.about,
         thread=command.thread,
         own=command.own,
+        meta=kept(command.meta),
+        caller=command.caller,
         now=now,
     )
     if not accepted:

@@ -8,8 +8,9 @@ from aiagentchat.core.audit import AuditLine
 from aiagentchat.core.deeds import Cause, deed_of
 from aiagentchat.core.effects import Effect, EraseText, ForgetAnswer
 from aiagentchat.core.files import FileKeys, MediaFile
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import CallerName, EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import kept, recalled
 from aiagentchat.store import audit
 from aiagentchat.store import effects as ledger_effects
 from aiagentchat.store.bell import Bells, EventBell, ringing
@@ -156,6 +157,10 @@ def values_of(event: Incoming, now: int) -> Values:
         "raw": event.raw,
         "file": None if event.file is None else json.dumps(asdict(event.file)),
         "encrypted": int(event.encrypted),
+        "meta": kept(event.meta),
+        "by_agent": int(event.by_agent),
+        "caller": event.caller,
+        "awaits": event.txn,
         "now": now,
     }
 
@@ -176,6 +181,10 @@ def incoming(row: Row) -> Incoming:
         raw=row["raw"],
         file=None if row["file"] is None else media_file(row["file"]),
         encrypted=bool(row["encrypted"]),
+        meta=recalled(row["meta"]),
+        by_agent=bool(row["by_agent"]),
+        caller=None if row["caller"] is None else CallerName(row["caller"]),
+        txn=None if row["awaits"] is None else TxnId(row["awaits"]),
     )
 
 

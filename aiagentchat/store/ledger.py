@@ -1,4 +1,4 @@
-"""The fifteen ports on one database. Another database would get another `open_ledger`."""
+"""The ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from pathlib import Path
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.gateway import GatewayTokens
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -25,6 +26,7 @@ from aiagentchat.core.ports.ledger import (
     Sessions,
     Spending,
 )
+from aiagentchat.core.ports.messages import Messages
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.audit import SqliteAudit
@@ -32,12 +34,14 @@ from aiagentchat.store.bell import Bells
 from aiagentchat.store.changes import SqliteChanges
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
+from aiagentchat.store.gateway_tokens import SqliteGatewayTokens
 from aiagentchat.store.grants import SqliteGrants
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
+from aiagentchat.store.messages import SqliteMessages
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
@@ -67,6 +71,8 @@ class Ledger:
     runs: RunRecords
     spending: Spending
     changes: Changes
+    messages: Messages
+    gateway_tokens: GatewayTokens
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -101,6 +107,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             runs=SqliteRunRecords(database),
             spending=SqliteSpending(database),
             changes=SqliteChanges(database),
+            messages=SqliteMessages(database, bells),
+            gateway_tokens=SqliteGatewayTokens(database),
             housekeeping=Housekeeping(database),
             health=lambda: database.health,
         )

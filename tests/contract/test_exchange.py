@@ -12,6 +12,7 @@ from aiagentchat.core.ids import CallerName, InstanceName, MessageId, RoomId, Ta
 from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.meta import MOST_HOPS, Address, Meta, MetaKind, Step
 from aiagentchat.core.tasks import TaskState
+from tests.contract.clerk_world import clerk_world
 from tests.contract.exchange_worlds import WORLDS, World
 
 ALICE = UserId("@alice:example.org")
@@ -19,9 +20,12 @@ THEM = Address(UserId("@other:example.org"), InstanceName("there"))
 HOUR = 3_600_000
 
 
-@pytest.fixture(params=sorted(WORLDS))
+ALL_WORLDS = {**WORLDS, "clerk": clerk_world}
+
+
+@pytest.fixture(params=sorted(ALL_WORLDS))
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async with WORLDS[request.param]() as opened:
+    async with ALL_WORLDS[request.param]() as opened:
         yield opened
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.ports.matrix import Gap, Homeserver, Missed, SyncBatch
 from aiagentchat.core.rooms import DIRECT
 from aiagentchat.matrix.client import Account, Client
@@ -86,6 +86,14 @@ class World(Protocol):
         """The account data names its owner."""
         ...
 
+    async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Anna has read so far, in the room or in a thread of it."""
+        ...
+
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:
+        """We have."""
+        ...
+
     def again(self) -> Homeserver:
         """The way out in a later life of ours."""
         ...
@@ -145,6 +153,12 @@ class FakeWorld:
 
     async def own(self, installation: str) -> None:
         self.homeserver.owner = installation
+
+    async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        self.homeserver.read(Receipt(room=room, event=event, user=self.anna, thread=thread, at=self._next()))
+
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:
+        """A port tells of others."""
 
     def again(self) -> Homeserver:
         return self.homeserver
@@ -241,6 +255,13 @@ class RealWorld:
         answer = await self._person.request("POST", f"/rooms/{room}/upgrade", {"new_version": "11"})
         return RoomId(answer["replacement_room"])
 
+    async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        said = {} if thread is None else {"thread_id": thread}
+        await self._person.request("POST", f"/rooms/{room}/receipt/m.read/{event}", said)
+
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:
+        await self._act("POST", f"/rooms/{room}/receipt/m.read/{event}", {})
+
     async def own(self, installation: str) -> None:
         path = f"/user/{self._account.user_id}/account_data/com.aiagentchat.owner"
         await self._act("PUT", path, {"installation": installation})
@@ -300,6 +321,30 @@ async def _real_world(request: pytest.FixtureRequest, folder: Path) -> AsyncIter
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with request.param(request, tmp_path) as made:
         yield made
+
+
+async def test_how_far_others_have_read_is_told_with_the_thread(world: World) -> None:
+    room = await world.room()
+    first = await world.say(room, "one")
+    since = await now(world)
+
+    await world.read(room, first)
+    await world.read(room, first, MAIN)
+    await world.read_by_us(room, first)
+
+    told: dict[str | None, Receipt] = {}
+    async with asyncio.timeout(LONG):
+        while len(told) < 2:
+            batch = await world.homeserver.sync(since, timeout=LONG)
+            since = batch.token
+            told |= {receipt.thread: receipt for receipt in batch.receipts}
+    await world.say(room, "two")
+    assert (await news(world, since)).receipts == ()
+    assert {thread: (each.room, each.event, each.user) for thread, each in told.items()} == {
+        None: (room, first, world.anna),
+        MAIN: (room, first, world.anna),
+    }
+    assert all(each.at > 0 for each in told.values())
 
 
 async def now(world: World) -> str:

@@ -17,6 +17,7 @@ from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId, UserId
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports.post import Post
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
@@ -55,6 +56,7 @@ class Front:
         self.clock = FakeClock()
         self.outbound = FakeOutbound()
         self.signals = FakeSignals()
+        self.post: Post | None = None
         self.settings: Settings = settings()
         self.left_out: list[str] = []
         self.warm: set[RoomId] = set()
@@ -113,6 +115,7 @@ class Front:
             settings=lambda: self.settings,
             me=ME,
             clock=self.clock,
+            post=self.post,
         )
 
     async def take_in(self, *events: Incoming) -> None:

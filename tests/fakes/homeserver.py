@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import MatrixError, Refused
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from tests.fakes.changes import Changes
 
@@ -47,6 +47,7 @@ class FakeHomeserver:
         self._gaps_are_told = asyncio.Event()
         self._gaps_are_told.set()
         self._changes = Changes()
+        self._receipts: list[Receipt] = []
 
     # --- what a test arranges
 
@@ -66,6 +67,11 @@ class FakeHomeserver:
     def leave(self, room: RoomId, how: str = "kick", by: UserId = ANNA) -> None:
         """We leave, or are put out."""
         self._move(room, Kind.LEFT, self._me if how == "leave" else by, how)
+
+    def read(self, receipt: Receipt) -> None:
+        """Somebody has read so far. The next sync tells of it."""
+        self._receipts.append(receipt)
+        self._changes.tell()
 
     def fail(self, error: MatrixError, times: int = 1) -> None:
         """Answer the next syncs with `error`."""
@@ -103,7 +109,9 @@ class FakeHomeserver:
             raise self._troubles.pop(0)
         start = 0 if since is None else self._place_of(since)
         with contextlib.suppress(TimeoutError):
-            await self._changes.until(lambda: since is None or len(self._log) > start, patience=timeout)
+            await self._changes.until(
+                lambda: since is None or len(self._log) > start or self._receipts, patience=timeout
+            )
         return self._batch(start, is_first=since is None)
 
     async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
@@ -146,6 +154,7 @@ class FakeHomeserver:
 
     def _batch(self, start: int, *, is_first: bool) -> SyncBatch:
         token = self._token(len(self._log))
+        receipts, self._receipts = tuple(self._receipts), []
         rooms = list(dict.fromkeys(entry.event.room for entry in self._log[start:]))
         where = {
             entry.event.room: entry.event.kind for entry in self._log if entry.event.kind in _MOVES
@@ -173,6 +182,7 @@ class FakeHomeserver:
             gaps=tuple(gaps),
             now=self.now,
             owner=self.owner,
+            receipts=receipts,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from aiagentchat.core.ids import RoomId
-from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive import catch_up, receiver, sieve
 from aiagentchat.receive.catch_up import Tools
@@ -84,6 +84,8 @@ class Ear:
         self.homeserver.now = START_MS - 1000
         self.configured: set[RoomId] = {ROOM}
         self.max_age = 24 * HOUR
+        self.receipts: list[tuple[Receipt, str | None]] = []
+        """What it was told of how far others have read, and which token the ledger had then."""
         for room in (ROOM, OTHER):
             self.homeserver.enter(room)
         self.homeserver.now = START_MS
@@ -99,11 +101,21 @@ class Ear:
             random=lambda: 1.0,
             max_age=lambda: self.max_age,
         )
-        made = Receiver(tools, timeout=lambda: POLL, on_owner=on_owner, alive_at=self.ledger.lives.alive_at)
+        made = Receiver(
+            tools,
+            timeout=lambda: POLL,
+            on_owner=on_owner,
+            on_receipts=self._note,
+            alive_at=self.ledger.lives.alive_at,
+        )
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             work = group.create_task(made.run())
             yield made
             work.cancel()
+
+    async def _note(self, receipts: Sequence[Receipt]) -> None:
+        token = await self.ledger.inbox.token()
+        self.receipts += [(receipt, token) for receipt in receipts]
 
     async def until_asked(self, *places: int | None) -> None:
         """Wait until the homeserver was asked what follows so many events, each time; None: for the first time."""

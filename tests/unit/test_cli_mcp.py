@@ -24,7 +24,7 @@ from aiagentchat.core.meta import is_instance_name
 from aiagentchat.exchange.filing import MOST_FILE
 from aiagentchat.exchange.tools import offered
 from rig.unprivileged import clean_env
-from tests.unit.gateway_stage import KITCHEN, TOKEN, FakeGateway, listening
+from tests.unit.mcp_stage import KITCHEN, TOKEN, FakeGateway, listening
 
 
 @asynccontextmanager

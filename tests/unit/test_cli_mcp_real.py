@@ -19,7 +19,7 @@ from rig.claude import cli_env
 from rig.model import Model
 from rig.script import Step, script
 from tests.unit.claude_stage import PATIENCE
-from tests.unit.gateway_stage import CALLER, KITCHEN, SECRET, TOKEN, FakeGateway, listening
+from tests.unit.mcp_stage import CALLER, KITCHEN, SECRET, TOKEN, FakeGateway, listening
 
 pytestmark = pytest.mark.real
 

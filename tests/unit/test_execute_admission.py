@@ -9,11 +9,13 @@ import pytest
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.errors import Unreachable
-from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.ids import EventId, MessageId, UserId
+from aiagentchat.core.meta import Meta, MetaKind, read_meta
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.render import words
-from tests.contract.store_fixtures import ANNA, BERT, ROOM, accept, command, stop
+from aiagentchat.render.agent_words import OUT_OF_TIME
+from tests.contract.store_fixtures import ANNA, BERT, NOW, ROOM, accept, command, stop
 from tests.fakes.agent import Say, plays
 from tests.unit.execute_house import House, open_house
 
@@ -112,3 +114,35 @@ async def test_one_that_is_taken_back_while_the_homeserver_is_asked_is_told_noth
 
     assert await house.state("$1") is CommandState.CANCELLED
     assert await house.read() == []
+
+
+AGENTS = Meta(id=MessageId("m1"), kind=MetaKind.QUESTION, expires_at=NOW)
+
+
+async def test_an_agent_whose_time_is_over_is_told_that_it_was_not_begun(house: House) -> None:
+    house.clock.advance(0.001)
+    await house.execute(replace(command("$1"), meta=AGENTS), command("$2"))
+
+    assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.CANCELLED, CommandState.DONE]
+    told, marked, *_ = await house.send_all()
+    meta = read_meta(told.content)
+    assert isinstance(meta, Meta)
+    assert (meta.kind, meta.in_reply_to) == (MetaKind.EXPIRED, "m1")
+    assert told.content["body"] == OUT_OF_TIME
+    assert marked.content["m.relates_to"]["key"] == "🛑"
+
+
+async def test_what_is_begun_in_time_is_answered(house: House) -> None:
+    await house.execute(replace(command("$1"), meta=AGENTS))
+
+    assert await house.state("$1") is CommandState.DONE
+
+
+async def test_an_agent_that_may_not_is_told_so_as_a_refusal(house: House) -> None:
+    await house.execute(replace(command("$1"), sender=BERT, meta=replace(AGENTS, expires_at=None)))
+
+    told, _ = await house.send_all()
+    meta = read_meta(told.content)
+    assert isinstance(meta, Meta)
+    assert (meta.kind, meta.in_reply_to, meta.last) == (MetaKind.REFUSED, "m1", True)
+    assert told.content["body"] == words.turned_away(BERT, Hindrance.NOT_ALLOWED)

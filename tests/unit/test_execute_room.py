@@ -15,10 +15,13 @@ from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
-from aiagentchat.core.ids import EventId, SessionId, message_uuid
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Meta, read_meta
+from aiagentchat.core.parcels import MESSAGE, Parcel
 from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.core.ports.post import Post
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.meter import FIRST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
@@ -585,6 +588,65 @@ async def test_an_agent_that_is_not_configured_is_told_and_the_next_command_runs
         assert await house.state("$2") is CommandState.DONE
 
 
+# ── agents that ask ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+ASKED = Meta(id=MessageId("m1"))
+
+
+class _Post(Post):
+    """Writes down whose turns have begun."""
+
+    def __init__(self) -> None:
+        self.told: list[EventId] = []
+
+    async def landed(self, events: Sequence[Incoming]) -> None:
+        raise AssertionError(events)
+
+    async def heard(self, event: Incoming) -> None:
+        raise AssertionError(event)
+
+    async def begun(self, command: Command) -> None:
+        self.told.append(command.event)
+
+
+async def test_whoever_has_sent_a_command_is_told_when_its_turn_begins(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        post = _Post()
+        await accept(house.ledger, replace(command("$1"), meta=ASKED), command("$2"))
+        async with asyncio.timeout(PATIENCE):
+            await RoomExecutor(ROOM, replace(house.shop, post=post)).run(others_wait=lambda: False)
+
+    assert post.told == ["$1", "$2"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "state"),
+    [
+        pytest.param([Say("So.")], CommandState.DONE, id="done"),
+        pytest.param([Say("So far."), Fail(AgentDied("gone"))], CommandState.FAILED, id="failed"),
+        pytest.param(
+            [Fail(AgentUnavailable("not there", human="It is not there."))], CommandState.FAILED, id="failed at once"
+        ),
+        pytest.param([Say("So far."), Fail(ZeroDivisionError("a bug"))], CommandState.FAILED, id="broken"),
+        pytest.param(
+            [End(TurnEnded(ending=Ending.FAILED, failure=Failure.OVERLOADED))], CommandState.FAILED, id="the API failed"
+        ),
+    ],
+)
+async def test_however_its_turn_ends_an_agent_is_told_that_this_is_the_end(
+    tmp_path: Path, plan: Sequence[Step], state: CommandState
+) -> None:
+    async with open_house(tmp_path, ScriptedAgent(lambda _: plan)) as house:
+        await house.execute(replace(command("$1"), meta=ASKED))
+        metas = [read_meta(parcel.content) for parcel in await house.send_all() if parcel.type == MESSAGE]
+
+        assert await house.state("$1") is state
+    answers = [meta for meta in metas if isinstance(meta, Meta)]
+    assert {meta.in_reply_to for meta in answers} == {"m1"}
+    assert [meta.last for meta in answers] == [False] * (len(answers) - 1) + [True]
+
+
 # ── bugs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -628,6 +690,18 @@ async def test_a_bug_in_the_last_words_is_told_and_the_next_command_runs(tmp_pat
         assert await house.state("$1") is CommandState.DONE
         assert await house.state("$2") is CommandState.DONE
         assert (await house.read())[0] == words.BROKEN
+
+
+async def test_an_agent_reads_it_as_the_end_of_the_answer(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await accept(house.ledger, replace(command("$1"), meta=ASKED))
+        shop = replace(house.shop, voice=_Stammer(house), instance=InstanceName("attic"))
+        async with asyncio.timeout(PATIENCE):
+            await RoomExecutor(ROOM, shop).run(others_wait=lambda: False)
+
+        meta = read_meta((await house.send_all())[0].content)
+    assert isinstance(meta, Meta)
+    assert (meta.in_reply_to, meta.instance, meta.last) == ("m1", "attic", True)
 
 
 async def test_a_room_never_runs_the_commands_of_another(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mcp.types import TextContent
 from aiagentchat.core.ids import InstanceName, UserId
 from aiagentchat.exchange.tool_words import DATA
 from aiagentchat.gateway.mcp import INSTANCE_HEADER
-from tests.unit.gateway_stage import KITCHEN, SECRET, TOKEN, FakeGateway
+from tests.unit.mcp_stage import KITCHEN, SECRET, TOKEN, FakeGateway
 
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 CALL = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "who", "arguments": {}}}

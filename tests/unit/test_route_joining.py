@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import CallerName, EventId, MessageId
 from aiagentchat.core.messages import Kind
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.parcels import REACTION
 from aiagentchat.render import words
 from aiagentchat.route.joining import LONGEST_MS, MOST_PARTS
@@ -54,6 +56,18 @@ async def test_what_comes_later_is_a_command_of_its_own(front: Front) -> None:
     await front.hear(typed("with milk"))
 
     assert await texts(front) == ["make tea", "with milk"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"meta": Meta(id=MessageId("m1")), "by_agent": True}, {"caller": CallerName("ci")}],
+    ids=["agent", "caller"],
+)
+async def test_what_nobody_types_is_neither_held_nor_joined(front: Front, more: dict[str, Any]) -> None:
+    await front.hear(typed("make tea"), typed("and cake", **more))
+
+    held, other = await front.ledger.commands.queue(ROOM)
+    assert (held.text, other.text, other.held_until) == ("make tea", "and cake", 0)
 
 
 async def test_what_others_type_is_not_joined_and_comes_between(front: Front) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Receipt
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.seals import Opening
@@ -29,8 +29,8 @@ class Outbound(Protocol):
         """Show or hide the typing indicator."""
         ...
 
-    async def read_receipt(self, room: RoomId, event: EventId) -> None:
-        """Show that the event was read."""
+    async def read_receipt(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Show that all was read up to the event: of the room, or of one `thread` (its first event, or `MAIN`)."""
         ...
 
     async def join(self, room: RoomId) -> None:
@@ -97,6 +97,8 @@ class SyncBatch:
     """The homeserver's clock, in milliseconds; None if it did not say."""
     owner: str | None = None
     """Which installation the account data names as the account's owner, if the batch tells of it."""
+    receipts: tuple[Receipt, ...] = ()
+    """How far others have read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

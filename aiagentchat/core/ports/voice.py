@@ -77,6 +77,9 @@ class Signals(Protocol):
         """Show or hide the typing indicator, and keep it shown until told otherwise."""
         ...
 
-    def read(self, room: RoomId, event: EventId) -> None:
-        """Show that the event was read."""
+    def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Show that all was read up to the event: of the room, or of one `thread` (its first event, or `MAIN`).
+
+        It is shown later if the homeserver cannot be reached, unless a later one takes its place.
+        """
         ...

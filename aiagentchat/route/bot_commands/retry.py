@@ -43,9 +43,8 @@ def retry_command(desk: Desk) -> BotCommand:
         if await places_left(desk, event) == 0:
             return reply(event, words.queue_full(desk.settings().max_queue))
         [accepted] = await conversations.accept(desk, [replace(event, body=before.text)])
-        again = replace(
-            accepted, command=replace(accepted.command, origin=before.event, own=before.own, about=before.about)
-        )
+        taken_up = replace(accepted.command, origin=before.event, own=before.own, about=before.about, meta=before.meta)
+        again = replace(accepted, command=taken_up)
         told = away.retrying(_said(before), before.state, was_begun=before.started_at is not None)
         return [again, *reply(event, told, urgency=Urgency.PROGRESS)]
 

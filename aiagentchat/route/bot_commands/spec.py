@@ -16,6 +16,7 @@ from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.manual import Entry, Topic
 from aiagentchat.render.marks import mark
 from aiagentchat.render.message import PAGE_BYTES, message
@@ -180,5 +181,6 @@ def stop(command: Command, by: UserId) -> list[Effect]:
 
     What was given to a turn ends with that turn, and not otherwise.
     """
-    ended = [PutParcel(mark(command, CommandState.CANCELLED))] if command.state is CommandState.QUEUED else []
-    return [RequestStop(command.host or command.event, by), *ended]
+    told = turned_down(command, stopped_before_it_began(by))
+    ended = [mark(command, CommandState.CANCELLED), *told] if command.state is CommandState.QUEUED else []
+    return [RequestStop(command.host or command.event, by), *map(PutParcel, ended)]

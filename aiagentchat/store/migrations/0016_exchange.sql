@@ -58,6 +58,18 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX messages_once ON messages (caller, idempotency) WHERE idempotency IS NOT NULL;
 CREATE INDEX messages_open ON messages (room_id, state) WHERE ended_at IS NULL;
+CREATE INDEX messages_of_caller ON messages (caller, room_id) WHERE ended_at IS NULL;
+
+-- What has come of an answer that is not whole.
+CREATE TABLE message_parts (
+    message   TEXT NOT NULL,
+    part      INTEGER NOT NULL,
+    event_id  TEXT NOT NULL,
+    body      TEXT NOT NULL,        -- as it reads after its last edit …
+    said_at   INTEGER NOT NULL,     -- … which was sent then
+    last      INTEGER NOT NULL,
+    PRIMARY KEY (message, part)
+) STRICT, WITHOUT ROWID;
 
 -- Work that somebody has given to an agent: a thread. One row on either side, each in its own ledger.
 CREATE TABLE tasks (

@@ -50,6 +50,7 @@ WHERE state = 'open' AND kind IN ('tool', 'choice', 'plan')
 -- name: not_readable
 -- What is kept as JSON is JSON.
 SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
-UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions)
+UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions) OR NOT json_valid(coalesce(meta, '{}'))
+UNION ALL SELECT event_id FROM commands WHERE NOT json_valid(coalesce(meta, '{}'))
 UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events) OR NOT json_valid(options)
 UNION ALL SELECT 'audit line ' || position FROM audit WHERE NOT json_valid(detail);
