@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from aiagentchat.core.agent_events import (
-    SEND_FILE,
+    SEEN_IN_THE_ROOM,
     AgentEvent,
     ApiRetry,
     ApprovalAsked,
@@ -307,7 +307,7 @@ class Turn:
                 self._output.block_ended()
             case TextRetracted():
                 self._output.retract()
-            case ToolUsed(tool, used) if tool not in (*SHOWN_AS_QUESTIONS, SEND_FILE):
+            case ToolUsed(tool, used) if tool not in SHOWN_AS_QUESTIONS | SEEN_IN_THE_ROOM:
                 self.doing = tool_line(tool, self._output.shown(used))
                 self._output.tool(self.doing)
             case Thought(text):
