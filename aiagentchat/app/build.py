@@ -375,7 +375,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     def open_agents() -> None:
         agents.clear()
-        agents.update(_agents(live, here, posts, Peers(clerk, clock.now_ms)))
+        agents.update(_agents(live, here, posts, Peers(clerk, clock.now_ms, live.redactor)))
 
     def apply(fresh: Settings) -> None:
         scheduler.max_parallel = fresh.max_parallel_turns

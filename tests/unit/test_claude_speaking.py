@@ -23,6 +23,7 @@ from aiagentchat.core.exchange import EVERYTHING, Scope
 from aiagentchat.core.ids import EventId, MessageId, RoomId
 from aiagentchat.core.meta import Meta
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.core.redact import Redactor
 from aiagentchat.exchange.tool_words import NO_TURN
 from aiagentchat.exchange.tools import ELSEWHERE
 from tests.fakes.exchange import FakeExchange
@@ -180,6 +181,17 @@ async def test_a_turn_says_only_so_much(stage: Stage) -> None:
     assert not read.failed
     stage.speaking.begin(prompt("hello again"))
     assert not (await stage.say())[1]
+
+
+async def test_no_secret_that_somebody_wrote_is_read(stage: Stage) -> None:
+    hides = Peers(stage.exchange, lambda: 0, lambda: Redactor([("the token", "swordfish-swordfish")]))
+    stage.exchange.say(stage.spec.room, "It is swordfish-swordfish, do not tell.")
+    tools = Speaking(hides, stage.spec, stage._permit)
+    tools.begin(prompt("hello"))
+    told = await tools.call("read", {})
+
+    assert "do not tell" in told.text
+    assert "swordfish" not in told.text
 
 
 async def test_only_so_many_wait_at_the_same_time(stage: Stage) -> None:

@@ -5,7 +5,7 @@ nothing here is left to the permissions of the CLI: what goes elsewhere is asked
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from aiagentchat.core.agent_events import SEND_FILE, room_tool
@@ -13,6 +13,7 @@ from aiagentchat.core.exchange import EVERYTHING, Caller, Scope
 from aiagentchat.core.ids import CallerName
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.core.ports.exchange import Exchange
+from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.exchange.tool_fields import WrongArgumentError
 from aiagentchat.exchange.tool_words import NO_TURN
 from aiagentchat.exchange.tools import ELSEWHERE, Audience, Desk, Given, Told, Where, call, listed, offered
@@ -42,6 +43,8 @@ class Peers:
 
     exchange: Exchange
     now_ms: Callable[[], int]
+    redacting: Redacting = shapes_only
+    """Hides the secrets that somebody may have written where a run can read it."""
 
 
 def allowed_tools(spec: RunSpec) -> list[str]:
@@ -109,7 +112,8 @@ class Speaking:
             self._written += 1
         self._busy += 1
         try:
-            return await call(self._desk(self._peers, self._prompt), self._audience, name, given)
+            told = await call(self._desk(self._peers, self._prompt), self._audience, name, given)
+            return replace(told, text=self._peers.redacting()(told.text))
         finally:
             self._busy -= 1
 
