@@ -49,6 +49,7 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
         places = _open(stack, folder / SOCKET, settings.gateway.port)
         gateway.port = next((place.port for _, place in places if place.port), None)
         log.info("gateway.open", socket=str(folder / SOCKET), port=gateway.port)
+        gateway.opened.set()
         async with asyncio.TaskGroup() as group:
             for listener, place in places:
                 door = Door(app, place=place, callers=callers, traffic=traffic)

@@ -59,7 +59,9 @@ class Gateway:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.port: int | None = None
-        """Where it listens, once it does."""
+        """Where it listens; None: at the socket alone, or not yet."""
+        self.opened = asyncio.Event()
+        """Set once it listens."""
 
     async def run(self) -> None:
         """Serve. What cannot be opened is logged, and the daemon goes on without it."""
