@@ -6,11 +6,11 @@
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from aiagentchat.app.clock import SystemClock
 from aiagentchat.gateway.app import create_app, described
 from aiagentchat.gateway.front import Front
 
@@ -22,7 +22,8 @@ class _Nothing:
     """Stands behind routes that nobody asks."""
 
     exchange: None = None
-    mounts: Mapping[str, Any] = field(default_factory=dict)
+    put_file: None = None
+    clock: SystemClock = field(default_factory=SystemClock)
 
 
 def description() -> dict[str, Any]:

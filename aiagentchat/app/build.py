@@ -14,6 +14,7 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
+from aiagentchat.agents.claude_code.speaking import Peers
 from aiagentchat.app import exchange as exchanging
 from aiagentchat.app.absent import NoHistory, NoTasks, OwnDirectory
 from aiagentchat.app.clock import SystemClock
@@ -166,7 +167,7 @@ def _warn_of_subscription(live: Live) -> None:
         log.warning("subscription.in_room", warning=SUBSCRIPTION_IN_ROOM)
 
 
-def _agents(live: Live, here: "Here", posts: Posts) -> dict[str, ClaudeCode]:
+def _agents(live: Live, here: "Here", posts: Posts, peers: Peers) -> dict[str, ClaudeCode]:
     quarters = Quarters(
         isolation=here.held.isolation,
         gates=live.settings.data_dir / GATES,
@@ -175,7 +176,9 @@ def _agents(live: Live, here: "Here", posts: Posts) -> dict[str, ClaudeCode]:
     )
     environ, credentials = live.environ, live.credentials
     return {
-        name: ClaudeCode(agent.binary, environ=environ, credentials=credentials, quarters=quarters, posts=posts)
+        name: ClaudeCode(
+            agent.binary, environ=environ, credentials=credentials, quarters=quarters, posts=posts, peers=peers
+        )
         for name, agent in live.settings.agents.items()
     }
 
@@ -225,10 +228,36 @@ async def _nothing() -> str:
     return ""
 
 
+def _backup(client: Client, ledger: Ledger, here: Here, machine: Machine) -> Follower:
+    return Follower(
+        asks=client,
+        kept=ledger.identities,
+        me=here.me,
+        device=str(client.nio.device_id or ""),
+        take=machine.bring_in,
+        clock=here.clock,
+        random=random.random,
+    )
+
+
+def _janitor(live: Live, ledger: Ledger, clock: Clock) -> Janitor:
+    return Janitor(
+        ledger.housekeeping,
+        keep=lambda: Keep(
+            rows=live.current().retention, bodies=live.current().body_retention, audit=live.current().audit_retention
+        ),
+        clock=clock,
+    )
+
+
+def _instance(settings: Settings) -> InstanceName | None:
+    wish = settings.registry.instance
+    return InstanceName(wish) if is_instance_name(wish) and wish is not None else None
+
+
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
-    wish = settings.registry.instance
-    instance = InstanceName(wish) if is_instance_name(wish) and wish is not None else None
+    instance = _instance(settings)
     client, machine, ownership = account.client, account.device.machine, account.ownership
     is_signed = account.device.identity.standing is Standing.SIGNED
     outbound = RedactingOutbound(
@@ -246,7 +275,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         max_warm=settings.max_warm,
     )
     posts = Posts(live.settings.data_dir)
-    agents = _agents(live, here, posts)
+    agents: dict[str, ClaudeCode] = {}
     shop = Workshop(
         ledgers=Ledgers(
             commands=ledger.commands,
@@ -355,28 +384,14 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         random=random.random,
     )
 
-    backup = Follower(
-        asks=client,
-        kept=ledger.identities,
-        me=me,
-        device=str(client.nio.device_id or ""),
-        take=machine.bring_in,
-        clock=clock,
-        random=random.random,
-    )
-    janitor = Janitor(
-        ledger.housekeeping,
-        keep=lambda: Keep(
-            rows=live.current().retention, bodies=live.current().body_retention, audit=live.current().audit_retention
-        ),
-        clock=clock,
-    )
+    def open_agents() -> None:
+        agents.clear()
+        agents.update(_agents(live, here, posts, Peers(clerk, clock.now_ms, live.redactor)))
 
     def apply(fresh: Settings) -> None:
         scheduler.max_parallel = fresh.max_parallel_turns
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
-        agents.clear()
-        agents.update(_agents(live, here, posts))
+        open_agents()
         _warn_of_subscription(live)
         ledger.commands.bell.ring()
 
@@ -392,7 +407,9 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         health=health,
         clock=clock,
     )
-    gateway = exchanging.gateway(around, exchanging.clerk(around), here.held.isolation)
+    clerk = exchanging.clerk(around)
+    gateway = exchanging.gateway(around, clerk, here.held.isolation)
+    open_agents()
 
     services = [
         Service("children", children.look_after),
@@ -402,11 +419,11 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("router", router.run),
         Service("executor", scheduler.run),
         Service("owner", ownership.run),
-        Service("janitor", janitor.run),
         Service("reminders", Reminders(tasks=ledger.tasks, clock=clock).run),
+        Service("janitor", _janitor(live, ledger, clock).run),
         Service("sender", postman.run, tells=True),
         Service("keys", machine.run, tells=True),
-        Service("backup", backup.run),
+        Service("backup", _backup(client, ledger, here, machine).run),
         Service("signals", signals.run, tells=True),
         Service("expiry", Expiry(ledger.messages, clock).run),
         *([] if gateway is None else [Service("gateway", gateway.run)]),

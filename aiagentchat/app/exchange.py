@@ -11,6 +11,7 @@ from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.directory import Directory
 from aiagentchat.exchange.clerk import Clerk, Office, Reading, TaskDesk
+from aiagentchat.exchange.filing import Filing
 from aiagentchat.gateway.feed import Feed
 from aiagentchat.gateway.service import Gateway, Parts, is_wanted
 from aiagentchat.gateway.vitals import Vitals
@@ -69,6 +70,7 @@ def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | 
             settings=around.live.current,
             told=around.live.learn,
             clock=around.clock,
+            put_file=Filing(around.ledger.outbox, around.clock, lambda: around.live.current().max_file),
         )
     )
 

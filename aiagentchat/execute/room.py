@@ -545,6 +545,8 @@ class RoomExecutor:
             limits=room.limits,
             tells_cost=room.budget.turn > 0,
             uid=place.uid,
+            speaks=room.exchange.tools,
+            reaches=self._shop.settings().reached_from(room),
         )
 
     async def _finish(

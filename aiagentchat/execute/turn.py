@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from aiagentchat.core.agent_events import (
-    SEND_FILE,
+    SEEN_IN_THE_ROOM,
     AgentEvent,
     ApiRetry,
     ApprovalAsked,
@@ -205,6 +205,7 @@ class Turn:
         """
         self._steering, self._taken = steering, follows
         asked = prompt or prompt_of(self._command)
+        asked = dataclasses.replace(asked, cause=self._command.meta, thread=self._command.thread)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
@@ -308,7 +309,7 @@ class Turn:
                 self._output.block_ended()
             case TextRetracted():
                 self._output.retract()
-            case ToolUsed(tool, used) if tool not in (*SHOWN_AS_QUESTIONS, SEND_FILE):
+            case ToolUsed(tool, used) if tool not in SHOWN_AS_QUESTIONS | SEEN_IN_THE_ROOM:
                 self.doing = tool_line(tool, self._output.shown(used))
                 self._output.tool(self.doing)
             case Thought(text):

@@ -1,6 +1,7 @@
 """The HTTP application: its routes, its problems, its description. Imported when the gateway starts, in a thread."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,9 +12,11 @@ from starlette.exceptions import HTTPException
 
 from aiagentchat import __version__
 from aiagentchat.core.errors import AppError, ExchangeRefused
+from aiagentchat.core.exchange import Caller
 from aiagentchat.gateway import models
 from aiagentchat.gateway.door import FAILED
-from aiagentchat.gateway.front import PROBLEM_SCHEMA, PROBLEMS, Front
+from aiagentchat.gateway.front import PROBLEM_SCHEMA, PROBLEMS, Front, caller_of
+from aiagentchat.gateway.mcp import INSTANCE_HEADER, mount
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal, Trouble
 from aiagentchat.gateway.routes import daemon, messages, service, tasks
 
@@ -53,10 +56,14 @@ def create_app(front: Front) -> FastAPI:
     async def openapi() -> JSONResponse:
         return JSONResponse(described(app))
 
-    for path, mounted in front.mounts.items():
-        app.mount(path, mounted)
+    mount(app, front.exchange, partial(_speaking, front), now_ms=front.clock.now_ms, put_file=front.put_file)
     _tell_problems(app)
     return app
+
+
+def _speaking(front: Front, request: Request) -> Caller:
+    """Whoever uses a tool, as the session that it says. Raises `ExchangeRefused`."""
+    return front.sessions.speaking(caller_of(request), request.headers.get(INSTANCE_HEADER))
 
 
 def described(app: FastAPI) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiagentchat.core.exchange import Caller
+from aiagentchat.exchange.filing import MOST_CONTENT
 from aiagentchat.gateway.callers import Callers
 from aiagentchat.gateway.guard import bearer, check_port, check_socket, hosts_of
 from aiagentchat.gateway.models import MOST_ASK_SECONDS
@@ -188,8 +189,9 @@ def _seconds(scope: Scope) -> float | None:
 
 async def _body(scope: Scope, receive: Receive) -> bytes | None:
     """All of it; None if they have gone. Raises `Refusal`."""
+    most = MOST_BYTES + (MOST_CONTENT if scope["path"] == MCP else 0)  # where a file comes in the arguments of a tool
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if not declared.isdigit() or int(declared) > MOST_BYTES:
+    if not declared.isdigit() or int(declared) > most:
         raise Refusal(_TOO_LARGE.code, _TOO_LARGE.detail)
     parts, size, more = [], 0, True
     while more:
@@ -198,7 +200,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
             return None
         part = message.get("body", b"")
         size += len(part)
-        if size > MOST_BYTES:
+        if size > most:
             raise Refusal(_TOO_LARGE.code, _TOO_LARGE.detail)
         parts.append(part)
         more = message.get("more_body", False)

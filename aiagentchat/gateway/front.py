@@ -1,11 +1,10 @@
 """What the routes ask: the parts that the app wires together for them, and what several routes do alike."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
-from starlette.types import ASGIApp
 
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import Caller, Outgoing
@@ -14,6 +13,7 @@ from aiagentchat.core.meta import Address, MetaKind, address
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.exchange import Exchange
 from aiagentchat.core.rooms import RoomWish
+from aiagentchat.exchange.tools import PutFile
 from aiagentchat.gateway.callers import Callers
 from aiagentchat.gateway.door import Traffic
 from aiagentchat.gateway.feed import Sessions, Streams
@@ -37,11 +37,12 @@ class Front:
     make_room: MakeRoom
     clock: Clock
     traffic: Traffic
-    mounts: Mapping[str, ASGIApp] = field(default_factory=dict)
-    """Other apps below a path of their own. They find who asks in `scope["state"]["caller"]`."""
+    put_file: PutFile | None = None
+    """Takes files that callers send by a tool; None: nobody does."""
 
 
-def _caller(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
+    """Who asks. Raises `Refusal`."""
     caller = request.state.caller
     if not isinstance(caller, Caller):
         raise Refusal("unauthenticated", "This needs a token.")
@@ -49,13 +50,13 @@ def _caller(request: Request) -> Caller:
 
 
 def _operator(request: Request) -> Caller:
-    caller = _caller(request)
+    caller = caller_of(request)
     if not caller.is_operator:
         raise Refusal("not_allowed", "Only the operator may do this, at the operator's socket.")
     return caller
 
 
-Asking = Annotated[Caller, Depends(_caller)]
+Asking = Annotated[Caller, Depends(caller_of)]
 Operating = Annotated[Caller, Depends(_operator)]
 Key = Annotated[
     str | None,

@@ -43,7 +43,7 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
             make_room=parts.make_room,
             clock=parts.clock,
             traffic=traffic,
-            mounts=await stack.enter_async_context(parts.mounts()),
+            put_file=parts.put_file,
         )
         app = await asyncio.to_thread(create_app, front)
         places = _open(stack, folder / SOCKET, settings.gateway.port)

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,10 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.directory import Directory
 from aiagentchat.core.ports.exchange import Exchange
 from aiagentchat.core.ports.gateway import GatewayTokens
+from aiagentchat.exchange.tools import PutFile
 from aiagentchat.gateway.vitals import Vitals
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from aiagentchat.gateway.feed import Feed
     from aiagentchat.gateway.front import MakeRoom
 SOCKET = "operator.sock"
@@ -51,9 +49,8 @@ class Parts:
     told: Callable[[str, str], None]
     """Hears of every token, so that it is hidden wherever somebody writes it."""
     clock: Clock
-    mounts: "Callable[[], AbstractAsyncContextManager[Mapping[str, ASGIApp]]]" = lambda: nullcontext({})
-    """Apps below a path of their own (`/mcp`), for as long as this is open. They find who asks, a
-    `core.exchange.Caller`, in `scope["state"]["caller"]`."""
+    put_file: PutFile | None = None
+    """Takes files that callers send by a tool; None: nobody does."""
 
 
 class Gateway:

@@ -68,6 +68,8 @@ class FakeExchange:
         self.now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
         self.broken: ExchangeRefused | None = None
         """What every call is refused with."""
+        self.accepted = asyncio.Event()
+        """Set when a message was accepted."""
         self._keys: dict[tuple[str, str], tuple[object, MessageId | TaskId]] = {}
         self._changed = asyncio.Condition()
         self._position = 0
@@ -269,6 +271,7 @@ class FakeExchange:
             meta=meta, room=outgoing.room, caller=caller.name, body=outgoing.body, accepted_at=self.now_ms()
         )
         self.messages[message.id] = message
+        self.accepted.set()
         self._keep(caller, outgoing, key, message.id)
         self.say(outgoing.room, outgoing.body, sender=self.us.user, meta=meta, thread=outgoing.thread)
         return message

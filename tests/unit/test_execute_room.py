@@ -18,7 +18,7 @@ from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, S
 from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, TaskId, UserId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.meta import Address, Meta, read_meta
+from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
 from aiagentchat.core.parcels import MESSAGE, Parcel
 from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.core.ports.post import Post
@@ -820,3 +820,27 @@ async def test_the_agent_reads_which_task_it_works_on(tmp_path: Path) -> None:
         assert found is not None
         assert found.state is TaskState.DONE
         assert "[STATUS] ✅ done" in await house.read()
+
+
+async def test_a_turn_knows_what_it_answers_and_in_which_thread(tmp_path: Path) -> None:
+    asked = Meta(id=MessageId("m1"), kind=MetaKind.QUESTION, hop=1, budget=3)
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await house.execute(replace(command("$1"), meta=asked, thread=EventId("$thread")), command("$2"))
+
+        prompts = [prompt for run in house.agent.runs for prompt in run.prompts]
+        assert [(prompt.cause, prompt.thread) for prompt in prompts] == [(asked, "$thread"), (None, None)]
+
+
+@pytest.mark.parametrize("tools", [True, False])
+async def test_a_run_has_tools_and_reaches_rooms_as_its_room_says(tmp_path: Path, tools: bool) -> None:
+    def reaching(settings: Settings) -> Settings:
+        room = settings.rooms[0]
+        rules = replace(room.exchange, tools=tools, rooms=("other", "nowhere"))
+        other = replace(room, id=OTHER_ROOM, name="other")
+        return replace(settings, rooms=(replace(room, exchange=rules), other))
+
+    async with open_house(tmp_path, plays(Say("So.")), change=reaching) as house:
+        await house.execute(command("$1"))
+
+        [run] = house.agent.runs
+        assert (run.spec.speaks, run.spec.reaches) == (tools, (OTHER_ROOM,))

@@ -1,8 +1,8 @@
 """In front of the routes: whose request it is, how large, how many, how long."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,14 +231,23 @@ async def test_nothing_but_http_is_spoken(stage: Stage) -> None:
     assert stage.exchange.asked == []
 
 
-async def test_an_app_below_a_path_of_its_own_finds_who_asks(stage: Stage) -> None:
-    from aiagentchat.gateway.app import create_app
+async def test_whoever_uses_a_tool_is_found_out_like_everybody_else(stage: Stage) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "who", "arguments": {}}}
+    accept = ("accept", "application/json, text/event-stream")
+    session = ("aiagentchat-instance", "somebody")
 
-    async def mounted(scope: Scope, _: Receive, send: Send) -> None:
-        await say(send, scope["state"]["caller"].name.encode())
+    answer = await stage.ask("POST", "/mcp", call, token=READER, headers=[accept])
+    assert (answer.status, json.loads(answer.body)["result"]["isError"]) == (200, False)
+    assert [caller.name for _, caller in stage.exchange.asked] == ["reader"]
+    assert (await stage.ask("POST", "/mcp", call, token=None, headers=[accept])).status == 401
+    assert (await stage.ask("POST", "/mcp", call, token=READER, headers=[accept, session])).status == 403
+    assert (await stage.ask("GET", "/mcp", token=READER)).status == 405
+    assert len(stage.exchange.asked) == 1
 
-    app = create_app(replace(stage.front, mounts={"/mcp": mounted}))
-    behind(stage, app)
 
-    assert (await stage.ask("POST", "/mcp/", {}, token=READER)).body == b"reader"
-    assert (await stage.ask("POST", "/mcp/", {}, token=None)).status == 401
+async def test_a_file_may_come_in_the_arguments_of_a_tool_and_nowhere_else(stage: Stage) -> None:
+    large = b'"' + b"x" * (2 * MOST_BYTES) + b'"'
+
+    assert (await stage.ask("POST", "/mcp", body=large)).status != 413
+    assert (await stage.ask("POST", "/send", body=large)).status == 413
+    assert (await stage.ask("POST", "/mcp", body=large * 20)).status == 413
