@@ -16,7 +16,7 @@ from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
 from aiagentchat.agents.claude_code.speaking import Peers
 from aiagentchat.app import exchange as exchanging
-from aiagentchat.app.absent import NoHistory, NoTasks, OwnDirectory
+from aiagentchat.app.absent import OwnDirectory
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
@@ -224,10 +224,6 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
-async def _nothing() -> str:
-    return ""
-
-
 def _backup(client: Client, ledger: Ledger, here: Here, machine: Machine) -> Follower:
     return Follower(
         asks=client,
@@ -399,11 +395,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         live=live,
         ledger=ledger,
         client=client,
+        homeserver=homeserver,
         directory=OwnDirectory(Address(me, instance)),
-        reading=NoHistory(),
-        task_desk=NoTasks(),
-        feed=NoHistory(),
-        halted=lambda _: _nothing(),
         health=health,
         clock=clock,
     )

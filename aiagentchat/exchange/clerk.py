@@ -120,7 +120,9 @@ class Clerk:
                 now=now,
                 encrypted=self._office.is_encrypted(outgoing.room),
             )
-            return await self._messages.accept(made.message, made.parcel, waits=made.waits, key=key, digest=same)
+            return await self._messages.accept(
+                made.message, made.parcel, waits=made.waits, task=made.task, key=key, digest=same
+            )
 
     async def status(self, caller: Caller, message: MessageId) -> Message:
         """How far it has come."""

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from aiagentchat.core.effects import OpenTask
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import MOST_ANSWER, MOST_PARTS, Message, MessageState
 from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId
 from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.meta import Meta, MetaKind, kept, recalled, unprefixed
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.tasks import Task
+from aiagentchat.store import task_moves
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.inbox import values_of
@@ -41,10 +44,11 @@ class SqliteMessages:
         parcel: Parcel,
         *,
         waits: Incoming | None = None,
+        task: Task | None = None,
         key: str | None = None,
         digest: str = "",
     ) -> Message:
-        """Write down the message, its parcel and what it begins here, together, or nothing of it."""
+        """Write down the message, its parcel, what it begins here and the task that it gives, together, or nothing."""
 
         async def write(transaction: Transaction) -> Message:
             if key is not None:
@@ -52,9 +56,11 @@ class SqliteMessages:
                 if rows:
                     return _the_same(rows[0], digest)
             await accept(transaction, message, parcel, waits=waits, key=key, digest=digest)
+            if task is not None:
+                await task_moves.change(transaction, OpenTask(task), message.accepted_at)
             return message
 
-        with ringing(self._bells.outbox, self.bell):
+        with ringing(self._bells.outbox, self.bell, self._bells.tasks):
             return await self._database.transact(write)
 
     async def get(self, message: MessageId) -> Message | None:

@@ -7,10 +7,12 @@ import pytest
 
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import MOST_PARTS, Message, MessageState
+from aiagentchat.core.heard import heard as all_heard
 from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, written
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.tasks import TaskState, assigned
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, BERT, DEVICE, NOW, OTHER_ROOM, ROOM, OpenLedger
 
@@ -140,6 +142,21 @@ async def test_what_it_begins_here_waits_until_it_is_in_the_room(ledger: Ledger)
     assert after == replace(waits, event=event_of(message), txn=None)
 
 
+async def test_a_task_is_given_with_its_message_and_follows_it(ledger: Ledger) -> None:
+    message = made("m1", kind=MetaKind.TASK)
+    task = assigned(message.meta, Address(THEM), ROOM, message.body, by=Address(US), now=NOW)
+
+    await ledger.messages.accept(message, parcel_for(message), task=task, key="k", digest="d")
+    await ledger.messages.accept(made("m2"), parcel_for(made("m2")), task=task, key="k", digest="d")
+    before = await ledger.tasks.listed([ROOM])
+    await send_all(ledger)
+    await ledger.messages.received([receipt(event_of(message))], NOW)
+    [after] = await ledger.tasks.listed([ROOM])
+
+    assert before == [task]
+    assert (after.thread, after.state) == (event_of(message), TaskState.WORKING)
+
+
 async def test_the_same_key_of_the_same_caller_is_the_same_message(ledger: Ledger) -> None:
     first = await accept(ledger, made("m1"), key="k")
     again = await ledger.messages.accept(made("m2"), parcel_for(made("m2")), key="k", digest=first.body)
@@ -247,6 +264,16 @@ async def test_the_root_of_a_thread_is_delivered_with_its_thread(ledger: Ledger)
     await send_all(ledger)
 
     assert await ledger.messages.received([receipt(event_of(task), event_of(task))], NOW) == [task.id]
+
+
+async def test_what_others_have_said_since_is_behind_what_was_sent_before(ledger: Ledger) -> None:
+    before, after = await accept(ledger, made("m1")), await accept(ledger, made("m2"))
+    await send_all(ledger)
+    for number, event in enumerate((event_of(before), EventId("$others"), event_of(after))):
+        spoken = Incoming(event=event, room=ROOM, sender=BERT, sent_at=NOW + number, kind=Kind.TEXT, body="x")
+        await ledger.inbox.take_in(None, [], NOW, all_heard([spoken], lambda _, __: True))
+
+    assert await ledger.messages.received([receipt(EventId("$others"))], NOW) == [before.id]
 
 
 async def test_receipts_of_others_and_of_other_rooms_say_nothing(ledger: Ledger) -> None:
