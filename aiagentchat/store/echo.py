@@ -5,6 +5,7 @@ itself, which comes back to us by sync. Whichever is first counts.
 """
 
 from aiagentchat.core.ids import EventId, TxnId
+from aiagentchat.store.answers import hear_ourselves
 from aiagentchat.store.database import Transaction
 from aiagentchat.store.queries import statements
 
@@ -21,6 +22,7 @@ async def arrived(transaction: Transaction, txn: TxnId, event: EventId, now: int
         return False
     await transaction.run(_ECHO["message_sent"], txn=txn, event=event, now=now)
     await transaction.run(_ECHO["offer"], txn=txn, event=event)
+    await hear_ourselves(transaction, txn, event, now)
     return True
 
 

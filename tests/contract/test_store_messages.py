@@ -416,6 +416,92 @@ async def test_a_person_answers_by_a_reply(ledger: Ledger) -> None:
     assert (answered.state, answered.answer, answered.answer_event) == ("answered", "Half past nine.", "$reply")
 
 
+# --- what this daemon answers to its own callers
+
+
+async def ask_here(ledger: Ledger, id_: str = "m1") -> Message:
+    """A caller has asked this daemon, and a turn has begun with it."""
+    message = made(id_, to=US)
+    waits = Incoming(
+        event=EventId(f"~{id_}"),
+        room=ROOM,
+        sender=US,
+        sent_at=NOW,
+        kind=Kind.TEXT,
+        body=message.body,
+        meta=message.meta,
+        by_agent=True,
+        caller=CI,
+        txn=parcel_for(message).txn,
+    )
+    await ledger.messages.accept(message, parcel_for(message), waits=waits)
+    await send_all(ledger)
+    return message
+
+
+def own(
+    to: Message,
+    body: str,
+    *,
+    kind: MetaKind = MetaKind.ANSWER,
+    command: str | None = "",
+    last: bool = True,
+    **more: str,
+) -> Parcel:
+    meta = Meta(id=MessageId("a"), kind=kind, to=Address(US), in_reply_to=to.id, last=last)
+    edits = more.get("edits")
+    return Parcel(
+        txn=TxnId(more.get("txn", "answer")),
+        room=ROOM,
+        content={"body": body, META_KEY: written(meta)},
+        command=event_of(to) if command == "" else None if command is None else EventId(command),
+        edits=None if edits is None else TxnId(edits),
+    )
+
+
+async def test_our_own_answer_is_known_once_it_is_in_the_room(ledger: Ledger) -> None:
+    message = await ask_here(ledger)
+    await ledger.outbox.put([own(message, "It is", last=False)], NOW)
+    await send_all(ledger)
+    before = await state_of(ledger, message)
+    await ledger.outbox.put([own(message, "It is green.", txn="edit", edits="answer")], NOW)
+    await send_all(ledger)
+    found = await ledger.messages.get(message.id)
+
+    assert before is MessageState.SENT
+    assert found is not None
+    assert (found.state, found.answer, found.answer_event) == (MessageState.ANSWERED, "It is green.", "$answer")
+
+
+async def test_our_own_refusal_ends_a_message_that_never_became_a_command(ledger: Ledger) -> None:
+    message = await ask_here(ledger)
+    await ledger.outbox.put([own(message, "The room is halted.", kind=MetaKind.REFUSED, command=None)], NOW)
+    await send_all(ledger)
+    found = await ledger.messages.get(message.id)
+
+    assert found is not None
+    assert (found.state, found.why) == (MessageState.REFUSED, "The room is halted.")
+
+
+async def test_what_a_caller_says_is_no_answer_of_ours(ledger: Ledger) -> None:
+    message, for_others = await ask_here(ledger), await accept(ledger, made("m2"))
+    await send_all(ledger)
+    forged = [
+        own(message, "Yes.", command=None, txn="t1"),
+        own(message, "Yes.", command="$another", txn="t2"),
+        own(message, "Yes.", kind=MetaKind.STATUS, txn="t3"),
+        own(for_others, "Yes.", txn="t4"),
+        own(for_others, "No.", kind=MetaKind.REFUSED, txn="t5"),
+        own(made("m3"), "Yes.", txn="t6"),
+        replace(own(message, "Yes.", txn="t7"), room=OTHER_ROOM),
+    ]
+
+    await ledger.outbox.put(forged, NOW)
+    await send_all(ledger)
+
+    assert [await state_of(ledger, each) for each in (message, for_others)] == [MessageState.SENT] * 2
+
+
 # --- ends, and what is open
 
 
