@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiagentchat.config.settings import RoomSettings
-from aiagentchat.core.approvals import Approval
+from aiagentchat.core.approvals import Approval, ApprovalKind, Picked
 from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.exchange import ExchangeRules
@@ -248,6 +248,18 @@ async def test_no_program_answers_a_question_whatever_its_account_may(front: Fro
     assert await front.is_open("a")
     await heard(front, typed("yes", target=question, sender=ADA))
     assert not await front.is_open("a")
+
+
+async def test_what_a_program_taps_with_the_account_of_a_person_is_no_part_of_the_answer(front: Front) -> None:
+    question = await front.asked("a", kind=ApprovalKind.CHOICE, options=("tea", "coffee"), many=True)
+    await heard(
+        front,
+        event(Kind.REACTION, "2️⃣", target=question, by_agent=True),
+        event(Kind.REACTION, "1️⃣", target=question),
+        event(Kind.REACTION, "✅", target=question),
+    )
+
+    assert (await front.answer("a")).picked == Picked((1,))
 
 
 async def test_no_program_stops_or_changes_what_runs_and_waits(front: Front) -> None:
