@@ -11,9 +11,9 @@ from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import Approval, ApprovalKind, Picked
 from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.exchange import ExchangeRules
+from aiagentchat.core.exchange import Caller, ExchangeRules
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.guards import WINDOW_MS, Limit, Why
+from aiagentchat.core.guards import WINDOW_MS, Limit, Why, onward
 from aiagentchat.core.ids import ApprovalId, CallerName, InstanceName, MessageId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, read_meta
@@ -387,6 +387,29 @@ async def test_a_message_that_comes_again_is_counted_once(front: Front) -> None:
         await heard(front, said, said)
 
     assert (await front.ledger.guards.standing(ROOM, "", 0)).in_room == 1
+
+
+@pytest.mark.parametrize(
+    ("says_how_far", "turns"), [pytest.param(True, 5, id="by their hops"), pytest.param(False, 6, id="or by our count")]
+)
+async def test_two_that_answer_each_other_for_ever_stop_by_themselves(
+    tmp_path: Path, says_how_far: bool, turns: int
+) -> None:
+    async with open_front(tmp_path / "here.db") as here, open_front(tmp_path / "there.db") as there:
+        begun, hop, fronts = 0, 0, [here, there]
+        for front in fronts:
+            front.settings = settings(*house(hops=4, pair_turns=3), max_queue=100)
+        for number in range(100):
+            said = asks(number, meta={"hop": hop})
+            await fronts[number % 2].hear(said)
+            if await fronts[number % 2].state(said.event) is not CommandState.QUEUED:
+                break
+            begun += 1
+            assert isinstance(said.meta, Meta)
+            run = Caller(name=CallerName("run"), cause=said.meta, in_turn=True)
+            hop = onward(run).hop if says_how_far else 0
+
+        assert begun == turns
 
 
 # ── /continue, /status ──
