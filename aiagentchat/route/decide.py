@@ -12,7 +12,7 @@ from aiagentchat.core.files import MediaFile
 from aiagentchat.core.guards import Why
 from aiagentchat.core.ids import EventId, InstanceName, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.meta import Address, typed
+from aiagentchat.core.meta import Address, Meta, typed
 from aiagentchat.route.access import Role
 from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES, plain
 from aiagentchat.route.machines import AskedByAgent, Ear, NotForUs, TurnAway, heard, is_of_program
@@ -256,15 +256,17 @@ class Names:
 
 def _of_program(event: Incoming, ear: Ear, role: Role | None, names: Names) -> Decision:
     """What a program has written, or done to a message: of all that, only what asks us for something means anything."""
-    is_stranger = role is None and event.caller is None
+    # Whoever lets a caller in has asked whether it may begin turns in this room.
+    may = event.caller is not None or (role is not None and role >= Role.USER)
     if event.kind is Kind.REDACTION and event.target is not None:
         return TakeBack(event.target, may_stop=False)  # its text is out of the room, by whomever
     if event.kind not in (Kind.TEXT, Kind.FILE):
-        return Ignore(f"{event.kind} events of programs mean nothing", refusal=event.kind.value if is_stranger else "")
-    # Whoever lets a caller in has asked whether it may begin turns in this room.
-    said = heard(event, ear, may=event.caller is not None or (role is not None and role >= Role.USER))
+        return Ignore(f"{event.kind} events of programs mean nothing", refusal="" if may else event.kind.value)
+    said = heard(event, ear, may=may)
     if isinstance(said, NotForUs):
-        refusal = "message" if is_stranger else "meta" if said.is_broken else ""
+        # With the mark of a program nobody is passed over in silence who would not be without it.
+        is_plain = not isinstance(event.meta, Meta)
+        refusal = "message" if is_plain and not may else "meta" if said.is_broken else ""
         return Ignore(f"a program's, {said.why}", refusal=refusal)
     return said if isinstance(said, TurnAway) else _asked_by_agent(event, said, names)
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from aiagentchat.config.settings import RoomSettings
-from aiagentchat.core.approvals import Approval
+from aiagentchat.core.approvals import Approval, ApprovalKind, Picked
 from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.exchange import ExchangeRules
+from aiagentchat.core.exchange import Caller, ExchangeRules
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.guards import WINDOW_MS, Limit, Why
+from aiagentchat.core.guards import WINDOW_MS, Limit, Why, onward
 from aiagentchat.core.ids import ApprovalId, CallerName, InstanceName, MessageId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, read_meta
@@ -250,6 +250,18 @@ async def test_no_program_answers_a_question_whatever_its_account_may(front: Fro
     assert not await front.is_open("a")
 
 
+async def test_what_a_program_taps_with_the_account_of_a_person_is_no_part_of_the_answer(front: Front) -> None:
+    question = await front.asked("a", kind=ApprovalKind.CHOICE, options=("tea", "coffee"), many=True)
+    await heard(
+        front,
+        event(Kind.REACTION, "2️⃣", target=question, by_agent=True),
+        event(Kind.REACTION, "1️⃣", target=question),
+        event(Kind.REACTION, "✅", target=question),
+    )
+
+    assert (await front.answer("a")).picked == Picked((1,))
+
+
 async def test_no_program_stops_or_changes_what_runs_and_waits(front: Front) -> None:
     running, said = command(sender=BOT), asks()
     await front.running(running)
@@ -375,6 +387,29 @@ async def test_a_message_that_comes_again_is_counted_once(front: Front) -> None:
         await heard(front, said, said)
 
     assert (await front.ledger.guards.standing(ROOM, "", 0)).in_room == 1
+
+
+@pytest.mark.parametrize(
+    ("says_how_far", "turns"), [pytest.param(True, 5, id="by their hops"), pytest.param(False, 6, id="or by our count")]
+)
+async def test_two_that_answer_each_other_for_ever_stop_by_themselves(
+    tmp_path: Path, says_how_far: bool, turns: int
+) -> None:
+    async with open_front(tmp_path / "here.db") as here, open_front(tmp_path / "there.db") as there:
+        begun, hop, fronts = 0, 0, [here, there]
+        for front in fronts:
+            front.settings = settings(*house(hops=4, pair_turns=3), max_queue=100)
+        for number in range(100):
+            said = asks(number, meta={"hop": hop})
+            await fronts[number % 2].hear(said)
+            if await fronts[number % 2].state(said.event) is not CommandState.QUEUED:
+                break
+            begun += 1
+            assert isinstance(said.meta, Meta)
+            run = Caller(name=CallerName("run"), cause=said.meta, in_turn=True)
+            hop = onward(run).hop if says_how_far else 0
+
+        assert begun == turns
 
 
 # ── /continue, /status ──

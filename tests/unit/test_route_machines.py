@@ -95,6 +95,8 @@ def test_the_prefix_for_people_is_no_part_of_the_text() -> None:
             id="what cannot be read",
         ),
         pytest.param(said(sender=EVE, meta=None), replace(BY_NOBODY, refusal="message"), id="of a stranger"),
+        pytest.param(said("/stop", None, sender=VERA), replace(BY_NOBODY, refusal="message"), id="of a viewer"),
+        pytest.param(said(sender=EVE, meta=replace(ASKS, to=None)), BY_NOBODY, id="of a stranger, to nobody"),
         pytest.param(
             said(sender=EVE, meta=BROKEN),
             Ignore("a program's, what it says about itself cannot be read: hop has the wrong shape", "message"),
@@ -166,16 +168,17 @@ def test_no_reaction_of_a_program_answers_or_stops_anything(key: str, sender: Us
 
 
 @pytest.mark.parametrize("kind", [Kind.EDIT, Kind.NOTICE, Kind.MALFORMED, Kind.REACTION])
-@pytest.mark.parametrize("sender", [ANNA, ADA, VERA])
+@pytest.mark.parametrize("sender", [ANNA, ADA])
 def test_nothing_else_of_a_program_means_anything(kind: Kind, sender: UserId) -> None:
     message = event(kind, "✅", target=TARGET, by_agent=True, sender=sender, meta=ASKS, mentions=frozenset({ME}))
 
     assert meaning(message) == Ignore(f"{kind} events of programs mean nothing")
 
 
+@pytest.mark.parametrize("sender", [VERA, EVE])
 @pytest.mark.parametrize("kind", [Kind.EDIT, Kind.NOTICE, Kind.MALFORMED, Kind.REACTION])
-def test_what_a_stranger_tries_with_the_mark_of_a_program_is_noted_as_without_it(kind: Kind) -> None:
-    message = event(kind, "✅", target=TARGET, by_agent=True, sender=EVE)
+def test_what_others_try_with_the_mark_of_a_program_is_noted_as_without_it(kind: Kind, sender: UserId) -> None:
+    message = event(kind, "✅", target=TARGET, by_agent=True, sender=sender)
 
     assert meaning(message) == Ignore(f"{kind} events of programs mean nothing", refusal=kind.value)
 
