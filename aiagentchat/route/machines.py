@@ -12,6 +12,7 @@ from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.guards import Why, gone_too_far, is_for
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.meta import STARTS, Address, Meta, NoMeta, unprefixed
+from aiagentchat.render.hygiene import as_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,5 @@ def heard(event: Incoming, ear: Ear, *, may: bool) -> Heard:
     if not may:
         return TurnAway(meta, Why.NOT_ALLOWED)
     hindrance = gone_too_far(meta, ear.rules)
-    return AskedByAgent(unprefixed(meta.kind, event.body), meta) if hindrance is None else TurnAway(meta, hindrance)
+    text = as_written(unprefixed(meta.kind, event.body))
+    return AskedByAgent(text, meta) if hindrance is None else TurnAway(meta, hindrance)

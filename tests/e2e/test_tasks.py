@@ -56,7 +56,7 @@ async def test_what_a_kill_cuts_off_has_failed_on_both_sides_until_a_person_take
         await a.until_task(room, given["id"], lambda task: task["state"] == "working")
         await b.daemon.kill()
         assert (await a.task(room, given["id"]))["state"] == "working"
-        await b.daemon.start(until="sync.resumed")
+        await b.start(until="sync.resumed")
         for side in (a, b):
             ended = await side.until_task(room, given["id"], lambda task: task["state"] == "failed")
             assert "outcome unknown" in ended["note"]
@@ -75,7 +75,7 @@ async def test_a_task_for_somebody_who_is_away_waits_and_says_so(people: People,
         given = await a.assign(room, b, script("Tidy the garden", Step(text=DONE)))
         there = await a.until_task(room, given["id"], lambda task: task["thread"] is not None)
         assert there["state"] == "assigned"
-        await b.daemon.start(until="sync.resumed")
+        await b.start(until="sync.resumed")
 
         for side in (a, b):
             await side.until_task(room, given["id"], lambda task: task.get("state") == "done", timeout=60)
@@ -93,7 +93,7 @@ async def test_a_task_that_was_not_begun_in_time_is_not_begun(people: People, mo
         given = await a.assign(room, b, script("Tidy the loft", Step(text=DONE)), deadline=soon)
         await a.until_task(room, given["id"], lambda task: task["thread"] is not None)
         await asyncio.sleep(soon / 1000 - time.time())  # daemons go by this clock, and no other
-        await b.daemon.start(until="sync.resumed")
+        await b.start(until="sync.resumed")
 
         for side in (a, b):
             await side.until_task(room, given["id"], lambda task: task.get("state") == "expired", timeout=60)

@@ -40,6 +40,12 @@ class Side:
         """Whom others write to."""
         return f"{self.account.user_id}/{self.name}"
 
+    async def start(self, *, until: str = "sync.first") -> None:
+        """Start its daemon, and wait until it can be asked."""
+        before = len(self.daemon.lines())
+        await self.daemon.start(until=until)
+        await self.daemon.until_line("gateway.open", skip=before)
+
     async def ask(self, method: str, path: str, body: object = None, **query: str) -> dict[str, Any]:
         """Ask its gateway; what it answers. Raises AssertionError for a refusal."""
         folder = self.daemon.data_dir / "gateway"
@@ -158,6 +164,6 @@ async def two_houses(
         for each in (houses.a, houses.b):
             stack.push_async_exit(each.daemon.__aexit__)
         for each in begun:
-            await each.daemon.start()
+            await each.start()
         await houses.settle_in(*begun)
         yield houses

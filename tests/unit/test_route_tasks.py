@@ -332,3 +332,11 @@ async def test_what_is_ignored_is_nobodys_task(front: Front) -> None:
     await follow(front, given(), Parcel(txn=TxnId("x"), room=ROOM, content=content))
 
     assert await front.ledger.tasks.listed([ROOM], everything=True) == []
+
+
+async def test_the_agent_reads_ids_as_the_other_one_has_written_them(front: Front) -> None:
+    await front.hear(given(body="[TASK] ask @\u2060bert:hs"))
+    command = await front.ledger.commands.get(ROOT)
+
+    assert command is not None
+    assert command.text == "ask @bert:hs"
