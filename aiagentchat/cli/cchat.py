@@ -481,20 +481,22 @@ def login(
 @app.command(
     epilog="""\b
 Examples:
-  claude mcp add cchat -- cchat mcp
+  claude mcp add aiagentchat -- cchat mcp
   cchat mcp --config /etc/aiagentchat/config.yaml
 """
 )
 def mcp(
+    name: Annotated[
+        str | None, typer.Option(help="What the session is called there; else by its folder and host.", metavar="NAME")
+    ] = None,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
     """Offer the rooms to a Claude Code session. An MCP server on stdin and stdout."""
-    from importlib import import_module
+    from aiagentchat.cli.exchange import commands
 
-    serve = import_module("aiagentchat.cli.exchange.mcp").serve
-    raise typer.Exit(serve(_way(gateway, token_file, config, None, False)))
+    raise typer.Exit(commands.mcp(_way(gateway, token_file, config, None, False), name))
 
 
 def main() -> None:

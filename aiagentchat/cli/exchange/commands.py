@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -447,3 +448,20 @@ def login(
         return Exit.INTERRUPTED
     console.say(f"You are {safe(kept.user_id)} at {safe(kept.homeserver)}.")
     return Exit.DONE
+
+
+# ── for Claude Code
+
+
+def mcp(way: Way, name: str | None) -> int:
+    """`cchat mcp`: on stdout is the protocol, and nothing else."""
+    try:
+        found = find(way, os.environ, Path.cwd())
+    except NotDone as error:
+        return complain(error, Console())
+    if not isinstance(found, AtGateway):
+        none = NotDone("the tools are those of a gateway, and there is none; give --config or --gateway", Exit.NO_WAY)
+        return complain(none, Console())
+    bridge = import_module("aiagentchat.cli.exchange.mcp")
+    where = {"url": found.place.shown} if found.place.socket is None else {"socket": found.place.socket}
+    return int(bridge.run(bridge.Gateway(**where, token=found.token), name=name))

@@ -16,7 +16,7 @@ from typing import Any
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
 from aiagentchat.cli.exchange.said import folded, messages_of, said
-from aiagentchat.cli.exchange.wire import path
+from aiagentchat.cli.exchange.wire import ITEMS, path
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.exchange import MOST_BODY
 from aiagentchat.core.ids import MessageId, TaskId, txn_id
@@ -138,7 +138,7 @@ class Direct:
         for room in self._joined()[:MOST_ROOMS]:
             reply = self._hs.get_dated(path("rooms", room, "state"))
             now = _milliseconds(reply.date)
-            for event in reply.body.get("state", ()):
+            for event in reply.body.get(ITEMS, ()):
                 if (entry := instance(event, now)) is not None:
                     found[str(entry["user"]), str(entry["name"])] = entry
         there = {key for key, entry in found.items() if entry["alive"]}
