@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-cchat faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -84,6 +84,10 @@ bench-sealed: $(READY)  ## what encryption costs, beside plain rooms and beside 
 
 bench-changes: $(READY)  ## what looking at what a turn has changed costs, by the size of the workspace (a minute)
 	$(BIN)/python -m bench.changes $(ARGS)
+
+bench-cchat: $(READY)  ## how soon cchat is there, and a message accepted, beside the interpreter alone (a minute)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.cchat $(ARGS)
 
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)

@@ -124,6 +124,25 @@ async def test_who_is_there_is_read_from_the_state_of_the_rooms(desk: Desk) -> N
     ]
 
 
+async def test_where_nobody_listens_at_a_gateway_that_was_only_found_the_login_speaks(
+    desk: Desk, tmp_path: Path
+) -> None:
+    gateway = tmp_path / "data" / "gateway"
+    gateway.mkdir(parents=True)
+    (tmp_path / "config.yaml").touch()
+    (gateway / "operator.sock").touch()
+    token = gateway / "operator.token"
+    token.touch(mode=0o600)
+    token.write_text("gw_gone")
+    found = await run(["send", desk.room, "by myself"], desk.env, here=tmp_path)
+    asked_for = await run(["send", desk.room, "by the daemon", "--config", "config.yaml"], desk.env, here=tmp_path)
+
+    assert (found[0], found[2]) == (0, f"cchat: without a gateway, as {desk.anna.id}\n")
+    await desk.claude.until_message(desk.room, "by myself", sender=desk.anna.id)
+    assert (asked_for[0], asked_for[1]) == (Exit.UNREACHABLE, "")
+    assert "so nothing was sent" in asked_for[2]
+
+
 async def test_an_encrypted_room_is_refused_and_nothing_is_sent(desk: Desk) -> None:
     encryption = {"algorithm": "m.megolm.v1.aes-sha2"}
     await desk.anna.request("PUT", f"/rooms/{desk.room}/state/m.room.encryption/", encryption)
@@ -152,11 +171,19 @@ async def test_a_login_may_be_a_token_and_is_never_the_daemons(
     kept = await desk.cchat(*login)
     sent = await desk.cchat("send", desk.room, "by my other self", "--as", "second")
     refused = await run(login, {**desk.env, "AIAGENTCHAT_CONFIG": str(config)})
+    by_password = await run(
+        ["login", "--homeserver", homeserver.url, "--user", desk.claude.id],
+        {**desk.env, "AIAGENTCHAT_CONFIG": str(config)},
+        PASSWORD,
+    )
+    devices = (await desk.claude.request("GET", "/devices"))["devices"]
 
     assert (kept[0], sent[0]) == (0, 0)
     await desk.anna.until_message(desk.room, "by my other self", sender=desk.claude.id)
     assert refused[0] == Exit.USAGE
     assert "is the account of the daemon" in refused[2]
+    assert by_password[0] == Exit.USAGE
+    assert not [device for device in devices if str(device.get("display_name")).startswith("cchat on")]
 
 
 async def test_a_wrong_password_and_a_login_that_ended_have_the_exit_code_of_a_login(

@@ -7,7 +7,6 @@ room or not at all.
 
 import json
 import re
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -318,8 +317,3 @@ def _milliseconds(date: str) -> int:
 
 def _texts(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-
-
-def device_name() -> str:
-    """What the account's owner reads in the list of devices."""
-    return f"cchat on {one_line(socket.gethostname(), _NAME)}"
