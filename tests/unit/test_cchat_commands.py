@@ -13,7 +13,6 @@ from typer.testing import CliRunner, Result
 
 from aiagentchat.cli.cchat import app
 from aiagentchat.cli.exchange.exits import Exit
-from aiagentchat.cli.exchange.logins import Login, keep, login_file
 from aiagentchat.cli.exchange.sentences import when
 from rig.unprivileged import clean_env
 from tests.fakes.gateway_server import ATTIC, NOW, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
@@ -298,14 +297,6 @@ def test_json_has_the_cause_of_a_failure(server: GatewayServer, environ: dict[st
     assert done.exit_code == Exit.HALTED
     assert json.loads(done.stdout) == {"error": {"exit": 11, "cause": "halted", "detail": "Agents are halted there."}}
     assert done.stderr == "cchat: Agents are halted there.\n"
-
-
-def test_the_tools_need_a_gateway(tmp_path: Path) -> None:
-    keep(login_file(str(tmp_path), None), Login(homeserver="http://127.0.0.1:1", user_id="@anna:hs", access_token="x"))
-    done = CliRunner(env={"HOME": str(tmp_path), "AIAGENTCHAT_CONFIG": ""}).invoke(app, ["mcp"])
-
-    assert (done.exit_code, done.stdout) == (Exit.NO_WAY, "")
-    assert "the tools are those of a gateway" in done.stderr
 
 
 def test_help_and_sending_load_nothing_that_they_do_not_need(server: GatewayServer, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,17 +83,3 @@ def address_of(speaks: Speaks, to: str | None, *, waits: bool) -> str | None:
         raise NotDone(f"--to {visible(to)}: nobody in the registry is called so; cchat who lists them", Exit.UNKNOWN)
     several = ", ".join(safe(str(each.get("address"))) for each in found)
     raise NotDone(f"--to {visible(to)}: several are called so; choose one of {several}", Exit.USAGE)
-
-
-def mcp(way: Way, name: str | None) -> int:
-    """`cchat mcp`: on stdout is the protocol, and nothing else."""
-    try:
-        found = find(way, os.environ, Path.cwd())
-    except NotDone as error:
-        return complain(error, Console())
-    if not isinstance(found, AtGateway):
-        none = NotDone("the tools are those of a gateway, and there is none; give --config or --gateway", Exit.NO_WAY)
-        return complain(none, Console())
-    bridge = import_module("aiagentchat.cli.exchange.mcp")
-    where = {"url": found.place.shown} if found.place.socket is None else {"socket": found.place.socket}
-    return int(bridge.run(bridge.Gateway(**where, token=found.token), name=name))
