@@ -153,6 +153,7 @@ def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: 
 
     assert (done.exit_code, done.stdout) == (Exit.NO_ANSWER, "")
     assert "no answer within 0: delivered to @agent:hs/workshop" in done.stderr
+    assert "(workshop is online)" in done.stderr
     assert "cchat status m1" in done.stderr
 
 
