@@ -22,7 +22,7 @@ import aiohttp
 from mcp import types
 from mcp.server.stdio import stdio_server
 
-from aiagentchat.cli.exchange.commands import Console, complain
+from aiagentchat.cli.exchange.console import Console, complain
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.places import AtGateway, ByLogin, Way, find
 from aiagentchat.core.backoff import delay
