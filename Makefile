@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway gateway-load faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -93,6 +93,10 @@ bench-gateway: $(READY)  ## how long sending through the gateway takes, beside a
 gateway-load: $(READY)  ## 10,000 messages of 20 callers through the gateway, while the daemon is killed (ten minutes)
 	@$(BIN)/python -m rig.setup --homeserver --cli
 	$(BIN)/python -m rig.gateway_load $(ARGS)
+
+bench-cchat: $(READY)  ## how soon cchat is there, and a message accepted, beside the interpreter alone (a minute)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.cchat $(ARGS)
 
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)

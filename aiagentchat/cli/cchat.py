@@ -141,13 +141,15 @@ def send(  # noqa: PLR0913 - one for each option
     direct: Directly = False,
 ) -> None:
     """Say something in a room. It begins a turn of the agent that it is for."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.saying import Saying
+    from aiagentchat.cli.exchange.saying import send as do
     from aiagentchat.cli.exchange.wishes import Words
 
     given = Words(room=room, body="", kind=kind, to=to, in_reply_to=reply_to, task=task, thread=thread, budget=budget)
-    how = commands.Saying(expires=expires, timeout=timeout, key=key, waits=wait)
+    how = Saying(expires=expires, timeout=timeout, key=key, waits=wait)
     way = _way(gateway, token_file, config, profile, direct)
-    raise typer.Exit(commands.send(way, commands.Console(as_json), given, text or [], how))
+    raise typer.Exit(do(way, Console(as_json), given, text or [], how))
 
 
 @app.command(
@@ -175,13 +177,15 @@ def ask(  # noqa: PLR0913 - one for each option
     direct: Directly = False,
 ) -> None:
     """Ask somebody, wait for the answer and print it. Without --to, the daemon's own agent."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.saying import Saying
+    from aiagentchat.cli.exchange.saying import send as do
     from aiagentchat.cli.exchange.wishes import Words
 
     given = Words(room=room, body="", kind="question", to=to, thread=thread, budget=budget)
-    how = commands.Saying(expires=expires, timeout=timeout, key=key, waits=True)
+    how = Saying(expires=expires, timeout=timeout, key=key, waits=True)
     way = _way(gateway, token_file, config, profile, direct)
-    raise typer.Exit(commands.send(way, commands.Console(as_json), given, text or [], how))
+    raise typer.Exit(do(way, Console(as_json), given, text or [], how))
 
 
 @app.command(
@@ -203,10 +207,11 @@ def read(  # noqa: PLR0913 - one for each option
     direct: Directly = False,
 ) -> None:
     """Print the last messages of a room, oldest first."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import read as do
 
     way = _way(gateway, token_file, config, profile, direct)
-    raise typer.Exit(commands.read(way, commands.Console(as_json), room, limit=limit, before=before))
+    raise typer.Exit(do(way, Console(as_json), room, limit=limit, before=before))
 
 
 @app.command(
@@ -227,10 +232,11 @@ def who(
     direct: Directly = False,
 ) -> None:
     """List the agents that are there."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import who as do
 
     way = _way(gateway, token_file, config, profile, direct)
-    raise typer.Exit(commands.who(way, commands.Console(as_json), everybody=everybody))
+    raise typer.Exit(do(way, Console(as_json), everybody=everybody))
 
 
 @app.command(
@@ -249,10 +255,11 @@ def status(
     config: Config = None,
 ) -> None:
     """Say how far a message has come; without an id, how the daemon is."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import status as do
 
     way = _way(gateway, token_file, config, None, False)
-    raise typer.Exit(commands.status(way, commands.Console(as_json), message))
+    raise typer.Exit(do(way, Console(as_json), message))
 
 
 tasks = typer.Typer(help="List tasks, give one to somebody, say what has become of one.", rich_markup_mode=None)
@@ -280,10 +287,11 @@ def list_tasks(
     """List tasks, give one to somebody, say what has become of one."""
     if context.invoked_subcommand is not None:
         return
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import tasks as do
 
     way = _way(gateway, token_file, config, None, False)
-    raise typer.Exit(commands.tasks(way, commands.Console(as_json), room, everything=everything))
+    raise typer.Exit(do(way, Console(as_json), room, everything=everything))
 
 
 @tasks.command(
@@ -305,13 +313,15 @@ def assign(  # noqa: PLR0913 - one for each option
     config: Config = None,
 ) -> None:
     """Give work to an agent. It is a thread of the room."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.saying import Saying
+    from aiagentchat.cli.exchange.saying import assign as do
     from aiagentchat.cli.exchange.wishes import Words
 
     way = _way(gateway, token_file, config, None, False)
-    how = commands.Saying(expires=deadline, key=key)
+    how = Saying(expires=deadline, key=key)
     given = Words(room=room, body="", to=to)
-    raise typer.Exit(commands.assign(way, commands.Console(as_json), given, text or [], how))
+    raise typer.Exit(do(way, Console(as_json), given, text or [], how))
 
 
 @tasks.command(
@@ -332,10 +342,11 @@ def update(  # noqa: PLR0913 - one for each option
     config: Config = None,
 ) -> None:
     """Say what has become of a task that you have given, or work on."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import update as do
 
     way = _way(gateway, token_file, config, None, False)
-    raise typer.Exit(commands.update(way, commands.Console(as_json), task, step, room=room, note=note))
+    raise typer.Exit(do(way, Console(as_json), task, step, room=room, note=note))
 
 
 @app.command(
@@ -363,12 +374,13 @@ def history(  # noqa: PLR0913 - one for each option
     direct: Directly = False,
 ) -> None:
     """Find what was said."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import history as do
     from aiagentchat.cli.exchange.wishes import Search
 
     search = Search(words=" ".join(words or []), room=room, sender=sender, kind=kind, before=before, limit=limit)
     way = _way(gateway, token_file, config, profile, direct)
-    raise typer.Exit(commands.history(way, commands.Console(as_json), search, since=since, until=until))
+    raise typer.Exit(do(way, Console(as_json), search, since=since, until=until))
 
 
 @app.command(
@@ -390,10 +402,11 @@ def watch(  # noqa: PLR0913 - one for each option
     direct: Directly = False,
 ) -> None:
     """Print what is said, as it is said, until Ctrl-C."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.looking import watch as do
 
     way = _way(gateway, token_file, config, profile, direct)
-    raise typer.Exit(commands.watch(way, commands.Console(as_json), room, after))
+    raise typer.Exit(do(way, Console(as_json), room, after))
 
 
 @app.command(
@@ -464,10 +477,11 @@ def login(
     forget: Annotated[bool, typer.Option("--forget", help="End the login instead, and remove it.")] = False,
 ) -> None:
     """Log in with an account of your own. For where there is no gateway, and for cchat chat."""
-    from aiagentchat.cli.exchange import commands
+    from aiagentchat.cli.exchange.console import Console
+    from aiagentchat.cli.exchange.login import login_command as do
 
-    code = commands.login(
-        commands.Console(),
+    code = do(
+        Console(),
         homeserver=homeserver,
         user=user,
         password_file=password_file,
@@ -486,14 +500,17 @@ Examples:
 """
 )
 def mcp(
+    name: Annotated[
+        str | None, typer.Option(help="What the session is called there; else by its folder and host.", metavar="NAME")
+    ] = None,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
     """Offer the rooms to a Claude Code session. An MCP server on stdin and stdout."""
-    from aiagentchat.cli.exchange.mcp import serve
+    from aiagentchat.cli.exchange.running import mcp as do
 
-    raise typer.Exit(serve(_way(gateway, token_file, config, None, False)))
+    raise typer.Exit(do(_way(gateway, token_file, config, None, False), name))
 
 
 def main() -> None:

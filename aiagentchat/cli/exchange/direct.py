@@ -7,7 +7,6 @@ room or not at all.
 
 import json
 import re
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -16,7 +15,7 @@ from typing import Any
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
 from aiagentchat.cli.exchange.said import folded, messages_of, said
-from aiagentchat.cli.exchange.wire import path
+from aiagentchat.cli.exchange.wire import ITEMS, path
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.exchange import MOST_BODY
 from aiagentchat.core.ids import MessageId, TaskId, txn_id
@@ -138,7 +137,7 @@ class Direct:
         for room in self._joined()[:MOST_ROOMS]:
             reply = self._hs.get_dated(path("rooms", room, "state"))
             now = _milliseconds(reply.date)
-            for event in reply.body.get("state", ()):
+            for event in reply.body.get(ITEMS, ()):
                 if (entry := instance(event, now)) is not None:
                     found[str(entry["user"]), str(entry["name"])] = entry
         there = {key for key, entry in found.items() if entry["alive"]}
@@ -318,8 +317,3 @@ def _milliseconds(date: str) -> int:
 
 def _texts(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-
-
-def device_name() -> str:
-    """What the account's owner reads in the list of devices."""
-    return f"cchat on {one_line(socket.gethostname(), _NAME)}"

@@ -1,21 +1,55 @@
 """`cchat login`: an account of one's own, for where there is no gateway, and for `cchat chat`."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import typer
 
-from aiagentchat.cli.exchange.direct import device_name
+from aiagentchat.cli.exchange.console import Console, complain
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.files import config_values, read_secret
 from aiagentchat.cli.exchange.homeserver import Homeserver, MatrixSaysNo
 from aiagentchat.cli.exchange.logins import Login, keep, load, login_file
 from aiagentchat.cli.exchange.places import CONFIG, profile_name
+from aiagentchat.cli.safe import safe
 from aiagentchat.render.hygiene import one_line
 
 _SHOWN = 200
+
+
+def login_command(
+    console: Console,
+    *,
+    homeserver: str | None,
+    user: str | None,
+    password_file: str | None,
+    token_file: str | None,
+    profile: str | None,
+    forget: bool,
+) -> int:
+    """`cchat login`."""
+    try:
+        if forget:
+            gone = forget_login(profile, os.environ)
+            console.say(f"The login of {safe(gone.user_id)} has ended." if gone else "There was no login.")
+            return Exit.DONE
+        kept = log_in(
+            homeserver=homeserver,
+            user=user,
+            password_file=password_file,
+            token_file=token_file,
+            profile=profile,
+            environ=os.environ,
+        )
+    except NotDone as error:
+        return complain(error, console)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    console.say(f"You are {safe(kept.user_id)} at {safe(kept.homeserver)}.")
+    return Exit.DONE
 
 
 def log_in(
@@ -35,7 +69,12 @@ def log_in(
     else:
         user = user or _asked("User", "--user")
         login = _of_password(url, user, _password(password_file))
-    _refuse_the_daemons(login, environ)
+    try:
+        _refuse_the_daemons(login, environ)
+    except NotDone:
+        if not token_file:
+            _log_out(login)
+        raise
     file = login_file(environ.get("HOME", ""), profile)
     before = load(file) if file.exists() else None
     keep(file, login)
@@ -44,7 +83,7 @@ def log_in(
     return login
 
 
-def forget(profile: str | None, environ: Mapping[str, str]) -> Login | None:
+def forget_login(profile: str | None, environ: Mapping[str, str]) -> Login | None:
     """Log out, and remove what was kept; None: nothing was."""
     file = login_file(environ.get("HOME", ""), profile_name(profile))
     login = load(file)
@@ -67,7 +106,7 @@ def _of_password(url: str, user: str, password: str) -> Login:
         "type": "m.login.password",
         "identifier": {"type": "m.id.user", "user": user},
         "password": password,
-        "initial_device_display_name": device_name(),
+        "initial_device_display_name": _device_name(),
     }
     try:
         got = Homeserver(url, None).post("/login", body)
@@ -116,3 +155,8 @@ def _password(file: str | None) -> str:
     if not password:
         raise NotDone("there is no password: type it, give it on stdin, or give --password-file FILE", Exit.USAGE)
     return password
+
+
+def _device_name() -> str:
+    """What the account's owner reads in the list of devices."""
+    return f"cchat on {one_line(socket.gethostname(), _SHOWN)}"

@@ -21,6 +21,8 @@ ANSWER_SECONDS = 30.0
 """How long one answer may take, beside what the other side was asked to wait."""
 MOST_BYTES = 16 * 1024 * 1024
 """Of one answer."""
+ITEMS = "items"
+"""Where the body of an answer has a list that is not in an object."""
 _MOST_LINE = 1024 * 1024
 _LONGEST_SOCKET = 100
 """Bytes of a socket's path that the kernel surely takes."""
@@ -98,6 +100,8 @@ class Wire:
             except ValueError:
                 said = {}
             date = response.getheader("Date") or ""
+            if isinstance(said, list):
+                return Reply(response.status, {ITEMS: said}, date)
             return Reply(response.status, said if isinstance(said, dict) else {}, date)
 
     @contextmanager
