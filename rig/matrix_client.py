@@ -52,7 +52,7 @@ class MatrixUser:
         self._events: dict[str, list[Event]] = {}
         self._seen: set[str] = set()
         self._typing: dict[str, frozenset[str]] = {}
-        self._receipts: dict[str, dict[tuple[str, str], str]] = {}
+        self._receipts: dict[str, dict[tuple[str, str | None], str]] = {}
         self._changed = asyncio.Condition()
         self._broken: Exception | None = None
 
@@ -84,8 +84,11 @@ class MatrixUser:
         """Who is typing."""
         return self._typing.get(room, frozenset())
 
-    def read_up_to(self, room: str, who: str, thread: str = "") -> str:
-        """The event that carries the public read receipt of `who` (in a thread, or in none), "" when there is none."""
+    def read_up_to(self, room: str, who: str, thread: str | None = None) -> str:
+        """The event that carries the public read receipt of `who`, "" when there is none.
+
+        With a `thread` that of this thread, or (""), of the whole room; without, the last one, wherever that is.
+        """
         return self._receipts.get(room, {}).get((who, thread), "")
 
     # --- what it waits for
@@ -255,7 +258,8 @@ class MatrixUser:
         elif event["type"] == "m.receipt":
             known = self._receipts.setdefault(room, {})
             for about, receipts in content.items():
-                known |= {(who, said.get("thread_id", "")): about for who, said in receipts.get("m.read", {}).items()}
+                for who, said in receipts.get("m.read", {}).items():
+                    known[who, said.get("thread_id", "")] = known[who, None] = about
 
     async def _back_from(self, start: str, room: str, *, stop_at: frozenset[str] | set[str]) -> list[Event]:
         """What lies before `start` (or now), oldest first, back to something in `stop_at` or the room's birth."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiagentchat.core.exchange import MessageState
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import CallerName, EventId, RoomId, TxnId, UserId
 from aiagentchat.core.meta import Meta, Read
@@ -82,7 +83,11 @@ MAIN = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Another account has come so far in a room (`m.read`): everything up to that event, with it, is covered."""
+    """Another account has come so far in a room (`m.read`): everything up to that event, with it, is covered.
+
+    Where both kinds are on one event, a homeserver tells only of the one for the whole room (MSC4102): so that says the
+    more.
+    """
 
     room: RoomId
     event: EventId
@@ -91,3 +96,8 @@ class Receipt:
     """The thread's first event, or `MAIN`: only what is said there is covered. None: all that is said in the room."""
     at: int = 0
     """When that was, in milliseconds by the homeserver's clock; 0 if it did not say."""
+
+    @property
+    def says(self) -> MessageState:
+        """How far the messages that it covers have come."""
+        return MessageState.READ if self.thread is None else MessageState.DELIVERED

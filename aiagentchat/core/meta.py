@@ -244,13 +244,9 @@ def answering(
 
 def kept(read: Read | None) -> str | None:
     """What a ledger keeps of it; `recalled` makes it what it was."""
-    match read:
-        case None:
-            return None
-        case Meta():
-            return _json(written(read))
-        case NoMeta(why):
-            return _json({_WRONG: why})
+    if read is None:
+        return None
+    return _json(written(read) if isinstance(read, Meta) else {_WRONG: read.why})
 
 
 def recalled(text: str | None) -> Read | None:

@@ -160,7 +160,7 @@ class Dispatcher:
             if not planned.run:
                 return planned.effects
             before = planned.effects
-        self._signals.read(event.room, event.event)
+        self._signals.read(event.room, event.event, event.thread)
         queue = await desk.commands.queue(event.room)
         [accepted] = await conversations.accept(desk, [replace(event, body=text)])
         command = accepted.command
@@ -183,7 +183,7 @@ class Dispatcher:
         kept = await files.kept(self._desk, decision, event)
         if decision.then is not None:
             return [*kept, *await self.effects(decision.then, event, roles)]
-        self._signals.read(event.room, event.event)
+        self._signals.read(event.room, event.event, event.thread)
         return kept
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
@@ -233,7 +233,7 @@ class Dispatcher:
         )
 
     async def _run(self, command: BotCommand, asked: Asked) -> Sequence[Effect]:
-        self._signals.read(asked.event.room, asked.event.event)
+        self._signals.read(asked.event.room, asked.event.event, asked.event.thread)
         role = asked.role
         if role is None or role < command.role:
             told = words.only_admins(command.name) if command.role is Role.ADMIN else words.VIEWER_MAY_NOT_RUN

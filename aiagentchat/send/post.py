@@ -1,6 +1,6 @@
 """How far messages between agents have come: others read it off our receipts, and we off theirs.
 
-"Delivered" is a receipt for all of a room, "read" is one for a thread of it (docs/reference/protocol.md). An instance
+"Delivered" is a receipt for a thread of a room, "read" is one for all of it (docs/reference/protocol.md). An instance
 of this account gets neither from its homeserver, and so is told directly.
 """
 
@@ -30,12 +30,14 @@ class RoomPost:
 
     async def landed(self, events: Sequence[Incoming]) -> None:
         """Tell whoever has sent us something that we have it."""
-        for event in _last_of_each_room(events, self._me):
-            if self._landed.get(event.room) != event.event:
-                self._landed[event.room] = event.event
-                if event.sender != self._me:
-                    self._signals.read(event.room, event.event)
-        await self._tell_ourselves([self._receipt(event.room, event.event) for event in events if self._is_own(event)])
+        for room, told in _for_us(events, self._me).items():
+            last = [*told.values()][-1].event
+            if self._landed.get(room) != last:
+                self._landed[room] = last
+                for event in told.values():
+                    self._signals.read(room, event.event, event.thread)
+        own = [event for event in events if event.caller is not None and event.is_for(self._me)]
+        await self._tell_ourselves([self._receipt(each.room, each.event, each.thread or MAIN) for each in own])
 
     async def heard(self, event: Incoming) -> None:
         """What it may be to a message of ours, the ledger knows."""
@@ -44,13 +46,14 @@ class RoomPost:
             await self._messages.heard(event, self._clock.now_ms())
 
     async def begun(self, command: Command) -> None:
-        """Tell whoever has sent the command that its turn begins."""
-        # The first event of a thread stands outside of it.
-        thread = MAIN if command.thread in (None, command.event) else command.thread
-        if command.caller is not None or command.sender == self._me:
-            await self._tell_ourselves([self._receipt(command.room, command.event, thread)])
-        elif command.meta is not None:
-            self._signals.read(command.room, command.event, thread)
+        """Tell whoever has sent the command that its turn begins.
+
+        A room takes the messages of agents in their order: with all that were sent before this one it has begun, too.
+        """
+        if command.caller is not None:
+            await self._tell_ourselves([self._receipt(command.room, command.event)])
+        elif command.meta is not None and command.origin is None:
+            self._signals.begun(command.room, command.event)
 
     async def received(self, receipts: Sequence[Receipt]) -> None:
         """Others have read so far."""
@@ -60,13 +63,16 @@ class RoomPost:
         if receipts:
             await self.received(receipts)
 
-    def _is_own(self, event: Incoming) -> bool:
-        return event.caller is not None and event.is_for(self._me)
-
     def _receipt(self, room: RoomId, event: EventId, thread: str | None = None) -> Receipt:
         return Receipt(room=room, event=event, user=self._me, thread=thread, at=self._clock.now_ms())
 
 
-def _last_of_each_room(events: Sequence[Incoming], me: UserId) -> Sequence[Incoming]:
-    """The last message of each room that is for this account."""
-    return [*{event.room: event for event in events if event.is_for(me)}.values()]
+def _for_us(events: Sequence[Incoming], me: UserId) -> dict[RoomId, dict[EventId | None, Incoming]]:
+    """The last message in each thread that others have sent to this account; what came last stands last."""
+    found: dict[RoomId, dict[EventId | None, Incoming]] = {}
+    for event in events:
+        if event.sender != me and event.is_for(me):
+            threads = found.setdefault(event.room, {})
+            threads.pop(event.thread, None)
+            threads[event.thread] = event
+    return found

@@ -13,6 +13,7 @@ import structlog
 
 from aiagentchat.core.errors import MatrixError, RateLimited, Unreachable
 from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.messages import MAIN
 from aiagentchat.core.ports.matrix import Outbound
 
 TYPING_SECONDS = 30.0
@@ -26,7 +27,7 @@ MAX_WAITING = 200
 """Signals that wait, and receipts; what comes beyond that is dropped."""
 
 Place: TypeAlias = tuple[RoomId, str | None]
-"""A room, or one thread of it."""
+"""A room, and one thread of it; None: all of it."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,12 +72,18 @@ class RoomSignals:
                 self._shown.discard(room)
                 self._put(room, False)
 
-    def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
-        """Show that all was read up to the event."""
-        place = (room, thread)
+    def read(self, room: RoomId, event: EventId, thread: EventId | None = None) -> None:
+        """Show that all was read up to the event in its thread."""
+        self._acknowledge((room, thread or MAIN), event)
+
+    def begun(self, room: RoomId, event: EventId) -> None:
+        """Show that we have begun with all up to the event."""
+        self._acknowledge((room, None), event)
+
+    def _acknowledge(self, place: Place, event: EventId) -> None:
         if place in self._read or len(self._read) < MAX_WAITING:
             self._read[place] = event
-            self._put(room, True)
+            self._put(place[0], True)
 
     def _next(self) -> float | None:
         """When there is something to be done by itself."""
@@ -94,7 +101,7 @@ class RoomSignals:
     async def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send the receipts. After one that cannot be sent now, the others wait with it, and go first."""
         for place, event in [*self._read.items()]:
-            wait = await self._acknowledge(place, event)
+            wait = await self._receipt(place, event)
             if wait is not None:
                 self._read[place] = self._read.pop(place)
                 self._read_again = loop.time() + wait
@@ -102,7 +109,7 @@ class RoomSignals:
             if self._read[place] == event:
                 del self._read[place]
 
-    async def _acknowledge(self, place: Place, event: EventId) -> float | None:
+    async def _receipt(self, place: Place, event: EventId) -> float | None:
         """Send one receipt. In how many seconds to try again, if that makes sense."""
         room, thread = place
         try:

@@ -147,7 +147,7 @@ async def receive(transaction: Transaction, receipt: Receipt, now: int) -> list[
         event=receipt.event,
         user=receipt.user,
         thread=receipt.thread,
-        state=(MessageState.DELIVERED if receipt.thread is None else MessageState.READ).value,
+        state=receipt.says.value,
         now=now,
     )
     return [MessageId(row["id"]) for row in rows]

@@ -119,10 +119,10 @@ class ClerkWorld:
         event = EventId(f"${txn_id('message', message)}")
         match state:
             case MessageState.DELIVERED:
-                await self.ledger.messages.received([Receipt(room=found.room, event=event, user=user)], now)
+                delivered = Receipt(room=found.room, event=event, user=user, thread=MAIN)
+                await self.ledger.messages.received([delivered], now)
             case MessageState.READ:
-                read = Receipt(room=found.room, event=event, user=user, thread=MAIN)
-                await self.ledger.messages.received([read], now)
+                await self.ledger.messages.received([Receipt(room=found.room, event=event, user=user)], now)
             case MessageState.ANSWERED:
                 meta = Meta(id=MessageId("a"), kind=MetaKind.ANSWER, in_reply_to=message)
                 said = Incoming(

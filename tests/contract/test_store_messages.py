@@ -207,13 +207,13 @@ async def test_a_receipt_delivers_what_was_sent_before_it_and_nothing_after(ledg
     first, second, third = [await accept(ledger, made(f"m{number}")) for number in range(3)]
     await send_all(ledger)
 
-    changed = await ledger.messages.received([receipt(event_of(second))], NOW + 2)
+    changed = await ledger.messages.received([receipt(event_of(second), MAIN)], NOW + 2)
 
     assert changed == [first.id, second.id]
     assert [await state_of(ledger, each) for each in (first, second, third)] == ["delivered", "delivered", "sent"]
 
 
-async def test_a_threaded_receipt_is_for_its_thread_alone(ledger: Ledger) -> None:
+async def test_a_receipt_of_a_thread_is_for_that_alone(ledger: Ledger) -> None:
     main = await accept(ledger, made("m1"))
     threaded = await accept(ledger, made("m2"), thread=THREAD)
     await send_all(ledger)
@@ -222,12 +222,27 @@ async def test_a_threaded_receipt_is_for_its_thread_alone(ledger: Ledger) -> Non
     in_main = await ledger.messages.received([receipt(event_of(threaded), MAIN)], NOW + 3)
 
     assert (in_thread, in_main) == ([threaded.id], [main.id])
-    found = await ledger.messages.get(threaded.id)
-    assert found is not None
-    assert (found.state, found.delivered_at, found.read_at) == (MessageState.READ, NOW + 2, NOW + 2)
+    assert await state_of(ledger, threaded) is MessageState.DELIVERED
 
 
-async def test_the_root_of_a_thread_is_read_with_its_thread(ledger: Ledger) -> None:
+async def test_a_receipt_without_a_thread_reads_all_of_the_room_up_to_it(ledger: Ledger) -> None:
+    first, threaded = await accept(ledger, made("m1")), await accept(ledger, made("m2"), thread=THREAD)
+    last = await accept(ledger, made("m3"))
+    await send_all(ledger)
+    await ledger.messages.received([receipt(event_of(first), MAIN)], NOW + 2)
+
+    changed = await ledger.messages.received([receipt(event_of(threaded))], NOW + 3)
+
+    assert changed == [first.id, threaded.id]
+    found = [await ledger.messages.get(each.id) for each in (first, threaded, last)]
+    assert [(each.state, each.delivered_at, each.read_at) for each in found if each is not None] == [
+        (MessageState.READ, NOW + 2, NOW + 3),
+        (MessageState.READ, NOW + 3, NOW + 3),
+        (MessageState.SENT, None, None),
+    ]
+
+
+async def test_the_root_of_a_thread_is_delivered_with_its_thread(ledger: Ledger) -> None:
     task = await accept(ledger, made("m1", kind=MetaKind.TASK))
     await send_all(ledger)
 
@@ -252,9 +267,9 @@ async def test_receipts_of_others_and_of_other_rooms_say_nothing(ledger: Ledger)
 async def test_a_receipt_that_comes_late_is_no_news(ledger: Ledger) -> None:
     message = await accept(ledger, made("m1"))
     await send_all(ledger)
-    await ledger.messages.received([receipt(event_of(message), MAIN)], NOW)
+    await ledger.messages.received([receipt(event_of(message))], NOW)
 
-    assert await ledger.messages.received([receipt(event_of(message))], NOW) == []
+    assert await ledger.messages.received([receipt(event_of(message), MAIN)], NOW) == []
     assert await state_of(ledger, message) is MessageState.READ
 
 

@@ -69,7 +69,11 @@ class FakeHomeserver:
         self._move(room, Kind.LEFT, self._me if how == "leave" else by, how)
 
     def read(self, receipt: Receipt) -> None:
-        """Somebody has read so far. The next sync tells of it."""
+        """Somebody has read so far. The next sync tells of it, and of no more than one of theirs on an event."""
+        clash = [each for each in self._receipts if (each.user, each.event) == (receipt.user, receipt.event)]
+        if any(each.thread is None for each in clash):
+            return
+        self._receipts = [each for each in self._receipts if each not in clash or receipt.thread is not None]
         self._receipts.append(receipt)
         self._changes.tell()
 

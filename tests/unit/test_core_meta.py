@@ -110,6 +110,13 @@ def test_what_begins_a_turn_is_never_an_answer_to_one() -> None:
     assert {MetaKind.MESSAGE, MetaKind.TASK, MetaKind.QUESTION} == STARTS
 
 
+def test_a_message_is_over_when_its_time_is_and_never_without_one() -> None:
+    until = replace(FULL, expires_at=1000)
+
+    assert [until.is_over(now) for now in (999, 1000, 1001)] == [False, False, True]
+    assert not replace(FULL, expires_at=None).is_over(LATEST)
+
+
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?", fullmatch=True).map(InstanceName)
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 USERS = st.from_regex(r"@[a-z0-9._=/+-]{1,20}:[a-z0-9.-]{1,20}(:[0-9]{1,5})?", fullmatch=True).map(UserId)

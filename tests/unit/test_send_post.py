@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 
+from aiagentchat.core.exchange import MessageState
 from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, UserId
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.meta import Address, Meta, MetaKind, NoMeta
@@ -62,6 +63,7 @@ async def test_whoever_has_sent_us_something_is_told_that_it_is_here(post: RoomP
     await post.landed([typed("make tea", event=EventId("$1"), meta=FOR_US)])
 
     assert signals.shown == [(ROOM, "$1")]
+    assert signals.begun_with == []
 
 
 async def test_one_receipt_says_it_of_all_that_came_in_a_room(post: RoomPost, signals: FakeSignals) -> None:
@@ -69,6 +71,16 @@ async def test_one_receipt_says_it_of_all_that_came_in_a_room(post: RoomPost, si
     await post.landed([*said, typed("there", event=EventId("$there"), meta=FOR_US, room=OTHER)])
 
     assert signals.shown == [(ROOM, "$2"), (OTHER, "$there")]
+
+
+async def test_each_thread_has_a_receipt_of_its_own(post: RoomPost, signals: FakeSignals) -> None:
+    inside = [
+        typed(str(number), event=EventId(f"${number}"), meta=FOR_US, thread=EventId("$root")) for number in range(2)
+    ]
+    await post.landed([inside[0], typed("outside", event=EventId("$out"), meta=FOR_US), inside[1]])
+
+    assert signals.shown == [(ROOM, "$out"), (ROOM, "$1")]
+    assert signals.read_in == {"$out": None, "$1": "$root"}
 
 
 async def test_what_waits_is_told_of_once(post: RoomPost, signals: FakeSignals) -> None:
@@ -95,20 +107,23 @@ async def test_what_is_not_for_us_is_not_acknowledged(
     assert (signals.shown, ledger.read) == ([], [])
 
 
-@pytest.mark.parametrize(("thread", "where"), [(None, MAIN), ("$1", MAIN), ("$root", "$root")])
-async def test_whoever_has_sent_it_is_told_that_its_turn_begins(
-    post: RoomPost, signals: FakeSignals, thread: str | None, where: str
-) -> None:
-    await post.begun(command(event=EventId("$1"), meta=FOR_US, thread=thread))
+async def test_whoever_has_sent_it_is_told_that_its_turn_begins(post: RoomPost, signals: FakeSignals) -> None:
+    await post.begun(command(event=EventId("$1"), meta=FOR_US))
 
-    assert signals.begun == [(ROOM, "$1", where)]
+    assert signals.begun_with == [(ROOM, "$1")]
     assert signals.shown == []
+
+
+async def test_what_is_taken_up_again_was_begun_before(post: RoomPost, signals: FakeSignals) -> None:
+    await post.begun(command(meta=FOR_US, origin=EventId("$first")))
+
+    assert signals.begun_with == []
 
 
 async def test_a_person_is_not_told(post: RoomPost, signals: FakeSignals, ledger: Ledger) -> None:
     await post.begun(command())
 
-    assert (signals.begun, signals.shown, ledger.read) == ([], [], [])
+    assert (signals.begun_with, signals.shown, ledger.read) == ([], [], [])
 
 
 # ── what callers of ours have sent to ourselves ──
@@ -121,8 +136,9 @@ async def test_of_what_our_own_caller_has_sent_the_ledger_is_told(
     await post.landed([own])
     await post.begun(command(event=EventId("$1"), sender=ME, meta=FOR_US, caller=own.caller))
 
-    assert ledger.read == [receipt("$1"), receipt("$1", MAIN)]
-    assert (signals.shown, signals.begun) == ([], [])
+    assert ledger.read == [receipt("$1", MAIN), receipt("$1")]
+    assert [each.says for each in ledger.read] == [MessageState.DELIVERED, MessageState.READ]
+    assert (signals.shown, signals.begun_with) == ([], [])
 
 
 # ── what answers ours ──

@@ -51,17 +51,17 @@ async def test_typing_shows_and_goes_away(signals: RoomSignals, outbound: FakeOu
 async def test_a_receipt_shows(signals: RoomSignals, outbound: FakeOutbound) -> None:
     async with running(signals):
         signals.read(ROOM, EventId("$event"))
-        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$event"})
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$event"})
 
 
-async def test_a_receipt_of_a_thread_shows_beside_that_of_the_room(
+async def test_there_are_receipts_for_what_is_in_no_thread_for_each_thread_and_for_all_of_the_room(
     signals: RoomSignals, outbound: FakeOutbound
 ) -> None:
     async with running(signals):
         signals.read(ROOM, EventId("$event"))
-        signals.read(ROOM, EventId("$event"), MAIN)
-        signals.read(ROOM, EventId("$other"), "$root")
-        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$event", MAIN: "$event", "$root": "$other"})
+        signals.read(ROOM, EventId("$inside"), EventId("$root"))
+        signals.begun(ROOM, EventId("$begun"))
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$begun", MAIN: "$event", "$root": "$inside"})
 
 
 async def test_typing_is_renewed_until_it_is_over(
@@ -118,7 +118,7 @@ async def test_typing_is_not_renewed_before_its_time(
         for number in range(20):
             event = EventId(f"${number}")
             signals.read(OTHER, event)
-            await outbound.until(lambda event=event: outbound.rooms[OTHER].read.get(None) == event)  # type: ignore[misc]
+            await outbound.until(lambda event=event: outbound.rooms[OTHER].read.get(MAIN) == event)  # type: ignore[misc]
 
     assert outbound.asked.count(("typing", ROOM)) == 1
 
@@ -141,7 +141,7 @@ async def test_a_receipt_that_is_refused_is_lost_and_stops_no_other(
     signals.read(ROOM, EventId("$lost"))
     signals.read(OTHER, EventId("$shown"))
     async with running(signals):
-        await outbound.until(lambda: outbound.rooms[OTHER].read == {None: "$shown"})
+        await outbound.until(lambda: outbound.rooms[OTHER].read == {MAIN: "$shown"})
 
     assert outbound.rooms[ROOM].read == {}
     assert outbound.asked == [("read_receipt", ROOM), ("read_receipt", OTHER)]
@@ -156,7 +156,7 @@ async def test_a_receipt_that_cannot_be_sent_is_sent_later_behind_the_others(
     signals.read(ROOM, EventId("$first"))
     signals.read(OTHER, EventId("$event"))
     async with running(signals):
-        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$first"})
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$first"})
 
     assert outbound.asked == [("read_receipt", ROOM), ("read_receipt", OTHER), ("read_receipt", ROOM)]
 
@@ -172,7 +172,7 @@ async def test_a_later_receipt_takes_the_place_of_one_that_is_not_sent_yet(
         await outbound.until_asked(1)
         signals.read(ROOM, EventId("$second"))
         release()
-        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$second"})
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$second"})
 
     assert outbound.asked == [("read_receipt", ROOM)] * 2
 
@@ -186,7 +186,7 @@ async def test_a_receipt_that_comes_while_one_is_sent_is_sent_after_it(
         await outbound.until_asked(1)
         signals.read(ROOM, EventId("$second"))
         release()
-        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$second"})
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$second"})
 
     assert outbound.asked == [("read_receipt", ROOM)] * 2
 
@@ -195,13 +195,13 @@ async def test_receipts_of_more_places_than_can_wait_are_dropped_and_the_next_on
     signals: RoomSignals, outbound: FakeOutbound
 ) -> None:
     for number in range(MAX_WAITING + 5):
-        signals.read(ROOM, EventId(f"${number}"), f"$thread{number}")
-    signals.read(ROOM, EventId("$newer"), "$thread0")
+        signals.read(ROOM, EventId(f"${number}"), EventId(f"$thread{number}"))
+    signals.read(ROOM, EventId("$newer"), EventId("$thread0"))
 
     async with running(signals):
         await outbound.until(lambda: len(outbound.rooms[ROOM].read) == MAX_WAITING)
         signals.read(OTHER, EventId("$after"))
-        await outbound.until(lambda: outbound.rooms[OTHER].read == {None: "$after"})
+        await outbound.until(lambda: outbound.rooms[OTHER].read == {MAIN: "$after"})
     assert outbound.rooms[ROOM].read["$thread0"] == "$newer"
     assert len(outbound.asked) == MAX_WAITING + 1
 

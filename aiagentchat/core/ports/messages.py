@@ -73,11 +73,12 @@ class Messages(Protocol):
     async def received(self, receipts: Sequence[Receipt], now: int) -> list[MessageId]:
         """Somebody has come so far. Returns whose state has changed by that.
 
-        An unthreaded receipt says that the account has all of the room up to its event: messages to that account that
-        were sent before, and the one that is the event, become delivered. A threaded one says that it has begun with
-        those of its thread: they become read. The event may be any of the room's, also one that is no message of ours;
-        one that we know nothing of says nothing. For an instance of this daemon, which sends itself no receipts, we are
-        told by the stages in the same way, with this account as the user.
+        What a receipt covers becomes what it says (`Receipt.says`): one for a thread (`MAIN`: for what is in none) says
+        that the account has all of that up to its event: messages to that account that were sent before, and the one
+        that is the event, become delivered. One without a thread says that it has begun with all of the room up to
+        there: they become read. The event may be any of the room's, also one that is no message of ours; one that we
+        know nothing of says nothing. For an instance of this daemon, which sends itself no receipts, we are told by the
+        stages in the same way, with this account as the user.
         """
         ...
 
