@@ -500,14 +500,17 @@ Examples:
 """
 )
 def mcp(
+    name: Annotated[
+        str | None, typer.Option(help="What the session is called there; else by its folder and host.", metavar="NAME")
+    ] = None,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
     """Offer the rooms to a Claude Code session. An MCP server on stdin and stdout."""
-    from aiagentchat.cli.exchange.mcp import serve
+    from aiagentchat.cli.exchange.running import mcp as do
 
-    raise typer.Exit(serve(_way(gateway, token_file, config, None, False)))
+    raise typer.Exit(do(_way(gateway, token_file, config, None, False), name))
 
 
 def main() -> None:

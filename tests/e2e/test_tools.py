@@ -1,16 +1,20 @@
 """The tools by which agents speak with each other, used by the real CLI in a run of the real daemon."""
 
+import asyncio
 import json
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from aiagentchat.cli.exchange.mcp import Bridge, Gateway
 from aiagentchat.core.agent_events import room_tool
 from aiagentchat.exchange.tools import ELSEWHERE, Audience, offered
+from rig.gateway import free_port
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
-from tests.e2e.house import move_in
+from tests.e2e.house import House, move_in
 
 pytestmark = pytest.mark.real
 
@@ -39,8 +43,8 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
         ELSEWHERE: use(ELSEWHERE, room="room1", text="Greetings from next door."),
     }
     assert set(steps) == {*offered(Audience(is_run=True)), "send_file"}
-    settings = {"exchange": {"rooms": ["room1"]}}
-    async with move_in(people, model, workplace, rooms=3, room=settings) as house:
+    settings, gateway = {"exchange": {"rooms": ["room1"]}}, {"enabled": True, "port": free_port()}
+    async with move_in(people, model, workplace, rooms=3, room=settings, gateway=gateway) as house:
         me, (kitchen, cellar, secret) = house.account.user_id, house.rooms
         said = await house.anna.send(secret, script(SWORDFISH, Step(text="Aye.")))
         assert await house.ended(said, room=secret) == "✅"
@@ -77,3 +81,24 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
             answers = json.dumps([result.text for result in request.asked.results])
             for hidden in ("the word is", secret, house.account.access_token, "sk-ant-offline"):
                 assert hidden not in answers
+
+        await _sessions_use_them_too(house, workplace)
+
+
+async def _sessions_use_them_too(house: House, folder: Path) -> None:
+    """`cchat mcp`, from where its tools are passed on."""
+    port = (await house.daemon.until_line("gateway.open"))["port"]
+    token = (house.daemon.folder / "data/gateway/port.token").read_text().strip()
+    project = folder / "project"
+    project.mkdir()
+    (project / "plan.txt").write_text("a plan")
+    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
+        at = Gateway(url=f"http://127.0.0.1:{port}", token=token)
+        bridge = Bridge(at, name="project-1", folder=project, http=http)
+        staying = group.create_task(bridge.stay())
+        said = await bridge.call("send", {"room": "room0", "text": "A word from a session."})
+        sent = await bridge.call("send_file", {"room": "room0", "path": "plan.txt", "caption": "The plan."})
+        assert (said.isError, sent.isError) == (False, False), (said, sent)
+        await house.anna.until_message(house.room, "A word from a session.", sender=house.account.user_id)
+        await house.anna.until_message(house.room, "The plan.", sender=house.account.user_id)
+        staying.cancel()

@@ -109,6 +109,16 @@ async def test_it_has_none_of_the_tools_where_the_room_says_so(spec: RunSpec) ->
         assert not tools.knows("send")
 
 
+async def test_a_rule_takes_a_tool_away_from_whoever_calls_it(spec: RunSpec) -> None:
+    stage = Stage(replace(spec, deny=("mcp__room__assign_task", SEND_ELSEWHERE)))
+    stage.speaking.begin(prompt("hello"))
+
+    names = {tool["name"] for tool in stage.speaking.listed()}
+    assert "send" in names
+    assert not names & {"assign_task", ELSEWHERE}
+    assert [stage.speaking.knows(name) for name in ("send", "assign_task", ELSEWHERE)] == [True, False, False]
+
+
 def test_the_cli_asks_nobody_because_we_do(spec: RunSpec) -> None:
     allowed = allowed_tools(spec)
 

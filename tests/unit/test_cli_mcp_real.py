@@ -28,6 +28,9 @@ SERVER = "aiagentchat"
 THEM = "@other:example.org/there"
 
 
+_STATUS = {"type": "control_request", "request_id": "status", "request": {"subtype": "mcp_status"}}
+
+
 class Desk:
     """Somebody's folders, and their Claude Code."""
 
@@ -59,15 +62,20 @@ class Desk:
         assert process.returncode == 0, said.decode()
 
     async def ask(self, text: str, *more: str) -> list[Mapping[str, Any]]:
-        """All lines of a turn."""
+        """All lines of a turn, which begins when the server is there: the program itself does not wait for that."""
         flags = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose", *more]
         line = {"type": "user", "message": {"role": "user", "content": text}, "uuid": str(uuid.uuid4())}
         async with self._started(*flags) as process, asyncio.timeout(PATIENCE):
             assert process.stdin is not None
+            assert process.stdout is not None
+            while True:
+                process.stdin.write(json.dumps(_STATUS).encode() + b"\n")
+                status = json.loads(await process.stdout.readline())["response"]["response"]
+                if [server["status"] for server in status["mcpServers"]] != ["pending"]:
+                    break
             process.stdin.write(json.dumps(line).encode() + b"\n")
             process.stdin.write_eof()
-            said, _ = await process.communicate()
-        return [json.loads(each) for each in said.splitlines()]
+            return [json.loads(each) async for each in process.stdout]
 
     @asynccontextmanager
     async def _started(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -78,7 +86,7 @@ class Desk:
             env=self._env,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT if "mcp" in arguments else None,
+            limit=2**26,
         )
         try:
             yield process

@@ -78,7 +78,9 @@ class Speaking:
         self._spec = spec
         self._permit = permit
         self._audience = audience_of(spec)
-        self._tools = offered(self._audience) if peers is not None and spec.speaks else {}
+        there = offered(self._audience) if peers is not None and spec.speaks else {}
+        # A rule that takes a tool away binds whoever calls it.
+        self._tools = {name: tool for name, tool in there.items() if room_tool(name) not in spec.deny}
         self._prompt: Prompt | None = None
         self._written = self._asked = self._busy = 0
         self._is_asking = False
@@ -94,7 +96,7 @@ class Speaking:
 
     def listed(self) -> list[dict[str, Any]]:
         """As the protocol lists them."""
-        return listed(self._audience) if self._tools else []
+        return [tool for tool in listed(self._audience) if self.knows(tool["name"])]
 
     def knows(self, name: str) -> bool:
         """Whether there is such a tool."""

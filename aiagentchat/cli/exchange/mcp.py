@@ -22,9 +22,7 @@ import aiohttp
 from mcp import types
 from mcp.server.stdio import stdio_server
 
-from aiagentchat.cli.exchange.console import Console, complain
-from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.places import AtGateway, ByLogin, Way, find
+from aiagentchat.cli.exchange.exits import Exit
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.meta import is_instance_name
@@ -54,10 +52,6 @@ _GONE = (
     "enabled?"
 )
 _CUT = "The connection to the gateway ended before its answer: what you asked for may have been done. Look with `read`."
-_NO_GATEWAY = (
-    "cchat mcp needs the gateway of a daemon: run it where config.yaml is, or give --config FILE, or --gateway and "
-    "--token-file"
-)
 _STRANGE = "The gateway answers with something that is no result."
 _HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -221,23 +215,11 @@ def _connector(socket: Path | None) -> Iterator[aiohttp.BaseConnector | None]:
         os.close(folder)
 
 
-def serve(way: Way) -> int:
+def run(gateway: Gateway, *, name: str | None = None) -> int:
     """The command; its exit code."""
     folder = Path.cwd()
     try:
-        gateway = _at(find(way, os.environ, folder))
-        asyncio.run(bridge(gateway, name=name_here(folder), folder=folder))
-    except NotDone as error:
-        return complain(error, Console())
+        asyncio.run(bridge(gateway, name=name or name_here(folder), folder=folder))
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     return Exit.DONE
-
-
-def _at(found: AtGateway | ByLogin) -> Gateway:
-    if isinstance(found, ByLogin):
-        raise NotDone(_NO_GATEWAY, Exit.NO_WAY)
-    place = found.place
-    if place.url is None:
-        return Gateway(socket=place.socket, token=found.token)
-    return Gateway(url=place.url.geturl(), token=found.token)
