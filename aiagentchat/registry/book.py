@@ -100,7 +100,9 @@ class Book:
             self._spare = sorted(away, key=lambda entry: entry.seen_at, reverse=True)
         while self._spare:
             oldest = self._spare.pop()
-            if self._told.pop((oldest.user, oldest.name), None) is not None:
+            key = (oldest.user, oldest.name)
+            if self._told.get(key) is oldest:  # and has not come back meanwhile
+                del self._told[key]
                 return True
         return False
 

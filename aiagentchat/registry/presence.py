@@ -11,6 +11,7 @@ anything else: while the room does not take what we say, it is tried again.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -81,7 +82,9 @@ class Presence:
         self._beats = 0
         self._due = 0.0
         """When (monotonic seconds) the next heartbeat is."""
-        self._beaten_at = float("-inf")
+        self._beaten_at = -math.inf
+        self._session_due = 0.0
+        """When the next session may be told of."""
         self._failures = 0
         self._trouble = ""
         """What was last complained about."""
@@ -136,7 +139,7 @@ class Presence:
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
                 await self._speak()
-                more = await self._tell_one_session()
+                wait = await self._tell_one_session()
         except LoginFailed:
             raise
         except Refused as error:
@@ -155,8 +158,7 @@ class Presence:
             self._due = self._clock.monotonic() + min(wait, self._pace.heartbeat)
         else:
             self._failures, self._trouble = 0, ""
-            if more:
-                return min(SESSION_SECONDS, self._wait)
+            return min(wait, self._wait)
         return self._wait
 
     @property
@@ -216,14 +218,18 @@ class Presence:
             content = written(own, beat=self._beats)
         await self._put(self._key, content)
 
-    async def _tell_one_session(self) -> bool:
-        """Put the entry of one session right; whether there are more to be told of."""
+    async def _tell_one_session(self) -> float:
+        """Put the entry of one session right, if it is time for that; in how many seconds it is for the next."""
         wanted = self._sessions()
         wrong = [key for key, content in wanted.items() if self._said.get(key) != content]
         if not wrong or self._key not in self._said:
-            return False  # without their daemon nobody believes them
+            return math.inf  # without their daemon nobody believes them
+        now = self._clock.monotonic()
+        if now < self._session_due:
+            return self._session_due - now
         await self._put(wrong[0], wanted[wrong[0]])
-        return len(wrong) > 1
+        self._session_due = now + SESSION_SECONDS
+        return SESSION_SECONDS if len(wrong) > 1 else math.inf
 
     def _sessions(self) -> Mapping[str, Content]:
         """What must stand in the room of sessions."""

@@ -4,7 +4,7 @@ Times are short here; what they are in the daemon is in `core.instances.Pace`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -32,14 +32,11 @@ WITHIN = 20.0
 MANY = 100
 
 
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homeserver]:
-    """A homeserver that says things later."""
-    with Homeserver(tmp_path_factory.mktemp("patient"), config={"max_event_delay_duration": "24h"}) as server:
-        yield server
+LONG = pytest.mark.long
+WAYS = ["12, delayed", "11", pytest.param("11, delayed", marks=LONG), pytest.param("12", marks=LONG)]
 
 
-@pytest.fixture(params=["12, delayed", "11, delayed", "12", "11"])
+@pytest.fixture(params=WAYS)
 async def square(request: pytest.FixtureRequest) -> AsyncIterator["Square"]:
     """A registry room in each of the ways."""
     version, _, delays = request.param.partition(", ")
@@ -175,6 +172,7 @@ async def test_a_quiet_time_adds_no_event_where_the_homeserver_offers_delayed_ev
         assert (after - before == 0) is square.delays
 
 
+@pytest.mark.parametrize("square", ["11", pytest.param("12, delayed", marks=LONG)], indirect=True)
 async def test_a_hundred_instances_are_known_with_one_sync(square: Square) -> None:
     one, two = await square.daemon("one"), await square.daemon("two")
     await two.room.join()

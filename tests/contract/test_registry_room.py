@@ -3,7 +3,7 @@
 With delayed events and without: Synapse has them where `max_event_delay_duration` says so, and by default it does not.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -123,13 +123,6 @@ class RealWorld:
         await self._played.request("PUT", f"/rooms/{self._id}/state/m.room.power_levels", levels)
 
 
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homeserver]:
-    """A homeserver that says things later."""
-    with Homeserver(tmp_path_factory.mktemp("patient"), config={"max_event_delay_duration": "24h"}) as server:
-        yield server
-
-
 @asynccontextmanager
 async def real_world(server: Homeserver, version: str, *, delays: bool) -> AsyncIterator[RealWorld]:
     """A room of Anna's in which everybody may register."""
@@ -152,17 +145,20 @@ def logged_in(present: People, user: str, token: str) -> Client:
     return client
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(("fake", "", True), id="fake, delayed"),
-        pytest.param(("fake", "", False), id="fake"),
-        *(
-            pytest.param(("real", version, delays), id=f"v{version}{', delayed' * delays}", marks=pytest.mark.real)
-            for version in ("11", "12")
-            for delays in (True, False)
-        ),
-    ]
-)
+REAL, LONG = pytest.mark.real, pytest.mark.long
+DELAYED = [
+    pytest.param(("fake", "", True), id="fake, delayed"),
+    pytest.param(("real", "12", True), id="v12, delayed", marks=REAL),
+    pytest.param(("real", "11", True), id="v11, delayed", marks=[REAL, LONG]),
+]
+NOT_DELAYED = [
+    pytest.param(("fake", "", False), id="fake"),
+    pytest.param(("real", "11", False), id="v11", marks=REAL),
+    pytest.param(("real", "12", False), id="v12", marks=[REAL, LONG]),
+]
+
+
+@pytest.fixture(params=[*DELAYED, *NOT_DELAYED])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     kind, version, delays = request.param
     if kind == "fake":
@@ -274,52 +270,50 @@ async def test_there_is_nothing_to_put_off_that_was_never_laid_there(world: Worl
 # ── with delayed events ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def later(world: World) -> World:
-    """A world whose homeserver says things later."""
-    if not world.offers_delays:
-        pytest.skip("it does not")
-    return world
+with_delays = pytest.mark.parametrize("world", DELAYED, indirect=True)
 
 
-async def test_what_lies_ready_happens_by_itself_and_then_there_is_no_more_of_it(later: World) -> None:
-    here = entry(later)
-    await later.room.join()
-    await later.room.put(key_of(here), written(here))
-    await later.hear()
-    gone = written(entry(later, status="offline"))
-    delay = await later.room.put_later(key_of(here), gone, seconds=SOON)
+@with_delays
+async def test_what_lies_ready_happens_by_itself_and_then_there_is_no_more_of_it(world: World) -> None:
+    here = entry(world)
+    await world.room.join()
+    await world.room.put(key_of(here), written(here))
+    await world.hear()
+    gone = written(entry(world, status="offline"))
+    delay = await world.room.put_later(key_of(here), gone, seconds=SOON)
 
     assert delay is not None
-    assert await heard(later, key_of(here)) == [(later.me, "offline")]
-    assert await later.room.postpone(delay) is False
-    assert await later.room.pending(key_of(here)) == []
+    assert await heard(world, key_of(here)) == [(world.me, "offline")]
+    assert await world.room.postpone(delay) is False
+    assert await world.room.pending(key_of(here)) == []
 
 
-async def test_what_is_put_off_or_taken_away_does_not_happen(later: World) -> None:
-    here = entry(later)
-    await later.room.join()
-    delay = await later.room.put_later(key_of(here), {}, seconds=LATE)
-    other = await later.room.put_later("_other", {}, seconds=LATE)
+@with_delays
+async def test_what_is_put_off_or_taken_away_does_not_happen(world: World) -> None:
+    here = entry(world)
+    await world.room.join()
+    delay = await world.room.put_later(key_of(here), {}, seconds=LATE)
+    other = await world.room.put_later("_other", {}, seconds=LATE)
     assert delay is not None
     assert other is not None
 
-    assert await later.room.postpone(delay) is True
-    assert await later.room.pending(key_of(here)) == [delay]
-    await later.room.cancel(delay)
-    assert await later.room.pending(key_of(here)) == []
-    assert await later.room.pending("_other") == [other]
+    assert await world.room.postpone(delay) is True
+    assert await world.room.pending(key_of(here)) == [delay]
+    await world.room.cancel(delay)
+    assert await world.room.pending(key_of(here)) == []
+    assert await world.room.pending("_other") == [other]
 
 
-async def test_what_somebody_else_writes_takes_what_lies_there_away(later: World) -> None:
-    here = entry(later)
-    await later.room.join()
-    delay = await later.room.put_later(key_of(here), {}, seconds=LATE)
+@with_delays
+async def test_what_somebody_else_writes_takes_what_lies_there_away(world: World) -> None:
+    here = entry(world)
+    await world.room.join()
+    delay = await world.room.put_later(key_of(here), {}, seconds=LATE)
     assert delay is not None
-    await later.say(key_of(here), {"version": 1})
+    await world.say(key_of(here), {"version": 1})
 
     for _ in range(TRIES):  # it is noticed a moment later
-        if not await later.room.postpone(delay):
+        if not await world.room.postpone(delay):
             break
-        await later.hear()
-    assert await later.room.postpone(delay) is False
+        await world.hear()
+    assert await world.room.postpone(delay) is False

@@ -27,7 +27,9 @@ def test_it_is_named_after_its_host_and_has_the_rooms_of_the_file(tmp_path: Path
 
 def test_it_is_named_as_the_settings_name_it_and_a_reload_changes_its_rooms(tmp_path: Path) -> None:
     live = live_in(tmp_path, {})
-    live.settings = replace(live.settings, registry=Registry(instance="work_shop", skills=("python",)))
+    live.settings = replace(
+        live.settings, registry=Registry.model_validate({"instance": "work_shop", "skills": ["python"]})
+    )
     own = own_instance(live, ME)
     before = own()
     chat = RoomSettings(id=RoomId("!chat:hs"), name="chat", made_by=UserId("@anna:hs"))

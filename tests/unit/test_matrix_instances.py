@@ -160,7 +160,7 @@ async def test_what_lies_ready_has_a_name_or_does_not_lie_there(line: Line, answ
 
     assert await line.room.put_later(KEY, {}, seconds=110) == delay
     [(path, query)] = line.server.asked
-    assert path.endswith(f"/{INSTANCE}/_%40anna%3Ahs%2Fworkshop")
+    assert path.endswith(f"/{INSTANCE}/_@anna:hs%2Fworkshop")
     assert query == {"org.matrix.msc4140.delay": "110000"}
 
 
