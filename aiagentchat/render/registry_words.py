@@ -14,14 +14,18 @@ FORGOTTEN_MS = 7 * 24 * 3_600_000
 
 
 def instances(entries: Sequence[tuple[Instance, bool]], own: Address, now: int) -> str:
-    """Who is in the registry: those that are there, then those that were, the last seen first."""
-    there = [entry for entry, is_there in entries if is_there]
-    away = [entry for entry, is_there in entries if not is_there and now - entry.seen_at <= FORGOTTEN_MS]
-    away.sort(key=lambda entry: -entry.seen_at)
-    lines = [_there(entry, own) for entry in there] + [_away(entry, own, now) for entry in away]
-    more = len(lines) - SHOWN
+    """Who is in the registry: those that are there, ours first, then those that were, the last seen first."""
+
+    def place(pair: tuple[Instance, bool]) -> tuple[bool, int]:
+        entry, is_there = pair
+        return not is_there, entry.user != own.user if is_there else -entry.seen_at
+
+    known = [pair for pair in entries if pair[1] or now - pair[0].seen_at <= FORGOTTEN_MS]
+    shown = sorted(known, key=place)[:SHOWN]
+    lines = [_there(entry, own) if is_there else _away(entry, own, now) for entry, is_there in shown]
+    more = len(known) - SHOWN
     rest = [f"- … and {more} more"] if more > 0 else []
-    return "\n".join(["Agents that can be asked:", "", *(f"- {line}" for line in lines[:SHOWN]), *rest])
+    return "\n".join(["Agents that can be asked:", "", *(f"- {line}" for line in lines), *rest])
 
 
 def _there(entry: Instance, own: Address) -> str:

@@ -7,8 +7,10 @@ import pytest
 
 from aiagentchat.core.instances import INSTANCE
 from rig.daemon import Daemon
+from rig.homeserver import Homeserver
 from rig.model import Model
 from rig.people import People
+from rig.people import people as invite_people
 from rig.unprivileged import own
 from tests.e2e.house import House, move_in
 
@@ -38,6 +40,22 @@ async def until_told(house: House, text: str) -> str:
 
 
 async def test_daemons_find_each_other_and_see_each_others_end(people: People, model: Model, workplace: Path) -> None:
+    await find_each_other(people, model, workplace)
+
+
+@pytest.mark.long
+async def test_they_do_so_too_where_the_homeserver_says_that_one_is_gone(
+    model: Model, workplace: Path, tmp_path: Path
+) -> None:
+    with Homeserver(tmp_path / "patient", config={"max_event_delay_duration": "24h"}) as server:
+        async with invite_people(server) as people:
+            daemon = await find_each_other(people, model, workplace)
+
+    assert {line["delayed"] for line in daemon.lines() if line["event"] == "registry.registered"} == {True}
+
+
+async def find_each_other(people: People, model: Model, workplace: Path) -> Daemon:
+    """Kitchen sees garden come, end, come again and be killed. Returns garden's daemon."""
     anna = await people.person()
     registry = await anna.create_room(power_level_content_override={"events": {INSTANCE: 0}})
     kitchen = {"room": registry, "instance": "kitchen", "skills": ["soup"]}
@@ -67,3 +85,4 @@ async def test_daemons_find_each_other_and_see_each_others_end(people: People, m
     assert "**`kitchen`**, this daemon" in there
     assert "online; `soup`" in there
     assert ["offline, seen just now" in told for told in (there, stopped, again, killed)] == [False, True, False, True]
+    return other

@@ -37,8 +37,9 @@ def test_those_that_are_away_come_last_and_are_forgotten_after_a_week() -> None:
 
 
 def test_of_many_it_is_said_how_many_more_there_are() -> None:
-    many = [(replace(OTHER, name=InstanceName(f"i{number}")), True) for number in range(100)]
-    lines = instances(many, OWN.address, NOW).splitlines()
+    many = [(replace(OTHER, name=InstanceName(f"i{number}")), True) for number in range(99)]
+    lines = instances([*many, (OWN, True)], OWN.address, NOW).splitlines()
 
+    assert lines[2] == "- **`here`**, this daemon on `build-1`: online"
     assert len(lines) == 2 + SHOWN + 1
     assert lines[-1] == f"- … and {100 - SHOWN} more"
