@@ -6,10 +6,12 @@ Times are short here; what they are in the daemon is in `core.instances.Pace`.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from aiagentchat.app.clock import SystemClock
+from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import InstanceName, RoomId, UserId
 from aiagentchat.core.instances import INSTANCE, Instance, InstanceKind, Pace, state_key, written
 from aiagentchat.core.meta import Address
@@ -92,6 +94,8 @@ class Party:
             self.room, self.book, lambda: own, clock=clock, bell=bell, random=lambda: 0.5, pace=PACE
         )
         self.own = own
+        self.told: list[str] = []
+        """Every status that was heard, of whomever."""
         self._sync = MatrixHomeserver(client, self.me, registry=room)
         self._since: str | None = None
 
@@ -109,8 +113,12 @@ class Party:
 
     async def hear(self) -> None:
         """One sync."""
-        batch = await self._sync.sync(self._since, timeout=0.2)
+        try:
+            batch = await self._sync.sync(self._since, timeout=0.2)
+        except Unreachable:
+            return  # it is away
         self._since = batch.token
+        self.told += [told.entry.status for told in batch.instances.told if told.entry is not None]
         self.presence.hear(batch.instances, batch.now)
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -170,6 +178,23 @@ async def test_a_quiet_time_adds_no_event_where_the_homeserver_offers_delayed_ev
         assert two.sees(one)
         assert two.sees(one, "term")
         assert (after - before == 0) is square.delays
+
+
+@LONG
+async def test_a_homeserver_that_was_away_for_too_long_says_that_one_is_gone_and_is_told_otherwise(
+    tmp_path: Path,
+) -> None:
+    with Homeserver(tmp_path / "patient", config={"max_event_delay_duration": "24h"}) as server:
+        async with people(server) as present:
+            anna = await present.person()
+            room = await anna.create_room(power_level_content_override={"events": {INSTANCE: 0}})
+            square = Square(present, anna, room, delays=True)
+            one = await square.daemon("one")
+            async with one.running():
+                await one.until(lambda: bool(one.told))
+                await asyncio.to_thread(server.restart)  # which takes longer than the delay
+                await one.until(lambda: one.told[-2:] == ["offline", "online"])
+            await square.close()
 
 
 @pytest.mark.parametrize("square", ["11", pytest.param("12, delayed", marks=LONG)], indirect=True)
