@@ -73,6 +73,8 @@ class Presence:
         self._is_in = False
         self._is_registered = False
         """Whether it was said to the operator that we are."""
+        self._may_stand = False
+        """Whether the room may say that we are there."""
         self._knows_members = False
         self._may_delay: bool | None = None
         """Whether the homeserver says `offline` for us; None while it has not been asked."""
@@ -85,6 +87,8 @@ class Presence:
         self._beaten_at = -math.inf
         self._session_due = 0.0
         """When the next session may be told of."""
+        self._put_back: dict[str, float] = {}
+        """Sessions that were refused, and when each may be told of again."""
         self._failures = 0
         self._trouble = ""
         """What was last complained about."""
@@ -97,7 +101,7 @@ class Presence:
         if heard.has_gap or heard.is_out:
             self._knows_members = False
         if heard.is_out:
-            self._is_in = self._is_registered = False
+            self._is_in = self._is_registered = self._may_stand = False
             self._said.clear()
         elif heard.moved.get(self._own().user) and not self._is_in:
             self._due = min(self._due, self._clock.monotonic())
@@ -145,6 +149,7 @@ class Presence:
         except Refused as error:
             # Not in the room (any more), or without the power that it takes: an invite or an admin mends that.
             self._is_in = self._is_registered = False
+            self._may_stand = self._key in self._said
             if self._is_news(error):
                 log.error("registry.refused", error=str(error))  # noqa: TRY400 - no bug, no traceback
             self._due = self._clock.monotonic() + self._pace.heartbeat
@@ -216,19 +221,24 @@ class Presence:
         else:
             self._beats += 1
             content = written(own, beat=self._beats)
+        self._may_stand = True
         await self._put(self._key, content)
 
     async def _tell_one_session(self) -> float:
         """Put the entry of one session right, if it is time for that; in how many seconds it is for the next."""
-        wanted = self._sessions()
-        wrong = [key for key, content in wanted.items() if self._said.get(key) != content]
+        wanted, now = self._sessions(), self._clock.monotonic()
+        self._put_back = {key: due for key, due in self._put_back.items() if due > now and key in wanted}
+        wrong = [key for key, content in wanted.items() if self._said.get(key) != content and key not in self._put_back]
         if not wrong or self._key not in self._said:
             return math.inf  # without their daemon nobody believes them
-        now = self._clock.monotonic()
         if now < self._session_due:
             return self._session_due - now
-        await self._put(wrong[0], wanted[wrong[0]])
         self._session_due = now + SESSION_SECONDS
+        try:
+            await self._put(wrong[0], wanted[wrong[0]])
+        except Refused as error:  # which may be about this one alone
+            log.error("registry.refused", error=str(error))  # noqa: TRY400 - no bug, no traceback
+            self._put_back[wrong[0]] = now + self._pace.heartbeat
         return SESSION_SECONDS if len(wrong) > 1 else math.inf
 
     def _sessions(self) -> Mapping[str, Content]:
@@ -253,7 +263,7 @@ class Presence:
 
         The `offline` that lies ready stays where it is: should this one not come through, that one will.
         """
-        if self._key not in self._said:
+        if not self._may_stand:
             return
         gone = written(replace(self._own(), status=OFFLINE, timed=not self._may_delay))
         try:

@@ -29,6 +29,8 @@ class FakeRegistryRoom:
         self.is_open = True
         """Whether we may come in."""
         self.may_write = True
+        self.hang = False
+        """Whether it answers nothing any more."""
         self.people: set[UserId] = set()
         self.state: dict[str, tuple[UserId, Any, int]] = {}
         """By key: who has put it there, what it says, and when."""
@@ -129,6 +131,8 @@ class FakeRegistryRoom:
 
     async def _stumble(self, asked: str) -> None:
         self.asked.append(asked)
+        if self.hang:
+            await asyncio.Event().wait()
         await asyncio.sleep(0)  # a request takes a moment, in which others have their turn
         self.settle()
         if self._troubles:

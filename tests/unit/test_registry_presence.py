@@ -218,6 +218,25 @@ async def test_an_end_that_cannot_be_said_is_left_to_the_ttl(log: FakeLog) -> No
     assert log.of("registry.not_left") == [{"error": "gone"}]
 
 
+async def test_an_end_is_also_said_when_it_is_not_known_what_the_room_says(log: FakeLog) -> None:
+    stage = Stage(delays=False)
+    async with stage.running():
+        stage.room.fail(Unreachable("no answer"))
+        await stage.bell.let_pass(60)
+
+    assert stage.status() == "offline"
+    assert log.of("registry.left") == [{}]
+
+
+async def test_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, log: FakeLog) -> None:
+    monkeypatch.setattr(module, "LEAVE_SECONDS", 0.01)
+    stage = Stage(delays=False)
+    async with stage.running():
+        stage.room.hang = True
+
+    assert log.of("registry.not_left") == [{"error": "TimeoutError"}]
+
+
 # ── with delayed events ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -455,13 +474,18 @@ async def test_a_session_that_somebody_else_writes_over_is_put_right() -> None:
         assert stage.status(TERM_KEY) == "online"
 
 
-async def test_a_session_that_was_refused_is_tried_again() -> None:
+async def test_a_session_that_was_refused_is_tried_again_and_holds_nobody_up(log: FakeLog) -> None:
     stage = Stage(delays=True)
     async with stage.running():
         stage.room.fail(Refused("too large", status=413))
         stage.book.register_session(TERM)
         await stage.bell.until_quiet()
+        stage.book.register_session(InstanceName("other"))
+        await stage.bell.let_pass(2)
         before = TERM_KEY in stage.room.state
+        other = stage.status(state_key(ME, InstanceName("other")))
         await stage.bell.let_pass(60)
 
-        assert (before, stage.status(TERM_KEY)) == (False, "online")
+        assert (before, other, stage.status(TERM_KEY)) == (False, "online", "online")
+    assert stage.status() == "offline"
+    assert log.of("registry.refused") == [{"error": "too large"}]
