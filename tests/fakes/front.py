@@ -14,11 +14,13 @@ from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import AcceptCommand
 from aiagentchat.core.ids import ApprovalId, EventId, InstanceName, RoomId, TxnId, UserId
+from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.post import Post
+from aiagentchat.registry.book import Book
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
@@ -26,6 +28,7 @@ from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
+from aiagentchat.store.bell import EventBell
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.members import FakeMembers
@@ -35,6 +38,8 @@ from tests.fakes.signals import FakeSignals
 
 OURS = Address(ME, InstanceName("desk"))
 """As agents address us."""
+REGISTRY = RoomId("!registry:hs")
+"""The room of the instances."""
 STARTED_AGO = 60_000
 """Milliseconds for which the daemon has run when a test begins."""
 
@@ -65,6 +70,8 @@ class Front:
         self.warm: set[RoomId] = set()
         self.draining = False
         self.rest = 0.0
+        self.own = Instance(user=ME, name=InstanceName("here"), kind=InstanceKind.DAEMON, host="h", life="l")
+        self.directory = Book(lambda: self.own, self.clock, EventBell())
         self.times: dict[RoomId, TurnTime] = {}
         self.health = Health()
         self.members = FakeMembers()
@@ -94,6 +101,7 @@ class Front:
             version="1.2.3",
             held=Held(Isolation.STRICT),
             own=OURS,
+            directory=self.directory,
         )
         self.use(catalog(self.desk))
         for room in (ROOM, OTHER):
@@ -116,7 +124,7 @@ class Front:
         self.router = Router(
             inbox=self.ledger.inbox,
             dispatcher=self.dispatcher,
-            lobby=Lobby(self.desk, self.outbound, self.refresh),
+            lobby=Lobby(self.desk, self.outbound, self.refresh, registry=REGISTRY),
             settings=lambda: self.settings,
             clock=self.clock,
             post=self.post,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from aiagentchat.core.errors import MatrixError, Refused
 from aiagentchat.core.heard import SPOKEN
 from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.ports.matrix import Asked, Before, Gap, Missed, Older, SyncBatch
 from tests.fakes.changes import Changes
@@ -42,6 +43,8 @@ class FakeHomeserver:
         """What the homeserver's clock shows (milliseconds)."""
         self.owner: str | None = None
         """What the account data says."""
+        self.instances = Heard()
+        """What each sync tells of the registry room."""
         self._me = me
         self._life = "s"
         self._log: list[_Entry] = []
@@ -212,6 +215,7 @@ class FakeHomeserver:
             now=self.now,
             owner=self.owner,
             receipts=receipts,
+            instances=self.instances,
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from aiagentchat.core.heard import Heard
 from aiagentchat.core.ids import RoomId
+from aiagentchat.core.instances import Heard as Instances
 from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive import catch_up, receiver, sieve
@@ -98,7 +99,11 @@ class Ear:
         return room in self.configured and not encrypted
 
     @asynccontextmanager
-    async def listening(self, on_owner: Callable[[str | None], None] = lambda _: None) -> AsyncIterator[Receiver]:
+    async def listening(
+        self,
+        on_owner: Callable[[str | None], None] = lambda _: None,
+        on_instances: Callable[[Instances, int | None], None] = lambda _, __: None,
+    ) -> AsyncIterator[Receiver]:
         """A receiver works inside; at the end it dies where it stands."""
         tools = Tools(
             homeserver=self.homeserver,
@@ -113,6 +118,7 @@ class Ear:
             timeout=lambda: POLL,
             on_owner=on_owner,
             on_receipts=self._note,
+            on_instances=on_instances,
             alive_at=self.ledger.lives.alive_at,
         )
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
