@@ -7,7 +7,14 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = {"markdown_it": "markdown-it-py", "nio": "matrix-nio", "pydantic_core": "pydantic", "yaml": "pyyaml"}
+NAMES = {
+    "PIL": "pillow",
+    "markdown_it": "markdown-it-py",
+    "nio": "matrix-nio",
+    "prometheus_client": "prometheus-client",
+    "pydantic_core": "pydantic",
+    "yaml": "pyyaml",
+}
 """Modules that are not called like the package that brings them."""
 
 
