@@ -118,7 +118,10 @@ async def first_words(on: Stage, floor: Floor, ours: Ours, count: int) -> dict[s
         for bot in (floor, ours):
             text = script(f"begin {number}", step)
             timings[bot.name].append(await on.measure(bot, on.rooms[bot.name][0], text, "the end."))
-    return {"send → first p50": (pick("first", timings["floor"], 0.5), pick("first", timings["ours"], 0.5))}
+    return {
+        f"send → {what} p50": (pick(name, timings["floor"], 0.5), pick(name, timings["ours"], 0.5))
+        for what, name in (("first sign", "noticed"), ("first", "first"))
+    }
 
 
 async def rooms(on: Stage, floor: Floor, ours: Ours) -> dict[str, Pair]:

@@ -40,6 +40,8 @@ class Timing:
     """Until all of it was there; for aiagentchat with the footer, so that nothing follows."""
     events: int
     """Messages and edits that the answer took."""
+    noticed: float
+    """Until the first sign of it: a reaction to the message, or else the answer itself."""
 
 
 class Bot(Protocol):
@@ -174,19 +176,23 @@ class Stage:
         begun = time.monotonic()
         sent = await self.anna.send(room, text)
         seen: list[float] = []
+        noticed: list[float] = []
 
-        def said() -> list[Event]:
+        def said() -> tuple[list[Event], bool]:
             events = self.anna.events(room)
             after = next((n for n, event in enumerate(events) if event["event_id"] == sent), before)
-            return [e for e in events[after:] if e["sender"] == bot.account.user_id and e["type"] == "m.room.message"]
+            theirs = [event for event in events[after:] if event["sender"] == bot.account.user_id]
+            return [e for e in theirs if e["type"] == "m.room.message"], any(e["type"] == "m.reaction" for e in theirs)
 
         def complete() -> bool:
-            answers = said()
+            answers, is_noticed = said()
+            if is_noticed and not noticed:
+                noticed.append(time.monotonic() - begun)
             seen.extend([time.monotonic() - begun] * (len(answers) - len(seen)))
             return any(bot.is_complete(_body(event), end) for event in answers)
 
         await self.anna.until(complete, timeout=PATIENCE, what=f"{bot.name} to answer")
-        return Timing(begun, seen[0], seen[-1], len(seen))
+        return Timing(begun, seen[0], seen[-1], len(seen), min([*noticed, seen[0]]))
 
 
 def _body(event: Event) -> str:

@@ -51,6 +51,7 @@ from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.room import Workshop
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
+from aiagentchat.execute.thumbnails import Thumbnailer
 from aiagentchat.execute.turn import Ledgers
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.backup import Follower
@@ -311,6 +312,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         redacting=live.redactor,
         media=MatrixMedia(client),
         patience=here.patience,
+        thumbnailer=Thumbnailer(here.held.isolation),
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
         instance=instance,
         post=post,

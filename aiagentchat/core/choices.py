@@ -17,6 +17,8 @@ class Option:
 
     label: str
     description: str = ""
+    preview: str = ""
+    """What it would look like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,12 @@ def _choice(asked: object) -> Choice | None:
 def _option(raw: object) -> Option | None:
     match raw:
         case {"label": str(label), **more} if label:
-            description = more.get("description")
-            return Option(label, description if isinstance(description, str) else "")
+            description, preview = more.get("description"), more.get("preview")
+            return Option(
+                label,
+                description if isinstance(description, str) else "",
+                preview if isinstance(preview, str) else "",
+            )
         case _:
             return None
 

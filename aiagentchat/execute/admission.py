@@ -81,11 +81,18 @@ class Admission:
             log.warning("command.turned_away", sender=command.sender, why=hindrance)
             await self._turn_away(command, guard_words.not_begun(command, hindrance), "turn")
             return False
-        gone = await self._used_up(command.room)
+        gone = await self.used_up(command.room)
         if gone is not None:
-            log.warning("command.budget_used_up", span=gone.span, most=gone.most, everywhere=gone.everywhere)
-            await self._turn_away(command, spending.not_begun(gone, self._clock.now_ms()), "budget")
+            await self._turn_away(command, gone, "budget")
         return gone is None
+
+    async def used_up(self, room: RoomId) -> str | None:
+        """That a budget is used up, and which, in a sentence for the room; None while there is some left."""
+        gone = await self._used_up(room)
+        if gone is None:
+            return None
+        log.warning("command.budget_used_up", span=gone.span, most=gone.most, everywhere=gone.everywhere)
+        return spending.not_begun(gone, self._clock.now_ms())
 
     async def _used_up(self, room: RoomId) -> UsedUp | None:
         """The budget that is used up: the room's own, or that of all rooms together."""

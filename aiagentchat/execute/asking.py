@@ -191,10 +191,10 @@ class Questions:
             {
                 "question": choice.question,
                 "header": choice.header,
-                "options": [[option.label, option.description] for option in choice.options],
+                "options": [[option.label, option.description, option.preview] for option in choice.options],
             }
         )
-        options = tuple(Option(label, description) for label, description in shown["options"])
+        options = tuple(Option(label, description, preview) for label, description, preview in shown["options"])
         return replace(choice, question=shown["question"], header=shown["header"], options=options)
 
     def _approval(self, event: ApprovalAsked, digest: str, *parts: str, shown: str) -> Approval:

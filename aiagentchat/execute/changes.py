@@ -5,11 +5,7 @@ run gets to. It costs nothing before a turn, and after one that has used tools a
 turn of a room that uses tools is accompanied by a look that gives way to everything else.
 """
 
-import asyncio
-import json
 import os
-import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +17,9 @@ from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.isolation import Isolation, RunLimits
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.core.redact import Redacting, shapes_only
+from aiagentchat.execute.aside import Aside, folder_beside
 from aiagentchat.process import snapshot
-from aiagentchat.process.beneath import make_folder_beneath
-from aiagentchat.process.lines import TooLong
 from aiagentchat.process.sandbox.cell import Cell
-from aiagentchat.process.sandbox.enclose import enclose
-from aiagentchat.process.sandbox.furnish import furnish
-from aiagentchat.process.tree import Tree
 
 LAST_SECONDS = 5.0
 """How long the end of a turn waits for what has changed; then it is told without."""
@@ -35,11 +27,11 @@ FIRST_SECONDS = 120.0
 """How long the first look at a workspace may take, beside the turn."""
 _LIMITS = RunLimits(processes=64, memory=1024, file_size=256)
 _LAST_OF_ALL = 19
+_BESIDE = "changes"
 _MOST_COUNTED = 10**9
 COARSE_MS = 10
 """The kernel dates what it writes by a clock that may be late by so much."""
 _NS = 1_000_000  # in a millisecond
-_PYTHON = os.path.realpath(sys.executable)
 _PROGRAM = Path(snapshot.__file__).resolve()
 
 log = structlog.get_logger(__name__)
@@ -49,8 +41,7 @@ class Differ:
     """One for the whole daemon; of each room it is asked one thing at a time."""
 
     def __init__(self, isolation: Isolation, *, path: str = os.defpath, redacting: Redacting = shapes_only) -> None:
-        self._isolation = isolation
-        self._path = path
+        self._aside = Aside(isolation, path)
         self._redacting = redacting
         self._given_up: set[str] = set()
         """Rooms (by HOME) that are not looked at any more in this life."""
@@ -78,21 +69,16 @@ class Differ:
 
     async def _looked(self, spec: RunSpec, since_ms: int, *, seconds: float, niceness: int) -> dict[str, Any]:
         """What the program says; nothing if it says nothing."""
-        said: list[bytes] = []
+        since_ns = (since_ms - COARSE_MS) * _NS
         try:
-            async with asyncio.timeout(seconds):
-                await self._run(spec, (since_ms - COARSE_MS) * _NS, niceness, said)
-        except TimeoutError:
-            log.warning("changes.not_seen", why="no time", seconds=seconds)
-            return {}
+            cell = _cell(spec, niceness)
         except (NotOpened, OSError) as error:
             log.warning("changes.not_seen", why=str(error))
             return {}
-        found: Any = None
-        with suppress(ValueError, RecursionError):
-            found = json.loads(said[-1]) if said else None
-        if not isinstance(found, dict):
-            log.warning("changes.not_seen", why="it said nothing")
+        argv = [str(_PROGRAM), spec.workspace, str(since_ns)]
+        found = await self._aside.said(cell, argv, seconds=seconds, name=f"changes of {spec.room}")
+        if isinstance(found, str):
+            log.warning("changes.not_seen", why=found)
             return {}
         if "why" in found:
             # It would be the same after the next turn, and take as long.
@@ -100,38 +86,23 @@ class Differ:
             log.warning("changes.not_seen", why=str(found["why"])[:80])
         return found
 
-    async def _run(self, spec: RunSpec, since_ns: int, niceness: int, said: list[bytes]) -> None:
-        folder = _folder(spec)
-        make_folder_beneath(folder.parent, folder.name)
-        if spec.uid is not None:
-            os.chown(folder, spec.uid, spec.uid, follow_symlinks=False)
-        cell = Cell(
-            workspace=folder,
-            home=folder,
-            mounts=((Path(spec.workspace), "ro"),),
-            programs=(_PROGRAM,),
-            limits=replace(_LIMITS, niceness=niceness),
-            uid=spec.uid,
-        )
-        furnish(cell)
-        program = [_PYTHON, "-I", "-S", str(_PROGRAM), spec.workspace, str(since_ns)]
-        command = enclose(self._isolation, cell, program)
-        env = {"PATH": self._path, "HOME": str(folder), "LANG": "C.UTF-8"}
-        tree = await Tree.start(command, env=env, cwd=folder, uid=spec.uid)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(tree.serve(), name=f"changes of {spec.room}")
-                async for line in tree.lines():
-                    if not isinstance(line, TooLong):
-                        said[:] = [line]
-        finally:
-            tree.end()
+
+def _cell(spec: RunSpec, niceness: int) -> Cell:
+    folder = folder_beside(spec, _BESIDE)
+    return Cell(
+        workspace=folder,
+        home=folder,
+        mounts=((Path(spec.workspace), "ro"),),
+        programs=(_PROGRAM,),
+        limits=replace(_LIMITS, niceness=niceness),
+        uid=spec.uid,
+    )
 
 
 def _folder(spec: RunSpec) -> Path:
     """Beside the room's HOME, out of its reach."""
     home = Path(spec.home)
-    return home.with_name(f"{home.name}.changes")
+    return home.with_name(f"{home.name}.{_BESIDE}")
 
 
 def _count(found: dict[str, Any], what: str) -> int:

@@ -50,6 +50,7 @@ from aiagentchat.execute.places import Places
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.steering import Given, Steering
+from aiagentchat.execute.thumbnails import Thumbnailer
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.process import custom_commands
@@ -98,6 +99,8 @@ class Workshop:
     """What other agents know us by."""
     post: Post | None = None
     """Who tells other agents that we begin with what they have sent."""
+    thumbnailer: Thumbnailer | None = None
+    """Who makes small pictures of large ones; None: nobody."""
 
     async def wants_words(self, room: RoomId) -> bool:
         """Whether questions are answered in words alone there; of a room that is not ours (any more): yes."""
@@ -189,7 +192,10 @@ class RoomExecutor:
         """What was given to a turn and not read in it has a turn of its own."""
         # As it is now: the agent may have changed its conversation meanwhile.
         command = await self._shop.ledgers.commands.get(first.command.event) or first.command
-        return await self._run(command, self._steering(command, others), follows=first.is_out)
+        # What the agent is at work on already has begun.
+        gone = None if first.is_out else await self._admission.used_up(self.room)
+        hindered = None if gone is None else Outcome(state=CommandState.FAILED, words=gone)
+        return await self._run(command, self._steering(command, others), follows=first.is_out, hindered=hindered)
 
     def _steering(self, command: Command, carried: Sequence[Given] = ()) -> Steering:
         shop = self._shop
@@ -228,7 +234,9 @@ class RoomExecutor:
             return prompt
         return replace(prompt, text=task_words.briefing(task, self._shop.clock.now_ms(), prompt.text))
 
-    async def _run(self, command: Command, steering: Steering, *, follows: bool = False) -> list[Given]:
+    async def _run(
+        self, command: Command, steering: Steering, *, follows: bool = False, hindered: Outcome | None = None
+    ) -> list[Given]:
         shop = self._shop
         log.info("turn.started", session=command.session)
         if shop.post is not None:
@@ -237,7 +245,7 @@ class RoomExecutor:
         sink = shop.voice.open(command)
         shop.signals.typing(self.room, True)
         try:
-            outcome = await self._turn(command, sink, steering, follows=follows)
+            outcome = hindered or await self._turn(command, sink, steering, follows=follows)
         except AgentError as error:
             log.warning("turn.not_started", error=str(error))
             outcome = Outcome(state=CommandState.FAILED, words=error.human)
@@ -327,6 +335,7 @@ class RoomExecutor:
                         at_the_end=self._at_the_end(room, spec),
                         first_look=self._first_look(spec),
                         changed=self._changed(spec, course.began_at),
+                        small=None if shop.thumbnailer is None else partial(shop.thumbnailer.of, spec=spec),
                         budget=room.budget.turn,
                         spent=course.used.cost_micro_usd,
                         patience=shop.patience,

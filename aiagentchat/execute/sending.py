@@ -1,6 +1,7 @@
 """What the agent puts into the room as a file: from beneath the workspace, so many and so large."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,23 @@ def beneath(workspace: Path, path: str) -> str:
 class Sending:
     """Of one turn."""
 
-    def __init__(self, command: Command, output: Output, *, outbox: Outbox, clock: Clock, most: int) -> None:
-        """`most` is in MiB."""
+    def __init__(
+        self,
+        command: Command,
+        output: Output,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        most: int,
+        small: Callable[[bytes], Awaitable[bytes | None]] | None = None,
+    ) -> None:
+        """`most` is in MiB; `small` makes the thumbnail of a picture, and never raises."""
         self._command = command
         self._output = output
         self._outbox = outbox
         self._clock = clock
         self._most = most
+        self._small = small
         self._sent = self._tried = 0
 
     async def send(self, path: str, caption: str) -> Told:
@@ -71,12 +82,13 @@ class Sending:
         if await self._outbox.attached(self._command.room) + len(data) > MOST_UNSENT * self._most * MIB:
             return Told(file_words.TOO_MUCH_WAITS, failed=True)
         self._sent += 1
+        thumbnail = None if self._small is None else await self._small(data)
         parcel = Parcel(
             txn=txn_id(self._command.event, "file", str(self._sent)),
             room=self._command.room,
-            content=file_message(Path(inner).name, data, caption),
+            content=file_message(Path(inner).name, data, caption, thumbnail=thumbnail),
             command=self._command.event,
-            attachment=Attachment(data),
+            attachment=Attachment(data, thumbnail),
         )
         await self._outbox.put([*self._output.break_off(), parcel], self._clock.now_ms())
         log.info("file.sent", bytes=len(data))

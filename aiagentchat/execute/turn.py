@@ -86,6 +86,8 @@ class Limits:
     asking: Manner
     file: int = 25
     """MiB of a file that the agent may send."""
+    small: Callable[[bytes], Awaitable[bytes | None]] | None = None
+    """Makes the thumbnail of a picture that it sends; None: nobody does."""
     outgrown: Callable[[], Awaitable[LimitReached]] | None = None
     """Returns when the room's folders have become too large; None: nobody looks."""
     at_the_end: Callable[[], Awaitable[LimitReached | None]] | None = None
@@ -176,7 +178,9 @@ class Turn:
             turn=limits.turn,
             resumed=self._timekeeper.noise,
         )
-        self._sending = Sending(command, output, outbox=ledgers.outbox, clock=clock, most=limits.file)
+        self._sending = Sending(
+            command, output, outbox=ledgers.outbox, clock=clock, most=limits.file, small=limits.small
+        )
         self._limited: UsageLimited | None = None
         self._blocked: set[str] = set()
         self._verdict: Outcome | None = None

@@ -136,7 +136,20 @@ def choice_question(choice: Choice, asking: Asking, *, number: int = 1, of: int 
         for label, told in [(_shown_option(option.label), _shown_option(option.description))]
     ]
     answers = asking_words.choice_answers(many=choice.many, minutes=asking.minutes, in_words=asking.in_words)
-    return Question(_joined(title, asked.text, _numbered(options), asking.who, answers))
+    previews = [
+        _Part(visible(option.preview), before=f"**{place}. {_shown_option(option.label)}**\n\n")
+        for place, option in enumerate(choice.options, start=1)
+        if option.preview.strip()
+    ]
+
+    def shown(*looks: str) -> str:
+        return _joined(title, asked.text, *looks, _numbered(options), asking.who, answers)
+
+    whole = [part.whole() for part in previews]
+    if not whole or _fits(shown(*whole)):
+        return Question(shown(*whole))
+    file = WholeText(f"choices-{asking.request or 'request'}.md", "text/markdown", _joined(*whole))
+    return Question(shown(asking_words.whole_in_file(file.name)), file)
 
 
 def choice_text(choice: Choice) -> str:

@@ -14,8 +14,10 @@ _SHOWN_AS = {"audio": "m.audio", "video": "m.video"}
 _HTML = ("format", "formatted_body")
 
 
-def file_message(name: str, data: bytes, caption: str = "", *, mime: str = "") -> dict[str, Any]:
-    """A file with its name, and with a caption (Markdown) if there is one.
+def file_message(
+    name: str, data: bytes, caption: str = "", *, mime: str = "", thumbnail: bytes | None = None
+) -> dict[str, Any]:
+    """A file with its name, and with a caption (Markdown) if there is one; `thumbnail` goes along with it.
 
     What it is follows from what is in it, where that is a picture; else from `mime`, or its name. Only pictures that
     every client can show without running anything are shown as pictures (an SVG can hold a program).
@@ -25,12 +27,16 @@ def file_message(name: str, data: bytes, caption: str = "", *, mime: str = "") -
     info: dict[str, Any] = {"mimetype": kind, "size": len(data)}
     if picture is not None:
         info |= {"w": picture.width, "h": picture.height}
+    small = None if thumbnail is None else picture_of(thumbnail)
+    if thumbnail is not None and small is not None:
+        said = {"mimetype": small.mime, "size": len(thumbnail), "w": small.width, "h": small.height}
+        info["thumbnail_info"] = said
     shown_as = "m.image" if picture is not None else _SHOWN_AS.get(kind.partition("/")[0], "m.file")
     shown = safe_name(name, kind)
     content: dict[str, Any] = {"msgtype": shown_as, "body": shown, "filename": shown, "info": info, "m.mentions": {}}
     if caption.strip():
-        said = message(caption[:MOST_CAPTION], notice=False)
-        content |= {key: said[key] for key in ("body", *_HTML) if key in said}
+        words = message(caption[:MOST_CAPTION], notice=False)
+        content |= {key: words[key] for key in ("body", *_HTML) if key in words}
     return content
 
 

@@ -39,8 +39,11 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
     accepted = []
     for each in said:
         thread = await own_thread(desk, each)
+        is_first = False
         if thread not in begun:
-            begun[thread] = await current(desk, each) or new_session_id()
+            known = await current(desk, each)
+            is_first = known is None
+            begun[thread] = known or new_session_id()
         command = Command(
             event=each.event,
             room=each.room,
@@ -49,7 +52,8 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
             session=begun[thread],
             queued_at=desk.clock.now_ms(),
             thread=each.thread,
-            about=each.target,
+            # A conversation that begins in a thread begins with what the thread is about.
+            about=each.target or (thread if is_first else None),
             meta=each.meta if isinstance(each.meta, Meta) else None,
             caller=each.caller,
         )

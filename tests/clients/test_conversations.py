@@ -69,6 +69,23 @@ async def test_a_long_answer_arrives_whole(people: People, elements: JsPeople, m
         await nothing_is_in_clear(house, anna)
 
 
+async def test_what_is_too_long_for_the_room_and_what_is_taken_along_are_encrypted_files(
+    people: People, elements: JsPeople, model: Model, workplace: Path
+) -> None:
+    async with secret_house(people, elements, model, workplace) as (house, anna):
+        asked = await house.ask(script("speak very long", Step(big=60_000)))
+        assert await house.ended(asked) == "✅"
+        whole = await anna.until_message(house.room, lambda message: message.first["msgtype"] == "m.file")
+        await house.ask("/export")
+        talk = await until_told(house, anna, "as the agent has written it down")
+
+        assert numbered(60_000).encode() in await anna.fetch_file(house.room, whole.id)
+        assert b"speak very long" in await anna.fetch_file(house.room, talk.id)
+        assert all("url" not in each.first for each in (whole, talk))
+        all_can_be_read(house, anna)
+        await nothing_is_in_clear(house, anna)
+
+
 async def test_what_waits_can_be_edited_and_taken_back(
     people: People, elements: JsPeople, model: Model, workplace: Path
 ) -> None:
@@ -92,7 +109,8 @@ async def test_what_waits_can_be_edited_and_taken_back(
 async def test_a_message_in_a_thread_is_answered(
     people: People, elements: JsPeople, model: Model, workplace: Path
 ) -> None:
-    async with secret_house(people, elements, model, workplace) as (house, anna):
+    room = {"session_scope": "thread"}
+    async with secret_house(people, elements, model, workplace, room=room) as (house, anna):
         first = await house.ask(script("begin", Step(text="Begun.")))
         assert await house.ended(first) == "✅"
         aside = await anna.send(house.room, script("an aside", Step(text="Aside, too.")), thread=first)
@@ -102,6 +120,9 @@ async def test_a_message_in_a_thread_is_answered(
         await anna.until_in_thread(house.room, first, answer.id)
         shown = await anna.shown(house.room, answer.id)
         relation = answer.first["m.relates_to"]
+        [prompt] = house.prompts("an aside")
+        assert "> Begun." not in prompt  # it hangs on the question, which is quoted
+        assert "begin" in prompt
         assert shown.thread == first
         assert (relation["rel_type"], relation["event_id"], answer.reply_to) == ("m.thread", first, aside)
         all_can_be_read(house, anna)

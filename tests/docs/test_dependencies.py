@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = {
+    "PIL": "pillow",
     "markdown_it": "markdown-it-py",
     "nio": "matrix-nio",
     "prometheus_client": "prometheus-client",

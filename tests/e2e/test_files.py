@@ -12,6 +12,7 @@ import pytest
 from nio.crypto.attachments import encrypt_attachment
 
 from aiagentchat.core.agent_events import SEND_FILE
+from aiagentchat.core.pictures import picture_of
 from aiagentchat.render import file_words
 from aiagentchat.render.file_words import NotFetched
 from rig.model import Model
@@ -24,7 +25,7 @@ from tests.pictures import png
 pytestmark = pytest.mark.real
 
 NOTES = b"Remember the milk.\n"
-PLOT = png(30, 20)
+PLOT = png(1600, 1200)
 
 
 async def upload(people: People, house: House, data: bytes) -> str:
@@ -107,7 +108,13 @@ async def _go_out(people: People, model: Model, house: House) -> None:
     assert await house.ended(command) == "✅"
     plot = await house.anna.until_message(room, "The *plot*", sender=me)
     assert shown(plot.content) == ("m.image", "plot.png", "The *plot*")
-    assert plot.content["info"] == {"mimetype": "image/png", "size": len(PLOT), "w": 30, "h": 20}
+    info = plot.content["info"]
+    assert (info["mimetype"], info["size"], info["w"], info["h"]) == ("image/png", len(PLOT), 1600, 1200)
+    small = await download(people, house, info["thumbnail_url"])
+    made = picture_of(small)
+    assert made is not None
+    assert (made.width, made.height) == (800, 600)
+    assert info["thumbnail_info"] == {"mimetype": made.mime, "size": len(small), "w": 800, "h": 600}
     assert await download(people, house, plot.content["url"]) == PLOT
     said = [message.body for message in house.anna.view(room) if message.sender == me]
     place = said.index("The *plot*")

@@ -62,7 +62,9 @@ async def test_a_room_leaves_a_conversation_goes_back_and_takes_it_along(
         assert await house.ended(in_thread) == "✅"
         answer = await told(house, "Plums it is.")
         assert thread_of(house, answer.id) == root
-        assert "Red apples" not in house.prompts(f"blue plums {me}")[-1]
+        [prompt] = house.prompts(f"blue plums {me}")
+        assert "!version" in prompt  # what the thread hangs on, and nothing else of the room
+        assert "Red apples" not in prompt
 
         # The file has what was said, without what was deleted.
         await house.anna.redact(house.room, secret)

@@ -222,6 +222,13 @@ async def test_what_is_typed_in_a_thread_is_answered_there(front: Front, scope: 
     assert parcels[-1].thread == ROOT
 
 
+async def test_a_conversation_of_a_thread_begins_with_what_the_thread_is_about(front: Front) -> None:
+    front.settings = settings(replace(KITCHEN, session_scope="thread"), GARDEN)
+    await front.hear(typed("soup", thread=ROOT), typed("rice", thread=ROOT), typed("tea", target=EventId("$other")))
+
+    assert [each.about for each in await front.ledger.commands.queue(ROOM)] == [ROOT, None, "$other"]
+
+
 async def test_each_thread_has_its_own_conversation_and_leaves_it_alone(front: Front) -> None:
     front.settings = settings(replace(KITCHEN, session_scope="thread", name="kitchen"), GARDEN, max_queue=9)
     await front.hear(typed("tea"), typed("soup", thread=ROOT), typed("rice", thread=ROOT))

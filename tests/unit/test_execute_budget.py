@@ -14,6 +14,8 @@ from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.spending import Budget, Span, UsedUp, ends_at
 from aiagentchat.execute import admission
 from aiagentchat.execute import turn as turn_module
+from aiagentchat.execute.room import RoomExecutor
+from aiagentchat.execute.steering import Given
 from aiagentchat.render import spending
 from tests.contract.store_fixtures import NOW, OTHER_ROOM, ROOM, accept, command
 from tests.fakes.agent import Emit, End, Hang, Say, ScriptedAgent, Step, plays
@@ -108,6 +110,21 @@ async def test_what_other_rooms_spend_counts_for_all_rooms_together(tmp_path: Pa
 
         gone = UsedUp(span=Span.DAY, most=DOLLAR, spent=DOLLAR, resets_at=ends_at(Span.DAY, NOW), everywhere=True)
         assert await house.read() == [spending.not_begun(gone, NOW), "🛑"]
+
+
+async def test_what_a_turn_was_given_and_has_not_read_begins_none_of_its_own_either(tmp_path: Path) -> None:
+    async with open_house(tmp_path, costs(DOLLAR), change=budgets(room=Budget(day=DOLLAR))) as house:
+        await house.execute(command("$1"))
+        await house.send_all()
+        more = replace(command("$2"), urgent=True)
+        await accept(house.ledger, more)
+        assert await house.ledger.commands.start(more.event, NOW)
+
+        assert await RoomExecutor(ROOM, house.shop)._carry_on(Given(more)) == []
+        gone = UsedUp(span=Span.DAY, most=DOLLAR, spent=DOLLAR, resets_at=ends_at(Span.DAY, NOW))
+        assert await house.state("$2") is CommandState.FAILED
+        assert (await house.read())[0].startswith(spending.not_begun(gone, NOW))
+        assert len(house.agent.runs) == 1
 
 
 async def test_the_room_is_told_once_a_day_that_most_is_gone(tmp_path: Path) -> None:

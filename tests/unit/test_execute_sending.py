@@ -61,6 +61,26 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         yield Desk(ledger, workspace)
 
 
+async def test_a_large_picture_takes_a_small_one_along(desk: Desk) -> None:
+    async def small(data: bytes) -> bytes | None:
+        return png(8, 6) if data == png(800, 601) else None
+
+    sending = Sending(
+        command("$asked"), desk.output, outbox=desk.ledger.outbox, clock=FakeClock(NOW), most=1, small=small
+    )
+    desk.put("plot.png", png(800, 601))
+
+    assert await sending.send("plot.png", "") == Told(file_words.SENT)
+    [parcel] = await desk.waiting()
+    assert parcel.attachment == Attachment(png(800, 601), png(8, 6))
+    assert parcel.content["info"]["thumbnail_info"] == {
+        "mimetype": "image/png",
+        "size": len(png(8, 6)),
+        "w": 8,
+        "h": 6,
+    }
+
+
 async def test_a_file_is_put_into_the_outbox_with_its_caption(desk: Desk) -> None:
     desk.put("out/plot.png", png())
 

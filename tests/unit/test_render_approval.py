@@ -213,6 +213,27 @@ def test_a_question_that_takes_several_says_how() -> None:
     assert "✅" not in in_words
 
 
+def test_what_a_choice_would_look_like_is_shown_above_the_choices() -> None:
+    looks = Choice(
+        question="Which?", options=(Option("A", preview="+--+\n|\u202ea|"), Option("B"), Option("C", preview=" "))
+    )
+
+    question = choice_question(looks, ASKED)
+    assert "Which?\n\n**1. A**\n\n```\n+--+\n|\\u202ea|\n```\n\n1. **A**\n2. **B**\n3. **C**" in question.text
+    assert question.file is None
+
+
+def test_looks_that_are_too_long_for_a_message_are_a_file() -> None:
+    looks = Choice(question="Which?", options=(Option("A", preview="x\n" * 9_000), Option("B", preview="y")))
+
+    question = choice_question(looks, ASKED)
+    assert question.file is not None
+    assert question.file.text.startswith("**1. A**\n\n```\nx\n")
+    assert question.file.text.endswith("**2. B**\n\n```\ny\n```")
+    assert question.file.name in question.text
+    assert "x\nx" not in question.text
+
+
 def test_a_question_with_choices_is_shown_again_with_them() -> None:
     assert choice_text(MILK) == "❓ Milk?\n\n1. Yes please\n2. No"
     long = Choice(question="Q" * 3_000, options=tuple(Option("x" * 400) for _ in range(12)))

@@ -17,6 +17,13 @@ def test_a_picture_says_how_large_it_is() -> None:
     }
 
 
+def test_a_small_picture_of_it_goes_along_and_nothing_else_does() -> None:
+    info = file_message("plot.png", png(300, 200), thumbnail=png(30, 20))["info"]
+
+    assert info["thumbnail_info"] == {"mimetype": "image/png", "size": len(png(30, 20)), "w": 30, "h": 20}
+    assert "thumbnail_info" not in file_message("plot.png", png(300, 200), thumbnail=b"text")["info"]
+
+
 def test_a_caption_stands_beside_the_name() -> None:
     content = file_message("a.txt", b"hello", "The **file** for @room")
     said = message("The **file** for @room", notice=False)
