@@ -153,6 +153,7 @@ def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: 
 
     assert (done.exit_code, done.stdout) == (Exit.NO_ANSWER, "")
     assert "no answer within 0: delivered to @agent:hs/workshop" in done.stderr
+    assert "(workshop is online)" in done.stderr
     assert "cchat status m1" in done.stderr
 
 
@@ -221,7 +222,7 @@ def test_the_daemon_says_how_it_is(environ: dict[str, str]) -> None:
         "@agent:hs/workshop is healthy, connected, up for 2 h 1 min (aiagentchat 0.1.0). You are operator."
         in done.stdout
     )
-    assert "1 queued, 2 waiting to be sent" in done.stdout
+    assert "Commands and parcels: 1 queued, 2 waiting to be sent." in done.stdout
     assert re.search(r"den +!den:hs +read", done.stdout)
 
 

@@ -134,7 +134,8 @@ def _health(found: Json, console: Console) -> int:
         f"You are {safe(str(found.get('caller')))}."
     )
     counts = {**(found.get("commands") or {}), "waiting to be sent": found.get("parcels_waiting") or 0}
-    console.say(", ".join(f"{number} {safe(what)}" for what, number in counts.items()))
+    left = [f"{counts[what]} {what}" for what in ("running", "queued", "waiting to be sent") if counts.get(what)]
+    console.say(f"Commands and parcels: {', '.join(left)}." if left else "Nothing runs, and nothing waits.")
     rows = [
         (
             room.get("name"),

@@ -61,7 +61,9 @@ def send(way: Way, console: Console, given: Words, words: Sequence[str], how: Sa
         message = speaks.ask(wish, key, seconds) if how.waits else speaks.send(wish, key)
         if console.as_json:
             console.document(message)
-        return _waited(message, console, how.timeout) if how.waits else _sent(message, console)
+        if not how.waits:
+            return _sent(message, console)
+        return _waited(message, console, how.timeout, () if message.get("state") in _ENDS else speaks.who())
 
     return run(way, console, do)
 
@@ -72,12 +74,12 @@ def _sent(message: Json, console: Console) -> int:
     return Exit.DONE
 
 
-def _waited(message: Json, console: Console, timeout: str) -> int:
+def _waited(message: Json, console: Console, timeout: str, instances: Sequence[Json]) -> int:
     state = str(message.get("state"))
     if state == "answered" and not console.as_json:
         console.say(safe(str(message.get("answer", ""))))
     elif state not in _ENDS:
-        far = how_far(message, (), console.now_ms())
+        far = how_far(message, instances, console.now_ms())
         typer.echo(f"cchat: no answer within {timeout}: {far}. cchat status {message.get('id')} tells more", err=True)
     elif state != "answered":
         typer.echo(f"cchat: {how_far(message, (), console.now_ms())}", err=True)
