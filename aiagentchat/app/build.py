@@ -16,22 +16,32 @@ from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
 from aiagentchat.agents.claude_code.speaking import Peers
 from aiagentchat.app import exchange as exchanging
-from aiagentchat.app.absent import NoHistory, NoTasks, OwnDirectory
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
+from aiagentchat.app.connect import (
+    OwnDevice,
+    connected,
+    owned,
+    prepare,
+    registry_room,
+    until_reached,
+    vault_of,
+    with_keys,
+)
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
+from aiagentchat.app.registry import registered
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import InstanceName, RoomId, SessionId, UserId
+from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.instances import Pace
 from aiagentchat.core.isolation import Held
-from aiagentchat.core.meta import Address, is_instance_name
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.exchange.expiry import Expiry
+from aiagentchat.exchange.reminders import Reminders
 from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
@@ -107,7 +117,9 @@ class House:
 
 
 @asynccontextmanager
-async def build(live: Live, *, take_over: bool = False, patience: Patience | None = None) -> AsyncIterator[House]:
+async def build(
+    live: Live, *, take_over: bool = False, patience: Patience | None = None, pace: Pace | None = None
+) -> AsyncIterator[House]:
     """Open the ledger, log in, own the account, wire the stages. Raises AppError.
 
     What stands here stands before the first sync, so everything that can go on beside it does.
@@ -127,12 +139,20 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             live.prepare = lambda settings: prepare(settings, client, ledger)
             live.reloaded = lambda: ledger.audit.write(Deed(kind=AuditKind.RELOADED), clock.now_ms())
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
+            registry = await until_reached(lambda: registry_room(live.settings, client), clock)
             live.made, live.adopt = ledger.rooms.made, lambda waiting: ledger.rooms.adopt(waiting.room, clock.now_ms())
             await live.refresh()
             device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
         require_apart(trying.result(), live.settings)
-        here = Here(me, trying.result(), cgroups, clock, patience or Patience())
+        here = Here(me, trying.result(), cgroups, clock, patience or Patience(), registry, pace or Pace())
         yield _house(live, ledger, Account(client, device, ownership), here)
+
+
+async def _look_around(live: Live, ledger: Ledger, agents: Mapping[str, ClaudeCode]) -> None:
+    wanted = [room for room in live.settings.rooms if room.history]
+    if in_clear := [room.name for room in wanted if await ledger.rooms.is_encrypted(room.id)]:
+        log.warning("history.in_clear", rooms=in_clear)
+    await _ask_agents(live, agents)
 
 
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
@@ -193,6 +213,9 @@ class Here:
     cgroups: Subtree | None
     clock: Clock
     patience: Patience
+    registry: RoomId | None
+    """The room of the instances, if there is one."""
+    pace: Pace
 
 
 def _may_read(settings: Settings, machine: Machine, room: RoomId) -> MayRead | None:
@@ -214,10 +237,6 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     slug = await ledger.rooms.slug(room.id, slug_wish(room))
     home, workspace = settings.data_dir / "homes" / slug, settings.workspace_of(room, slug)
     return await asyncio.to_thread(transcript.read, home, workspace, session)
-
-
-async def _nothing() -> str:
-    return ""
 
 
 def _backup(client: Client, ledger: Ledger, here: Here, machine: Machine) -> Follower:
@@ -242,16 +261,11 @@ def _janitor(live: Live, ledger: Ledger, clock: Clock) -> Janitor:
     )
 
 
-def _instance(settings: Settings) -> InstanceName | None:
-    wish = settings.registry.instance
-    return InstanceName(wish) if is_instance_name(wish) and wish is not None else None
-
-
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
-    instance = _instance(settings)
     client, machine, ownership = account.client, account.device.machine, account.ownership
-    is_signed = account.device.identity.standing is Standing.SIGNED
+    instances = registered(live, client, me, here.registry, clock, here.pace)
+    instance = instances.book.own.instance
     outbound = RedactingOutbound(
         MatrixOutbound(client, machine, lambda room: _may_read(live.current(), machine, room)), live.redactor
     )
@@ -277,6 +291,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
         ),
         runs=runs,
         agents=agents,
@@ -304,7 +319,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
 
     async def health() -> Health:
         sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
-        seals = replace(await unsealing.health(), signed=is_signed)
+        seals = replace(await unsealing.health(), signed=account.device.identity.standing is Standing.SIGNED)
         return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=seals)
 
     desk = Desk(
@@ -316,6 +331,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         rooms=ledger.rooms,
         spending=ledger.spending,
         changes=ledger.changes,
+        tasks=ledger.tasks,
+        guards=ledger.guards,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -327,26 +344,18 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
+        own=instances.book.own,
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
+        directory=instances.book,
     )
-    bot_commands = catalog(desk)
-    router = Router(
-        inbox=ledger.inbox,
-        dispatcher=Dispatcher(desk, bot_commands, signals, me),
-        bot_commands=bot_commands,
-        lobby=Lobby(desk, outbound, live.refresh),
-        settings=live.current,
-        me=me,
-        clock=clock,
-        post=post,
-    )
+    homeserver = MatrixHomeserver(client, me, machine, hears=roster.hear, registry=here.registry)
     receiver = Receiver(
         Tools(
-            homeserver=MatrixHomeserver(client, me, machine, hears=roster.hear),
+            homeserver=homeserver,
             inbox=ledger.inbox,
-            rules=Rules(me, lambda room: live.current().hears(room)),
+            rules=Rules(me, lambda room: live.current().hears(room), live.keeps),
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,
@@ -355,6 +364,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         alive_at=ledger.lives.alive_at,
         on_owner=ownership.told,
         on_receipts=post.received,
+        on_instances=instances.hear,
     )
     unsealing = Unsealing(
         seals=ledger.seals,
@@ -362,6 +372,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         max_age=lambda: live.current().catch_up_max_age,
         is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
+        keeps=live.keeps,
     )
     postman = Postman(
         outbox=ledger.outbox,
@@ -382,32 +393,41 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
         open_agents()
         _warn_of_subscription(live)
+        instances.changed()
         ledger.commands.bell.ring()
 
     around = exchanging.Around(
         live=live,
         ledger=ledger,
         client=client,
-        directory=OwnDirectory(Address(me, instance)),
-        reading=NoHistory(),
-        task_desk=NoTasks(),
-        feed=NoHistory(),
-        halted=lambda _: _nothing(),
+        homeserver=homeserver,
+        directory=instances.book,
         health=health,
         clock=clock,
     )
     clerk = exchanging.clerk(around)
-    gateway = exchanging.gateway(around, clerk, here.held.isolation)
     open_agents()
+    gateway = exchanging.gateway(around, clerk, here.held.isolation)
 
     services = [
         Service("children", children.look_after),
         Service("posts", posts.serve),
         Service("receiver", receiver.run),
         Service("unsealing", unsealing.run),
-        Service("router", router.run),
+        Service(
+            "router",
+            Router(
+                inbox=ledger.inbox,
+                dispatcher=Dispatcher(desk, catalog(desk), signals, me),
+                lobby=Lobby(desk, outbound, live.refresh, registry=here.registry),
+                settings=live.current,
+                clock=clock,
+                post=post,
+            ).run,
+        ),
         Service("executor", scheduler.run),
         Service("owner", ownership.run),
+        Service("reminders", Reminders(tasks=ledger.tasks, clock=clock).run),
         Service("janitor", _janitor(live, ledger, clock).run),
         Service("sender", postman.run, tells=True),
         Service("keys", machine.run, tells=True),
@@ -415,6 +435,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("signals", signals.run, tells=True),
         Service("expiry", Expiry(ledger.messages, clock).run),
         *([] if gateway is None else [Service("gateway", gateway.run)]),
+        *([] if instances.presence is None else [Service("registry", instances.presence.run)]),
     ]
 
     async def report() -> None:
@@ -424,7 +445,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     return House(
         services=services,
         apply=apply,
-        look_around=lambda: _ask_agents(live, dict(agents)),
+        look_around=lambda: _look_around(live, ledger, dict(agents)),
         drain=scheduler.drain,
         report_interrupted=report,
         unsent=ledger.outbox.unsent,

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from aiagentchat import __version__
 from aiagentchat.app.live import Live
 from aiagentchat.core.commands import CommandState
+from aiagentchat.core.exchange import Caller, Message, Outgoing
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.directory import Directory
-from aiagentchat.exchange.clerk import Clerk, Office, Reading, TaskDesk
+from aiagentchat.core.ports.matrix import Homeserver
+from aiagentchat.exchange.clerk import Clerk, Office
 from aiagentchat.exchange.filing import Filing
-from aiagentchat.gateway.feed import Feed
+from aiagentchat.exchange.reading import Reader
+from aiagentchat.exchange.tasks import TaskExchange
 from aiagentchat.gateway.service import Gateway, Parts, is_wanted
 from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.creating import create_room
+from aiagentchat.render.guard_words import CONTINUE, why_halted
 from aiagentchat.route.bot_commands.spec import Health
 from aiagentchat.store.ledger import Ledger
 
@@ -28,30 +32,43 @@ class Around:
     live: Live
     ledger: Ledger
     client: Client
+    homeserver: Homeserver
     directory: Directory
-    reading: Reading
-    task_desk: TaskDesk
-    feed: Feed
-    halted: Callable[[RoomId], Awaitable[str]]
     health: Callable[[], Awaitable[Health]]
     clock: Clock
 
 
 def clerk(around: Around) -> Clerk:
     """Who answers callers."""
-    return Clerk(
+    live, ledger, clock = around.live, around.ledger, around.clock
+
+    async def send(caller: Caller, outgoing: Outgoing, *, key: str | None = None) -> Message:
+        return await made.send(caller, outgoing, key=key)
+
+    async def halted(room: RoomId) -> str:
+        halt = await ledger.guards.halt(room)
+        return "" if halt is None else f"Agents are {why_halted(halt)}; in the room, a person's {CONTINUE}."
+
+    made = Clerk(
         Office(
-            settings=around.live.current,
-            messages=around.ledger.messages,
+            settings=live.current,
+            messages=ledger.messages,
             directory=around.directory,
-            reading=around.reading,
-            task_desk=around.task_desk,
-            halted=around.halted,
+            reading=Reader(ledger.history, around.homeserver, keeps=live.keeps, now_ms=clock.now_ms),
+            task_desk=TaskExchange(
+                tasks=ledger.tasks,
+                send=send,
+                rooms=lambda: [room.id for room in live.current().rooms],
+                own=lambda: around.directory.own,
+                clock=clock,
+            ),
+            halted=halted,
             # What nobody has told yet may be: then a text has to fit either way.
             is_encrypted=lambda room: around.client.rooms.known(room) is not False,
-            clock=around.clock,
+            clock=clock,
         )
     )
+    return made
 
 
 def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | None:
@@ -62,7 +79,7 @@ def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | 
     return Gateway(
         Parts(
             exchange=exchange,
-            feed=around.feed,
+            feed=around.ledger.history,
             directory=around.directory,
             logins=around.ledger.gateway_tokens,
             vitals=lambda: _vitals(around, began),
@@ -93,5 +110,5 @@ async def _vitals(around: Around, began: float) -> Vitals:
         runs=commands.get(CommandState.RUNNING, 0),
         commands={state.value: count for state, count in commands.items()},
         messages={state.value: count for state, count in (await around.ledger.messages.counts()).items()},
-        history_position=await around.feed.newest(),
+        history_position=await around.ledger.history.newest(),
     )

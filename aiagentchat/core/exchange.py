@@ -177,6 +177,8 @@ class Wanted:
     words: str = ""
     """Words that must be in it, in any order; empty: any."""
     sender: UserId | None = None
+    thread: EventId | None = None
+    """Of this thread, with the message that it begins with."""
     kind: MetaKind | None = None
     since: int | None = None
     """Sent then or later, milliseconds; `until`: before."""

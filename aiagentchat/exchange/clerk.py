@@ -120,7 +120,9 @@ class Clerk:
                 now=now,
                 encrypted=self._office.is_encrypted(outgoing.room),
             )
-            return await self._messages.accept(made.message, made.parcel, waits=made.waits, key=key, digest=same)
+            return await self._messages.accept(
+                made.message, made.parcel, waits=made.waits, task=made.task, key=key, digest=same
+            )
 
     async def status(self, caller: Caller, message: MessageId) -> Message:
         """How far it has come."""
@@ -152,9 +154,9 @@ class Clerk:
         limit = max(1, min(wanted.limit, MOST_PAGE))
         return await self._office.reading.search(replace(wanted, rooms=readable, limit=limit))
 
-    async def who(self, caller: Caller) -> Sequence[tuple[Instance, bool]]:  # noqa: ARG002 - whoever may ask may know
-        """Who is in the registry, and whether each is there."""
-        return self._directory.entries()
+    async def who(self, caller: Caller) -> Sequence[tuple[Instance, bool]]:
+        """Who is in the registry, and whether each is there; of their rooms those of which the caller may know."""
+        return [(_as_seen(caller, entry), alive) for entry, alive in self._directory.entries()]
 
     async def tasks(self, caller: Caller, room: RoomId | None = None, *, everything: bool = False) -> Sequence[Task]:
         """Tasks, the newest first."""
@@ -222,3 +224,7 @@ class Clerk:
 
 def _scopes(caller: Caller, room: RoomId) -> frozenset[Scope]:
     return frozenset(scope for scope in Scope if caller.may(scope, room))
+
+
+def _as_seen(caller: Caller, entry: Instance) -> Instance:
+    return replace(entry, rooms=tuple(room for room in entry.rooms if _scopes(caller, RoomId(room))))

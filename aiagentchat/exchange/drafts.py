@@ -10,6 +10,7 @@ from aiagentchat.core.ids import EventId, InstanceName, MessageId, UserId, txn_i
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, MOST_HOPS, STARTS, Address, Meta, MetaKind, prefixed, written
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.tasks import Task, assigned
 from aiagentchat.render.message import content_size, limit, message
 
 
@@ -21,6 +22,8 @@ class Draft:
     parcel: Parcel
     waits: Incoming | None
     """What it begins here, once it is in the room."""
+    task: Task | None = None
+    """What it gives somebody to do."""
 
 
 def digest(outgoing: Outgoing, instance: InstanceName | None) -> str:
@@ -94,7 +97,15 @@ def draft(caller: Caller, outgoing: Outgoing, own: Address, *, id: MessageId, no
         raise ExchangeRefused("invalid", "The message takes more than an event can have. Send it as a file.")
     accepted = Message(meta=meta, room=outgoing.room, caller=caller.name, body=outgoing.body, accepted_at=now)
     waits = _waits(caller, outgoing, meta, parcel, own.user, now) if begins(outgoing, own) else None
-    return Draft(accepted, parcel, waits)
+    return Draft(accepted, parcel, waits, _task(accepted, own))
+
+
+def _task(message: Message, own: Address) -> Task | None:
+    meta = message.meta
+    if meta.kind is not MetaKind.TASK or meta.to is None:
+        return None
+    by = Address(own.user, meta.instance)
+    return assigned(meta, meta.to, message.room, message.body, by=by, now=message.accepted_at)
 
 
 def _parcel(outgoing: Outgoing, meta: Meta, me: UserId) -> Parcel:

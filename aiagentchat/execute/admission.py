@@ -21,9 +21,9 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.spending import Budget, Span, UsedUp, first_day, total, used_up
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import spending, words
+from aiagentchat.render import guard_words, spending
 from aiagentchat.render.agent_words import out_of_time, turned_down
-from aiagentchat.render.marks import mark
+from aiagentchat.render.marks import mark_for_people
 from aiagentchat.render.message import message
 
 ASK_AGAIN = 10.0
@@ -64,7 +64,7 @@ class Admission:
         """Whether it may start now. One that may not has ended, or waits, and with it its room."""
         if command.meta is not None and command.meta.is_over(self._clock.now_ms()):
             log.info("command.expired", sender=command.sender)
-            told = [*out_of_time(command, instance=self._instance), mark(command, CommandState.CANCELLED)]
+            told = [*out_of_time(command, instance=self._instance), *mark_for_people(command, CommandState.CANCELLED)]
             await self._ledgers.commands.turn_away(command.event, told, self._clock.now_ms(), what="expired")
             return False
         hindrance = await self._doors.hindrance(command)
@@ -79,7 +79,7 @@ class Admission:
         self._unknown.pop(command.room, None)
         if hindrance is not None:
             log.warning("command.turned_away", sender=command.sender, why=hindrance)
-            await self._turn_away(command, words.turned_away(command.sender, hindrance), "turn")
+            await self._turn_away(command, guard_words.not_begun(command, hindrance), "turn")
             return False
         gone = await self._used_up(command.room)
         if gone is not None:
@@ -112,5 +112,5 @@ class Admission:
                 command=command.event,
             )
         ]
-        parcels = [*told, mark(command, CommandState.CANCELLED)]
+        parcels = [*told, *mark_for_people(command, CommandState.CANCELLED)]
         await self._ledgers.commands.turn_away(command.event, parcels, self._clock.now_ms(), what=what)

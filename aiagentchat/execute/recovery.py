@@ -15,9 +15,9 @@ from aiagentchat.core.meta import AFTERWORD
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import away, steering_words, words
+from aiagentchat.render import away, guard_words, steering_words, words
 from aiagentchat.render.agent_words import signed
-from aiagentchat.render.marks import YES_OR_NO, mark, taps
+from aiagentchat.render.marks import YES_OR_NO, mark_for_people, taps
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 
@@ -58,7 +58,7 @@ async def report_interrupted(
         tapped: list[Parcel] = []
         if question is not None and wants_words is not None and not await wants_words(command.room):
             tapped = taps(told[-1], YES_OR_NO)
-        parcels = [*told, *tapped, mark(command, CommandState.INTERRUPTED)]
+        parcels = [*told, *tapped, *mark_for_people(command, CommandState.INTERRUPTED)]
         await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
         log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
     return len(running)
@@ -86,7 +86,8 @@ def _told(command: Command, lasted: int, waited_for: list[Approval]) -> str:
     if not waited_for:
         return away.interrupted(lasted)
     asks_again = all(each.kind is ApprovalKind.CHOICE for each in waited_for)
-    return away.resume_question(_shown(waited_for), command.sender, asks_again=asks_again)
+    who = guard_words.may_answer(command)
+    return away.resume_question(_shown(waited_for), command.sender, who=who, asks_again=asks_again)
 
 
 def _shown(waited_for: list[Approval]) -> str:

@@ -53,9 +53,9 @@ from aiagentchat.execute.steering import Given, Steering
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.process import custom_commands
-from aiagentchat.render import file_words, session_words, spending, steering_words, words
+from aiagentchat.render import file_words, guard_words, session_words, spending, steering_words, task_words, words
 from aiagentchat.render.agent_words import signed
-from aiagentchat.render.marks import mark
+from aiagentchat.render.marks import mark, mark_for_people
 from aiagentchat.render.message import message
 
 log = structlog.get_logger(__name__)
@@ -221,6 +221,13 @@ class RoomExecutor:
         quoted = None if command.about is None else await self._shop.ledgers.commands.replied_to(command)
         return prompt if quoted is None else replace(prompt, text=steering_words.with_quotation(quoted, prompt.text))
 
+    async def _briefed(self, command: Command, prompt: Prompt) -> Prompt:
+        """With whose task it is, if it is one's."""
+        task = await self._shop.ledgers.tasks.of_command(command.event)
+        if task is None or command.granted:  # what is gone on with was told before
+            return prompt
+        return replace(prompt, text=task_words.briefing(task, self._shop.clock.now_ms(), prompt.text))
+
     async def _run(self, command: Command, steering: Steering, *, follows: bool = False) -> list[Given]:
         shop = self._shop
         log.info("turn.started", session=command.session)
@@ -273,6 +280,8 @@ class RoomExecutor:
             asked = replace(command, text=custom_commands.expand(place.workspace, command.text))
             prompt = await self._fetcher.prompt(asked, place.workspace, settings.max_file)
             prompt = replace(await self._quoting(command, prompt), own=command.own)
+            prompt = replace(prompt, text=guard_words.for_agent(command, prompt.text))
+            prompt = await self._briefed(command, prompt)
         except NotFetchedError as error:
             return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
         except StoppedError as error:
@@ -475,7 +484,7 @@ class RoomExecutor:
             since = now if since is None else since
             if hindrance is not Hindrance.UNKNOWN or now - since >= ASK_FOR:
                 log.warning("command.turned_away", sender=command.sender, why=hindrance)
-                return f"{words.turned_away(command.sender, hindrance)} {words.DONE_IS_DONE}"
+                return f"{guard_words.not_begun(command, hindrance)} {words.DONE_IS_DONE}"
             until = shop.clock.now_ms() + round(ASK_AGAIN * 1000)
         return words.stopped(stopper)
 
@@ -500,7 +509,8 @@ class RoomExecutor:
         course.resume = await self._shop.ledgers.sessions.begun(course.session)
         # What was allowed for one time is not allowed for another.
         course.command = replace(command, granted=turn.granted)
-        text = words.go_on_after_limit(command.text) if turn.worked else course.prompt.text
+        asked = guard_words.for_agent(command, command.text)
+        text = words.go_on_after_limit(asked) if turn.worked else course.prompt.text
         blocks = () if turn.worked else course.prompt.blocks
         course.prompt = Prompt(
             uuid=message_uuid(command.event, course.waits), text=text, blocks=blocks, own=command.own
@@ -551,7 +561,7 @@ class RoomExecutor:
         session = await self._session_name(outcome.session or command.session)
         parcels = [
             *self._last_words(command, sink, outcome, session),
-            *(mark(each, outcome.state) for each in (command, *over)),
+            *(marked for each in (command, *over) for marked in mark_for_people(each, outcome.state)),
         ]
         parcels += await self._budget_words(record.cost_micro_usd)
         await self._shop.ledgers.commands.finish(

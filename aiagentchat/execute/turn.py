@@ -45,6 +45,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Outbox, Rooms, Sessions, Spending
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.execute.asking import SHOWN_AS_QUESTIONS, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
@@ -74,6 +75,7 @@ class Ledgers:
     rooms: Rooms
     spending: Spending
     changes: Changes
+    tasks: Tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

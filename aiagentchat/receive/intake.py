@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from aiagentchat.core.heard import Keeps
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 
@@ -20,6 +21,8 @@ class Rules:
     me: UserId
     is_configured: Callable[[RoomId], bool]
     """Or waits for it."""
+    keeps: Keeps = lambda _room, _encrypted: False
+    """Whether what is said there is kept to be found again."""
 
 
 def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incoming]:

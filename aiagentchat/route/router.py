@@ -1,6 +1,6 @@
 """The second stage: takes events from the inbox in order, and commits what follows from each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -8,15 +8,14 @@ from structlog.contextvars import bound_contextvars
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, RoomChange
 from aiagentchat.core.errors import MatrixError, RateLimited, StoreError
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.core.ports.post import Post
 from aiagentchat.render import words
 from aiagentchat.route.access import Roles
-from aiagentchat.route.bot_commands.spec import BotCommand, reply
-from aiagentchat.route.decide import decide
+from aiagentchat.route.bot_commands.spec import reply
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.lobby import Lobby
 
@@ -36,15 +35,13 @@ log = structlog.get_logger(__name__)
 class Router:
     """Routes events one after the other, so that the order of a room is kept."""
 
-    def __init__(  # noqa: PLR0913 - the desk and the door of a stage
+    def __init__(
         self,
         *,
         inbox: Inbox,
         dispatcher: Dispatcher,
-        bot_commands: Mapping[str, BotCommand],
         lobby: Lobby,
         settings: Callable[[], Settings],
-        me: UserId,
         clock: Clock,
         post: Post | None = None,
     ) -> None:
@@ -52,10 +49,8 @@ class Router:
         self._inbox = inbox
         self._post = post
         self._dispatcher = dispatcher
-        self._bot_commands = bot_commands
         self._lobby = lobby
         self._settings = settings
-        self._me = me
         self._clock = clock
         self._later: dict[EventId, float] = {}
         """Invites that stay in the inbox, and when (monotonic seconds) they are looked at again."""
@@ -121,11 +116,10 @@ class Router:
             if roles is None:
                 self._unknown.add(event.room)
                 return None
-            role = roles.of(event.sender)
-            custom = () if role is None else await self._dispatcher.custom_commands(event, room)
-            decision = decide(event, room, role=role, me=self._me, known=self._bot_commands, custom=custom)
+            decision = await self._dispatcher.decision(event, roles)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
-            return await self._dispatcher.effects(decision, event, roles)
+            effects = await self._dispatcher.effects(decision, event, roles)
+            return [*effects, *await self._dispatcher.news(event, effects, roles)]
         except StoreError:
             raise  # not the event's fault: it stays in the inbox for a ledger that works again
         except Exception:

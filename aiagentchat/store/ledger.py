@@ -9,6 +9,8 @@ from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.gateway import GatewayTokens
+from aiagentchat.core.ports.guards import Guards
+from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -27,6 +29,7 @@ from aiagentchat.core.ports.ledger import (
     Spending,
 )
 from aiagentchat.core.ports.messages import Messages
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.audit import SqliteAudit
@@ -36,6 +39,8 @@ from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
 from aiagentchat.store.gateway_tokens import SqliteGatewayTokens
 from aiagentchat.store.grants import SqliteGrants
+from aiagentchat.store.guards import SqliteGuards
+from aiagentchat.store.history import SqliteHistory
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
@@ -48,6 +53,7 @@ from aiagentchat.store.runs import SqliteRunRecords
 from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
 from aiagentchat.store.spending import SqliteSpending
+from aiagentchat.store.tasks import SqliteTasks
 from aiagentchat.store.vault import KEY_FILE, Vault
 
 
@@ -62,6 +68,7 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     grants: Grants
+    guards: Guards
     accounts: Accounts
     audit: Audit
     seals: Seals
@@ -73,6 +80,8 @@ class Ledger:
     changes: Changes
     messages: Messages
     gateway_tokens: GatewayTokens
+    history: History
+    tasks: Tasks
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -98,6 +107,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database, bells),
             grants=SqliteGrants(database),
+            guards=SqliteGuards(database),
             accounts=accounts,
             audit=SqliteAudit(database),
             seals=SqliteSeals(database, bells),
@@ -109,6 +119,8 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             changes=SqliteChanges(database),
             messages=SqliteMessages(database, bells),
             gateway_tokens=SqliteGatewayTokens(database),
-            housekeeping=Housekeeping(database),
+            history=SqliteHistory(database, bells),
+            housekeeping=Housekeeping(database, bells),
+            tasks=SqliteTasks(database, bells),
             health=lambda: database.health,
         )

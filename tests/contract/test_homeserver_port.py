@@ -9,9 +9,10 @@ from typing import Protocol
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
+from aiagentchat.core.heard import said_in
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
-from aiagentchat.core.ports.matrix import Gap, Homeserver, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Asked, Before, Gap, Homeserver, Missed, SyncBatch
 from aiagentchat.core.rooms import DIRECT
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
@@ -811,3 +812,57 @@ async def test_trouble_is_told_by_its_name(world: World, error: type[MatrixError
 async def test_a_token_that_nobody_gave_is_refused(world: World) -> None:
     with pytest.raises(Refused):
         await world.homeserver.sync("no such token", timeout=QUICK)
+
+
+# ── what was said before ──
+
+
+async def back(world: World, room: RoomId, asked: Asked, most: int) -> list[list[str]]:
+    """What is told, page by page, back to the beginning."""
+    pages = list[list[str]]()
+    while not pages or asked is not None:
+        found = await world.homeserver.older(room, asked, most=most)
+        pages.append([said.body for said in said_in(found.events)])
+        asked = found.before
+    return [page for page in pages if page]
+
+
+async def test_what_was_said_is_told_page_by_page(world: World) -> None:
+    room = await world.room()
+    await now(world)
+    said = await say_all(world, room, 7)
+
+    pages = await back(world, room, None, 3)
+    assert [text for page in reversed(pages) for text in page] == said
+    assert max(map(len, pages)) <= 3
+
+
+async def test_what_was_said_before_an_event_is_told_without_it(world: World) -> None:
+    room = await world.room()
+    await now(world)
+    await say_all(world, room, 3)
+    last = await world.say(room, "the last that we know")
+    await world.say(room, "later")
+
+    assert await back(world, room, Before(last), 10) == [["0", "1", "2"]]
+
+
+async def test_what_was_edited_or_deleted_reads_as_it_does_now(world: World) -> None:
+    room = await world.room()
+    await now(world)
+    first, second = await world.say(room, "one"), await world.say(room, "two")
+    for number in range(3):
+        await world.say(room, f"number {number}")
+    await world.edit(room, first, "1")
+    await world.redact(room, second)
+    await world.react(room, first, "👍")
+
+    pages = await back(world, room, None, 2)
+    assert [text for page in reversed(pages) for text in page] == ["1", "number 0", "number 1", "number 2"]
+
+
+async def test_of_a_room_that_we_are_not_in_nothing_is_told(world: World) -> None:
+    room = await world.room(joined=False)
+
+    with pytest.raises(Refused):
+        await world.homeserver.older(room, None, most=5)

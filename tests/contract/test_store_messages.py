@@ -7,10 +7,12 @@ import pytest
 
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import MOST_PARTS, Message, MessageState
+from aiagentchat.core.heard import heard as all_heard
 from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, written
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.tasks import TaskState, assigned
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, BERT, DEVICE, NOW, OTHER_ROOM, ROOM, OpenLedger
 
@@ -140,6 +142,21 @@ async def test_what_it_begins_here_waits_until_it_is_in_the_room(ledger: Ledger)
     assert after == replace(waits, event=event_of(message), txn=None)
 
 
+async def test_a_task_is_given_with_its_message_and_follows_it(ledger: Ledger) -> None:
+    message = made("m1", kind=MetaKind.TASK)
+    task = assigned(message.meta, Address(THEM), ROOM, message.body, by=Address(US), now=NOW)
+
+    await ledger.messages.accept(message, parcel_for(message), task=task, key="k", digest="d")
+    await ledger.messages.accept(made("m2"), parcel_for(made("m2")), task=task, key="k", digest="d")
+    before = await ledger.tasks.listed([ROOM])
+    await send_all(ledger)
+    await ledger.messages.received([receipt(event_of(message))], NOW)
+    [after] = await ledger.tasks.listed([ROOM])
+
+    assert before == [task]
+    assert (after.thread, after.state) == (event_of(message), TaskState.WORKING)
+
+
 async def test_the_same_key_of_the_same_caller_is_the_same_message(ledger: Ledger) -> None:
     first = await accept(ledger, made("m1"), key="k")
     again = await ledger.messages.accept(made("m2"), parcel_for(made("m2")), key="k", digest=first.body)
@@ -247,6 +264,16 @@ async def test_the_root_of_a_thread_is_delivered_with_its_thread(ledger: Ledger)
     await send_all(ledger)
 
     assert await ledger.messages.received([receipt(event_of(task), event_of(task))], NOW) == [task.id]
+
+
+async def test_what_others_have_said_since_is_behind_what_was_sent_before(ledger: Ledger) -> None:
+    before, after = await accept(ledger, made("m1")), await accept(ledger, made("m2"))
+    await send_all(ledger)
+    for number, event in enumerate((event_of(before), EventId("$others"), event_of(after))):
+        spoken = Incoming(event=event, room=ROOM, sender=BERT, sent_at=NOW + number, kind=Kind.TEXT, body="x")
+        await ledger.inbox.take_in(None, [], NOW, all_heard([spoken], lambda _, __: True))
+
+    assert await ledger.messages.received([receipt(EventId("$others"))], NOW) == [before.id]
 
 
 async def test_receipts_of_others_and_of_other_rooms_say_nothing(ledger: Ledger) -> None:
@@ -387,6 +414,92 @@ async def test_a_person_answers_by_a_reply(ledger: Ledger) -> None:
 
     assert answered is not None
     assert (answered.state, answered.answer, answered.answer_event) == ("answered", "Half past nine.", "$reply")
+
+
+# --- what this daemon answers to its own callers
+
+
+async def ask_here(ledger: Ledger, id_: str = "m1") -> Message:
+    """A caller has asked this daemon, and a turn has begun with it."""
+    message = made(id_, to=US)
+    waits = Incoming(
+        event=EventId(f"~{id_}"),
+        room=ROOM,
+        sender=US,
+        sent_at=NOW,
+        kind=Kind.TEXT,
+        body=message.body,
+        meta=message.meta,
+        by_agent=True,
+        caller=CI,
+        txn=parcel_for(message).txn,
+    )
+    await ledger.messages.accept(message, parcel_for(message), waits=waits)
+    await send_all(ledger)
+    return message
+
+
+def own(
+    to: Message,
+    body: str,
+    *,
+    kind: MetaKind = MetaKind.ANSWER,
+    command: str | None = "",
+    last: bool = True,
+    **more: str,
+) -> Parcel:
+    meta = Meta(id=MessageId("a"), kind=kind, to=Address(US), in_reply_to=to.id, last=last)
+    edits = more.get("edits")
+    return Parcel(
+        txn=TxnId(more.get("txn", "answer")),
+        room=ROOM,
+        content={"body": body, META_KEY: written(meta)},
+        command=event_of(to) if command == "" else None if command is None else EventId(command),
+        edits=None if edits is None else TxnId(edits),
+    )
+
+
+async def test_our_own_answer_is_known_once_it_is_in_the_room(ledger: Ledger) -> None:
+    message = await ask_here(ledger)
+    await ledger.outbox.put([own(message, "It is", last=False)], NOW)
+    await send_all(ledger)
+    before = await state_of(ledger, message)
+    await ledger.outbox.put([own(message, "It is green.", txn="edit", edits="answer")], NOW)
+    await send_all(ledger)
+    found = await ledger.messages.get(message.id)
+
+    assert before is MessageState.SENT
+    assert found is not None
+    assert (found.state, found.answer, found.answer_event) == (MessageState.ANSWERED, "It is green.", "$answer")
+
+
+async def test_our_own_refusal_ends_a_message_that_never_became_a_command(ledger: Ledger) -> None:
+    message = await ask_here(ledger)
+    await ledger.outbox.put([own(message, "The room is halted.", kind=MetaKind.REFUSED, command=None)], NOW)
+    await send_all(ledger)
+    found = await ledger.messages.get(message.id)
+
+    assert found is not None
+    assert (found.state, found.why) == (MessageState.REFUSED, "The room is halted.")
+
+
+async def test_what_a_caller_says_is_no_answer_of_ours(ledger: Ledger) -> None:
+    message, for_others = await ask_here(ledger), await accept(ledger, made("m2"))
+    await send_all(ledger)
+    forged = [
+        own(message, "Yes.", command=None, txn="t1"),
+        own(message, "Yes.", command="$another", txn="t2"),
+        own(message, "Yes.", kind=MetaKind.STATUS, txn="t3"),
+        own(for_others, "Yes.", txn="t4"),
+        own(for_others, "No.", kind=MetaKind.REFUSED, txn="t5"),
+        own(made("m3"), "Yes.", txn="t6"),
+        replace(own(message, "Yes.", txn="t7"), room=OTHER_ROOM),
+    ]
+
+    await ledger.outbox.put(forged, NOW)
+    await send_all(ledger)
+
+    assert [await state_of(ledger, each) for each in (message, for_others)] == [MessageState.SENT] * 2
 
 
 # --- ends, and what is open

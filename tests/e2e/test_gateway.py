@@ -10,6 +10,7 @@ from rig.gateway import Refused, free_port, gateway_client
 from rig.gateway_load import callers, judge, send_all, settled
 from rig.model import Model
 from rig.people import People
+from rig.script import Step, script
 from tests.e2e.house import move_in
 
 
@@ -42,6 +43,26 @@ async def test_a_program_sends_and_everybody_sees_how_far_it_has_come(
     for answer in answers:
         assert house.account.access_token not in str(answer)
         assert house.rooms[1] not in str(answer)
+
+
+async def test_a_program_asks_the_agent_and_hears_the_answer_while_people_watch(
+    people: People, model: Model, workplace: Path
+) -> None:
+    gateway = {"enabled": True, "port": free_port()}
+    async with move_in(people, model, workplace, gateway=gateway) as house:
+        await house.daemon.until_line("gateway.open")
+        wish = {"room": "room0", "to": house.account.user_id, "seconds": 60}
+        async with gateway_client(house.daemon) as program:
+            asked = script("say it", Step(text="It is green."))
+            answered = await program.ask("POST", "/ask", {**wish, "body": asked, "kind": "question"})
+            read = await program.ask("GET", "/read?room=room0")
+            found = await program.ask("GET", "/history?words=green&kind=answer")
+        await house.anna.until_message(house.room, "It is green.", sender=house.account.user_id)
+
+    assert (answered["state"], answered["answer"].splitlines()[0]) == ("answered", "It is green.")
+    assert answered["sent_at"] <= answered["delivered_at"] <= answered["read_at"] <= answered["ended_at"]
+    assert any("It is green." in said["body"] for said in read["messages"])
+    assert [said["meta"]["in_reply_to"] for said in found["messages"]] == [answered["id"]]
 
 
 @pytest.mark.long

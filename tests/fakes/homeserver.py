@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import MatrixError, Refused
+from aiagentchat.core.heard import SPOKEN
 from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Incoming, Kind, Receipt
-from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Asked, Before, Gap, Missed, Older, SyncBatch
 from tests.fakes.changes import Changes
 
 TIMELINE_LIMIT = 20
@@ -35,10 +37,14 @@ class FakeHomeserver:
         """The tokens that sync was called with."""
         self.asked_gaps: list[tuple[RoomId, str | None]] = []
         """The rooms, and since when, that `missed` was called with."""
+        self.asked_older: list[tuple[RoomId, Asked, bool]] = []
+        """What `older` was called with: where, before what, and whether encrypted messages were wanted."""
         self.now: int | None = None
         """What the homeserver's clock shows (milliseconds)."""
         self.owner: str | None = None
         """What the account data says."""
+        self.instances = Heard()
+        """What each sync tells of the registry room."""
         self._me = me
         self._life = "s"
         self._log: list[_Entry] = []
@@ -82,7 +88,7 @@ class FakeHomeserver:
         self._troubles += [error] * times
 
     def fail_gaps(self, room: RoomId, error: MatrixError, times: int = 1) -> None:
-        """Answer the next questions for what was missed in `room` with `error`."""
+        """Answer the next questions for what was missed, or said before, in `room` with `error`."""
         self._gap_troubles.setdefault(room, []).extend([error] * times)
 
     def hold_gaps(self) -> None:
@@ -136,6 +142,28 @@ class FakeHomeserver:
             aged=len(young) < len(entries) and not came,
         )
 
+    async def older(self, room: RoomId, asked: Asked, *, most: int, sealed: bool = False) -> Older:
+        """What was said before that."""
+        self.asked_older.append((room, asked, sealed))
+        if troubles := self._gap_troubles.get(room):
+            raise troubles.pop(0)
+        told = [entry for entry in self._log if entry.event.room == room]
+        if not told:
+            raise Refused(f"not in {room}", status=403, errcode="M_FORBIDDEN")
+        gone = {entry.event.target for entry in told if entry.event.kind is Kind.REDACTION}
+        edits = {entry.event.target: entry.event for entry in told if entry.event.kind is Kind.EDIT}
+        end = self._end_of(asked)
+        spoken = [entry for entry in told if entry.event.kind in SPOKEN and entry.event.event not in gone]
+        before = [entry for entry in spoken if entry.place < end]
+        got = before[max(0, len(before) - most) :]
+        events = [event for entry in got for event in (entry.event, edits.get(entry.event.event)) if event is not None]
+        return Older(events=tuple(events), before=self._token(got[0].place) if len(got) < len(before) else None)
+
+    def _end_of(self, asked: Asked) -> int:
+        if isinstance(asked, Before):
+            return next(entry.place for entry in self._log if entry.event.event == asked.event)
+        return len(self._log) if asked is None else self._place_of(asked)
+
     # --- how it remembers
 
     def _move(self, room: RoomId, kind: Kind, by: UserId, body: str = "", *, cuts: bool = False) -> None:
@@ -187,6 +215,7 @@ class FakeHomeserver:
             now=self.now,
             owner=self.owner,
             receipts=receipts,
+            instances=self.instances,
         )
 
 

@@ -27,7 +27,7 @@ from aiagentchat.gateway.tokens import OPERATOR, PORT, Tokens, caller_file
 from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.store.bell import EventBell
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.exchange import US, FakeExchange
 from tests.unit.execute_house import make_settings
 
@@ -58,6 +58,10 @@ class FakeDirectory:
     def __init__(self, own: Address = US) -> None:
         self.own = own
         self.sessions: dict[InstanceName, Instance] = {}
+
+    def now(self) -> int:
+        """By the homeserver's clock."""
+        return START_MS
 
     def entries(self) -> Sequence[tuple[Instance, bool]]:
         """All that are here."""

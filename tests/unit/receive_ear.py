@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from aiagentchat.core.heard import Heard
 from aiagentchat.core.ids import RoomId
+from aiagentchat.core.instances import Heard as Instances
 from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive import catch_up, receiver, sieve
@@ -50,14 +52,16 @@ class Watched:
         """As the port."""
         await self._inbox.entered(rooms)
 
-    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
+    async def take_in(
+        self, token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()
+    ) -> int:
         """As the port."""
         self.begun += 1
         if self.begun == self.dies_at:
             self.dies_at = None
             self._changes.tell()
             await asyncio.Event().wait()
-        new = await self._inbox.take_in(token, events, now)
+        new = await self._inbox.take_in(token, events, now, heard)
         self.kept = token or self.kept
         self.commits.append((token, len(events)))
         self._changes.tell()
@@ -90,13 +94,21 @@ class Ear:
             self.homeserver.enter(room)
         self.homeserver.now = START_MS
 
+    def keeps(self, room: RoomId, encrypted: bool) -> bool:
+        """What is configured has a history of what is not encrypted."""
+        return room in self.configured and not encrypted
+
     @asynccontextmanager
-    async def listening(self, on_owner: Callable[[str | None], None] = lambda _: None) -> AsyncIterator[Receiver]:
+    async def listening(
+        self,
+        on_owner: Callable[[str | None], None] = lambda _: None,
+        on_instances: Callable[[Instances, int | None], None] = lambda _, __: None,
+    ) -> AsyncIterator[Receiver]:
         """A receiver works inside; at the end it dies where it stands."""
         tools = Tools(
             homeserver=self.homeserver,
             inbox=cast(Inbox, self.inbox),
-            rules=Rules(ME, lambda room: room in self.configured),
+            rules=Rules(ME, lambda room: room in self.configured, self.keeps),
             clock=self.clock,
             random=lambda: 1.0,
             max_age=lambda: self.max_age,
@@ -106,6 +118,7 @@ class Ear:
             timeout=lambda: POLL,
             on_owner=on_owner,
             on_receipts=self._note,
+            on_instances=on_instances,
             alive_at=self.ledger.lives.alive_at,
         )
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:

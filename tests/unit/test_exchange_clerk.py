@@ -8,6 +8,7 @@ import pytest
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import EVERYTHING, Caller, MessageState, Outgoing, Scope, Wanted
 from aiagentchat.core.ids import CallerName, InstanceName, RoomId, UserId
+from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.meta import Address, MetaKind, Step
 from aiagentchat.exchange import clerk
 from tests.contract.clerk_world import US, ClerkWorld, clerk_world
@@ -166,3 +167,17 @@ async def test_tasks_are_asked_for_where_the_caller_may(world: ClerkWorld) -> No
         codes.append(refused.value.code)
 
     assert codes == ["not_allowed", "not_allowed", "unknown"]
+
+
+async def test_of_the_rooms_of_instances_a_caller_sees_those_that_it_may_know(world: ClerkWorld) -> None:
+    ours, secret = await world.room("ours"), await world.room("secret")
+    entry = Instance(
+        user=THEM.user, name=InstanceName("there"), kind=InstanceKind.DAEMON, host="h", rooms=(ours, secret)
+    )
+    await world.appear(entry)
+
+    reader = Caller(name=CallerName("reader"), scopes={ours: frozenset({Scope.READ})})
+    seen = {each.name: each.rooms for each, _ in await world.exchange.who(reader)}
+    whole = {each.name: each.rooms for each, _ in await world.exchange.who(ALL)}
+
+    assert (seen[entry.name], whole[entry.name]) == ((ours,), (ours, secret))

@@ -168,6 +168,17 @@ def test_nothing_follows_for_ever(cause: Meta) -> None:
     assert refused.value.code == "full"
 
 
+def test_what_gives_a_task_is_one() -> None:
+    wish = outgoing("Mend it.\nSoon.", kind=MetaKind.TASK, to=THEM, task=TaskId("t1"), expires_at=NOW + 5)
+
+    task = draft(CI, wish, OWN, id=MessageId("m1"), now=NOW, encrypted=False).task
+
+    assert task is not None
+    assert (task.id, task.message, task.title, task.by, task.to) == ("t1", "m1", "Mend it.", OWN, THEM)
+    assert (task.deadline, task.room) == (NOW + 5, ROOM)
+    assert draft(CI, outgoing(to=THEM), OWN, id=MessageId("m1"), now=NOW, encrypted=False).task is None
+
+
 def test_a_digest_is_the_same_for_the_same_wish_alone() -> None:
     wishes = [
         outgoing(),

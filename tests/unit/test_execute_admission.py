@@ -9,7 +9,7 @@ import pytest
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.errors import Unreachable
-from aiagentchat.core.ids import EventId, MessageId, UserId
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, UserId
 from aiagentchat.core.meta import Meta, MetaKind, read_meta
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.room import RoomExecutor
@@ -124,7 +124,7 @@ async def test_an_agent_whose_time_is_over_is_told_that_it_was_not_begun(house: 
     await house.execute(replace(command("$1"), meta=AGENTS), command("$2"))
 
     assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.CANCELLED, CommandState.DONE]
-    told = (await house.send_all())[0]
+    told, *_ = await house.send_all()
     meta = read_meta(told.content)
     assert isinstance(meta, Meta)
     assert (meta.kind, meta.in_reply_to) == (MetaKind.EXPIRED, "m1")
@@ -140,8 +140,27 @@ async def test_what_is_begun_in_time_is_answered(house: House) -> None:
 async def test_an_agent_that_may_not_is_told_so_as_a_refusal(house: House) -> None:
     await house.execute(replace(command("$1"), sender=BERT, meta=replace(AGENTS, expires_at=None)))
 
-    told, _ = await house.send_all()
+    [told] = await house.send_all()
     meta = read_meta(told.content)
     assert isinstance(meta, Meta)
     assert (meta.kind, meta.in_reply_to, meta.last) == (MetaKind.REFUSED, "m1", True)
     assert told.content["body"] == words.turned_away(BERT, Hindrance.NOT_ALLOWED)
+
+
+async def test_what_a_person_has_taken_up_again_is_marked_for_that_person(house: House) -> None:
+    again = replace(command("$1"), sender=BERT, origin=EventId("$first"), meta=replace(AGENTS, expires_at=None))
+    await house.execute(again)
+
+    assert (await house.read())[-1] == "🛑"
+
+
+async def test_the_agent_reads_who_has_asked_and_the_message_gets_no_reactions(house: House) -> None:
+    asked = replace(command("$1"), meta=replace(AGENTS, instance=InstanceName("laptop")))
+    await house.execute(asked, command("$2"))
+    [run] = house.agent.runs
+
+    assert [prompt.text.partition("\n")[0] for prompt in run.prompts] == [
+        f"[aiagentchat: a question from the agent `{ANNA}/laptop`, 0 turns of agents away from a person]",
+        "make tea",
+    ]
+    assert [text.partition("\n")[0] for text in await house.read()] == ["Tea is ready.", "Tea is ready.", "✅"]

@@ -17,7 +17,7 @@ from aiagentchat.core.ports.ledger import RunRecord
 from aiagentchat.execute.recovery import ALIVE_EVERY_MS, RESUME_OPEN_MS, report_interrupted, report_leftovers
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.process.leftovers import MARKER
-from aiagentchat.render import away, words
+from aiagentchat.render import away, guard_words, words
 from aiagentchat.render.approval import MOST_SHOWN_AGAIN, request_text
 from aiagentchat.render.message import PAGE_BYTES
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, accept, command, settle
@@ -244,6 +244,19 @@ async def test_the_next_life_ends_what_the_last_one_left_and_says_so(crashed: Ho
     assert await left.wait() == -9
     assert await crashed.ledger.runs.left() == []
     assert await crashed.runs.end_leftovers() == {}
+
+
+async def test_a_program_whose_turn_was_cut_short_is_told_in_words_and_people_may_let_it_go_on(tmp_path: Path) -> None:
+    async with house_for_a_scheduler(tmp_path, plays(Say("So.")), ROOM) as house:
+        asked = replace(command("$1"), meta=Meta(id=MessageId("m1")))
+        await accept(house.ledger, asked)
+        await house.ledger.commands.start(asked.event, NOW)
+        await ask(house, "a1", TOUCH)
+        await report(house)
+
+        [told] = await house.read()
+        assert guard_words.may_answer(asked) in told
+        assert "They may answer" not in told
 
 
 async def test_an_agent_reads_it_as_the_end_of_the_answer(tmp_path: Path) -> None:

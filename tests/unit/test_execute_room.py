@@ -13,15 +13,16 @@ from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
-from aiagentchat.core.effects import EditCommand, RequestStop
+from aiagentchat.core.effects import AcceptCommand, EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
-from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, message_uuid
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, TaskId, UserId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
 from aiagentchat.core.messages import Incoming
-from aiagentchat.core.meta import Meta, MetaKind, read_meta
+from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
 from aiagentchat.core.parcels import MESSAGE, Parcel
 from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.core.ports.post import Post
+from aiagentchat.core.tasks import Ours, Task, TaskState
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.meter import FIRST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
@@ -794,6 +795,31 @@ async def test_a_run_gets_what_the_room_may_use_reach_and_be_called(tmp_path: Pa
     spec = agent.runs[0].spec
     assert spec.env == (("GIT_AUTHOR_NAME", "Claude"), ("GIT_COMMITTER_NAME", "Claude"), ("CI", "1"))
     assert (spec.network, spec.network_hosts, spec.limits.memory, spec.uid) == (Network.FULL, ("x",), 7, None)
+
+
+async def test_the_agent_reads_which_task_it_works_on(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Done."))) as house:
+        asked = replace(command("$1"), thread=EventId("$1"))
+        given = Task(
+            id=TaskId("t1"),
+            room=ROOM,
+            thread=EventId("$1"),
+            title="make tea",
+            by=Address(ANNA),
+            to=Address(UserId("@claude:example.org")),
+            ours=Ours.TAKEN,
+            message=MessageId("m1"),
+        )
+        await settle(house.ledger, AcceptCommand(asked, of_thread=True, task=given), event="$1")
+        await house.execute()
+        found = await house.ledger.tasks.get(ROOM, TaskId("t1"))
+
+        [prompt] = house.agent.runs[0].prompts
+        assert prompt.text.startswith("[aiagentchat: what follows is task t1.")
+        assert prompt.text.endswith("make tea")
+        assert found is not None
+        assert found.state is TaskState.DONE
+        assert "[STATUS] ✅ done" in await house.read()
 
 
 async def test_a_turn_knows_what_it_answers_and_in_which_thread(tmp_path: Path) -> None:

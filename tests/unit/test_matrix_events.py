@@ -669,3 +669,16 @@ def test_no_invite_breaks_us(sources: list[object], token: str) -> None:
 
 def test_a_redaction_that_names_two_events_is_of_neither() -> None:
     assert incoming(raw("m.room.redaction", {"redacts": TARGET}, redacts="$other")) is None
+
+
+# ── our own ──
+
+
+@pytest.mark.parametrize(
+    ("sender", "txn", "known"), [(ME, "t1", "t1"), (ANNA, "t1", None), (ME, 7, None), (ME, None, None)]
+)
+def test_an_event_of_ours_names_the_parcel_that_it_is(sender: UserId, txn: object, known: str | None) -> None:
+    content = {"msgtype": "m.notice", "body": "x", "com.aiagentchat.txn": txn}
+    found = only({**raw("m.room.message", content), "sender": sender})
+
+    assert (found.kind, found.txn) == (Kind.NOTICE, known)

@@ -9,6 +9,7 @@ import pytest
 from aiagentchat.core.errors import LoginFailed, MatrixError, OwnedElsewhere, RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SyncHealth
 from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Kind, Receipt
 from tests.fakes.clock import START_MS
 from tests.fakes.homeserver import TIMELINE_LIMIT
@@ -411,3 +412,14 @@ async def test_of_what_was_before_the_first_sync_it_is_not_told(ear: Ear) -> Non
     async with ear.listening():
         await ear.until_asked(None, 0)
     assert ear.receipts == []
+
+
+async def test_what_each_sync_tells_of_the_registry_room_is_told_on(ear: Ear) -> None:
+    told: list[tuple[Heard, int | None]] = []
+    ear.homeserver.instances = Heard(has_gap=True)
+
+    async with ear.listening(on_instances=lambda heard, now: told.append((heard, now))):
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+    assert told == [(Heard(has_gap=True), START_MS)] * 2

@@ -20,7 +20,7 @@ from aiagentchat.render.message import message, reaction
 from aiagentchat.route.access import Roles
 from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.decide import Ask
-from aiagentchat.route.dispatch import REFUSALS_A_DAY
+from aiagentchat.route.refusals import REFUSALS_A_DAY
 from tests.fakes.front import Front, event_of, open_front
 from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, OTHER, ROOM, VERA, command, event, settings, typed
 

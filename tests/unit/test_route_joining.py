@@ -10,12 +10,14 @@ import pytest
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import CallerName, EventId, MessageId
 from aiagentchat.core.messages import Kind
-from aiagentchat.core.meta import Meta
+from aiagentchat.core.meta import Address, Meta
 from aiagentchat.core.parcels import REACTION
 from aiagentchat.render import words
 from aiagentchat.route.joining import LONGEST_MS, MOST_PARTS
 from tests.fakes.front import Front, open_front
-from tests.fakes.people import ADA, ANNA, GARDEN, KITCHEN, ROOM, event, settings, typed
+from tests.fakes.people import ADA, ANNA, GARDEN, KITCHEN, ME, ROOM, event, settings, typed
+
+ASKED = Meta(id=MessageId("m1"), to=Address(ME))
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ async def test_what_comes_later_is_a_command_of_its_own(front: Front) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"meta": Meta(id=MessageId("m1")), "by_agent": True}, {"caller": CallerName("ci")}],
+    [{"meta": ASKED, "by_agent": True}, {"meta": ASKED, "caller": CallerName("ci")}],
     ids=["agent", "caller"],
 )
 async def test_what_nobody_types_is_neither_held_nor_joined(front: Front, more: dict[str, Any]) -> None:

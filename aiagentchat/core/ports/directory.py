@@ -19,6 +19,10 @@ class Directory(Protocol):
         """This daemon's own address."""
         ...
 
+    def now(self) -> int:
+        """Milliseconds by the homeserver's clock, to which `seen_at` belongs."""
+        ...
+
     def entries(self) -> Sequence[tuple[Instance, bool]]:
         """Everybody, and whether each is there: those that are first, then by account and name."""
         ...

@@ -16,6 +16,7 @@ from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId
 from aiagentchat.core.messages import Incoming, Receipt
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Bell
+from aiagentchat.core.tasks import Task
 
 
 class Messages(Protocol):
@@ -32,10 +33,11 @@ class Messages(Protocol):
         parcel: Parcel,
         *,
         waits: Incoming | None = None,
+        task: Task | None = None,
         key: str | None = None,
         digest: str = "",
     ) -> Message:
-        """Write down the message, its parcel and what it begins here, together, or nothing of it.
+        """Write down the message, its parcel, what it begins here and the task that it gives, together, or nothing.
 
         `waits` is the inbox's event `~<message id>`, if it may begin a turn of this daemon; it is not routed before the
         parcel is an event. With the `key` of an earlier message of the same caller nothing is written: that message is

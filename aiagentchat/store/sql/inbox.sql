@@ -27,9 +27,9 @@ WHERE room_id = :room AND taken_at = :taken_at AND late_ms > 0 AND routed_at IS 
 ORDER BY position;
 
 -- name: reactions
--- Of somebody on a message, in the order in which they came; one that was taken back says nothing.
+-- Of a person on a message, in the order in which they came; one that was taken back says nothing.
 SELECT body FROM inbox
-WHERE target = :target AND sender = :sender AND kind = 'reaction' AND body <> '' ORDER BY position;
+WHERE target = :target AND sender = :sender AND kind = 'reaction' AND body <> '' AND NOT by_agent ORDER BY position;
 
 -- name: mark_routed
 -- No row: somebody settled it before, or it never came.

@@ -89,3 +89,13 @@ UPDATE outbox SET state = 'given_up', why = :why, ended_at = :now WHERE txn_id =
 -- Nor does it begin anything here.
 UPDATE inbox SET awaits = NULL, routed_at = :now
 WHERE awaits = :txn AND EXISTS (SELECT 1 FROM outbox WHERE txn_id = :txn AND state = 'given_up');
+
+-- name: own_answer
+-- A parcel that says what it answers, and where people read it: an edit, in the message that it changes.
+SELECT outbox.content, outbox.room_id, outbox.command, coalesce(edited.event_id, :event) AS place
+FROM outbox LEFT JOIN outbox AS edited ON edited.txn_id = outbox.edits
+WHERE outbox.txn_id = :txn AND instr(outbox.content, '"com.aiagentchat.meta"') > 0;
+
+-- name: is_asked_here
+-- Whether a caller has asked this daemon for it.
+SELECT 1 FROM inbox WHERE event_id = :event AND caller IS NOT NULL;
