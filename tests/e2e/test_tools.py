@@ -108,6 +108,8 @@ async def _sessions_use_them_too(house: House, folder: Path) -> None:
         said = await bridge.call("send", {"room": "room0", "text": "A word from a session."})
         sent = await bridge.call("send_file", {"room": "room0", "path": "plan.txt", "caption": "The plan."})
         assert (said.isError, sent.isError) == (False, False), (said, sent)
+        listed = str((await bridge.call("who", {})).content)
+        assert "/project-1 (session, online)" in listed, listed
         await house.anna.until_message(house.room, "A word from a session.", sender=house.account.user_id)
         await house.anna.until_message(house.room, "The plan.", sender=house.account.user_id)
         staying.cancel()
