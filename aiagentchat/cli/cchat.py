@@ -500,17 +500,15 @@ Examples:
 """
 )
 def mcp(
-    name: Annotated[
-        str | None, typer.Option(help="What the session is called there; else by its folder and host.", metavar="NAME")
-    ] = None,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
     """Offer the rooms to a Claude Code session. An MCP server on stdin and stdout."""
-    from aiagentchat.cli.exchange.running import mcp as do
 
-    raise typer.Exit(do(_way(gateway, token_file, config, None, False), name))
+    from aiagentchat.cli.exchange.mcp import serve
+
+    raise typer.Exit(serve(_way(gateway, token_file, config, None, False)))
 
 
 def main() -> None:

@@ -202,7 +202,9 @@ async def _send_file(desk: Desk, given: Given) -> str:
 _TO = Field(about="@user:server or @user:server/instance, as `who` lists them")
 _TEXT = Field(about="What to say", required=True, most=MOST_TEXT)
 _LIMIT = Field(about="How many, 20 if left out", type="integer", most=MOST_PAGE)
-_BEFORE = Field(about="Only what is older: the number that the last answer gave", type="integer", most=2**53)
+_BEFORE = Field(
+    about="Only what is older: the number that the last answer gave", type="integer", least=-(2**53), most=2**53
+)
 _SECONDS = Field(about="How long to wait, 50 if left out", type="integer", most=MOST_ASK_SECONDS)
 _MINUTES = Field(about="Deadline, in minutes from now", type="integer", most=MOST_MINUTES)
 _REPLY = Field(about="The id of the message that this answers", only="session", most=64)

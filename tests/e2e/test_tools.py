@@ -9,6 +9,7 @@ import pytest
 
 from aiagentchat.cli.exchange.mcp import Bridge, Gateway
 from aiagentchat.core.agent_events import room_tool
+from aiagentchat.exchange.tool_words import DATA
 from aiagentchat.exchange.tools import ELSEWHERE, Audience, offered
 from rig.gateway import free_port
 from rig.model import Model
@@ -62,6 +63,8 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
         await house.anna.until_message(kitchen, "A word from the run.", sender=me)
         assert house.told("A word from the run.") == 1
 
+        await house.anna.until_message(kitchen, "[TASK] Wash up.", sender=me)
+
         # Nothing of what it says here begins a turn here.
         assert model.requests("A word from the run.") == model.requests("use them")
 
@@ -71,6 +74,12 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
         told = dict(zip(steps, results, strict=True))
         assert told["send"].startswith("Sent to room0: id=m")
         assert "no answer within 1 s" in told["ask"]
+        assert told["read"].startswith(DATA)
+        assert "\n| A word from the run." in told["read"]
+        assert "in room0\n" in told["history"]
+        assert f"{me}/" in told["who"]
+        assert f"→ {THEM} in room0\n| Wash up." in told["assign_task"]
+        assert told["update_task"].startswith("Refused (unknown).")
         assert f"room0 ({kitchen}): read, send; yours" in told["rooms"]
         assert f"room1 ({cellar})" in told["rooms"]
         assert told["send_file"] == "The file is on its way into the room."
@@ -99,6 +108,8 @@ async def _sessions_use_them_too(house: House, folder: Path) -> None:
         said = await bridge.call("send", {"room": "room0", "text": "A word from a session."})
         sent = await bridge.call("send_file", {"room": "room0", "path": "plan.txt", "caption": "The plan."})
         assert (said.isError, sent.isError) == (False, False), (said, sent)
+        listed = str((await bridge.call("who", {})).content)
+        assert "/project-1 (session, online)" in listed, listed
         await house.anna.until_message(house.room, "A word from a session.", sender=house.account.user_id)
         await house.anna.until_message(house.room, "The plan.", sender=house.account.user_id)
         staying.cancel()

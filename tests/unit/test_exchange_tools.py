@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiagentchat.core.errors import ExchangeRefused
-from aiagentchat.core.exchange import EVERYTHING, Caller, MessageState, Scope
+from aiagentchat.core.exchange import EVERYTHING, Caller, MessageState, Page, Scope
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, UserId
 from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.meta import Address, Meta, MetaKind
@@ -316,6 +316,16 @@ async def test_looking_needs_no_room_and_names_the_one_of_each() -> None:
     assert "red" not in await stage("history", words="build", room="kitchen")
     assert await stage("history", sender="@bob:x", kind="task", room="kitchen") == tool_words.NOTHING
     assert "`since` is no time" in await stage.fails("history", {"since": "yesterday"})
+
+
+async def test_a_place_that_a_page_names_can_be_asked_for_whatever_it_is() -> None:
+    stage = Stage()
+    said = stage.exchange.say(KITCHEN, "What the homeserver told.")
+    page = Page(messages=(replace(said, position=-1_795_671_032_318),), before=-1_795_671_032_318)
+    told = tool_words.page(page, {KITCHEN: "kitchen"})
+
+    assert told.endswith("before=-1795671032318)")
+    assert await stage("read", room="kitchen", before=-1_795_671_032_318) == tool_words.NOTHING
 
 
 def test_a_time_that_is_none_is_no_reason_to_fail() -> None:

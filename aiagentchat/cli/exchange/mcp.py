@@ -22,7 +22,9 @@ import aiohttp
 from mcp import types
 from mcp.server.stdio import stdio_server
 
-from aiagentchat.cli.exchange.exits import Exit
+from aiagentchat.cli.exchange.console import Console, complain
+from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.places import AtGateway, ByLogin, Way, find
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.meta import is_instance_name
@@ -52,6 +54,10 @@ _GONE = (
     "enabled?"
 )
 _CUT = "The connection to the gateway ended before its answer: what you asked for may have been done. Look with `read`."
+_NO_GATEWAY = (
+    "the tools are those of a gateway, and there is none; run this where config.yaml is, or give --config FILE, or "
+    "--gateway and --token-file"
+)
 _STRANGE = "The gateway answers with something that is no result."
 _HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -215,11 +221,23 @@ def _connector(socket: Path | None) -> Iterator[aiohttp.BaseConnector | None]:
         os.close(folder)
 
 
-def run(gateway: Gateway, *, name: str | None = None) -> int:
+def serve(way: Way) -> int:
     """The command; its exit code."""
     folder = Path.cwd()
     try:
-        asyncio.run(bridge(gateway, name=name or name_here(folder), folder=folder))
+        gateway = at_gateway(find(way, os.environ, folder))
+        asyncio.run(bridge(gateway, name=name_here(folder), folder=folder))
+    except NotDone as error:
+        return complain(error, Console())
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     return Exit.DONE
+
+
+def at_gateway(found: AtGateway | ByLogin) -> Gateway:
+    """Where it is. Raises NotDone where there is only a login of somebody's own."""
+    if isinstance(found, ByLogin):
+        raise NotDone(_NO_GATEWAY, Exit.NO_WAY)
+    if found.place.url is None:
+        return Gateway(socket=found.place.socket, token=found.token)
+    return Gateway(url=found.place.url.geturl(), token=found.token)

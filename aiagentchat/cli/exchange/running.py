@@ -15,7 +15,6 @@ from aiagentchat.cli.exchange.logins import Login
 from aiagentchat.cli.exchange.places import AtGateway, Way, find
 from aiagentchat.cli.exchange.wishes import Speaks
 from aiagentchat.cli.safe import safe
-from aiagentchat.core.meta import is_instance_name
 from aiagentchat.render.hygiene import one_line, visible
 
 if TYPE_CHECKING:
@@ -84,22 +83,3 @@ def address_of(speaks: Speaks, to: str | None, *, waits: bool) -> str | None:
         raise NotDone(f"--to {visible(to)}: nobody in the registry is called so; cchat who lists them", Exit.UNKNOWN)
     several = ", ".join(safe(str(each.get("address"))) for each in found)
     raise NotDone(f"--to {visible(to)}: several are called so; choose one of {several}", Exit.USAGE)
-
-
-def mcp(way: Way, name: str | None) -> int:
-    """`cchat mcp`: on stdout is the protocol, and nothing else."""
-    try:
-        found = find(way, os.environ, Path.cwd())
-    except NotDone as error:
-        return complain(error, Console())
-    if not isinstance(found, AtGateway):
-        none = NotDone("the tools are those of a gateway, and there is none; give --config or --gateway", Exit.NO_WAY)
-        return complain(none, Console())
-    if name is not None and not is_instance_name(name):
-        wrong = NotDone(f"--name {visible(name)}: a name has a-z, 0-9, dots, _ and -, at most 64 of them", Exit.USAGE)
-        return complain(wrong, Console())
-    from aiagentchat.cli.exchange import mcp as bridge  # a second of imports, which nothing else needs
-
-    if found.place.socket is None:
-        return bridge.run(bridge.Gateway(url=found.place.shown, token=found.token), name=name)
-    return bridge.run(bridge.Gateway(socket=found.place.socket, token=found.token), name=name)
