@@ -128,7 +128,7 @@ def reminder(task: Task, why: Why, now: int) -> str:
             what = f"This is due {moment(task.deadline or now, now)}; it is {stands}."
         case Why.OVERDUE:
             what = f"This was due {ago(now - (task.deadline or now))}; it is {stands}."
-        case Why.SILENCE:
+        case _:
             what = f"Nothing was heard of this for {about((now - task.changed_at) / 1000)}; it is {stands}."
     return f"⏰ {what} `/tasks cancel {task.id}` ends it."
 

@@ -22,6 +22,7 @@ _SENTENCES: Mapping[str, str] = {
     _INVARIANTS["questions_of_the_ended"]: "open questions of turns that have ended",
     _INVARIANTS["turns_of_nothing"]: "turns of agents that belong to no command",
     _INVARIANTS["halts_for_nothing"]: "rooms in which agents are halted without a reason",
+    _INVARIANTS["tasks_of_the_ended"]: "tasks that do not stand where their commands do",
     _INVARIANTS["not_readable"]: "rows that cannot be read",
 }
 
