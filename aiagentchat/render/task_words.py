@@ -176,8 +176,8 @@ def listed(tasks: Sequence[Task], now: int, *, everything: bool) -> str:
     more = len(tasks) - len(shown)
     lines += [f"- … and {more} more"] if more > 0 else []
     head = f"{count(len(tasks), 'task')}, the newest first:" if everything else f"{count(len(tasks), 'open task')}:"
-    first = shown[0].id
-    return "\n".join([head, "", *lines, "", f"`/tasks {first}` shows one, `/tasks cancel {first}` ends it."])
+    ends = next((f", `/tasks cancel {task.id}` ends one" for task in shown if task.is_open), "")
+    return "\n".join([head, "", *lines, "", f"`/tasks {shown[0].id}` shows one{ends}."])
 
 
 def _line(task: Task, now: int) -> str:
