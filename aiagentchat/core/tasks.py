@@ -34,6 +34,10 @@ QUIET_MS = 4 * 3_600_000
 """After so long without news it is asked once what has become of a task."""
 
 
+_SPOKEN_TO = re.compile(r"\A@[^\s:]+:[^\s:]+(?::[0-9]+)?[:,]?\s+")
+"""Whom a person gives a task to, before what is to be done."""
+
+
 class TaskState(StrEnum):
     """Where a task stands."""
 
@@ -126,7 +130,8 @@ class Word:
 
 def title_of(body: str) -> str:
     """What a task is called: the first line of what gives it."""
-    return _cut(typed(body).text.strip().partition("\n")[0], MOST_TITLE)
+    text = _SPOKEN_TO.sub("", typed(body).text.strip(), count=1)
+    return _cut(text.partition("\n")[0], MOST_TITLE)
 
 
 def note_in(body: str, state: TaskState) -> str:

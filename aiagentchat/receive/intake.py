@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from aiagentchat.core.heard import Keeps
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Meta
 
 LATE_MS = 60_000
 """What is older than this when it comes in is late. Less is the way from one machine to another."""
@@ -30,7 +31,8 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
 
     The first sync of an account ignores what was said before: only invites count. Our own events, and notices, which
     must never be answered automatically (Client-Server API, "m.notice"), are nothing to us: of those that speak to us
-    all the same, the audit tells, and of what an agent addresses to us, whoever has asked for it. Invites come from
+    all the same, the audit tells, and of what an agent addresses to us, whoever has asked for it; and news of tasks are
+    heard, whosever they are. Invites come from
     rooms that nobody has configured, too; anything else from such a room is not ours to keep.
     """
     configured: dict[RoomId, bool] = {}
@@ -40,7 +42,7 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
             return True
         if first or (event.sender == rules.me and event.kind not in OF_OURS):
             return False
-        if event.kind is Kind.NOTICE and not _speaks_to_us(event, rules.me):
+        if event.kind is Kind.NOTICE and not (_speaks_to_us(event, rules.me) or _tells_of_a_task(event)):
             return False
         if event.room not in configured:
             configured[event.room] = rules.is_configured(event.room)
@@ -51,6 +53,11 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
 
 def _speaks_to_us(event: Incoming, me: UserId) -> bool:
     return event.is_for(me) or me in event.mentions or event.body.startswith(("/", "!", me))
+
+
+def _tells_of_a_task(event: Incoming) -> bool:
+    """Whether an agent says what has become of a task, to whomever: whoever watches it hears of that, too."""
+    return isinstance(event.meta, Meta) and event.meta.task is not None
 
 
 def dated(event: Incoming, now: int | None) -> Incoming:

@@ -128,7 +128,7 @@ def reminder(task: Task, why: Why, now: int) -> str:
             what = f"This is due {moment(task.deadline or now, now)}; it is {stands}."
         case Why.OVERDUE:
             what = f"This was due {ago(now - (task.deadline or now))}; it is {stands}."
-        case Why.SILENCE:
+        case _:
             what = f"Nothing was heard of this for {about((now - task.changed_at) / 1000)}; it is {stands}."
     return f"⏰ {what} `/tasks cancel {task.id}` ends it."
 
@@ -176,8 +176,8 @@ def listed(tasks: Sequence[Task], now: int, *, everything: bool) -> str:
     more = len(tasks) - len(shown)
     lines += [f"- … and {more} more"] if more > 0 else []
     head = f"{count(len(tasks), 'task')}, the newest first:" if everything else f"{count(len(tasks), 'open task')}:"
-    first = shown[0].id
-    return "\n".join([head, "", *lines, "", f"`/tasks {first}` shows one, `/tasks cancel {first}` ends it."])
+    ends = next((f", `/tasks cancel {task.id}` ends one" for task in shown if task.is_open), "")
+    return "\n".join([head, "", *lines, "", f"`/tasks {shown[0].id}` shows one{ends}."])
 
 
 def _line(task: Task, now: int) -> str:

@@ -24,6 +24,7 @@ _SENTENCES: Mapping[str, str] = {
     _INVARIANTS["waits_for_nothing"]: "messages that wait for a parcel that is not on its way",
     _INVARIANTS["turns_of_nothing"]: "turns of agents that belong to no command",
     _INVARIANTS["halts_for_nothing"]: "rooms in which agents are halted without a reason",
+    _INVARIANTS["tasks_of_the_ended"]: "tasks that do not stand where their commands do",
     _INVARIANTS["not_readable"]: "rows that cannot be read",
 }
 

@@ -246,6 +246,9 @@ def test_a_task_of_ours_is_known_before_it_is_in_the_room() -> None:
         ("  [task]:  Tidy   up \nAll of it", "Tidy up"),
         ("Tidy up", "Tidy up"),
         ("[TASK]", ""),
+        ("[TASK] @bot:hs: Tidy up", "Tidy up"),
+        ("[TASK] @bot:hs:8448 Tidy up", "Tidy up"),
+        ("[TASK] @bot:hs", "@bot:hs"),
         ("x" * 100, "x" * (MOST_TITLE - 1) + "…"),
     ],
 )

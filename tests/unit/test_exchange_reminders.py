@@ -1,5 +1,6 @@
 """Tasks are looked after by the clock, and by what the ledger says, so that a restart forgets nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -151,3 +152,33 @@ async def test_what_was_begun_in_time_is_left_alone(service: Service) -> None:
     await service.ledger.commands.start(EventId("$a"), service.clock.now_ms())
 
     assert (await service.later(2 * MINUTE))[1] == []
+
+
+async def test_it_looks_again_when_something_was_given(service: Service) -> None:
+    await service.give(service.task())
+    naps: list[float] = []
+
+    async def wait(timeout: float) -> bool:
+        naps.append(timeout)
+        raise asyncio.CancelledError
+
+    service.ledger.tasks.bell.wait = wait  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await service.reminders.run()
+
+    assert naps == [LONGEST_NAP]
+
+
+async def test_what_somebody_else_looked_after_meanwhile_is_left_alone(service: Service) -> None:
+    now = service.clock.now_ms()
+    stale = [
+        service.task(ours=Ours.TAKEN, deadline=now),
+        service.task("t2", changed_at=now - QUIET_MS),
+    ]
+
+    async def due(_: int, __: int) -> list[Task]:
+        return stale
+
+    service.ledger.tasks.due = due  # type: ignore[method-assign, assignment]
+
+    assert await service.later(0) == (LONGEST_NAP, [])

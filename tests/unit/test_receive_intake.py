@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from aiagentchat.core.ids import MessageId, RoomId, UserId
+from aiagentchat.core.ids import MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import Address, Meta, NoMeta
 from aiagentchat.receive.intake import LATE_MS, Rules, by_room, came_back, dated, gap_lost, keep, since_we_came
@@ -37,6 +37,9 @@ RULES = Rules(ME, lambda room: room == ROOM)
         pytest.param(event(Kind.NOTICE, "x", meta=to(EVE)), False, id="a notice of an agent for somebody else"),
         pytest.param(
             event(Kind.NOTICE, "x", meta=Meta(id=MessageId("m"))), False, id="a notice of an agent for nobody"
+        ),
+        pytest.param(
+            event(Kind.NOTICE, "x", meta=Meta(id=MessageId("m"), task=TaskId("t"))), True, id="news of somebody's task"
         ),
         pytest.param(event(Kind.NOTICE, "x", meta=NoMeta()), False, id="a notice of something like an agent"),
         pytest.param(event(Kind.NOTICE, "/approve", room=OTHER), False, id="a notice in a room not configured"),

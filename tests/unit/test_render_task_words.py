@@ -176,7 +176,7 @@ def test_the_list_reads_well_on_a_phone() -> None:
         "  `half of it is read`\n"
         "- 📨 **`Review the parser`**\n"
         "  `t2` · `@bot:hs/workshop` · not heard of yet, given 10 min ago · was due 1 min ago\n\n"
-        "`/tasks t3fa9c1` shows one, `/tasks cancel t3fa9c1` ends it."
+        "`/tasks t3fa9c1` shows one, `/tasks cancel t3fa9c1` ends one."
     )
 
 
@@ -187,6 +187,7 @@ def test_the_list_of_all_says_what_is_over_without_its_news() -> None:
     assert text.startswith("1 task, the newest first:\n\n- ✅ *(its text is not here)*\n")
     assert "half of it" not in text
     assert "due" not in text
+    assert text.endswith("\n\n`/tasks t3fa9c1` shows one.")
 
 
 def test_a_long_list_is_cut() -> None:

@@ -111,7 +111,7 @@ async def test_a_person_gives_one_by_its_prefix(front: Front) -> None:
         event.event,
         TaskState.ACCEPTED,
     )
-    assert found.title == "@claude:hs: tidy up"
+    assert found.title == "tidy up"
     assert command is not None
     assert command.text == "@claude:hs: tidy up\nAll of it."
     assert await front.ledger.tasks.of_command(event.event) == found

@@ -245,6 +245,14 @@ async def test_what_the_ports_have_written_is_sound(tmp_path: Path, state: Comma
             "INSERT INTO halts VALUES ('!r', 'pair', 1, '', 1), ('!s', 'room', 1, 'a b', 1), ('!t', 'so', 1, '', 1)",
             "rooms in which agents are halted without a reason: !r, !s, !t",
         ),
+        (
+            (
+                "INSERT INTO tasks (id, room_id, title, by_user, to_user, ours, state, command, created_at, changed_at)"
+                " VALUES ('t1', '!kitchen:example.org', '', '', '', 'taken', 'working', '$a', 0, 0);"
+                "UPDATE commands SET state = 'cancelled', ended_at = 1"
+            ),
+            "tasks that do not stand where their commands do: t1",
+        ),
         ("UPDATE outbox SET content = '{' WHERE txn_id = 'p'", "rows that cannot be read: p"),
         ("UPDATE inbox SET mentions = ''", "rows that cannot be read: $a"),
         (UNINDEXED, "messages of the history whose words are not indexed, or words of none: $h"),

@@ -72,6 +72,12 @@ WHERE NOT EXISTS (
 -- One of the two budgets was used up, and for that of two it is known who they are.
 SELECT room_id AS what FROM halts WHERE why NOT IN ('pair', 'room') OR (why = 'pair') <> (pair <> '');
 
+-- name: tasks_of_the_ended
+-- What works on a task here ends it in the transaction in which it ends, and begins it in the one in which it begins.
+SELECT tasks.id AS what FROM tasks JOIN commands ON commands.event_id = tasks.command
+WHERE (tasks.state IN ('assigned', 'accepted', 'working') AND commands.state NOT IN ('queued', 'running'))
+   OR (tasks.state IN ('assigned', 'accepted') AND commands.state = 'running');
+
 -- name: not_readable
 -- What is kept as JSON is JSON.
 SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
