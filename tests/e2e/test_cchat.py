@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +197,9 @@ async def test_a_wrong_password_and_a_login_that_ended_have_the_exit_code_of_a_l
     assert (wrong[0], forgotten[0], gone[0]) == (Exit.LOGIN, 0, Exit.NO_WAY)
 
 
+@pytest.mark.parametrize("is_for_somebody", [False, True], ids=["as a person types", "as agents speak"])
 async def test_a_message_without_a_gateway_runs_its_command_once(
-    people: People, model: Model, homeserver: Homeserver, workplace: Path, tmp_path: Path
+    people: People, model: Model, homeserver: Homeserver, workplace: Path, tmp_path: Path, is_for_somebody: bool
 ) -> None:
     async with move_in(people, model, workplace) as house:
         await house.settle_in()
@@ -206,11 +208,13 @@ async def test_a_message_without_a_gateway_runs_its_command_once(
         token.touch(mode=0o600)
         token.write_text(house.anna.account.access_token)
         await run(["login", "--homeserver", homeserver.url, "--token-file", str(token)], env)
-        text = script("run it once", Step(text="It is done."))
+        mark = f"run it once {secrets.token_hex(4)}"
+        text = script(mark, Step(text="It is done."))
+        to = ["--to", house.account.user_id] if is_for_somebody else []
         for _ in range(2):
-            assert (await run(["send", house.room, "--key", "once", text], env))[0] == 0
-        command = (await house.anna.until_message(house.room, "run it once", sender=house.anna.id)).id
+            assert (await run(["send", house.room, "--key", "once", text, *to], env))[0] == 0
+        answer = await house.anna.until_message(house.room, "It is done.\n\n— ", sender=house.account.user_id)
 
-        assert await house.answer(command)
-        assert len(house.prompts("run it once")) == 1
+        assert answer.body.startswith("It is done.")
+        assert len(house.prompts(mark)) == 1
         assert house.told("It is done.") == 1

@@ -321,3 +321,14 @@ def loaded(env: dict[str, str], *arguments: str) -> set[str]:
     argv = [sys.executable, "-X", "importtime", "-m", "aiagentchat.cli.cchat", *arguments]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL)
     return set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("typed", "place", "offered"), [("cchat wa", 1, ["watch"]), ("cchat send den --kind q", 4, ["question"])]
+)
+def test_a_shell_completes_commands_and_what_can_be_chosen(typed: str, place: int, offered: list[str]) -> None:
+    program = "from aiagentchat.cli.cchat import app; app(prog_name='cchat')"
+    env = clean_env(_CCHAT_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=str(place))
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=env)
+
+    assert done.stdout.split() == offered

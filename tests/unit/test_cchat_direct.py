@@ -49,6 +49,7 @@ def test_a_message_to_nobody_is_what_a_person_types() -> None:
 @pytest.mark.parametrize(("kind", "body"), [("task", "[TASK] x"), ("question", "[QUESTION] x"), ("message", "x")])
 def test_people_see_what_a_message_is_for(kind: str, body: str) -> None:
     assert contents(Words(room=ROOM, body="x", kind=kind), ID)["body"] == body
+    assert contents(Words(room=ROOM, body=body, kind=kind), ID)["body"] == body
 
 
 def test_a_message_to_somebody_rings_them_and_has_the_meta_of_the_protocol() -> None:
@@ -107,8 +108,8 @@ def test_a_message_has_its_thread_its_reply_and_its_meta() -> None:
 def test_an_answer_is_its_parts_in_their_order_as_they_read_at_the_end() -> None:
     events = [
         event("$2", BOT, answer("two", part=1, last=False)),
-        event("$1", BOT, answer("on", last=False)),
-        edit("$3", BOT, "$1", "one", **{META_KEY: answer("", last=False)[META_KEY]}),
+        event("$1", BOT, answer("[ANSWER] on", last=False)),
+        edit("$3", BOT, "$1", "[ANSWER] one", **{META_KEY: answer("", last=False)[META_KEY]}),
     ]
     assert outcome(events, ID, "@bot:hs/box") is None
     events.append(event("$4", BOT, answer("three", part=2)))

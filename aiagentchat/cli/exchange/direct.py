@@ -212,7 +212,8 @@ class Direct:
 
 def contents(words: Words, id_: MessageId) -> dict[str, Any]:
     """The content of the event that says it."""
-    body = clean(f"{_PREFIXES.get(words.kind, '')}{words.body}")
+    prefix = _PREFIXES.get(words.kind, "")
+    body = clean(words.body if words.body.startswith(prefix) else f"{prefix}{words.body}")
     content: dict[str, Any] = {"msgtype": "m.text", "body": body, "m.mentions": {}}
     if words.thread is not None:
         content["m.relates_to"] = {"rel_type": "m.thread", "event_id": words.thread}
@@ -287,6 +288,7 @@ def outcome(events: Iterable[Json], id_: str, to: str) -> dict[str, Any] | None:
         if meta.kind in (MetaKind.REFUSED, MetaKind.EXPIRED):
             return {"state": meta.kind.value, "why": text, "answer_event_id": event_id}
         if meta.kind is MetaKind.ANSWER:
+            text = text.removeprefix(_PREFIXES["answer"])
             parts[meta.part] = text, parts.get(meta.part, ("", event_id))[1]
             is_whole |= meta.last
     if not is_whole:
