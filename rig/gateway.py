@@ -73,10 +73,12 @@ class GatewayClient:
 
 
 @asynccontextmanager
-async def gateway_client(daemon: Daemon, file: str = "port.token") -> AsyncIterator[GatewayClient]:
+async def gateway_client(
+    daemon: Daemon, file: str = "port.token", *, at_socket: bool = False
+) -> AsyncIterator[GatewayClient]:
     """Somebody who has the token in that file. Without a port of its own in the daemon's settings, at the socket."""
     folder = Path(daemon.data_dir) / "gateway"
-    port = daemon.settings.get("gateway", {}).get("port")
+    port = None if at_socket else daemon.settings.get("gateway", {}).get("port")
     connector = None if port else aiohttp.UnixConnector(str(folder / "operator.sock"))
     base = f"http://127.0.0.1:{port}" if port else "http://gateway"
     secret = (folder / file).read_text(encoding="ascii").strip()

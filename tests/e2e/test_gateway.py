@@ -30,6 +30,9 @@ async def test_a_program_sends_and_everybody_sees_how_far_it_has_come(
             with pytest.raises(Refused) as unread:
                 await ci.ask("GET", "/read?room=room0")
             answers = [await ci.ask("GET", path) for path in ("/status", "/who", "/rooms/list", "/metrics", "/history")]
+        async with gateway_client(house.daemon, "operator.token", at_socket=True) as operator:
+            made = await operator.ask("POST", "/rooms/create", {"name": "Made", "invite": [house.anna.id]})
+        await house.anna.join(made["room_id"])
         [event] = [event for event in house.anna.events(house.room) if event["event_id"] == seen.id]
         log = json.dumps(house.daemon.lines())
 
