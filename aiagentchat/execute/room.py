@@ -603,14 +603,19 @@ class RoomExecutor:
 
     def _last_words(self, command: Command, sink: Sink, outcome: Outcome, session: str) -> list[Parcel]:
         record = outcome.record
-        footer = words.footer(
-            duration_ms=record.duration_ms,
-            cost_micro_usd=record.cost_micro_usd,
-            input_tokens=record.input_tokens,
-            output_tokens=record.output_tokens,
-            session=session,
-            is_billed=self._shop.is_billed(),
-            files_changed=None if outcome.changed is None else outcome.changed.files,
+        # What is for a program is the answer and nothing else; /cost tells people what it has cost.
+        footer = (
+            ""
+            if command.is_of_program
+            else words.footer(
+                duration_ms=record.duration_ms,
+                cost_micro_usd=record.cost_micro_usd,
+                input_tokens=record.input_tokens,
+                output_tokens=record.output_tokens,
+                session=session,
+                is_billed=self._shop.is_billed(),
+                files_changed=None if outcome.changed is None else outcome.changed.files,
+            )
         )
         try:
             return sink.close(outcome.words, footer)

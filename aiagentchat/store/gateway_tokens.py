@@ -8,7 +8,7 @@ from aiagentchat.core.ports.gateway import GivenToken
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.queries import statements
 
-_TOKENS = statements("gateway_tokens")
+_GATEWAY_TOKENS = statements("gateway_tokens")
 
 
 class SqliteGatewayTokens:
@@ -22,9 +22,9 @@ class SqliteGatewayTokens:
         scopes = {"rooms": {room: sorted(some) for room, some in token.scopes.items()}, "all": sorted(token.everywhere)}
 
         async def write(transaction: Transaction) -> None:
-            await transaction.run(_TOKENS["forget"], now=token.created_at)
+            await transaction.run(_GATEWAY_TOKENS["forget"], now=token.created_at)
             await transaction.run(
-                _TOKENS["give"],
+                _GATEWAY_TOKENS["give"],
                 digest=token.digest,
                 caller=token.caller,
                 scopes=json.dumps(scopes),
@@ -36,7 +36,7 @@ class SqliteGatewayTokens:
 
     async def valid(self, now: int) -> list[GivenToken]:
         """Those that have not expired."""
-        return [_token(row) for row in await self._database.run(_TOKENS["valid"], now=now)]
+        return [_token(row) for row in await self._database.run(_GATEWAY_TOKENS["valid"], now=now)]
 
 
 def _token(row: Row) -> GivenToken:

@@ -60,7 +60,7 @@ class Cutting:
         """One connection."""
         with suppress(OSError):
             behind, ahead = await asyncio.open_unix_connection(self._daemon.data_dir / "gateway" / "operator.sock")
-            async with asyncio.TaskGroup() as group:
+            async with closed_in_the_end(ahead), asyncio.TaskGroup() as group:
                 asking = group.create_task(_pass_on(reader, ahead))
                 answer = await behind.read(65536)
                 if self.is_to_cut and answer.startswith(b"HTTP/1.1 202"):
@@ -72,6 +72,17 @@ class Cutting:
                     await _pass_on(behind, writer)
                 asking.cancel()
         writer.close()
+
+
+@asynccontextmanager
+async def closed_in_the_end(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Leave no connection behind."""
+    try:
+        yield
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -24,7 +24,10 @@ OURS = {
     "execute/places.py": {"chmod", "copytree", "exists", "is_dir", "is_symlink", "mkdir", "rename", "rmtree", "stat"},
     # Beside the room's HOME, in a folder that no room reaches.
     "agents/claude_code/quarters.py": {"chown", "mkdir", "unlink"},
-    "execute/changes.py": {"chown", "exists"},
+    "execute/aside.py": {"chown"},
+    "execute/changes.py": {"exists"},
+    # In a folder of its own there, which is new each time; and Pillow, which is the operator's.
+    "execute/thumbnails.py": {"chmod", "exists", "write_bytes"},
     # By a descriptor of a folder that was opened beneath HOME.
     "agents/claude_code/transcript.py": {"scandir"},
     # The program, which is the operator's.

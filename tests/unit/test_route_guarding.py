@@ -77,7 +77,7 @@ async def audited(front: Front, kind: AuditKind) -> list[object]:
 
 
 async def test_what_an_agent_asks_for_is_queued_with_what_its_answer_must_say(front: Front) -> None:
-    said = asks(meta={"kind": MetaKind.TASK, "hop": 2}, body="[TASK] make tea")
+    said = asks(meta={"kind": MetaKind.QUESTION, "hop": 2}, body="[QUESTION] make tea")
 
     assert await heard(front, said) == []
     [queued] = await front.ledger.commands.queue(ROOM)

@@ -15,6 +15,8 @@ STORE = Path(aiagentchat.store.__file__).parent
 TABLES = sorted(file.stem for file in (STORE / "sql").glob("*.sql"))
 FEW_ROWS = {
     "accounts.logins",
+    "gateway_tokens.forget",
+    "gateway_tokens.valid",
     "glance.slugs",
     "glance.where_we_are",
     "guards.halts",

@@ -69,6 +69,7 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX messages_once ON messages (caller, idempotency) WHERE idempotency IS NOT NULL;
 CREATE INDEX messages_open ON messages (room_id, state) WHERE ended_at IS NULL;
+CREATE INDEX messages_states ON messages (state);
 CREATE INDEX messages_of_caller ON messages (caller, room_id) WHERE ended_at IS NULL;
 
 -- What has come of an answer that is not whole.

@@ -6,20 +6,23 @@
 SELECT * FROM messages WHERE caller = :caller AND idempotency = :key;
 
 -- name: accept!
+-- Its place among the others is that of its parcel.
 INSERT INTO messages (
     id, room_id, caller, idempotency, digest, kind, body, meta, to_user, txn_id, state, expires_at, accepted_at)
 VALUES (:id, :room, :caller, :key, :digest, :kind, :body, :meta, :to_user, :txn, 'accepted', :expires_at, :now);
 
 -- name: get
+-- By its id.
 SELECT * FROM messages WHERE id = :id;
 
 -- name: by_event
+-- By what it has become.
 SELECT * FROM messages WHERE event_id = :event;
 
 -- name: open
 -- What we still have to send, and what somebody is to answer. Anything else is where it wanted to be once it is sent.
-SELECT * FROM messages
-WHERE ended_at IS NULL AND (:room IS NULL OR room_id = :room)
+SELECT * FROM messages INDEXED BY messages_open
+WHERE ended_at IS NULL AND room_id = coalesce(:room, room_id)
   AND (state = 'accepted' OR (to_user IS NOT NULL AND kind IN ('message', 'task', 'question')))
 ORDER BY position;
 
@@ -30,6 +33,7 @@ WHERE ended_at IS NULL AND caller = :caller
   AND (state = 'accepted' OR (to_user IS NOT NULL AND kind IN ('message', 'task', 'question')));
 
 -- name: counts
+-- States without a message have no row.
 SELECT state, count(*) AS count FROM messages GROUP BY state;
 
 -- name: received
