@@ -22,7 +22,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench import layers
+from bench import layers, registry
 from bench.stage import Bot, Floor, Ours, Stage, Timing, idle, load, stage
 from rig.homeserver import Homeserver
 from rig.model import Model, model_thread
@@ -172,6 +172,10 @@ async def run(homeserver: Homeserver, model: Model, folder: Path, given: argpars
             say("5 rooms × 5 messages")
             await rooms(on, floor, ours)  # starts the processes of the other rooms
             table["5 rooms × 5 messages"] = await rooms(on, floor, ours)
+            say(f"who is there, of {registry.INSTANCES}")
+            table[f"who is there, of {registry.INSTANCES} (floor: asks the homeserver)"] = await registry.measure(
+                people
+            )
         finally:
             for bot in (ours, streaming, per_message, floor):
                 await bot.stop()

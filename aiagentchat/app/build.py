@@ -15,15 +15,26 @@ from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import OwnDevice, connected, owned, prepare, until_reached, vault_of, with_keys
+from aiagentchat.app.connect import (
+    OwnDevice,
+    connected,
+    owned,
+    prepare,
+    registry_room,
+    until_reached,
+    vault_of,
+    with_keys,
+)
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import this_machine
+from aiagentchat.app.registry import registered
 from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import RoomId, SessionId, UserId
+from aiagentchat.core.instances import Pace
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
@@ -102,7 +113,9 @@ class House:
 
 
 @asynccontextmanager
-async def build(live: Live, *, take_over: bool = False, patience: Patience | None = None) -> AsyncIterator[House]:
+async def build(
+    live: Live, *, take_over: bool = False, patience: Patience | None = None, pace: Pace | None = None
+) -> AsyncIterator[House]:
     """Open the ledger, log in, own the account, wire the stages. Raises AppError.
 
     What stands here stands before the first sync, so everything that can go on beside it does.
@@ -122,11 +135,12 @@ async def build(live: Live, *, take_over: bool = False, patience: Patience | Non
             live.prepare = lambda settings: prepare(settings, client, ledger)
             live.reloaded = lambda: ledger.audit.write(Deed(kind=AuditKind.RELOADED), clock.now_ms())
             live.settings = await until_reached(lambda: prepare(live.settings, client, ledger), clock)
+            registry = await until_reached(lambda: registry_room(live.settings, client), clock)
             live.made, live.adopt = ledger.rooms.made, lambda waiting: ledger.rooms.adopt(waiting.room, clock.now_ms())
             await live.refresh()
             device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
         require_apart(trying.result(), live.settings)
-        here = Here(me, trying.result(), cgroups, clock, patience or Patience())
+        here = Here(me, trying.result(), cgroups, clock, patience or Patience(), registry, pace or Pace())
         yield _house(live, ledger, Account(client, device, ownership), here)
 
 
@@ -186,6 +200,9 @@ class Here:
     cgroups: Subtree | None
     clock: Clock
     patience: Patience
+    registry: RoomId | None
+    """The room of the instances, if there is one."""
+    pace: Pace
 
 
 def _may_read(settings: Settings, machine: Machine, room: RoomId) -> MayRead | None:
@@ -257,6 +274,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         thumbnailer=Thumbnailer(here.held.isolation),
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
     )
+    instances = registered(live, client, me, here.registry, clock, here.pace)
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
     async def health() -> Health:
@@ -287,20 +305,21 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
+        directory=instances.book,
     )
     bot_commands = catalog(desk)
     router = Router(
         inbox=ledger.inbox,
         dispatcher=Dispatcher(desk, bot_commands, signals, me),
         bot_commands=bot_commands,
-        lobby=Lobby(desk, outbound, live.refresh),
+        lobby=Lobby(desk, outbound, live.refresh, registry=here.registry),
         settings=live.current,
         me=me,
         clock=clock,
     )
     receiver = Receiver(
         Tools(
-            homeserver=MatrixHomeserver(client, me, machine, hears=roster.hear),
+            homeserver=MatrixHomeserver(client, me, machine, hears=roster.hear, registry=here.registry),
             inbox=ledger.inbox,
             rules=Rules(me, lambda room: live.current().hears(room)),
             clock=clock,
@@ -310,6 +329,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,
         on_owner=ownership.told,
+        on_instances=instances.hear,
     )
     unsealing = Unsealing(
         seals=ledger.seals,
@@ -351,6 +371,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         agents.clear()
         agents.update(_agents(live, here, posts))
         _warn_of_subscription(live)
+        instances.changed()
         ledger.commands.bell.ring()
 
     services = [
@@ -367,6 +388,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("backup", backup.run),
         Service("signals", signals.run, tells=True),
     ]
+    if instances.presence is not None:
+        services.append(Service("registry", instances.presence.run))
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())

@@ -232,6 +232,21 @@ async def prepare(settings: Settings, client: Client, ledger: Ledger) -> Setting
     return resolved
 
 
+async def registry_room(settings: Settings, client: Client) -> RoomId | None:
+    """The room of the instances, if there is one. An alias that nobody knows leaves it out, loudly.
+
+    Raises MatrixError when the homeserver does not say which room has the alias.
+    """
+    named = settings.registry.room
+    if named is None or not named.startswith("#"):
+        return None if named is None else RoomId(named)
+    try:
+        return await resolve_alias(client, named)
+    except Refused as error:
+        log.error("config.alias_unknown", alias=named, error=str(error))  # noqa: TRY400 - no bug, no traceback
+        return None
+
+
 async def _resolve(settings: Settings, client: Client) -> Settings:
     """`settings` with room ids for aliases. An alias that nobody knows leaves its room out, loudly."""
     found: dict[str, RoomId] = {}

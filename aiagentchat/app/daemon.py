@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,6 +19,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.app.owner import own
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError
+from aiagentchat.core.instances import Pace
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.process.children import children
 
@@ -51,11 +53,13 @@ class Asked:
         loop.add_signal_handler(signal.SIGHUP, log.info, "daemon.not_ready")  # until there is something to reload
 
 
-async def run_daemon(live: Live, *, take_over: bool = False, patience: Patience | None = None) -> None:
+async def run_daemon(
+    live: Live, *, take_over: bool = False, patience: Patience | None = None, pace: Pace | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, or until a drain (SIGUSR1) is done.
 
     With `take_over` the account is taken from whoever owns it. Raises AppError if serving is not possible (any more).
-    `patience` is for whoever cannot wait a minute to see what a room is told after one.
+    `patience` and `pace` are for whoever cannot wait a minute to see what is told after one.
     """
     asked = Asked()
     asked.listen()
@@ -64,7 +68,8 @@ async def run_daemon(live: Live, *, take_over: bool = False, patience: Patience 
         log.info("daemon.starting", version=__version__, pid=os.getpid(), rooms=len(live.settings.rooms))
         ready = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            serving = group.create_task(_serve(live, asked, ready, take_over, patience), name="daemon")
+            opened = build(live, take_over=take_over, patience=patience, pace=pace)
+            serving = group.create_task(_serve(live, asked, ready, opened), name="daemon")
             impatient = group.create_task(_end_the_start(asked, ready, serving), name="signals")
             await asyncio.wait({serving})
             impatient.cancel()
@@ -79,8 +84,8 @@ async def _end_the_start(asked: Asked, ready: asyncio.Event, serving: "asyncio.T
         serving.cancel()
 
 
-async def _serve(live: Live, asked: Asked, ready: asyncio.Event, take_over: bool, patience: Patience | None) -> None:
-    async with build(live, take_over=take_over, patience=patience) as house:
+async def _serve(live: Live, asked: Asked, ready: asyncio.Event, opened: AbstractAsyncContextManager[House]) -> None:
+    async with opened as house:
         ready.set()
         await serve(house, asked, lambda: _reload_on_hangup(live, house.apply))
 

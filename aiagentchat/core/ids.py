@@ -17,6 +17,8 @@ MessageId = NewType("MessageId", str)
 TaskId = NewType("TaskId", str)
 InstanceName = NewType("InstanceName", str)
 """What an account calls one of its instances."""
+DelayId = NewType("DelayId", str)
+"""Of an event that the homeserver will put into a room by itself, unless it is told to wait (MSC4140)."""
 CallerName = NewType("CallerName", str)
 """What config.yaml calls somebody who speaks to the gateway."""
 

@@ -9,12 +9,14 @@ from aiagentchat.app.owner import this_machine
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.instances import DELAY_SECONDS, INSTANCE, TTL_SECONDS
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.doctor.examine import Check
 from aiagentchat.doctor.machine import Patient
 from aiagentchat.doctor.rows import Row, fail, ok, unknown, warn
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
+from aiagentchat.matrix.instances import MatrixRegistryRoom
 from aiagentchat.matrix.ownership import OWNER, OWNER_TTL, Owner, parse
 from aiagentchat.matrix.standing import Server, Standing, joined_rooms, server, standing
 from aiagentchat.send.lift import lift_limit
@@ -88,6 +90,9 @@ def account_checks(patient: Patient, visit: Visit, now_ms: Callable[[], int]) ->
         said = "Whether the homeserver limits this account shows only when it sends. If answers come slowly:"
         return [unknown("matrix.rate_limit", said, f"{lift_limit(me)}.")]
 
+    async def registry() -> list[Row]:
+        return await _registry(patient.settings.registry.room, visit, me)
+
     rooms = [_room_check(room, visit, me) for room in patient.settings.rooms]
     return [
         Check(id="matrix.homeserver", ask=homeserver),
@@ -95,6 +100,7 @@ def account_checks(patient: Patient, visit: Visit, now_ms: Callable[[], int]) ->
         Check(id="matrix.owner", ask=owner),
         Check(id="matrix.rate_limit", ask=rate_limit),
         *rooms,
+        Check(id="registry.room", ask=registry),
     ]
 
 
@@ -243,6 +249,51 @@ def standing_row(id_: str, room: RoomId, found: Standing) -> Row:
         )
     how = "encrypted" if found.encrypted else "not encrypted"
     return ok(id_, f"In {room}, {how}; may speak and react.")
+
+
+async def _registry(named: str | None, visit: Visit, me: UserId) -> list[Row]:
+    id_ = "registry.room"
+    if named is None:
+        return [unknown(id_, "There is no `registry.room`: other instances are not found, and do not find this one.")]
+    if not visit.logged_in:
+        return [_not_asked(id_, visit)]
+    room = RoomId(named)
+    if named.startswith("#"):
+        try:
+            room = await resolve_alias(visit.client, named)
+        except Refused:
+            return [fail(id_, f"No room is known as {named}.", "Correct `registry.room`, or make the alias.")]
+    if room not in await joined_rooms(visit.client):
+        fix = f"Invite {me} into the room; the daemon accepts that."
+        return [fail(id_, f"The account is not in the registry room {named}.", fix)]
+    delays = await MatrixRegistryRoom(visit.client, room).may_delay(DELAY_SECONDS)
+    return [register_row(named, await standing(visit.client, room, me)), delayed_row(delays=delays)]
+
+
+def register_row(room: str, found: Standing) -> Row:
+    """Whether the account may say in the registry room that it is there."""
+    id_ = "registry.room"
+    if found.may(found.to_register):
+        return ok(id_, f"In {room}; may register there.")
+    return fail(
+        id_,
+        f"The account may not register in {room}: its power is {found.power}, {INSTANCE} needs {found.to_register}.",
+        f"Give it power {found.to_register}, or let everybody register: put {INSTANCE} with 0 under `events` of the "
+        "room's power levels.",
+    )
+
+
+def delayed_row(*, delays: bool) -> Row:
+    """How others learn that this daemon was killed. Both ways are good."""
+    id_ = "registry.delayed_events"
+    if delays:
+        return ok(id_, "The homeserver offers delayed events (MSC4140): being there adds no events to the room.")
+    return unknown(
+        id_,
+        "The homeserver does not offer delayed events (MSC4140), so this daemon says every minute that it is there; "
+        f"who is killed counts as gone after {TTL_SECONDS} s.",
+        f"On Synapse, `max_event_delay_duration` of at least {DELAY_SECONDS}s in homeserver.yaml makes that quiet.",
+    )
 
 
 def _not_asked(id_: str, visit: Visit) -> Row:

@@ -94,7 +94,7 @@ async def _account(patient: Patient, now_ms: Callable[[], int]) -> list[Row]:
             return [row for check in account_checks(patient, visiting, now_ms) for row in await answer(check)]
 
     # Secrets that cannot be read are said by a row of their own; here they only mean that nobody can be asked.
-    within = 30.0 * (4 + len(patient.settings.rooms))
+    within = 30.0 * (5 + len(patient.settings.rooms))
     return await answer(Check(id="matrix.login", ask=all_of_them, within=within))
 
 

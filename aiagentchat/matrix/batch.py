@@ -7,6 +7,7 @@ from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.matrix import Gap, SyncBatch
+from aiagentchat.matrix import instances
 from aiagentchat.matrix.events import Reads, Step, came_in, invite, left, read, said_to_us
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_sealed
@@ -14,8 +15,11 @@ from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_seal
 _MOVES = (Kind.JOINED, Kind.LEFT)
 
 
-async def read_batch(answer: Answer, me: UserId, reads: Reads = read) -> SyncBatch:
-    """What the homeserver told; `reads` knows what an event says. Raises `Unreachable` if it is no answer to a sync."""
+async def read_batch(answer: Answer, me: UserId, reads: Reads = read, *, registry: RoomId | None = None) -> SyncBatch:
+    """What the homeserver told; `reads` knows what an event says. Raises `Unreachable` if it is no answer to a sync.
+
+    `registry` is the room whose instances are told of.
+    """
     token = answer.body.get("next_batch")
     if not isinstance(token, str):
         raise Unreachable("sync: an answer without a token")
@@ -43,6 +47,7 @@ async def read_batch(answer: Answer, me: UserId, reads: Reads = read) -> SyncBat
         gaps=tuple(gaps),
         now=answer.now,
         owner=_owner(answer.body),
+        instances=await instances.heard(rooms, registry, breath),
     )
 
 

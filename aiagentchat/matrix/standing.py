@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.instances import INSTANCE
 from aiagentchat.core.parcels import MESSAGE, REACTION
 from aiagentchat.core.power import ABOVE_ALL, power_of
 from aiagentchat.matrix.account_data import server_now
@@ -38,6 +39,8 @@ class Standing:
     to_send: int
     to_react: int
     encrypted: bool
+    to_register: int = 50
+    """What it takes to say in the room's state that an instance is there."""
 
     def may(self, level: int) -> bool:
         """Whether our power reaches `level`."""
@@ -97,6 +100,7 @@ def weigh(me: UserId, create: Mapping[str, Any], levels: Mapping[str, Any] | Non
         to_send=_level(events.get(ENCRYPTED if is_encrypted else MESSAGE), default),
         to_react=_level(events.get(REACTION), default),
         encrypted=is_encrypted,
+        to_register=_level(events.get(INSTANCE), _level(said.get("state_default"), 0 if levels is None else 50)),
     )
 
 

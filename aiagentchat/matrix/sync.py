@@ -7,6 +7,7 @@ from typing import Any
 
 from aiagentchat.core.errors import StoreError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.instances import INSTANCE
 from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from aiagentchat.matrix import history
 from aiagentchat.matrix.batch import encrypted, read_batch
@@ -36,12 +37,14 @@ class MatrixHomeserver:
         machine: Machine | None = None,
         *,
         hears: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        registry: RoomId | None = None,
     ) -> None:
-        """`hears` is told every answer of a sync, before it is taken in."""
+        """`hears` is told every answer of a sync, before it is taken in; `registry` is the room of the instances."""
         self._client = client.nio
         self._rooms = client.rooms
         self._me = me
         self._hears = hears
+        self._registry = registry
         self._machine = machine
         self._reads = read if machine is None else machine.read
         self._first = True
@@ -49,7 +52,7 @@ class MatrixHomeserver:
 
     async def sync(self, since: str | None, *, timeout: float) -> SyncBatch:
         """News since `since`. The first call asks for the full state: nio knows no rooms after a restart."""
-        query = {"timeout": str(0 if self._first else int(timeout * 1000)), "filter": _filter(self._limit)}
+        query = {"timeout": str(0 if self._first else int(timeout * 1000)), "filter": self._filter()}
         query |= {"since": since} if since is not None else {}
         query |= {"full_state": "true"} if self._first else {}
         bound = FIRST_SYNC_SECONDS if self._first or since is None else timeout + GRACE_SECONDS
@@ -62,7 +65,7 @@ class MatrixHomeserver:
         async with self._remembering():
             if self._machine is not None:
                 await self._machine.take(answer.body)
-            batch = await read_batch(answer, self._me, self._reads)
+            batch = await read_batch(answer, self._me, self._reads, registry=self._registry)
             self._hears(answer.body)
         self._first, self._limit = False, TIMELINE_LIMIT
         return batch
@@ -95,17 +98,18 @@ class MatrixHomeserver:
         for name in mapped(rooms.get("leave")):
             self._rooms.left(RoomId(name))
 
-
-def _filter(limit: int) -> str:
-    """What is asked for. Of the state only what nio must know, and what power comes from (`matrix/roster.py`)."""
-    asked: dict[str, Any] = {
-        "presence": {"types": []},
-        "account_data": {"types": [OWNER]},
-        "room": {
-            "account_data": {"types": []},
-            "ephemeral": {"types": []},
-            "state": {"types": ["m.room.encryption", *POWER_TYPES]},
-            "timeline": {"limit": limit, "types": TYPES},
-        },
-    }
-    return json.dumps(asked, separators=(",", ":"))
+    def _filter(self) -> str:
+        """What is asked for. Of the state only what nio must know, what power comes from (`matrix/roster.py`), and who
+        is there."""
+        who = () if self._registry is None else (INSTANCE,)
+        asked: dict[str, Any] = {
+            "presence": {"types": []},
+            "account_data": {"types": [OWNER]},
+            "room": {
+                "account_data": {"types": []},
+                "ephemeral": {"types": []},
+                "state": {"types": ["m.room.encryption", *POWER_TYPES, *who]},
+                "timeline": {"limit": self._limit, "types": [*TYPES, *who]},
+            },
+        }
+        return json.dumps(asked, separators=(",", ":"))

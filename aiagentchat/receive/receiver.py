@@ -8,6 +8,7 @@ import structlog
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SyncHealth
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.ports.matrix import SyncBatch
 from aiagentchat.receive.catch_up import CatchUp, Tools
 from aiagentchat.receive.intake import keep
@@ -28,12 +29,14 @@ class Receiver:
         timeout: Callable[[], float],
         alive_at: Callable[[], Awaitable[int | None]],
         on_owner: Callable[[str | None], None],
+        on_instances: Callable[[Heard, int | None], None] = lambda _, __: None,
     ) -> None:
         """`timeout`: seconds that a sync may wait for news.
 
         `alive_at` is asked once, at the beginning, when (milliseconds) a daemon on this ledger was last known to live.
         `on_owner` is told, before anything of a batch is taken in, whom the batch names as the account's owner, if it
-        does; what it raises ends `run`.
+        does; what it raises ends `run`. `on_instances` is told what every batch tells of the registry room, and the
+        homeserver's clock.
         """
         self._homeserver = tools.homeserver
         self._inbox = tools.inbox
@@ -42,6 +45,7 @@ class Receiver:
         self._random = tools.random
         self._timeout = timeout
         self._on_owner = on_owner
+        self._on_instances = on_instances
         self._alive_at = alive_at
         self._catch_up = CatchUp(tools)
         self._heard_at: float | None = None
@@ -73,6 +77,7 @@ class Receiver:
                 continue
             self._note_success()
             self._on_owner(batch.owner)
+            self._on_instances(batch.instances, batch.now)
             if is_first:
                 await self._ignore(batch)
             else:

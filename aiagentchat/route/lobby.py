@@ -11,7 +11,7 @@ import structlog
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.effects import Effect, EnterRoom, EraseText, ForgetRoom, LeaveRoom, NoteDeed, PutParcel
 from aiagentchat.core.errors import MatrixError, Refused
-from aiagentchat.core.ids import txn_id
+from aiagentchat.core.ids import RoomId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.matrix import Outbound
@@ -41,8 +41,17 @@ log = structlog.get_logger(__name__)
 class Lobby:
     """Says what follows from what happens there."""
 
-    def __init__(self, desk: Desk, outbound: Outbound, refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        outbound: Outbound,
+        refresh: Callable[[], Awaitable[None]],
+        *,
+        registry: RoomId | None = None,
+    ) -> None:
+        """`registry` is the room of the instances: whoever invites us there, the operator has named it."""
         self._desk = desk
+        self._registry = registry
         self._outbound = outbound
         self.refresh = refresh
         """Makes the settings have the rooms that the ledger has; for whenever those have changed."""
@@ -53,6 +62,8 @@ class Lobby:
         """What follows from an invite. Raises MatrixError when it must be looked at again."""
         settings = self._desk.settings()
         known = settings.room(event.room)
+        if known is None and event.room == self._registry:
+            return await self._enter_registry(event)
         if not may_invite(event.sender, event.room, settings):
             return await self._decline(event, "whoever invited us may not")
         if known is None:
@@ -72,6 +83,16 @@ class Lobby:
         log.info("invite.accepted", sender=event.sender)
         entered = EnterRoom(event.room)  # also one that is not configured now: it may be again
         return [entered] if known is not None else [entered, *await self._welcomed(event)]
+
+    async def _enter_registry(self, event: Incoming) -> Sequence[Effect]:
+        """Nobody runs anything there, so it does not matter who invites us. Raises as `invited`."""
+        try:
+            await self._outbound.join(event.room)
+        except Refused as error:
+            log.warning("invite.failed", sender=event.sender, error=str(error))
+        else:
+            log.info("invite.accepted", sender=event.sender)
+        return []
 
     async def heard(self, event: Incoming, waiting: WaitingRoom) -> Sequence[Effect]:
         """What follows from what happens in a room that is not ours."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.instances import INSTANCE
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.doctor.examination import Part, examine
 from aiagentchat.doctor.rows import Row, Verdict
@@ -22,7 +23,9 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def write(folder: Path, people: People, account: Account, rooms: Mapping[str, str]) -> Path:
+def write(
+    folder: Path, people: People, account: Account, rooms: Mapping[str, str], *, registry: str | None = None
+) -> Path:
     """A config.yaml with these rooms, by name."""
     file = folder / "config.yaml"
     text = {
@@ -31,7 +34,7 @@ def write(folder: Path, people: People, account: Account, rooms: Mapping[str, st
         "workspaces": "./rooms",
         "defaults": {"users": ["@you:localhost"]},
         "rooms": [{"id": id_, "name": name} for name, id_ in rooms.items()],
-    }
+    } | ({"registry": {"room": registry}} if registry else {})
     file.write_text(yaml.safe_dump(text))
     (folder / "data").mkdir(mode=0o700, exist_ok=True)
     return file
@@ -76,6 +79,40 @@ async def test_each_room_is_looked_at_as_the_account_sees_it(people: People, tmp
     assert "Synapse" in found["matrix.homeserver"].detail or "specification" in found["matrix.homeserver"].detail
     assert found["matrix.rate_limit"].verdict is NA
     assert not any(account.access_token in f"{row.detail}{row.fix}" for row in found.values())
+
+
+async def test_the_registry_room_is_looked_at_as_the_account_sees_it(people: People, tmp_path: Path) -> None:
+    anna, account = await people.person(), people.account()
+    bot = await people.play(account)
+    may = {"events": {INSTANCE: 0}}
+    places = {
+        "old": await people.room(anna, bot, version="11"),
+        "new": await people.room(anna, bot, version="12"),
+        "own": await people.room(bot, version="12"),
+        "away": await people.room(anna, account),
+        "open": await anna.create_room(bot.id, power_level_content_override=may),
+        "gone": "#nobody-knows:localhost",
+    }
+    await bot.join(places["open"])
+    found = {
+        name: await checked(
+            write(tmp_path, people, account, {}, registry=room), {"MATRIX_ACCESS_TOKEN": account.access_token}
+        )
+        for name, room in places.items()
+    }
+    without = await checked(write(tmp_path, people, account, {}), {"MATRIX_ACCESS_TOKEN": account.access_token})
+
+    assert {name: rows["registry.room"].verdict for name, rows in found.items()} == {
+        "old": FAIL,
+        "new": FAIL,
+        "own": OKAY,
+        "away": FAIL,
+        "open": OKAY,
+        "gone": FAIL,
+    }
+    assert "needs 50" in found["old"]["registry.room"].detail
+    assert found["own"]["registry.delayed_events"].verdict is NA  # Synapse does not offer them by default
+    assert without["registry.room"].verdict is NA
 
 
 async def test_the_stored_login_is_asked_with_and_a_password_is_not_tried(people: People, tmp_path: Path) -> None:

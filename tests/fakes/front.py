@@ -13,10 +13,12 @@ from aiagentchat.config.settings import Settings
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import AcceptCommand
-from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId, UserId
+from aiagentchat.core.ids import ApprovalId, EventId, InstanceName, RoomId, TxnId, UserId
+from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.registry.book import Book
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
@@ -24,6 +26,7 @@ from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
+from aiagentchat.store.bell import EventBell
 from aiagentchat.store.ledger import Ledger, open_ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.members import FakeMembers
@@ -31,6 +34,8 @@ from tests.fakes.outbound import FakeOutbound
 from tests.fakes.people import ANNA, ME, OTHER, ROOM, command, settings, typed
 from tests.fakes.signals import FakeSignals
 
+REGISTRY = RoomId("!registry:hs")
+"""The room of the instances."""
 STARTED_AGO = 60_000
 """Milliseconds for which the daemon has run when a test begins."""
 
@@ -60,6 +65,8 @@ class Front:
         self.warm: set[RoomId] = set()
         self.draining = False
         self.rest = 0.0
+        self.own = Instance(user=ME, name=InstanceName("here"), kind=InstanceKind.DAEMON, host="h", life="l")
+        self.directory = Book(lambda: self.own, self.clock, EventBell())
         self.times: dict[RoomId, TurnTime] = {}
         self.health = Health()
         self.members = FakeMembers()
@@ -86,6 +93,7 @@ class Front:
             started_at=self.clock.now_ms() - STARTED_AGO,
             version="1.2.3",
             held=Held(Isolation.STRICT),
+            directory=self.directory,
         )
         self.use(catalog(self.desk))
         for room in (ROOM, OTHER):
@@ -109,7 +117,7 @@ class Front:
             inbox=self.ledger.inbox,
             dispatcher=self.dispatcher,
             bot_commands=bot_commands,
-            lobby=Lobby(self.desk, self.outbound, self.refresh),
+            lobby=Lobby(self.desk, self.outbound, self.refresh, registry=REGISTRY),
             settings=lambda: self.settings,
             me=ME,
             clock=self.clock,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import MatrixError, Refused
 from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
 from tests.fakes.changes import Changes
@@ -39,6 +40,8 @@ class FakeHomeserver:
         """What the homeserver's clock shows (milliseconds)."""
         self.owner: str | None = None
         """What the account data says."""
+        self.instances = Heard()
+        """What each sync tells of the registry room."""
         self._me = me
         self._life = "s"
         self._log: list[_Entry] = []
@@ -173,6 +176,7 @@ class FakeHomeserver:
             gaps=tuple(gaps),
             now=self.now,
             owner=self.owner,
+            instances=self.instances,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from aiagentchat.core.ids import RoomId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive import catch_up, receiver, sieve
@@ -89,7 +90,11 @@ class Ear:
         self.homeserver.now = START_MS
 
     @asynccontextmanager
-    async def listening(self, on_owner: Callable[[str | None], None] = lambda _: None) -> AsyncIterator[Receiver]:
+    async def listening(
+        self,
+        on_owner: Callable[[str | None], None] = lambda _: None,
+        on_instances: Callable[[Heard, int | None], None] = lambda _, __: None,
+    ) -> AsyncIterator[Receiver]:
         """A receiver works inside; at the end it dies where it stands."""
         tools = Tools(
             homeserver=self.homeserver,
@@ -99,7 +104,13 @@ class Ear:
             random=lambda: 1.0,
             max_age=lambda: self.max_age,
         )
-        made = Receiver(tools, timeout=lambda: POLL, on_owner=on_owner, alive_at=self.ledger.lives.alive_at)
+        made = Receiver(
+            tools,
+            timeout=lambda: POLL,
+            on_owner=on_owner,
+            on_instances=on_instances,
+            alive_at=self.ledger.lives.alive_at,
+        )
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             work = group.create_task(made.run())
             yield made

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,18 +12,21 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from aiagentchat.app.connect import STRANGER_SECONDS, KnownAccounts, connected, vault_of
+from aiagentchat.app.connect import STRANGER_SECONDS, KnownAccounts, connected, registry_room, vault_of
 from aiagentchat.app.live import Live
 from aiagentchat.config.load import load
+from aiagentchat.config.schema import Registry
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.core.errors import ConfigError, StoreKeyError
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login
+from aiagentchat.matrix.client import Account, Client
 from aiagentchat.store.ledger import open_ledger
 from aiagentchat.store.vault import KEY_FILE
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.login_server import PASSWORD, USER, login_server
+from tests.fakes.wire import tell, wire
 
 ME = UserId(USER)
 
@@ -202,3 +206,28 @@ async def test_a_limit_on_logins_is_waited_for_as_long_as_the_homeserver_says(tm
 
         assert wait == 333
         assert server.attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("named", "answer", "found"),
+    [
+        pytest.param(None, None, None, id="there is none"),
+        pytest.param("!agents", None, "!agents", id="an id"),
+        pytest.param("#agents:hs", {"room_id": "!agents", "servers": []}, "!agents", id="an alias"),
+        pytest.param("#agents:hs", {"errcode": "M_NOT_FOUND", "error": "no"}, None, id="an alias that nobody knows"),
+    ],
+)
+async def test_the_registry_room_is_found_by_its_id_or_alias(
+    tmp_path: Path, named: str | None, answer: Mapping[str, object] | None, found: str | None
+) -> None:
+    settings = dataclasses.replace(live_in(tmp_path, {}).settings, registry=Registry(room=named))
+    async with wire() as server:
+        server.answers = [tell(answer, status=404 if answer and "errcode" in answer else 200)]
+        client = Client(Account(homeserver=server.url, user=ME, device_name="test"), MemoryAccounts())
+        client.nio.restore_login(USER, "DEVICE", "token")
+        try:
+            with capture_logs() as logs:
+                assert await registry_room(settings, client) == found
+        finally:
+            await client.close()
+    assert [line["event"] for line in logs] == (["config.alias_unknown"] if named and not found else [])

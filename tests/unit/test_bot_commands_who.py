@@ -9,8 +9,8 @@ import pytest
 from aiagentchat.config.settings import PowerNeeded
 from aiagentchat.core.access import Grant, Role
 from aiagentchat.core.effects import GiveRole
-from aiagentchat.core.ids import UserId
-from aiagentchat.render import words
+from aiagentchat.core.ids import InstanceName, UserId
+from aiagentchat.render import registry_words, words
 from tests.fakes.clock import START_MS
 from tests.fakes.front import Front, open_front
 from tests.fakes.members import powers
@@ -81,3 +81,15 @@ async def test_a_rule_and_power_levels_are_named(front: Front) -> None:
 
 async def test_a_stranger_is_nobody(front: Front) -> None:
     assert await front.told(typed("/whoami", sender=EVE)) == [words.refused(EVE, "kitchen")]
+
+
+async def test_other_agents_are_named_where_there_are_some(front: Front) -> None:
+    [alone] = await front.told(typed("/who"))
+    front.directory.register_session(InstanceName("term"), skills=["python"])
+    [told] = await front.told(typed("/who", event="$again"))
+
+    assert "Agents" not in alone
+    assert told.startswith(alone)
+    listed = registry_words.instances(front.directory.entries(), front.directory.own, START_MS)
+    assert told == f"{alone}\n\n{listed}"
+    assert "- **`term`**, a session on `h`: online; `python`" in told

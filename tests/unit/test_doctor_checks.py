@@ -14,7 +14,7 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import LADDER, Isolation
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.core.rooms import Made
-from aiagentchat.doctor.account import clock_row, owner_row, standing_row
+from aiagentchat.doctor.account import clock_row, delayed_row, owner_row, register_row, standing_row
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.examine import Check, answer, aside
 from aiagentchat.doctor.isolation import ladder_rows
@@ -127,6 +127,30 @@ def test_what_the_account_may_not_do_in_a_room_is_said(standing: Standing, verdi
     row = standing_row("chat.backend", RoomId("!r"), standing)
 
     assert (row.verdict, words in row.detail) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("power", "needed", "verdict", "words"),
+    [
+        (0, 0, OKAY, "may register"),
+        (None, 100, OKAY, "may register"),
+        (10, 50, FAIL, "its power is 10, com.aiagentchat.instance needs 50"),
+    ],
+)
+def test_whether_the_account_may_register_is_said(power: int | None, needed: int, verdict: Verdict, words: str) -> None:
+    found = Standing(power=power, to_send=0, to_react=0, encrypted=False, to_register=needed)
+    row = register_row("#agents:hs", found)
+
+    assert (row.verdict, words in row.detail, "#agents:hs" in row.detail) == (verdict, True, True)
+    assert bool(row.fix) is (verdict is FAIL)
+
+
+@pytest.mark.parametrize(("delays", "verdict"), [(True, OKAY), (False, NA)])
+def test_how_the_end_of_a_daemon_is_noticed_is_said(delays: bool, verdict: Verdict) -> None:
+    row = delayed_row(delays=delays)
+
+    assert row.verdict is verdict
+    assert ("max_event_delay_duration" in row.fix) is not delays
 
 
 def settings(folder: Path, more: str = "") -> Settings:

@@ -1,5 +1,6 @@
 """What the account may do in a room, from the room's state, whatever is in it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,9 +37,27 @@ def create(sender: str = "@other:hs", **content: Any) -> dict[str, Any]:
 def test_power_is_weighed_as_the_room_version_has_it(
     made: dict[str, Any], levels: dict[str, Any] | None, power: int | None, send: int, react: int
 ) -> None:
-    assert weigh(ME, made, levels, is_encrypted=False) == Standing(
-        power=power, to_send=send, to_react=react, encrypted=False
+    found = weigh(ME, made, levels, is_encrypted=False)
+
+    assert replace(found, to_register=0) == Standing(
+        power=power, to_send=send, to_react=react, encrypted=False, to_register=0
     )
+
+
+@pytest.mark.parametrize(
+    ("levels", "needed"),
+    [
+        (None, 0),
+        ({}, 50),
+        ({"state_default": 20}, 20),
+        ({"state_default": 20, "events": {"com.aiagentchat.instance": 5}}, 5),
+        ({"state_default": "20", "events": {"com.aiagentchat.instance": "5"}}, 50),
+    ],
+)
+def test_what_it_takes_to_register_is_what_the_room_asks_for_that_state(
+    levels: dict[str, Any] | None, needed: int
+) -> None:
+    assert weigh(ME, create(), levels, is_encrypted=False).to_register == needed
 
 
 async def asked(*answers: Say) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from aiagentchat.core.errors import LoginFailed, MatrixError, OwnedElsewhere, RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SyncHealth
 from aiagentchat.core.ids import RoomId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Kind
 from tests.fakes.clock import START_MS
 from tests.fakes.homeserver import TIMELINE_LIMIT
@@ -378,3 +379,14 @@ async def test_other_refusals_leave_us_our_token(ear: Ear) -> None:
         await ear.until_asked(None, 0, 1, 1, 1, 2, 2, 2)
 
     assert await ear.heard() == ["one", "two"]
+
+
+async def test_what_each_sync_tells_of_the_registry_room_is_told_on(ear: Ear) -> None:
+    told: list[tuple[Heard, int | None]] = []
+    ear.homeserver.instances = Heard(has_gap=True)
+
+    async with ear.listening(on_instances=lambda heard, now: told.append((heard, now))):
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+    assert told == [(Heard(has_gap=True), START_MS)] * 2

@@ -20,7 +20,7 @@ from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.lobby import DECLINE_SECONDS, LEAVE_AGAIN, MOST_DECLINED, MOST_WAITING, WAIT_MS
 from aiagentchat.route.making import MOST_DIRECT, MOST_MADE, REGRET_MS
 from tests.fakes.clock import START_MS
-from tests.fakes.front import Front, open_front
+from tests.fakes.front import REGISTRY, Front, open_front
 from tests.fakes.log import FakeLog
 from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, ME, OTHER, ROOM, VERA, event, settings, typed
 
@@ -76,6 +76,27 @@ async def queued(front: Front, room: RoomId = NEW) -> list[str]:
 
 
 # ── who may invite ──
+
+
+async def test_into_the_registry_room_anybody_may_invite_and_nothing_is_set_up_there(
+    front: Front, log: FakeLog
+) -> None:
+    front.outbound.room(REGISTRY, joined=False, invited=True)
+    told = await front.told(invite(EVE, REGISTRY))
+
+    assert told == []
+    assert front.outbound.rooms[REGISTRY].joined
+    assert front.settings.waiting == ()
+    assert log.of("invite.accepted") == [{"sender": EVE}]
+
+
+async def test_an_invite_into_the_registry_room_that_is_not_good_any_more_is_said_to_the_operator(
+    front: Front, log: FakeLog
+) -> None:
+    front.outbound.room(REGISTRY, joined=False)
+    await front.hear(invite(EVE, REGISTRY))
+
+    assert [line["sender"] for line in log.of("invite.failed")] == [EVE]
 
 
 @pytest.mark.parametrize(

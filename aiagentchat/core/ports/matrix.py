@@ -1,10 +1,11 @@
 """The homeserver: the way out of the rooms, the way into them, and what the account keeps there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
+from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.clock import Bell
@@ -97,6 +98,8 @@ class SyncBatch:
     """The homeserver's clock, in milliseconds; None if it did not say."""
     owner: str | None = None
     """Which installation the account data names as the account's owner, if the batch tells of it."""
+    instances: Heard = field(default_factory=Heard)
+    """What it tells of the registry room, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.directory import Directory
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
 from aiagentchat.core.transcripts import Transcript
 from aiagentchat.render.manual import Entry, Topic
@@ -92,6 +93,8 @@ class Desk:
     """What the agent has written down of a conversation; None where nothing can be read."""
     is_billed: Callable[[], bool] = lambda: True
     """Whether the API's prices are paid; under a subscription they are not."""
+    directory: Directory | None = None
+    """Who else is there."""
 
 
 Run = Callable[[Asked], Awaitable[Sequence[Effect]]]

@@ -1,13 +1,13 @@
-"""/who and /whoami: who may do what in this room, and why."""
+"""/who and /whoami: who may do what in this room, and why, and which other agents there are."""
 
 from aiagentchat.core.effects import Effect
-from aiagentchat.render import words
+from aiagentchat.render import registry_words, words
 from aiagentchat.route.access import Role, role_of
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
 
 def who_command(desk: Desk) -> BotCommand:
-    """Names everybody who has a role, and what gives it."""
+    """Names everybody who has a role, and what gives it; then the instances of the registry, from memory."""
 
     async def run(asked: Asked) -> list[Effect]:
         room, roles = asked.room, asked.roles
@@ -18,12 +18,15 @@ def who_command(desk: Desk) -> BotCommand:
             grants=[*roles.grants.values()],
             needed=roles.all_needed(),
         )
-        return reply(asked.event, words.who(may, desk.clock.now_ms()))
+        told = [words.who(may, desk.clock.now_ms())]
+        if (directory := desk.directory) is not None and len(there := directory.entries()) > 1:
+            told.append(registry_words.instances(there, directory.own, directory.now()))
+        return reply(asked.event, "\n\n".join(told))
 
     return BotCommand(
         name="who",
         usage="/who",
-        summary="says who may do what here",
+        summary="says who may do what here, and which agents there are",
         role=Role.VIEWER,
         run=run,
         takes=Takes.NOTHING,
