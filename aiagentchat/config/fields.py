@@ -15,6 +15,7 @@ from pydantic import BeforeValidator
 from aiagentchat.config.problems import show, suggest
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Isolation, Network
+from aiagentchat.core.log_content import LogContent
 from aiagentchat.core.showing import Form, Show
 from aiagentchat.core.spending import MICROS
 
@@ -288,6 +289,7 @@ SessionScope: TypeAlias = Annotated[str, one_of("room", "thread")]
 EncryptTo: TypeAlias = Annotated[str, one_of("all", "cross-signed")]
 Output: TypeAlias = Annotated[str, one_of(*Form)]
 Shown: TypeAlias = Annotated[str, one_of(*Show)]
+LogContentName: TypeAlias = Annotated[str, one_of(*LogContent)]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[
     str, text("a range of user ids from 1000 on", "200000-265535", lambda value: split_uids(value) is not None)

@@ -17,6 +17,7 @@ from aiagentchat.config.fields import (
     Hosts,
     IsolationName,
     IsolationWish,
+    LogContentName,
     Mode,
     Model,
     MountMode,
@@ -165,6 +166,8 @@ class Shared(Section):
     history: Flag | None = None
     """Whether what is said in the room can be found again. None: it can, unless the room is encrypted."""
     exchange: RoomExchange | None = None
+    log_content: LogContentName | None = None
+    """How much of what is said in the room is in the log."""
 
 
 class Defaults(Shared):

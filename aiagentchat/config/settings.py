@@ -12,6 +12,7 @@ from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
+from aiagentchat.core.log_content import LogContent
 from aiagentchat.core.rooms import WaitingRoom
 from aiagentchat.core.showing import Showing
 from aiagentchat.core.spending import MICROS, Budget
@@ -94,6 +95,8 @@ class RoomSettings:
     history: bool | None = None
     """Whether what is said can be found again. None: unless the room is encrypted."""
     exchange: ExchangeRules = field(default_factory=ExchangeRules)
+    log_content: LogContent = LogContent.NONE
+    """How much of what is said in the room is in the log."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -291,4 +294,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "session_scope": room.session_scope,
         "history": room.history,
         "exchange": {**dataclasses.asdict(room.exchange), "rooms": list(room.exchange.rooms)},
+        "log_content": str(room.log_content),
     }

@@ -1,4 +1,5 @@
-"""One JSON object per line on stdout. Ids and numbers are fields; what people and agents say is not logged.
+"""One JSON object per line on stdout. Ids and numbers are fields; what people and agents say is not logged, but where
+their room's settings say so (`core/log_content.py`).
 
 Whatever is logged, by us or by a library, passes the redactor last: its fields, however deep, and its traceback.
 """
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import structlog
 
+from aiagentchat.core.log_content import Said
 from aiagentchat.core.redact import Redacting, redacted, shapes_only
 
 Format = Literal["json", "console"]
@@ -74,7 +76,12 @@ class _Handler(logging.StreamHandler[Any]):
 def _redact_with(redacting: Redacting) -> structlog.typing.Processor:
     def redact(_: Any, __: str, event: structlog.typing.EventDict) -> dict[str, Any]:  # noqa: ANN401 - any logger
         redactor = redacting()
-        return {key: redacted(_plain(value), redactor) for key, value in event.items()}
+        shown = {key: value.shown(redactor) if isinstance(value, Said) else value for key, value in event.items()}
+        return {
+            key: redacted(_plain(value), redactor)
+            for key, value in shown.items()
+            if not (value is None and isinstance(event[key], Said))
+        }
 
     return redact
 

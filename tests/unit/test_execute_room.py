@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from aiagentchat.config.settings import GitIdentity, Settings
 from aiagentchat.core.access import Hindrance
@@ -17,6 +18,7 @@ from aiagentchat.core.effects import EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
 from aiagentchat.core.ids import EventId, SessionId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
+from aiagentchat.core.log_content import LogContent, Said
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
@@ -720,3 +722,18 @@ async def test_a_run_gets_what_the_room_may_use_reach_and_be_called(tmp_path: Pa
     spec = agent.runs[0].spec
     assert spec.env == (("GIT_AUTHOR_NAME", "Claude"), ("GIT_COMMITTER_NAME", "Claude"), ("CI", "1"))
     assert (spec.network, spec.network_hosts, spec.limits.memory, spec.uid) == (Network.FULL, ("x",), 7, None)
+
+
+# ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("wish", LogContent)
+async def test_the_answer_is_in_the_log_as_far_as_the_room_lets_it(tmp_path: Path, wish: LogContent) -> None:
+    def change(settings: Settings) -> Settings:
+        return replace(settings, rooms=tuple(replace(room, log_content=wish) for room in settings.rooms))
+
+    async with open_house(tmp_path, plays(Say("Tea is "), Say("ready.")), change=change) as house:
+        with capture_logs() as lines:
+            await house.execute(command("$1"))
+
+    assert [line["answer"] for line in lines if line["event"] == "turn.ended"] == [Said("Tea is ready.", wish)]
