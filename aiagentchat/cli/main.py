@@ -103,6 +103,22 @@ def audit(  # noqa: PLR0913 - one for each option
     raise typer.Exit(audit_command(config, wish, limit=limit, as_json=as_json, follow=follow))
 
 
+@app.command(
+    epilog="Examples:  aiagentchat why '$Zk3…'  ·  aiagentchat why 'https://matrix.to/#/!abc:hs/$Zk3…'  ·  "
+    "aiagentchat why '$Zk3…' --json | jq .verdict  Exit codes: 0 it is known, 1 it is not, else as for errors."
+)
+def why(
+    event: Annotated[str, typer.Argument(help="The message: its event id or a link to it, in single quotes.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+    content: Annotated[bool, typer.Option("--content", help="Print also what was said, as far as it is kept.")] = False,
+) -> None:
+    """Say what became of one message, step by step, and why it was not answered."""
+    from aiagentchat.cli.why.command import why_command
+
+    raise typer.Exit(why_command(config, event, as_json=as_json, content=content))
+
+
 db = typer.Typer(
     help="Back up, check and shrink the database.",
     epilog="Examples:  aiagentchat db backup ledger-monday.db  ·  aiagentchat db check  ·  aiagentchat db vacuum",
