@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiagentchat.config.schema import Agent, Gateway, Matrix, Registry
+from aiagentchat.config.schema import Agent, Gateway, Loki, Matrix, Registry
 from aiagentchat.core.access import is_listed
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.exchange import ExchangeRules
@@ -138,6 +138,7 @@ class Settings:
     """MiB of a file that comes in or goes out."""
     gateway: Gateway = field(default_factory=Gateway)
     registry: Registry = field(default_factory=Registry)
+    loki: Loki = field(default_factory=Loki)
     isolation: str = "auto"
     """`auto`, or the one way that is wanted."""
     isolation_minimum: Isolation = Isolation.STRICT
@@ -242,6 +243,7 @@ class Settings:
             "max_file": self.max_file,
             "gateway": self.gateway.model_dump(mode="json"),
             "registry": self.registry.model_dump(mode="json"),
+            "loki": self.loki.model_dump(mode="json"),
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),
