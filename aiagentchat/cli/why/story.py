@@ -84,7 +84,10 @@ def _routed(life: Life, heard: Heard, here: Here) -> Iterator[Row]:
         more = "turned away: too many messages waited"
     else:
         more = f"a command; {count(command.ahead, 'other')} before it" if command.ahead else "a command"
-    yield Row(at=heard.routed_at, what="routed", more=more)
+    at = heard.routed_at
+    if command is not None and command.event == heard.event:
+        at = min(at, command.queued_at)  # which is when it was looked at; what follows is committed a moment later
+    yield Row(at=at, what="routed", more=more)
 
 
 def _ran(command: Asked, *, is_heard: bool) -> Iterator[Row]:
