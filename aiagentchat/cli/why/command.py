@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from aiagentchat.store.glance import made
 from aiagentchat.store.life import Heard, Life, life_of
 
 NOT_KNOWN = 1
+PIPE_WIDTH = 160
+"""Characters of a line where nobody says how wide it may be."""
 MOST_TEXT = 2_000
 """Characters of one text that are printed."""
 _LINK = re.compile(r"https://matrix\.to/#/[^/]+/(\$[^?/\s]+)")
@@ -133,7 +136,7 @@ def _as_json(life: Life, story: Story, room: RoomSettings | None, *, content: bo
 
 
 def _print(life: Life, story: Story, room: RoomSettings | None, *, content: bool) -> None:
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     about = life.command or life.heard
     head = f"{life.id} in {_name(life, room) or 'no room that is known'}"
     console.print(Text(visible(head if about is None else f"{head}, by {about.sender}")))
