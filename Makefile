@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -54,8 +54,9 @@ test-clients: $(READY)  ## encrypted rooms with Element's engine at the other si
 	AIAGENTCHAT_TEST_CLIENTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/clients $(ARGS)
 
 properties: $(READY)  ## 10,000 texts for everything that renders, splits and streams (half an hour)
-	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=1000 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --timeout=3600 \
-		tests/unit/test_render_properties.py tests/unit/test_send_answer_properties.py $(ARGS)
+	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=1000 SCHEMA_EXAMPLES=500 $(BIN)/pytest --numprocesses=$(WORKERS) \
+		--dist=worksteal --timeout=3600 tests/unit/test_render_properties.py \
+		tests/unit/test_send_answer_properties.py tests/unit/test_gateway_schema.py $(ARGS)
 
 screenshots: $(READY)  ## docs/images: Element and Hydrogen in a real browser (needs Chromium; five minutes)
 	@$(BIN)/python -m rig.setup --homeserver --cli
@@ -84,6 +85,18 @@ bench-sealed: $(READY)  ## what encryption costs, beside plain rooms and beside 
 
 bench-changes: $(READY)  ## what looking at what a turn has changed costs, by the size of the workspace (a minute)
 	$(BIN)/python -m bench.changes $(ARGS)
+
+bench-gateway: $(READY)  ## how long sending through the gateway takes, beside a PUT to the homeserver (a minute)
+	@$(BIN)/python -m rig.setup --homeserver --cli
+	$(BIN)/python -m bench.gateway $(ARGS)
+
+gateway-load: $(READY)  ## 10,000 messages of 20 callers through the gateway, while the daemon is killed (ten minutes)
+	@$(BIN)/python -m rig.setup --homeserver --cli
+	$(BIN)/python -m rig.gateway_load $(ARGS)
+
+bench-cchat: $(READY)  ## how soon cchat is there, and a message accepted, beside the interpreter alone (a minute)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/python -m bench.cchat $(ARGS)
 
 faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)

@@ -58,6 +58,8 @@ class Daemon:
             # Most stories are about what is said in answer; `tests/e2e/test_manners.py` is about the welcome.
             "defaults": {"users": list(users), "welcome": False},
             "rooms": [dict(room) for room in rooms],
+            # Daemons of tests live side by side, and a port is one's own.
+            "gateway": {"port": 0},
             **keys,
         }
         if "agents" not in keys:  # who brings an agent of its own needs no real one

@@ -52,7 +52,7 @@ class MatrixUser:
         self._events: dict[str, list[Event]] = {}
         self._seen: set[str] = set()
         self._typing: dict[str, frozenset[str]] = {}
-        self._receipts: dict[str, dict[str, str]] = {}
+        self._receipts: dict[str, dict[tuple[str, str | None], str]] = {}
         self._changed = asyncio.Condition()
         self._broken: Exception | None = None
 
@@ -84,9 +84,12 @@ class MatrixUser:
         """Who is typing."""
         return self._typing.get(room, frozenset())
 
-    def read_up_to(self, room: str, who: str) -> str:
-        """The event that carries the public read receipt of `who`, "" when there is none."""
-        return self._receipts.get(room, {}).get(who, "")
+    def read_up_to(self, room: str, who: str, thread: str | None = None) -> str:
+        """The event that carries the public read receipt of `who`, "" when there is none.
+
+        With a `thread` that of this thread, or (""), of the whole room; without, the last one, wherever that is.
+        """
+        return self._receipts.get(room, {}).get((who, thread), "")
 
     # --- what it waits for
 
@@ -255,7 +258,8 @@ class MatrixUser:
         elif event["type"] == "m.receipt":
             known = self._receipts.setdefault(room, {})
             for about, receipts in content.items():
-                known |= dict.fromkeys(receipts.get("m.read", {}), about)
+                for who, said in receipts.get("m.read", {}).items():
+                    known[who, said.get("thread_id", "")] = known[who, None] = about
 
     async def _back_from(self, start: str, room: str, *, stop_at: frozenset[str] | set[str]) -> list[Event]:
         """What lies before `start` (or now), oldest first, back to something in `stop_at` or the room's birth."""

@@ -14,6 +14,8 @@ from aiagentchat import __version__
 from aiagentchat.agents.claude_code import transcript
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters, gives_subscription, is_subscription
+from aiagentchat.agents.claude_code.speaking import Peers
+from aiagentchat.app import exchange as exchanging
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.connect import (
     OwnDevice,
@@ -38,6 +40,8 @@ from aiagentchat.core.instances import Pace
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.exchange.expiry import Expiry
+from aiagentchat.exchange.reminders import Reminders
 from aiagentchat.execute.changes import Differ
 from aiagentchat.execute.deadlines import Patience
 from aiagentchat.execute.meter import Meter
@@ -73,6 +77,7 @@ from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
+from aiagentchat.send.post import RoomPost
 from aiagentchat.send.postman import Postman
 from aiagentchat.send.redacting import RedactingOutbound
 from aiagentchat.send.signals import RoomSignals
@@ -144,6 +149,13 @@ async def build(
         yield _house(live, ledger, Account(client, device, ownership), here)
 
 
+async def _look_around(live: Live, ledger: Ledger, agents: Mapping[str, ClaudeCode]) -> None:
+    wanted = [room for room in live.settings.rooms if room.history]
+    if in_clear := [room.name for room in wanted if await ledger.rooms.is_encrypted(room.id)]:
+        log.warning("history.in_clear", rooms=in_clear)
+    await _ask_agents(live, agents)
+
+
 async def _ask_agents(live: Live, agents: Mapping[str, ClaudeCode]) -> None:
     """Say at once what would fail at the first message. The daemon starts all the same, and says it in the room."""
     for name, agent in agents.items():
@@ -168,7 +180,7 @@ def _warn_of_subscription(live: Live) -> None:
         log.warning("subscription.in_room", warning=SUBSCRIPTION_IN_ROOM)
 
 
-def _agents(live: Live, here: "Here", posts: Posts) -> dict[str, ClaudeCode]:
+def _agents(live: Live, here: "Here", posts: Posts, peers: Peers) -> dict[str, ClaudeCode]:
     quarters = Quarters(
         isolation=here.held.isolation,
         gates=live.settings.data_dir / GATES,
@@ -177,7 +189,9 @@ def _agents(live: Live, here: "Here", posts: Posts) -> dict[str, ClaudeCode]:
     )
     environ, credentials = live.environ, live.credentials
     return {
-        name: ClaudeCode(agent.binary, environ=environ, credentials=credentials, quarters=quarters, posts=posts)
+        name: ClaudeCode(
+            agent.binary, environ=environ, credentials=credentials, quarters=quarters, posts=posts, peers=peers
+        )
         for name, agent in live.settings.agents.items()
     }
 
@@ -226,14 +240,38 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
+def _backup(client: Client, ledger: Ledger, here: Here, machine: Machine) -> Follower:
+    return Follower(
+        asks=client,
+        kept=ledger.identities,
+        me=here.me,
+        device=str(client.nio.device_id or ""),
+        take=machine.bring_in,
+        clock=here.clock,
+        random=random.random,
+    )
+
+
+def _janitor(live: Live, ledger: Ledger, clock: Clock) -> Janitor:
+    return Janitor(
+        ledger.housekeeping,
+        keep=lambda: Keep(
+            rows=live.current().retention, bodies=live.current().body_retention, audit=live.current().audit_retention
+        ),
+        clock=clock,
+    )
+
+
 def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     settings, me, clock = live.settings, here.me, here.clock
     client, machine, ownership = account.client, account.device.machine, account.ownership
-    is_signed = account.device.identity.standing is Standing.SIGNED
+    instances = registered(live, client, me, here.registry, clock, here.pace)
+    instance = instances.book.own.instance
     outbound = RedactingOutbound(
         MatrixOutbound(client, machine, lambda room: _may_read(live.current(), machine, room)), live.redactor
     )
     signals = RoomSignals(outbound)
+    post = RoomPost(signals=signals, messages=ledger.messages, me=me, clock=clock)
     roster = Roster(client, clock)
     doors = Doorkeeper(settings=live.current, grants=ledger.grants, members=roster, clock=clock)
     runs = Runs(
@@ -244,7 +282,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         max_warm=settings.max_warm,
     )
     posts = Posts(live.settings.data_dir)
-    agents = _agents(live, here, posts)
+    agents: dict[str, ClaudeCode] = {}
     shop = Workshop(
         ledgers=Ledgers(
             commands=ledger.commands,
@@ -254,13 +292,16 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
         ),
         runs=runs,
         agents=agents,
         places=Places(ledger.rooms, live.current, own_users=has_own_users(here.held)),
         meter=Meter(clock),
         rests=Rests(clock),
-        voice=Speaker(outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room)),
+        voice=Speaker(
+            outbox=ledger.outbox, clock=clock, showing=lambda room: live.current().showing(room), instance=instance
+        ),
         signals=signals,
         settings=live.current,
         clock=clock,
@@ -273,13 +314,14 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         patience=here.patience,
         thumbnailer=Thumbnailer(here.held.isolation),
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
+        instance=instance,
+        post=post,
     )
-    instances = registered(live, client, me, here.registry, clock, here.pace)
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
     async def health() -> Health:
         sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
-        seals = replace(await unsealing.health(), signed=is_signed)
+        seals = replace(await unsealing.health(), signed=account.device.identity.standing is Standing.SIGNED)
         return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=seals)
 
     desk = Desk(
@@ -291,6 +333,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         rooms=ledger.rooms,
         spending=ledger.spending,
         changes=ledger.changes,
+        tasks=ledger.tasks,
+        guards=ledger.guards,
         settings=live.current,
         roles=doors.roles,
         is_warm=runs.is_warm,
@@ -302,26 +346,18 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         started_at=clock.now_ms(),
         version=__version__,
         held=here.held,
+        own=instances.book.own,
         subscription_in_room=lambda: _gives_subscription(live),
         transcript=partial(_transcript, live, ledger),
         is_billed=lambda: not is_subscription(live.credentials()),
         directory=instances.book,
     )
-    bot_commands = catalog(desk)
-    router = Router(
-        inbox=ledger.inbox,
-        dispatcher=Dispatcher(desk, bot_commands, signals, me),
-        bot_commands=bot_commands,
-        lobby=Lobby(desk, outbound, live.refresh, registry=here.registry),
-        settings=live.current,
-        me=me,
-        clock=clock,
-    )
+    homeserver = MatrixHomeserver(client, me, machine, hears=roster.hear, registry=here.registry)
     receiver = Receiver(
         Tools(
-            homeserver=MatrixHomeserver(client, me, machine, hears=roster.hear, registry=here.registry),
+            homeserver=homeserver,
             inbox=ledger.inbox,
-            rules=Rules(me, lambda room: live.current().hears(room)),
+            rules=Rules(me, lambda room: live.current().hears(room), live.keeps),
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,
@@ -329,6 +365,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,
         on_owner=ownership.told,
+        on_receipts=post.received,
         on_instances=instances.hear,
     )
     unsealing = Unsealing(
@@ -337,6 +374,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         max_age=lambda: live.current().catch_up_max_age,
         is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
+        keeps=live.keeps,
     )
     postman = Postman(
         outbox=ledger.outbox,
@@ -348,57 +386,68 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         random=random.random,
     )
 
-    backup = Follower(
-        asks=client,
-        kept=ledger.identities,
-        me=me,
-        device=str(client.nio.device_id or ""),
-        take=machine.bring_in,
-        clock=clock,
-        random=random.random,
-    )
-    janitor = Janitor(
-        ledger.housekeeping,
-        keep=lambda: Keep(
-            rows=live.current().retention, bodies=live.current().body_retention, audit=live.current().audit_retention
-        ),
-        clock=clock,
-    )
+    def open_agents() -> None:
+        agents.clear()
+        agents.update(_agents(live, here, posts, Peers(clerk, clock.now_ms, live.redactor)))
 
     def apply(fresh: Settings) -> None:
         scheduler.max_parallel = fresh.max_parallel_turns
         runs.warm_ttl, runs.max_warm = fresh.warm_ttl, fresh.max_warm
-        agents.clear()
-        agents.update(_agents(live, here, posts))
+        open_agents()
         _warn_of_subscription(live)
         instances.changed()
         ledger.commands.bell.ring()
+
+    around = exchanging.Around(
+        live=live,
+        ledger=ledger,
+        client=client,
+        homeserver=homeserver,
+        directory=instances.book,
+        health=health,
+        clock=clock,
+    )
+    clerk = exchanging.clerk(around)
+    open_agents()
+    gateway = exchanging.gateway(around, clerk, here.held.isolation)
 
     services = [
         Service("children", children.look_after),
         Service("posts", posts.serve),
         Service("receiver", receiver.run),
         Service("unsealing", unsealing.run),
-        Service("router", router.run),
+        Service(
+            "router",
+            Router(
+                inbox=ledger.inbox,
+                dispatcher=Dispatcher(desk, catalog(desk), signals, me),
+                lobby=Lobby(desk, outbound, live.refresh, registry=here.registry),
+                settings=live.current,
+                clock=clock,
+                post=post,
+            ).run,
+        ),
         Service("executor", scheduler.run),
         Service("owner", ownership.run),
-        Service("janitor", janitor.run),
+        Service("reminders", Reminders(tasks=ledger.tasks, clock=clock).run),
+        Service("janitor", _janitor(live, ledger, clock).run),
         Service("sender", postman.run, tells=True),
         Service("keys", machine.run, tells=True),
-        Service("backup", backup.run),
+        Service("backup", _backup(client, ledger, here, machine).run),
         Service("signals", signals.run, tells=True),
+        Service("expiry", Expiry(ledger.messages, clock).run),
+        *([] if gateway is None else [Service("gateway", gateway.run)]),
+        *([] if instances.presence is None else [Service("registry", instances.presence.run)]),
     ]
-    if instances.presence is not None:
-        services.append(Service("registry", instances.presence.run))
 
     async def report() -> None:
         await ledger.lives.alive(clock.now_ms())
-        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words)
+        await report_interrupted(shop.ledgers, clock, wants_words=shop.wants_words, instance=instance)
 
     return House(
         services=services,
         apply=apply,
-        look_around=lambda: _ask_agents(live, dict(agents)),
+        look_around=lambda: _look_around(live, ledger, dict(agents)),
         drain=scheduler.drain,
         report_interrupted=report,
         unsent=ledger.outbox.unsent,

@@ -15,6 +15,7 @@ from aiagentchat.config.reload import compare
 from aiagentchat.config.secrets import Secrets, load_secrets
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError, ConfigError
+from aiagentchat.core.ids import RoomId
 from aiagentchat.core.redact import Redactor
 from aiagentchat.core.rooms import Made, WaitingRoom
 from aiagentchat.core.shapes import names_a_secret
@@ -64,6 +65,11 @@ class Live:
     def current(self) -> Settings:
         """The settings in force."""
         return self.settings
+
+    def keeps(self, room: RoomId, encrypted: bool) -> bool:
+        """Whether what is said in the room, encrypted or not, is kept to be found again."""
+        found = self.settings.room(room)
+        return found is not None and found.keeps_history(encrypted=encrypted)
 
     def credentials(self) -> Mapping[str, str]:
         """The environment variables that let the agent reach its model."""

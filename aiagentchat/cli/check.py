@@ -12,6 +12,8 @@ from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.core.errors import AppError
 
+IN_CLEAR = "with history, what is said there lies in data_dir in clear text, also if the room is encrypted"
+
 
 def check_command(config: Path) -> int:
     """Print the effective settings, or every problem. Returns the exit code."""
@@ -22,6 +24,9 @@ def check_command(config: Path) -> int:
         return complain(error)
     for name, agent in settings.agents.items():
         typer.echo(f"# agent {name}: {_where(agent.binary)}")
+    for room in settings.rooms:
+        if room.history:
+            typer.echo(f"# room {room.name}: {IN_CLEAR}")
     return 0
 
 

@@ -178,6 +178,16 @@ class Settings:
         """The settings of this room; None when it is not configured."""
         return next((room for room in self.rooms if room.id == room_id), None)
 
+    def reached_from(self, room: RoomSettings) -> tuple[RoomId, ...]:
+        """Other rooms that a run of this one may read, and send to if it is allowed to.
+
+        None that was made in chat: its name may be anything that whoever has made it wanted.
+        """
+        wanted = set(room.exchange.rooms)
+        return tuple(
+            each.id for each in self.rooms if each.id != room.id and each.name in wanted and each.made_by is None
+        )
+
     def showing(self, room_id: RoomId) -> Showing:
         """How answers are shown in this room."""
         return (self.room(room_id) or self.template).showing

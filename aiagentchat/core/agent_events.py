@@ -13,8 +13,17 @@ from aiagentchat.core.commands import TurnRecord
 from aiagentchat.core.ids import SessionId
 
 ROOM_SERVER, ROOM_TOOL = "room", "send_file"
-SEND_FILE = f"mcp__{ROOM_SERVER}__{ROOM_TOOL}"
+
+
+def room_tool(name: str) -> str:
+    """What the agent calls a tool that we give it."""
+    return f"mcp__{ROOM_SERVER}__{name}"
+
+
+SEND_FILE = room_tool(ROOM_TOOL)
 """What the tool is called by which the agent puts a file into the room (`FileOffered`). It needs no approval."""
+SEEN_IN_THE_ROOM = frozenset({SEND_FILE, *map(room_tool, ("send", "ask", "assign_task", "update_task"))})
+"""Tools whose use is seen in the room by what they put there: no line of the answer says it a second time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,11 @@ class Command:
     """Who has sent it through our gateway: then the sender is this account."""
 
     @property
+    def is_of_program(self) -> bool:
+        """Whether a program has sent it, and no person has taken it up since."""
+        return self.caller is not None or (self.meta is not None and self.origin is None)
+
+    @property
     def shown_at(self) -> EventId:
         """The event that people see as this command: what is answered and marked."""
         return self.reply_to or self.event

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from aiagentchat.core.approvals import ApprovalKind, ApprovalState
 from aiagentchat.core.audit import AuditKind, Deed, Detail
-from aiagentchat.core.commands import CommandState
+from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import (
     AcceptCommand,
     AwaitRoom,
@@ -23,13 +23,18 @@ from aiagentchat.core.effects import (
     ForgetEdits,
     ForgetRoom,
     GiveRole,
+    GuardChange,
+    HaltAgents,
     KeepFile,
     LeaveRoom,
+    LetAgentsGoOn,
     MakeRoom,
+    MoveTask,
     NameSession,
     NewSession,
     NoteDeed,
     OpenApproval,
+    OpenTask,
     PutParcel,
     RequestStop,
     SetModel,
@@ -37,6 +42,7 @@ from aiagentchat.core.effects import (
     TakeRole,
     UnmakeRoom,
 )
+from aiagentchat.core.guards import AgentTurn
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Kind
 
@@ -73,8 +79,12 @@ def deed_of(effect: Effect, cause: Cause, found: Detail) -> Deed | None:
             return Deed(kind=AuditKind.REVOKED, room=room, actor=by, subject=user)
         case MakeRoom() | UnmakeRoom() | LeaveRoom() | EnterRoom():
             return _about_a_room(effect, cause)
+        case AgentTurn() | HaltAgents() | LetAgentsGoOn():
+            return _about_agents(effect, cause)
         case KeepFile() | PutParcel() | OpenApproval() | CountRefusal() | ForgetEdits() | AwaitRoom() | ForgetRoom():
             return None
+        case OpenTask() | MoveTask():
+            return None  # its command, and the end of that, are somebody's deeds
         case _:
             assert_never(effect)
 
@@ -85,8 +95,9 @@ def _about_a_command(
     match effect:
         case AcceptCommand(command):
             kind = AuditKind.REJECTED if command.state is CommandState.REJECTED else AuditKind.ASKED
-            detail: Detail = {"origin": command.origin} if command.origin else {}
-            return Deed(kind=kind, room=command.room, actor=command.sender, subject=command.event, detail=detail)
+            return Deed(
+                kind=kind, room=command.room, actor=command.sender, subject=command.event, detail=_of_command(command)
+            )
         case RequestStop(command=command, by=by):
             return Deed(kind=AuditKind.STOPPED, room=cause.room, actor=by, subject=command, detail=found)
         case EditCommand(command=command, by=by):
@@ -95,6 +106,29 @@ def _about_a_command(
             return Deed(kind=AuditKind.TAKEN_BACK, room=cause.room, actor=cause.sender, subject=event)
         case ForgetAnswer(command=command, by=by):
             return Deed(kind=AuditKind.FORGOTTEN, room=cause.room, actor=by, subject=command, detail=found)
+        case _:
+            assert_never(effect)
+
+
+def _of_command(command: Command) -> Detail:
+    """What it takes up again, and which program has asked for it, and how far that is from a person."""
+    said: dict[str, str | int] = {"origin": command.origin} if command.origin else {}
+    if command.caller is not None:
+        said["caller"] = command.caller
+    if command.meta is not None:
+        said["hop"] = command.meta.hop
+    return said
+
+
+def _about_agents(effect: GuardChange, cause: Cause) -> Deed | None:
+    match effect:
+        case AgentTurn():
+            return None  # the command itself is the deed
+        case HaltAgents(halt):
+            detail = {"budget": halt.limit.value, "turns": halt.turns}
+            return Deed(kind=AuditKind.HALTED, room=halt.room, actor=cause.sender, subject=cause.event, detail=detail)
+        case LetAgentsGoOn(room=room, by=by):
+            return Deed(kind=AuditKind.CONTINUED, room=room, actor=by, subject=cause.event)
         case _:
             assert_never(effect)
 

@@ -12,9 +12,11 @@ from aiagentchat.core.access import Grant
 from aiagentchat.core.approvals import Approval, ApprovalState, Picked
 from aiagentchat.core.audit import Deed
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, UserId
+from aiagentchat.core.guards import AgentTurn, Halt
+from aiagentchat.core.ids import ApprovalId, EventId, RoomId, SessionId, TaskId, UserId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.rooms import MadeRoom, WaitingRoom
+from aiagentchat.core.tasks import Task, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class AcceptCommand:
     """The command that it becomes a part of, if that is still held."""
     of_thread: bool = False
     """Whether its conversation is that of its thread, and not the room's."""
+    task: Task | None = None
+    """The task that it is to do. Whoever gave that is told that it was accepted, or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,44 @@ class ForgetRoom:
     room: RoomId
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """Somebody has given a task, or something was heard of one that was not known. A second time changes nothing."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveTask:
+    """News of a task: where they may move it from where it stands when this is applied, they do."""
+
+    room: RoomId
+    task: TaskId
+    word: Word
+    tell: bool = False
+    """Whether its thread is told, if it has moved."""
+    command: EventId | None = None
+    """The command that works on it from now on; None: the one that did."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltAgents:
+    """Agents begin nothing more in the room. Where they are halted already, nothing changes."""
+
+    halt: Halt
+
+
+@dataclass(frozen=True, slots=True)
+class LetAgentsGoOn:
+    """They may begin turns again, and are counted anew."""
+
+    room: RoomId
+    by: UserId
+
+
+GuardChange: TypeAlias = AgentTurn | HaltAgents | LetAgentsGoOn
+"""What counts turns of agents (`core/guards.py`). `AgentTurn` comes together with the command that it is."""
+
 RoomChange: TypeAlias = MakeRoom | UnmakeRoom | AwaitRoom | ForgetRoom
 """What changes which rooms are ours, apart from config.yaml: each says by whom, but for the one that nobody does."""
 
@@ -260,5 +302,8 @@ Effect: TypeAlias = (
     | GiveRole
     | TakeRole
     | CountRefusal
+    | OpenTask
+    | MoveTask
+    | GuardChange
     | RoomChange
 )

@@ -12,6 +12,10 @@ from aiagentchat.core.meta import Address, Meta, MetaKind
 
 MOST_BODY = 32_000
 """Bytes of a message: what is longer is a file."""
+MOST_ANSWER = 256_000
+"""Characters of an answer that are kept with the message …"""
+MOST_PARTS = 100
+"""… and messages that it may come in. The room has all of it."""
 
 
 CODES = frozenset({"unknown", "not_allowed", "invalid", "conflict", "full", "halted", "unavailable"})
@@ -100,9 +104,9 @@ class MessageState(StrEnum):
     """It is in our outbox, and not yet in the room."""
     SENT = "sent"
     DELIVERED = "delivered"
-    """The other side has it in its ledger (an unthreaded read receipt)."""
+    """The other side has it in its ledger (a read receipt for its thread)."""
     READ = "read"
-    """The other side has begun with it (a threaded read receipt)."""
+    """The other side has begun with it (a read receipt for the whole room)."""
     ANSWERED = "answered"
     EXPIRED = "expired"
     REFUSED = "refused"
@@ -173,6 +177,8 @@ class Wanted:
     words: str = ""
     """Words that must be in it, in any order; empty: any."""
     sender: UserId | None = None
+    thread: EventId | None = None
+    """Of this thread, with the message that it begins with."""
     kind: MetaKind | None = None
     since: int | None = None
     """Sent then or later, milliseconds; `until`: before."""

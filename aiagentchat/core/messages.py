@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiagentchat.core.exchange import MessageState
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import CallerName, EventId, RoomId, TxnId, UserId
-from aiagentchat.core.meta import Read
+from aiagentchat.core.meta import Meta, Read
 
 
 class Kind(StrEnum):
@@ -70,3 +71,33 @@ class Incoming:
     """Who has sent it through our gateway, in this account's name."""
     txn: TxnId | None = None
     """Of an event of this account: the parcel that it is."""
+
+    def is_for(self, user: UserId) -> bool:
+        """Whether an agent says that its message is for this account."""
+        return isinstance(self.meta, Meta) and self.meta.to is not None and self.meta.to.user == user
+
+
+MAIN = "main"
+"""The thread of what is in none, as receipts call it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Another account has come so far in a room (`m.read`): everything up to that event, with it, is covered.
+
+    Where both kinds are on one event, a homeserver tells only of the one for the whole room (MSC4102): so that says the
+    more.
+    """
+
+    room: RoomId
+    event: EventId
+    user: UserId
+    thread: str | None = None
+    """The thread's first event, or `MAIN`: only what is said there is covered. None: all that is said in the room."""
+    at: int = 0
+    """When that was, in milliseconds by the homeserver's clock; 0 if it did not say."""
+
+    @property
+    def says(self) -> MessageState:
+        """How far the messages that it covers have come."""
+        return MessageState.READ if self.thread is None else MessageState.DELIVERED

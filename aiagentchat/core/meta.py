@@ -1,9 +1,11 @@
-"""What agents say about their messages: `com.aiagentchat.meta` in the content of an event. Pure.
+"""What agents say about their messages: `com.aiagentchat.meta` in the content of an event, and what people type in
+its place. Pure.
 
 docs/reference/protocol.md is its specification. A reader takes nothing on trust: who has sent a message is the sender
 of its event, and the instance is one that this sender has registered; whatever is not of the right shape is no meta.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,10 +21,19 @@ MOST_HOPS = 16
 MOST_BUDGET = 1000
 LATEST = 2**53 - 1
 """The largest integer of canonical JSON."""
+MOST_USER = 255
+"""Bytes of an account's name (Matrix specification, "Common identifier format")."""
+MOST_NAME = 64
+AFTERWORD = 1_000_000
+"""The number of the part that ends an answer which nobody could end as it was meant: of what was said before, the one
+who says so may not know how many parts it had."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_USER = re.compile(r"@[^\s:/]{1,200}:[^\s/]{1,200}")
+_ADDRESS = re.compile(r"(@[^\s:]+:[^\s/]+)(?:/(\S*))?")
+"""A slash may stand in an account's name, but not in that of its server."""
+_WRONG = "wrong"
+"""Under this a ledger keeps what is no meta, and why."""
 
 
 class MetaKind(StrEnum):
@@ -52,6 +63,10 @@ class Step(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+
+PREFIXED = (MetaKind.TASK, MetaKind.QUESTION, MetaKind.STATUS, MetaKind.ANSWER)
+"""Those that a message says at its beginning, too: for people, and by people."""
+_PREFIX = re.compile(rf"\s*\[({'|'.join(PREFIXED)})\](?:\s+|:\s*|\Z)", re.IGNORECASE | re.ASCII)
 
 STARTS = frozenset({MetaKind.MESSAGE, MetaKind.TASK, MetaKind.QUESTION})
 """Those that may begin a turn, where they are addressed to somebody."""
@@ -93,6 +108,10 @@ class Meta:
     last: bool = True
     """Whether nothing of the answer comes after it."""
 
+    def is_over(self, now: int) -> bool:
+        """Whether it must not be begun any more, at `now` (milliseconds by the homeserver's clock)."""
+        return self.expires_at is not None and now > self.expires_at
+
 
 @dataclass(frozen=True, slots=True)
 class NoMeta:
@@ -107,12 +126,16 @@ Read: TypeAlias = Meta | NoMeta
 
 def address(text: object) -> Address | None:
     """`@user:server` or `@user:server/instance`; None for anything else."""
-    if not isinstance(text, str):
+    # Nothing that does not print: no half characters, which no ledger keeps, and no signs that turn a line around.
+    if not isinstance(text, str) or len(text) > MOST_USER + 1 + MOST_NAME or not text.isprintable():
         return None
-    user, slash, instance = text.partition("/")
-    if _USER.fullmatch(user) is None or (slash and not is_instance_name(instance)):
+    found = _ADDRESS.fullmatch(text)
+    if found is None or len(found[1].encode()) > MOST_USER:
         return None
-    return Address(UserId(user), InstanceName(instance) if slash else None)
+    user, instance = found.groups()
+    if instance is not None and not is_instance_name(instance):
+        return None
+    return Address(UserId(user), None if instance is None else InstanceName(instance))
 
 
 def is_instance_name(text: object) -> bool:
@@ -143,6 +166,34 @@ def read_meta(content: object) -> Read:
     return _read(said)
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a person has typed."""
+
+    kind: MetaKind
+    text: str
+    """Without the prefix."""
+
+
+def typed(body: str) -> Typed:
+    """What a person means by a message: `[TASK] @bot: clean up` is a task for whom it is addressed to."""
+    found = _PREFIX.match(body)
+    return Typed(MetaKind.MESSAGE, body) if found is None else Typed(MetaKind(found[1].lower()), body[found.end() :])
+
+
+def prefixed(kind: MetaKind, body: str) -> str:
+    """The text of a message as people read it, who see no meta."""
+    if kind not in PREFIXED or typed(body).kind is kind:
+        return body
+    return f"[{kind.upper()}] {body}"
+
+
+def unprefixed(kind: MetaKind, body: str) -> str:
+    """The text of a message whose meta says its kind, without what is in it for people."""
+    said = typed(body)
+    return said.text if said.kind is kind else body
+
+
 def _read(said: Mapping[str, Any]) -> Read:
     wrong = next((key for key, is_right in _SHAPES.items() if key in said and not is_right(said[key])), None)
     if wrong is not None:
@@ -165,6 +216,49 @@ def _read(said: Mapping[str, Any]) -> Read:
         part=said.get("part", 0),
         last=said.get("last", True),
     )
+
+
+def answering(
+    meta: Meta,
+    asker: UserId,
+    *,
+    id: MessageId,  # noqa: A002 - as the field is called
+    kind: MetaKind = MetaKind.ANSWER,
+    instance: InstanceName | None = None,
+    part: int = 0,
+    last: bool = True,
+) -> Meta:
+    """What an answer to the message with this meta says about itself; `asker` is who has sent that."""
+    return Meta(
+        id=id,
+        kind=kind,
+        instance=instance,
+        to=Address(asker, meta.instance),
+        in_reply_to=meta.id,
+        task=meta.task,
+        hop=min(meta.hop + 1, LATEST),
+        part=part,
+        last=last,
+    )
+
+
+def kept(read: Read | None) -> str | None:
+    """What a ledger keeps of it; `recalled` makes it what it was."""
+    if read is None:
+        return None
+    return _json(written(read) if isinstance(read, Meta) else {_WRONG: read.why})
+
+
+def recalled(text: str | None) -> Read | None:
+    """What a ledger has kept."""
+    if text is None:
+        return None
+    said = json.loads(text)
+    return NoMeta(said[_WRONG]) if _WRONG in said else read_meta({META_KEY: said})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_integer(value: object, least: int, most: int) -> bool:

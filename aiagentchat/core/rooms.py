@@ -1,6 +1,6 @@
 """Rooms that are not in config.yaml: those that were made in chat, and those that we were only invited into."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiagentchat.core.ids import RoomId, UserId
@@ -50,3 +50,13 @@ class Made:
     def owner_of(self, folder: str) -> RoomId | None:
         """Whose folder this is, or was."""
         return next((room for room, slug in self.slugs.items() if slug == folder), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomWish:
+    """A room that the operator wants to have."""
+
+    name: str
+    topic: str = ""
+    is_public: bool = False
+    invite: Sequence[UserId] = ()

@@ -227,7 +227,8 @@ def _room_check(room: RoomSettings, visit: Visit, me: UserId) -> Check:
                 return [fail(id_, f"No room is known as {room.id}.", "Correct `id`, or make the alias.")]
         if number not in await joined_rooms(visit.client):
             return [fail(id_, f"The account is not in {room.id}.", f"Invite {me} into the room.")]
-        return [standing_row(id_, number, await standing(visit.client, number, me))]
+        found = await standing(visit.client, number, me)
+        return [standing_row(id_, number, found), *history_rows(id_, room, found)]
 
     return Check(id=id_, ask=ask)
 
@@ -249,6 +250,14 @@ def standing_row(id_: str, room: RoomId, found: Standing) -> Row:
         )
     how = "encrypted" if found.encrypted else "not encrypted"
     return ok(id_, f"In {room}, {how}; may speak and react.")
+
+
+def history_rows(id_: str, room: RoomSettings, found: Standing) -> list[Row]:
+    """Whether what is said under encryption is kept without it."""
+    if not (found.encrypted and room.keeps_history(encrypted=True)):
+        return []
+    said = "The room is encrypted, and `history: true` keeps what is said there in data_dir, in clear text."
+    return [warn(f"{id_}.history", said, "Leave it so only if data_dir is as safe as the room; else remove `history`.")]
 
 
 async def _registry(named: str | None, visit: Visit, me: UserId) -> list[Row]:

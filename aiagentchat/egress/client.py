@@ -213,14 +213,15 @@ class Client:
         """Whether it may ask for something more."""
         return self._is_heard_out() and self._http.our_state is h11.DONE
 
-    async def while_here(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what it asked for, as long as somebody waits for it and something moves.
+    async def while_here(self, work: Callable[[], Awaitable[None]], *, idle: bool = False) -> None:
+        """Do what it asked for, as long as somebody waits for it and something moves; `idle`: also when nothing does.
 
         `CutError` when it left, TimeoutError when nothing moved for too long.
         """
         failures: list[RefusedError | CutError] = []
         try:
-            async with asyncio.timeout(self._limits.idle_seconds) as self._idle, asyncio.TaskGroup() as group:
+            seconds = None if idle else self._limits.idle_seconds
+            async with asyncio.timeout(seconds) as self._idle, asyncio.TaskGroup() as group:
                 working = group.create_task(_caught(work, failures), name="egress work")
                 leaving = group.create_task(self._left(), name="egress left")
                 await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -274,7 +275,7 @@ class Client:
         return asyncio.timeout(self._limits.idle_seconds if self._idle is None else None)
 
     def _moved(self) -> None:
-        if self._idle is not None and not self._idle.expired():
+        if self._idle is not None and self._idle.when() is not None and not self._idle.expired():
             self._idle.reschedule(asyncio.get_running_loop().time() + self._limits.idle_seconds)
 
 

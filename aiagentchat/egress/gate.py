@@ -188,7 +188,9 @@ class Gate:
         if isinstance(decision, Refusal):
             raise RefusedError(decision)
         try:
-            await client.while_here(partial(self._carry_out, client, asked, decision, upstream, http))
+            work = partial(self._carry_out, client, asked, decision, upstream, http)
+            # A tool of the room may wait for a person, as long as that is waited for.
+            await client.while_here(work, idle=isinstance(decision, AskRoom))
         except TimeoutError:
             if isinstance(decision, Tunnel | Forward):
                 raise RefusedError(host_silent(decision.target)) from None
@@ -218,7 +220,11 @@ class Gate:
     async def _ask_room(self, client: Client) -> None:
         if self._room is None:
             raise RefusedError(answers.NO_ROOM)
-        body = b"".join([part async for part in client.body(self._limits.room_bytes)])
+        try:
+            async with asyncio.timeout(self._limits.header_seconds):
+                body = b"".join([part async for part in client.body(self._limits.room_bytes)])
+        except TimeoutError:
+            raise RefusedError(answers.TOO_SLOW) from None
         await client.say(await self._room(body))
 
     # --- what is noted

@@ -1,8 +1,9 @@
 """Whether a command that waited may start: much may have changed since it was accepted.
 
-Whoever asked for it may have left, been removed, or lost the role; and its room, or all rooms together, may have used
-up what they may spend. That is looked at now, and not known better later: what runs is not ended by it. Where the
-homeserver must be asked and does not answer, the command waits in its place, and the room with it; other rooms go on.
+Whoever asked for it may have left, been removed, or lost the role; an agent may have asked for it in a time that is
+over; and its room, or all rooms together, may have used up what they may spend. That is looked at now, and not known
+better later: what runs is not ended by it. Where the homeserver must be asked and does not answer, the command waits in
+its place, and the room with it; other rooms go on.
 """
 
 from collections.abc import Callable
@@ -13,15 +14,16 @@ import structlog
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.ids import EventId, RoomId, txn_id
+from aiagentchat.core.ids import EventId, InstanceName, RoomId, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.spending import Budget, Span, UsedUp, first_day, total, used_up
 from aiagentchat.execute.rests import Rests
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import spending, words
-from aiagentchat.render.marks import mark
+from aiagentchat.render import guard_words, spending
+from aiagentchat.render.agent_words import out_of_time, turned_down
+from aiagentchat.render.marks import mark_for_people
 from aiagentchat.render.message import message
 
 ASK_AGAIN = 10.0
@@ -47,9 +49,11 @@ class Admission:
         settings: Callable[[], Settings],
         clock: Clock,
         unknown: Unknown,
+        instance: InstanceName | None = None,
     ) -> None:
-        """`unknown` is for all rooms, and outlives their executors."""
+        """`unknown` is for all rooms, and outlives their executors; `instance` is what other agents know us by."""
         self._doors = doors
+        self._instance = instance
         self._settings = settings
         self._ledgers = ledgers
         self._rests = rests
@@ -58,6 +62,11 @@ class Admission:
 
     async def admit(self, command: Command) -> bool:
         """Whether it may start now. One that may not has ended, or waits, and with it its room."""
+        if command.meta is not None and command.meta.is_over(self._clock.now_ms()):
+            log.info("command.expired", sender=command.sender)
+            told = [*out_of_time(command, instance=self._instance), *mark_for_people(command, CommandState.CANCELLED)]
+            await self._ledgers.commands.turn_away(command.event, told, self._clock.now_ms(), what="expired")
+            return False
         hindrance = await self._doors.hindrance(command)
         if hindrance is Hindrance.UNKNOWN:
             now = self._clock.monotonic()
@@ -70,7 +79,7 @@ class Admission:
         self._unknown.pop(command.room, None)
         if hindrance is not None:
             log.warning("command.turned_away", sender=command.sender, why=hindrance)
-            await self._turn_away(command, words.turned_away(command.sender, hindrance), "turn")
+            await self._turn_away(command, guard_words.not_begun(command, hindrance), "turn")
             return False
         gone = await self.used_up(command.room)
         if gone is not None:
@@ -102,11 +111,13 @@ class Admission:
         return None
 
     async def _turn_away(self, command: Command, why: str, what: str) -> None:
-        told = Parcel(
-            txn=txn_id(command.event, "turned away"),
-            room=command.room,
-            content=message(why, notice=False, reply_to=command.shown_at),
-            command=command.event,
-        )
-        parcels = [told, mark(command, CommandState.CANCELLED)]
+        told = turned_down(command, why, instance=self._instance) or [
+            Parcel(
+                txn=txn_id(command.event, "turned away"),
+                room=command.room,
+                content=message(why, notice=False, reply_to=command.shown_at),
+                command=command.event,
+            )
+        ]
+        parcels = [*told, *mark_for_people(command, CommandState.CANCELLED)]
         await self._ledgers.commands.turn_away(command.event, parcels, self._clock.now_ms(), what=what)

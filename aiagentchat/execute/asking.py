@@ -31,7 +31,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Outbox
 from aiagentchat.execute.deadlines import TurnClock
 from aiagentchat.execute.output import Output
-from aiagentchat.render import asking_words, words
+from aiagentchat.render import asking_words, guard_words, words
 from aiagentchat.render.approval import (
     Asking,
     Question,
@@ -211,7 +211,7 @@ class Questions:
 
     def _asking(self, digest: str) -> Asking:
         manner = self.manner
-        who = words.approval_for(self.command.sender, manner.admins)
+        who = guard_words.approval_for(self.command, manner.admins)
         return Asking(who=who, minutes=manner.minutes, in_words=manner.in_words, digest=digest)
 
     def _until(self) -> float:

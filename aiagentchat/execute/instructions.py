@@ -6,6 +6,7 @@ from pathlib import Path
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.process.beneath import open_beneath
+from aiagentchat.render import guard_words
 
 PROJECT_FILE = "CLAUDE.md"
 MAX_PROJECT_BYTES = 32 * 1024
@@ -24,7 +25,7 @@ Processes that you start are ended when your turn ends."""
 def instructions(room: RoomSettings, workspace: Path) -> str:
     """The text for a room."""
     people = ", ".join(sorted(room.users | room.admins)) or "the operator"
-    about = _ABOUT.format(name=room.name, people=people)
+    about = f"{_ABOUT.format(name=room.name, people=people)}\n{guard_words.ABOUT_AGENTS}"
     project = project_text(workspace) if room.project_instructions else ""
     return f"{about}\n\nInstructions of the project, from its {PROJECT_FILE}:\n\n{project}" if project else about
 

@@ -10,12 +10,14 @@ import structlog
 
 from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import ApprovalId, RoomId, txn_id
+from aiagentchat.core.ids import ApprovalId, InstanceName, RoomId, txn_id
+from aiagentchat.core.meta import AFTERWORD
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.execute.turn import Ledgers
-from aiagentchat.render import away, steering_words, words
-from aiagentchat.render.marks import YES_OR_NO, mark, taps
+from aiagentchat.render import away, guard_words, steering_words, words
+from aiagentchat.render.agent_words import signed
+from aiagentchat.render.marks import YES_OR_NO, mark_for_people, taps
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 
@@ -34,13 +36,15 @@ async def report_interrupted(
     *,
     alive_at: int | None = None,
     wants_words: Callable[[RoomId], Awaitable[bool]] | None = None,
+    instance: InstanceName | None = None,
 ) -> int:
     """End every command that is marked as running. Returns how many.
 
     Where a room does not want words, by `wants_words`, its question comes with its answers to tap.
 
     Called at start, before anything runs, and when the daemon ends, after everything has. `alive_at` is when
-    (milliseconds) the life that ran them was last known to live; None: it lives still, or nobody knows.
+    (milliseconds) the life that ran them was last known to live; None: it lives still, or nobody knows. `instance` is
+    what other agents know us by.
     """
     now = clock.now_ms()
     running = await ledgers.commands.running()
@@ -50,11 +54,11 @@ async def report_interrupted(
         waited_for = await ledgers.approvals.open_of(command.event) if command.text else []
         question = _question(command, waited_for, now) if waited_for else None
         text = _told(command, lasted, waited_for)
-        told = _parcels(command, text, question)
+        told = _parcels(command, text, question, instance)
         tapped: list[Parcel] = []
         if question is not None and wants_words is not None and not await wants_words(command.room):
             tapped = taps(told[-1], YES_OR_NO)
-        parcels = [*told, *tapped, mark(command, CommandState.INTERRUPTED)]
+        parcels = [*told, *tapped, *mark_for_people(command, CommandState.INTERRUPTED)]
         await ledgers.commands.interrupt(command.event, question, TurnRecord(duration_ms=lasted), parcels, now)
         log.warning("command.interrupted", room=command.room, command=command.event, ran_ms=lasted)
     return len(running)
@@ -82,7 +86,8 @@ def _told(command: Command, lasted: int, waited_for: list[Approval]) -> str:
     if not waited_for:
         return away.interrupted(lasted)
     asks_again = all(each.kind is ApprovalKind.CHOICE for each in waited_for)
-    return away.resume_question(_shown(waited_for), command.sender, asks_again=asks_again)
+    who = guard_words.may_answer(command)
+    return away.resume_question(_shown(waited_for), command.sender, who=who, asks_again=asks_again)
 
 
 def _shown(waited_for: list[Approval]) -> str:
@@ -102,16 +107,23 @@ def _question(command: Command, waited_for: list[Approval], now: int) -> Approva
     )
 
 
-def _parcels(command: Command, text: str, question: Approval | None) -> list[Parcel]:
-    """The pieces of what the room is told; a reaction on the last one answers the question, if there is one."""
+def _parcels(command: Command, text: str, question: Approval | None, instance: InstanceName | None) -> list[Parcel]:
+    """The pieces of what the room is told; a reaction on the last one answers the question, if there is one.
+
+    To an agent they are the end of the answer, wherever that was.
+    """
     pieces = split(text, PAGE_BYTES)
-    return [
-        Parcel(
-            txn=txn_id(command.event, "interrupted", str(index)),
-            room=command.room,
-            content=message(piece.text, notice=False, reply_to=command.shown_at if index == 0 else None),
-            command=command.event,
-            approval=question.id if question is not None and index == len(pieces) - 1 else None,
+    parcels = []
+    for index, piece in enumerate(pieces):
+        txn, is_last = txn_id(command.event, "interrupted", str(index)), index == len(pieces) - 1
+        content = message(piece.text, notice=False, reply_to=command.shown_at if index == 0 else None)
+        parcels.append(
+            Parcel(
+                txn=txn,
+                room=command.room,
+                content=signed(content, command, txn, instance=instance, part=AFTERWORD + index, last=is_last),
+                command=command.event,
+                approval=question.id if question is not None and is_last else None,
+            )
         )
-        for index, piece in enumerate(pieces)
-    ]
+    return parcels

@@ -17,7 +17,16 @@ from aiagentchat.core.agent_events import LimitReached, UsageLimited
 from aiagentchat.core.changes import Changed, LastChange
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.errors import AgentDied, AgentError, NotOpened
-from aiagentchat.core.ids import RoomId, SessionId, UserId, is_session_id, message_uuid, new_session_id, txn_id
+from aiagentchat.core.ids import (
+    InstanceName,
+    RoomId,
+    SessionId,
+    UserId,
+    is_session_id,
+    message_uuid,
+    new_session_id,
+    txn_id,
+)
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.log_content import Said
 from aiagentchat.core.parcels import Parcel
@@ -25,6 +34,7 @@ from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.matrix import Media
+from aiagentchat.core.ports.post import Post
 from aiagentchat.core.ports.voice import Signals, Sink, Voice
 from aiagentchat.core.redact import Redacting, shapes_only
 from aiagentchat.core.spending import Span, first_day, is_nearly_used_up
@@ -45,8 +55,9 @@ from aiagentchat.execute.thumbnails import Thumbnailer
 from aiagentchat.execute.turn import LONGEST_NAP, Ledgers, Limits, Outcome, Turn
 from aiagentchat.execute.usage_limit import MOST_WAIT_SECONDS, wait_until
 from aiagentchat.process import custom_commands
-from aiagentchat.render import file_words, session_words, spending, steering_words, words
-from aiagentchat.render.marks import mark
+from aiagentchat.render import file_words, guard_words, session_words, spending, steering_words, task_words, words
+from aiagentchat.render.agent_words import signed
+from aiagentchat.render.marks import mark, mark_for_people
 from aiagentchat.render.message import message
 
 log = structlog.get_logger(__name__)
@@ -85,6 +96,10 @@ class Workshop:
     patience: Patience = field(default_factory=Patience)
     differ: Differ | None = None
     """Who looks at what a turn has changed; None: nobody."""
+    instance: InstanceName | None = None
+    """What other agents know us by."""
+    post: Post | None = None
+    """Who tells other agents that we begin with what they have sent."""
     thumbnailer: Thumbnailer | None = None
     """Who makes small pictures of large ones; None: nobody."""
 
@@ -135,6 +150,7 @@ class RoomExecutor:
             settings=workshop.settings,
             clock=workshop.clock,
             unknown=workshop.unknown,
+            instance=workshop.instance,
         )
 
     def turn_time(self) -> TurnTime | None:
@@ -212,11 +228,20 @@ class RoomExecutor:
         quoted = None if command.about is None else await self._shop.ledgers.commands.replied_to(command)
         return prompt if quoted is None else replace(prompt, text=steering_words.with_quotation(quoted, prompt.text))
 
+    async def _briefed(self, command: Command, prompt: Prompt) -> Prompt:
+        """With whose task it is, if it is one's."""
+        task = await self._shop.ledgers.tasks.of_command(command.event)
+        if task is None or command.granted:  # what is gone on with was told before
+            return prompt
+        return replace(prompt, text=task_words.briefing(task, self._shop.clock.now_ms(), prompt.text))
+
     async def _run(
         self, command: Command, steering: Steering, *, follows: bool = False, hindered: Outcome | None = None
     ) -> list[Given]:
         shop = self._shop
         log.info("turn.started", session=command.session)
+        if shop.post is not None:
+            await shop.post.begun(command)
         await self._warn(command)
         sink = shop.voice.open(command)
         shop.signals.typing(self.room, True)
@@ -264,6 +289,8 @@ class RoomExecutor:
             asked = replace(command, text=custom_commands.expand(place.workspace, command.text))
             prompt = await self._fetcher.prompt(asked, place.workspace, settings.max_file)
             prompt = replace(await self._quoting(command, prompt), own=command.own)
+            prompt = replace(prompt, text=guard_words.for_agent(command, prompt.text))
+            prompt = await self._briefed(command, prompt)
         except NotFetchedError as error:
             return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
         except StoppedError as error:
@@ -468,7 +495,7 @@ class RoomExecutor:
             since = now if since is None else since
             if hindrance is not Hindrance.UNKNOWN or now - since >= ASK_FOR:
                 log.warning("command.turned_away", sender=command.sender, why=hindrance)
-                return f"{words.turned_away(command.sender, hindrance)} {words.DONE_IS_DONE}"
+                return f"{guard_words.not_begun(command, hindrance)} {words.DONE_IS_DONE}"
             until = shop.clock.now_ms() + round(ASK_AGAIN * 1000)
         return words.stopped(stopper)
 
@@ -493,7 +520,8 @@ class RoomExecutor:
         course.resume = await self._shop.ledgers.sessions.begun(course.session)
         # What was allowed for one time is not allowed for another.
         course.command = replace(command, granted=turn.granted)
-        text = words.go_on_after_limit(command.text) if turn.worked else course.prompt.text
+        asked = guard_words.for_agent(command, command.text)
+        text = words.go_on_after_limit(asked) if turn.worked else course.prompt.text
         blocks = () if turn.worked else course.prompt.blocks
         course.prompt = Prompt(
             uuid=message_uuid(command.event, course.waits), text=text, blocks=blocks, own=command.own
@@ -528,6 +556,8 @@ class RoomExecutor:
             limits=room.limits,
             tells_cost=room.budget.turn > 0,
             uid=place.uid,
+            speaks=room.exchange.tools,
+            reaches=self._shop.settings().reached_from(room),
         )
 
     async def _finish(
@@ -542,7 +572,7 @@ class RoomExecutor:
         session = await self._session_name(outcome.session or command.session)
         parcels = [
             *self._last_words(command, sink, outcome, session),
-            *(mark(each, outcome.state) for each in (command, *over)),
+            *(marked for each in (command, *over) for marked in mark_for_people(each, outcome.state)),
         ]
         parcels += await self._budget_words(record.cost_micro_usd)
         await self._shop.ledgers.commands.finish(
@@ -597,8 +627,10 @@ class RoomExecutor:
         except Exception:
             # The command must come to its end all the same, or the room would wait for it until a restart.
             log.exception("answer.broken")
+            txn = txn_id(command.event, "broken")
             told = message(words.BROKEN, notice=False, reply_to=command.shown_at)
-            return [Parcel(txn=txn_id(command.event, "broken"), room=self.room, content=told, command=command.event)]
+            content = signed(told, command, txn, instance=self._shop.instance)
+            return [Parcel(txn=txn, room=self.room, content=content, command=command.event)]
 
 
 def _folders(spec: RunSpec) -> tuple[Path, Path]:

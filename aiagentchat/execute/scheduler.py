@@ -38,6 +38,7 @@ class Scheduler:
             self._shop.clock,
             alive_at=await self._alive_at(),
             wants_words=self._shop.wants_words,
+            instance=self._shop.instance,
         )
         async with self._shop.runs.open(), asyncio.TaskGroup() as group:
             while True:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from aiagentchat.core.agent_events import (
-    SEND_FILE,
+    SEEN_IN_THE_ROOM,
     AgentEvent,
     ApiRetry,
     ApprovalAsked,
@@ -45,6 +45,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Outbox, Rooms, Sessions, Spending
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.execute.asking import SHOWN_AS_QUESTIONS, Manner, Questions
 from aiagentchat.execute.deadlines import Patience, TurnClock
 from aiagentchat.execute.output import Output
@@ -74,6 +75,7 @@ class Ledgers:
     rooms: Rooms
     spending: Spending
     changes: Changes
+    tasks: Tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +211,7 @@ class Turn:
         """
         self._steering, self._taken = steering, follows
         asked = prompt or prompt_of(self._command)
+        asked = dataclasses.replace(asked, cause=self._command.meta, thread=self._command.thread)
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._sink.serve(), name=f"sink {self._command.event}"),
@@ -312,7 +315,7 @@ class Turn:
                 self._output.block_ended()
             case TextRetracted():
                 self._output.retract()
-            case ToolUsed(tool, used) if tool not in (*SHOWN_AS_QUESTIONS, SEND_FILE):
+            case ToolUsed(tool, used) if tool not in SHOWN_AS_QUESTIONS | SEEN_IN_THE_ROOM:
                 self.doing = tool_line(tool, self._output.shown(used))
                 self._output.tool(self.doing)
             case Thought(text):

@@ -1,6 +1,7 @@
 """The answer of a sync → `SyncBatch`, room by room, so that nothing else waits long for it. Safe with any JSON."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from aiagentchat.core.errors import Unreachable
@@ -11,6 +12,7 @@ from aiagentchat.matrix import instances
 from aiagentchat.matrix.events import Reads, Step, came_in, invite, left, read, said_to_us
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, Breath, listed, mapped, tell_sealed
+from aiagentchat.matrix.receipts import MOST_RECEIPTS, receipts
 
 _MOVES = (Kind.JOINED, Kind.LEFT)
 
@@ -47,6 +49,7 @@ async def read_batch(answer: Answer, me: UserId, reads: Reads = read, *, registr
         gaps=tuple(gaps),
         now=answer.now,
         owner=_owner(answer.body),
+        receipts=tuple(islice(receipts(mapped(rooms.get("join")), me), MOST_RECEIPTS)),
         instances=await instances.heard(rooms, registry, breath),
     )
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from aiagentchat.core.files import FileKeys, MediaFile, clean_type
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Read, has_meta, read_meta
 from aiagentchat.core.parcels import TXN_KEY
 from aiagentchat.core.rooms import DIRECT
 
@@ -97,6 +98,7 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
     kind, body, target = found
     if sender == me and kind in _SAID and not _is_by_us(source):
         kind, body, target = Kind.FORGED, BY_ANOTHER_PROGRAM, None
+    content = source.get("content")
     told = Incoming(
         event=EventId(event),
         room=room,
@@ -105,10 +107,13 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
         kind=kind,
         body=body,
         target=target,
-        thread=_thread(source.get("content")),
-        mentions=_mentions(source.get("content")),
+        thread=_thread(content),
+        mentions=_mentions(content),
         raw=_raw(source) if kind is Kind.MALFORMED else None,
-        file=media_file(source.get("content")) if kind is Kind.FILE else None,
+        file=media_file(content) if kind is Kind.FILE else None,
+        meta=_meta(content),
+        by_agent=sender != me and _is_by_agent(content),
+        txn=_txn(content) if sender == me else None,
     )
     return Step(told, cuts)
 
@@ -121,8 +126,36 @@ def forged(room: RoomId, source: Source, how: str) -> Incoming:
 
 def _is_by_us(source: Source) -> bool:
     """Whether it has the mark of all that we send: without it, another program has a token of our account."""
-    content = source.get("content")
-    return isinstance(content, Mapping) and isinstance(content.get(TXN_KEY), str)
+    return _txn(source.get("content")) is not None
+
+
+def _txn(content: object) -> TxnId | None:
+    match content:
+        case {**said} if isinstance(txn := said.get(TXN_KEY), str):
+            return TxnId(txn)
+        case _:
+            return None
+
+
+def _meta(content: object) -> Read | None:
+    """What an agent says about its message, or, in a change of one, about what it reads now."""
+    said = _as_it_reads(content)
+    return read_meta(said) if has_meta(said) else None
+
+
+def _as_it_reads(content: object) -> object:
+    match content:
+        case {"m.relates_to": {"rel_type": "m.replace"}, "m.new_content": {**new}} if has_meta(new):
+            return new
+        case _:
+            return content
+
+
+def _is_by_agent(content: object) -> bool:
+    """Whether it has a mark of a program, of whatever shape: nobody types one."""
+    if not isinstance(content, Mapping):
+        return False
+    return TXN_KEY in content or has_meta(content) or has_meta(content.get("m.new_content"))
 
 
 def sent_at(source: object) -> int:

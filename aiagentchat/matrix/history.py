@@ -1,4 +1,5 @@
-"""What stands in a gap: `/messages`, page by page, back from where the batch begins."""
+"""What was said before: `/messages`, page by page. What stands in a gap, back from where the batch begins; and what
+somebody wants to read that we have not kept."""
 
 import asyncio
 import json
@@ -9,8 +10,8 @@ from urllib.parse import quote
 from nio.client.async_client import AsyncClient
 
 from aiagentchat.core.errors import Unreachable
-from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports.matrix import Gap, Missed
+from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ports.matrix import Asked, Before, Gap, Missed, Older
 from aiagentchat.matrix.events import TYPES, Reads, Step, read, said_to_us, sent_at
 from aiagentchat.matrix.reading import Breath, get, listed, tell_sealed
 
@@ -23,7 +24,11 @@ GAP_SECONDS = 120.0
 MOST_PAGES = 200
 """A homeserver may answer with pages that hold less than was asked for, or nothing; it may not do so for ever."""
 
+OLDER_PAGES = 5
+"""Requests for what is only looked at: a page may hold nothing that can be read."""
+
 _FILTER = json.dumps({"types": TYPES}, separators=(",", ":"))
+_MESSAGES = json.dumps({"types": ("m.room.message", "m.room.encrypted")}, separators=(",", ":"))
 
 
 async def missed(
@@ -60,6 +65,50 @@ async def missed(
     # What was said before we came is nothing that we miss.
     came = any(step.cuts for step in steps)
     return Missed(events=said_to_us(reversed(steps)), whole=whole or came, aged=aged and not came)
+
+
+async def older(
+    client: AsyncClient, me: UserId, room: RoomId, asked: Asked, *, most: int, reads: Reads = read
+) -> Older:
+    """What was said before that, as the `Homeserver` port has it."""
+    what, path = f"history of {room}", f"/rooms/{quote(room, safe='')}"
+    at = asked if not isinstance(asked, Before) else await _place_of(client, room, asked.event)
+    steps: list[Step] = []
+    breath = Breath()
+    for _ in range(OLDER_PAGES):
+        query = {"dir": "b", "limit": str(most - len(steps)), "filter": _MESSAGES} | (
+            {} if at is None else {"from": at}
+        )
+        answer = await get(client, what, f"{path}/messages", query, within=PAGE_SECONDS)
+        for source in listed(answer.body.get("chunk")):
+            found = [reads(room, each, me) for each in (_last_edit(source), source) if each is not None]
+            steps += [step for step in found if step.told is not None]
+            await breath.take()
+        end = answer.body.get("end")
+        at = end if isinstance(end, str) and end != at else None
+        if at is None or len(steps) >= most:
+            break
+    told = tuple(step.told for step in reversed(steps) if step.told is not None)
+    return Older(events=told, before=at)
+
+
+async def _place_of(client: AsyncClient, room: RoomId, event: EventId) -> str:
+    """The token of the place before an event."""
+    path = f"/rooms/{quote(room, safe='')}/context/{quote(event, safe='')}"
+    answer = await get(client, f"history of {room}", path, {"limit": "0"}, within=PAGE_SECONDS)
+    start = answer.body.get("start")
+    if not isinstance(start, str):
+        raise Unreachable(f"history of {room}: an answer without a token")
+    return start
+
+
+def _last_edit(source: object) -> object:
+    """The edit that an event reads as by now: the homeserver tells it with the event."""
+    match source:
+        case {"unsigned": {"m.relations": {"m.replace": edit}}}:
+            return edit
+        case _:
+            return None
 
 
 async def _pages(client: AsyncClient, gap: Gap, since: str | None) -> AsyncGenerator[list[object], None]:

@@ -8,7 +8,7 @@ from typing import Any
 from aiagentchat.core.errors import StoreError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.instances import INSTANCE
-from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
+from aiagentchat.core.ports.matrix import Asked, Gap, Missed, Older, SyncBatch
 from aiagentchat.matrix import history
 from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.client import Client
@@ -16,6 +16,7 @@ from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.events import TYPES, read
 from aiagentchat.matrix.ownership import OWNER
 from aiagentchat.matrix.reading import Answer, TooLarge, get, mapped
+from aiagentchat.matrix.receipts import TYPE as RECEIPT
 from aiagentchat.matrix.roster import POWER_TYPES
 
 TIMELINE_LIMIT = 20
@@ -77,6 +78,11 @@ class MatrixHomeserver:
                 self._client, self._me, gap, since=since, oldest=oldest, most=most, reads=self._reads
             )
 
+    async def older(self, room: RoomId, asked: Asked, *, most: int, sealed: bool = False) -> Older:
+        """What was said before that."""
+        reads = read if self._machine is None or not sealed else self._machine.look
+        return await history.older(self._client, self._me, room, asked, most=most, reads=reads)
+
     @asynccontextmanager
     async def _remembering(self) -> AsyncIterator[None]:
         """What the machine learns in the block is in its file before the caller commits what came with it."""
@@ -99,15 +105,17 @@ class MatrixHomeserver:
             self._rooms.left(RoomId(name))
 
     def _filter(self) -> str:
-        """What is asked for. Of the state only what nio must know, what power comes from (`matrix/roster.py`), and who
-        is there."""
+        """What is asked for, with how far others have read.
+
+        Of the state only what nio must know, what power comes from (`matrix/roster.py`), and who is there.
+        """
         who = () if self._registry is None else (INSTANCE,)
         asked: dict[str, Any] = {
             "presence": {"types": []},
             "account_data": {"types": [OWNER]},
             "room": {
                 "account_data": {"types": []},
-                "ephemeral": {"types": []},
+                "ephemeral": {"types": [RECEIPT]},
                 "state": {"types": ["m.room.encryption", *POWER_TYPES, *who]},
                 "timeline": {"limit": self._limit, "types": [*TYPES, *who]},
             },

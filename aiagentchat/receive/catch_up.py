@@ -14,6 +14,7 @@ import structlog
 
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
+from aiagentchat.core.heard import Heard, heard
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock, Random
@@ -45,6 +46,19 @@ class Tools:
     random: Random
     max_age: Callable[[], float]
     """How old (seconds) what is read again may be."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """What goes into one transaction."""
+
+    events: list[Incoming] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """As how many events it counts."""
+        return max(len(self.events), len(self.heard))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,7 +139,7 @@ class CatchUp:
             self._hold_back(room, gaps.get(room), rooms.pop(room, []), since, moment)
         new, rest = await self._commit_all_but_the_last([*rooms.values()], moment)
         token = None if self._behind else batch.token
-        new += await self._inbox.take_in(token, rest, self._clock.now_ms())
+        new += await self._inbox.take_in(token, rest.events, self._clock.now_ms(), rest.heard)
         self._reached = batch.token
         if token is None:
             await self._settle()
@@ -141,16 +155,15 @@ class CatchUp:
         oldest = now - round(self._tools.max_age() * 1000)
         return Moment(now=batch.now, oldest=oldest, heard_until=self.heard_until, anew=anew)
 
-    async def _commit_all_but_the_last(
-        self, rooms: Sequence[Sequence[Incoming]], moment: Moment
-    ) -> tuple[int, list[Incoming]]:
+    async def _commit_all_but_the_last(self, rooms: Sequence[Sequence[Incoming]], moment: Moment) -> tuple[int, _Share]:
         """Commit what these rooms have, a few rooms at a time; how many were new, and what goes with the token."""
-        new, waiting = 0, list[Incoming]()
+        new, waiting = 0, _Share()
         for events in rooms:
-            if len(waiting) >= COMMIT:
-                new += await self._inbox.take_in(None, waiting, self._clock.now_ms())
-                waiting = []
-            waiting += await sift(events, moment, self._tools.rules, self._inbox)
+            if waiting.size >= COMMIT:
+                new += await self._inbox.take_in(None, waiting.events, self._clock.now_ms(), waiting.heard)
+                waiting = _Share()
+            waiting.events += await sift(events, moment, self._tools.rules, self._inbox)
+            waiting.heard += heard(events, self._tools.rules.keeps)
         return new, waiting
 
     async def _settle(self) -> None:
@@ -232,7 +245,8 @@ class CatchUp:
 
     async def _keep(self, behind: _Behind, events: list[Incoming], marker: list[Incoming]) -> None:
         kept = await sift(events, behind.moment, self._tools.rules, self._inbox)
-        await self._inbox.take_in(None, [*marker, *kept], self._clock.now_ms())
+        found = heard(events, self._tools.rules.keeps)
+        await self._inbox.take_in(None, [*marker, *kept], self._clock.now_ms(), found)
 
     def _marker(self, behind: _Behind, gap: Gap, missed: Sequence[Incoming]) -> Incoming:
         """That the room misses something, for the room to read."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from aiagentchat.core.heard import Keeps
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Meta
 
 LATE_MS = 60_000
 """What is older than this when it comes in is late. Less is the way from one machine to another."""
@@ -20,6 +22,8 @@ class Rules:
     me: UserId
     is_configured: Callable[[RoomId], bool]
     """Or waits for it."""
+    keeps: Keeps = lambda _room, _encrypted: False
+    """Whether what is said there is kept to be found again."""
 
 
 def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incoming]:
@@ -27,8 +31,9 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
 
     The first sync of an account ignores what was said before: only invites count. Our own events, and notices, which
     must never be answered automatically (Client-Server API, "m.notice"), are nothing to us: of those that speak to us
-    all the same, the audit tells. Invites come from rooms
-    that nobody has configured, too; anything else from such a room is not ours to keep.
+    all the same, the audit tells, and of what an agent addresses to us, whoever has asked for it; and news of tasks are
+    heard, whosever they are. Invites come from
+    rooms that nobody has configured, too; anything else from such a room is not ours to keep.
     """
     configured: dict[RoomId, bool] = {}
 
@@ -37,7 +42,7 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
             return True
         if first or (event.sender == rules.me and event.kind not in OF_OURS):
             return False
-        if event.kind is Kind.NOTICE and not _speaks_to_us(event, rules.me):
+        if event.kind is Kind.NOTICE and not (_speaks_to_us(event, rules.me) or _tells_of_a_task(event)):
             return False
         if event.room not in configured:
             configured[event.room] = rules.is_configured(event.room)
@@ -47,7 +52,12 @@ def keep(events: Iterable[Incoming], rules: Rules, *, first: bool) -> list[Incom
 
 
 def _speaks_to_us(event: Incoming, me: UserId) -> bool:
-    return me in event.mentions or event.body.startswith(("/", "!", me))
+    return event.is_for(me) or me in event.mentions or event.body.startswith(("/", "!", me))
+
+
+def _tells_of_a_task(event: Incoming) -> bool:
+    """Whether an agent says what has become of a task, to whomever: whoever watches it hears of that, too."""
+    return isinstance(event.meta, Meta) and event.meta.task is not None
 
 
 def dated(event: Incoming, now: int | None) -> Incoming:

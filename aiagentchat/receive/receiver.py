@@ -1,7 +1,7 @@
 """The sync loop: events and the token that covers them are committed before anything is done with them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -9,6 +9,7 @@ from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SyncHealth
 from aiagentchat.core.instances import Heard
+from aiagentchat.core.messages import Receipt
 from aiagentchat.core.ports.matrix import SyncBatch
 from aiagentchat.receive.catch_up import CatchUp, Tools
 from aiagentchat.receive.intake import keep
@@ -29,14 +30,16 @@ class Receiver:
         timeout: Callable[[], float],
         alive_at: Callable[[], Awaitable[int | None]],
         on_owner: Callable[[str | None], None],
+        on_receipts: Callable[[Sequence[Receipt]], Awaitable[None]] | None = None,
         on_instances: Callable[[Heard, int | None], None] = lambda _, __: None,
     ) -> None:
         """`timeout`: seconds that a sync may wait for news.
 
         `alive_at` is asked once, at the beginning, when (milliseconds) a daemon on this ledger was last known to live.
         `on_owner` is told, before anything of a batch is taken in, whom the batch names as the account's owner, if it
-        does; what it raises ends `run`. `on_instances` is told what every batch tells of the registry room, and the
-        homeserver's clock.
+        does; what it raises ends `run`. `on_receipts` is told how far others have read in our rooms: for every batch
+        before the token is committed, so that no crash loses it, and again after what came with it. `on_instances` is
+        told what every batch tells of the registry room, and the homeserver's clock.
         """
         self._homeserver = tools.homeserver
         self._inbox = tools.inbox
@@ -45,6 +48,7 @@ class Receiver:
         self._random = tools.random
         self._timeout = timeout
         self._on_owner = on_owner
+        self._on_receipts = on_receipts
         self._on_instances = on_instances
         self._alive_at = alive_at
         self._catch_up = CatchUp(tools)
@@ -81,7 +85,9 @@ class Receiver:
             if is_first:
                 await self._ignore(batch)
             else:
+                await self._note_receipts(batch)
                 await self._catch_up.take_in(batch, since)
+                await self._note_receipts(batch)
             if is_later_life:
                 # The full state: whether we are there, whatever became of the event that told of it.
                 await self._inbox.entered(batch.joined)
@@ -94,6 +100,11 @@ class Receiver:
         await self._inbox.take_in(batch.token, kept, self._clock.now_ms())
         self._catch_up.note(batch)
         log.info("sync.first", rooms=len(batch.joined), ignored=len(batch.events) - len(kept))
+
+    async def _note_receipts(self, batch: SyncBatch) -> None:
+        known = [receipt for receipt in batch.receipts if self._rules.is_configured(receipt.room)]
+        if known and self._on_receipts is not None:
+            await self._on_receipts(known)
 
     def _note_success(self) -> None:
         self._heard_at = self._clock.monotonic()

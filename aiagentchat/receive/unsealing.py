@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from aiagentchat.core.health import SealHealth
+from aiagentchat.core.heard import Keeps, heard
 from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
@@ -77,13 +78,18 @@ class Unsealing:
         clock: Clock,
         max_age: Callable[[], float],
         is_heard: Callable[[RoomId, UserId], Awaitable[bool]],
+        keeps: Keeps = lambda _room, _encrypted: False,
     ) -> None:
-        """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told."""
+        """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told.
+
+        `keeps` says whether what is said in a room is kept to be found again.
+        """
         self._seals = seals
         self._opener = opener
         self._clock = clock
         self._max_age = max_age
         self._is_heard = is_heard
+        self._keeps = keeps
 
     async def health(self) -> SealHealth:
         """How many messages cannot be read."""
@@ -130,11 +136,11 @@ class Unsealing:
         now = self._clock.now_ms()
         old = [event for event in opened if too_old(event, now, self._max_age())]
         fresh = [dated(event, now) for event in opened if event not in old]
-        count = await self._seals.opened(fresh, now) if fresh else 0
+        count = await self._seals.opened(fresh, now, heard(fresh, self._keeps)) if fresh else 0
         await self._seals.settle(dropped, [], now)
         for event in old:
             told = [_too_late(event)] if await self._is_heard(event.room, event.sender) else []
-            await self._seals.settle([event.event], told, now)
+            await self._seals.settle([event.event], told, now, heard([event], self._keeps))
         log.info("seal.opened", count=count, too_old=len(old))
 
     async def _tell(self) -> None:

@@ -58,10 +58,13 @@ RESUME_CHOICE_ANSWERS = (
 """The same, where the agent had asked the room something: a yes is no answer to that."""
 
 
-def resume_question(request: str, asker: UserId, *, asks_again: bool = False) -> str:
-    """The daemon was restarted while a person was asked; `request` is Markdown that shows what about."""
+def resume_question(request: str, asker: UserId, *, who: str = "", asks_again: bool = False) -> str:
+    """The daemon was restarted while a person was asked; `request` is Markdown that shows what about.
+
+    `who` says who has asked for the turn and who may answer, where it was not a person.
+    """
     told = "Interrupted by a restart while this waited for an answer; nothing of it was run."
-    who = f"Asked for by {person(asker)}. They may answer, and the admins of this room."
+    who = who or f"Asked for by {person(asker)}. They may answer, and the admins of this room."
     answers = RESUME_CHOICE_ANSWERS if asks_again else RESUME_ANSWERS
     return f"{told}\n\n{request}\n\n{who}\n\n{answers}"
 

@@ -24,6 +24,8 @@ _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, override
 
 _PINGS = re.compile(r"(?<!\w)@(?=room\b)|(?<![\w`])@(?=[0-9a-z._=/+\-]+:[0-9a-z\[])", re.IGNORECASE)
 
+_PINGED = re.compile(rf"@{WORD_JOINER}(?=room\b|[0-9a-z._=/+\-]+:[0-9a-z\[])", re.IGNORECASE)
+
 
 def clean(text: str) -> str:
     """`text` as a room may have it: valid UTF-8, without escape sequences and control characters.
@@ -67,6 +69,11 @@ def no_ping(text: str) -> str:
     ``git@host:path``.
     """
     return _PINGS.sub("@" + WORD_JOINER, text)
+
+
+def as_written(text: str) -> str:
+    """`text` of another daemon, without what `no_ping` has put there: an agent that reads an id may have to use it."""
+    return _PINGED.sub("@", text)
 
 
 def one_line(text: str, limit: int) -> str:

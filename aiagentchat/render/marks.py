@@ -46,6 +46,11 @@ def mark(command: Command, state: CommandState) -> Parcel:
     )
 
 
+def mark_for_people(command: Command, state: CommandState) -> list[Parcel]:
+    """The same, for whom it is: a program is told how far its message is by receipts and by its answer."""
+    return [] if command.is_of_program else [mark(command, state)]
+
+
 def taps(question: Parcel, keys: Sequence[str]) -> list[Parcel]:
     """The parcels with the answers that `question` may be given, for whoever taps instead of typing.
 

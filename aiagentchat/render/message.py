@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.meta import META_KEY
 from aiagentchat.core.parcels import REACTION_KEYS, Content
 from aiagentchat.render.folding import folded_html, is_foldable, plain
 from aiagentchat.render.hygiene import clean, no_ping, shown
@@ -55,15 +56,21 @@ def edit(new_content: Content, target: EventId) -> dict[str, Any]:
     """The content that replaces the text of `target` by `new_content`.
 
     The fallback, for clients that do not know edits, is plain. An edit rings nobody, and it answers what the first
-    version answered: the specification wants no relation in the new content.
+    version answered: the specification wants no relation in the new content. What an agent must know of the message
+    stands in both.
     """
     return {
+        **_meta(new_content),
         "msgtype": new_content["msgtype"],
         "body": f"* {new_content['body']}",
         "m.mentions": {},
         "m.new_content": {key: value for key, value in new_content.items() if key != "m.relates_to"},
         "m.relates_to": {"rel_type": "m.replace", "event_id": target},
     }
+
+
+def _meta(content: Content) -> dict[str, Any]:
+    return {META_KEY: content[META_KEY]} if META_KEY in content else {}
 
 
 def reaction(target: EventId, key: str) -> dict[str, Any]:

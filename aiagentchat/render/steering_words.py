@@ -24,6 +24,8 @@ class Shown:
     by: UserId
     since_ms: int
     """How long it has run, or waited."""
+    asker: str = ""
+    """Who has asked for it, as `guard_words.asker` says it; empty: the person."""
 
 
 def first_words(text: str) -> str:
@@ -32,7 +34,7 @@ def first_words(text: str) -> str:
 
 
 def _of(shown: Shown) -> str:
-    return f"{first_words(shown.text)} of {person(shown.by)}"
+    return f"{first_words(shown.text)} of {shown.asker or person(shown.by)}"
 
 
 # ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────────

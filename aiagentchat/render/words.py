@@ -703,6 +703,8 @@ class Status:
     """Whether our device is signed with the account's identity."""
     allowed: Sequence[str] = ()
     """Lines about what is allowed without a question (`render.asking_words.rules_listed`)."""
+    agents: Sequence[str] = ()
+    """Lines about turns that agents have asked for (`render.guard_words.standing_lines`)."""
 
 
 def status_text(status: Status) -> str:
@@ -718,6 +720,7 @@ def status_text(status: Status) -> str:
         f"- Agent: {quoted(status.agent)}{model}",
         f"- Session: {quoted(status.session) if status.session else 'none yet'}",
         f"- Running: {now}; {count(status.queued, 'message')} queued{rest}",
+        *status.agents,
         *status.allowed,
         f"- Agent's process: {process}; isolation: {status.held.isolation}",
         f"- Homeserver: {_hearing(status)}; {_speaking(status)}",

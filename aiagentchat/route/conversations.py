@@ -7,8 +7,10 @@ from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import AcceptCommand, Effect, PutParcel
 from aiagentchat.core.ids import EventId, SessionId, new_session_id
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import marks, words
+from aiagentchat.route import tasks
 from aiagentchat.route.bot_commands.spec import Desk, reply
 
 THREAD = "thread"
@@ -17,15 +19,18 @@ THREAD = "thread"
 _NEW_SESSION = re.compile(r"\A[/!]new_session\s+")
 
 
-def own_thread(desk: Desk, event: Incoming) -> EventId | None:
-    """The thread whose conversation `event` belongs to; None: it belongs to that of the room."""
+async def own_thread(desk: Desk, event: Incoming) -> EventId | None:
+    """The thread whose conversation `event` belongs to; None: it belongs to that of the room. A task has its own."""
+    if event.thread is None:
+        return None
     room = desk.settings().room(event.room)
-    return event.thread if room is not None and room.session_scope == THREAD else None
+    is_own = room is not None and room.session_scope == THREAD
+    return event.thread if is_own or await desk.tasks.of_thread(event.room, event.thread) is not None else None
 
 
 async def current(desk: Desk, event: Incoming) -> SessionId | None:
     """The conversation that `event` is part of; None where nothing was said before."""
-    return await desk.sessions.current(event.room, own_thread(desk, event))
+    return await desk.sessions.current(event.room, await own_thread(desk, event))
 
 
 async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
@@ -33,7 +38,7 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
     begun: dict[EventId | None, SessionId] = {}
     accepted = []
     for each in said:
-        thread = own_thread(desk, each)
+        thread = await own_thread(desk, each)
         is_first = False
         if thread not in begun:
             known = await current(desk, each)
@@ -49,8 +54,12 @@ async def accept(desk: Desk, said: Sequence[Incoming]) -> list[AcceptCommand]:
             thread=each.thread,
             # A conversation that begins in a thread begins with what the thread is about.
             about=each.target or (thread if is_first else None),
+            meta=each.meta if isinstance(each.meta, Meta) else None,
+            caller=each.caller,
         )
-        accepted.append(AcceptCommand(command, of_thread=thread is not None))
+        made = AcceptCommand(command, of_thread=thread is not None)
+        task = tasks.given_by(each, desk.own)
+        accepted.append(made if task is None else await tasks.as_task(desk, made, task))
     return accepted
 
 

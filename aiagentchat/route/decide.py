@@ -9,10 +9,13 @@ from typing import TypeAlias
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.custom_commands import called
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.guards import Why
+from aiagentchat.core.ids import EventId, InstanceName, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Address, Meta, typed
 from aiagentchat.route.access import Role
 from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES, plain
+from aiagentchat.route.machines import AskedByAgent, Ear, NotForUs, TurnAway, heard, is_of_program
 
 BOT_COMMAND = re.compile(r"([/!])([a-z_]+)(?:\s+|$)")
 STOP = frozenset({"🛑"})
@@ -22,6 +25,9 @@ _ID_ENDS = r"(?![\w=/+\-]|[.:][\w\[])"
 """Neither `@bob` in `@bobby:hs` nor `@bob:hs` in `@bob:hs.example` is Bob; a full stop may follow."""
 _MOMENTS = re.compile(r"([0-9]{1,15})–([0-9]{1,15})")
 _CLOSE_ENOUGH = 0.6
+
+OF_PROGRAMS = frozenset({Kind.TEXT, Kind.NOTICE, Kind.FILE, Kind.REACTION, Kind.EDIT, Kind.REDACTION, Kind.MALFORMED})
+"""What somebody says or does to a message. What happens to the room is the same, by whomever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,8 @@ Decision: TypeAlias = (
     | Refuse
     | RefuseToRun
     | Ask
+    | AskedByAgent
+    | TurnAway
     | RunBotCommand
     | UnknownBotCommand
     | TakeFile
@@ -185,12 +193,16 @@ def decide(
     me: UserId,
     known: Collection[str],
     custom: Collection[str] = (),
+    instance: InstanceName | None = None,
 ) -> Decision:
     """What `event` means in `room`, where its sender has `role`.
 
     `known` are the names of the bot commands, `custom` those of the commands of the project, which come after them.
+    `instance` is what this daemon is called among those of its account.
     """
     names = Names(known, custom)
+    if is_of_program(event) and event.kind in OF_PROGRAMS:
+        return _of_program(event, Ear(Address(me, instance), room.exchange), role, names)
     match event.kind:
         case Kind.TEXT:
             return _reply(event, role, _text(event, room, role, me, names))
@@ -218,12 +230,15 @@ def decide(
 
 
 def is_addressed(event: Incoming, me: UserId) -> bool:
-    """Whether the sender speaks to us on purpose: a mention, our id in the text, or our name and a colon before it."""
+    """Whether the sender speaks to us on purpose: a mention, our id in the text, or our name and a colon before it.
+
+    What is typed before that for agents, as in `[TASK] claude: clean up`, does not count.
+    """
     if me in event.mentions:
         return True
     ours, name = re.escape(me), re.escape(me[1:].partition(":")[0])
     spoken_to = rf"(?<!\w){ours}{_ID_ENDS}|\A(?:{name}:|@{name}{_ID_ENDS})"
-    return re.search(spoken_to, event.body, re.IGNORECASE) is not None
+    return re.search(spoken_to, typed(event.body).text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +252,34 @@ class Names:
         """Whether `body` calls a command of the project, which no bot command has the name of."""
         found = called(body)
         return found is not None and found[0] in self.custom and found[0] not in self.known
+
+
+def _of_program(event: Incoming, ear: Ear, role: Role | None, names: Names) -> Decision:
+    """What a program has written, or done to a message: of all that, only what asks us for something means anything."""
+    # Whoever lets a caller in has asked whether it may begin turns in this room.
+    may = event.caller is not None or (role is not None and role >= Role.USER)
+    if event.kind is Kind.REDACTION and event.target is not None:
+        return TakeBack(event.target, may_stop=False)  # its text is out of the room, by whomever
+    if event.kind not in (Kind.TEXT, Kind.FILE):
+        return Ignore(f"{event.kind} events of programs mean nothing", refusal="" if may else event.kind.value)
+    said = heard(event, ear, may=may)
+    if isinstance(said, NotForUs):
+        # With the mark of a program nobody is passed over in silence who would not be without it.
+        is_plain = not isinstance(event.meta, Meta)
+        refusal = "message" if is_plain and not may else "meta" if said.is_broken else ""
+        return Ignore(f"a program's, {said.why}", refusal=refusal)
+    return said if isinstance(said, TurnAway) else _asked_by_agent(event, said, names)
+
+
+def _asked_by_agent(event: Incoming, asked: AskedByAgent, names: Names) -> Decision:
+    if not names.calls_custom(asked.text) and _bot_command(asked.text, names) is not None:
+        return TurnAway(asked.meta, Why.BOT_COMMAND)
+    has_text = bool(asked.text.strip())
+    if event.kind is Kind.TEXT:
+        return asked if has_text else TurnAway(asked.meta, Why.EMPTY)
+    if event.file is None:
+        return TurnAway(asked.meta, Why.FILE)
+    return TakeFile(event.file, asked if has_text else None)
 
 
 def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, names: Names) -> Decision:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import assert_never
 
 import structlog
@@ -11,8 +10,6 @@ from aiagentchat.config.settings import RoomSettings, slug_wish
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import (
-    AcceptCommand,
-    CountRefusal,
     EditCommand,
     Effect,
     EnterRoom,
@@ -23,13 +20,15 @@ from aiagentchat.core.effects import (
     RequestStop,
     UnmakeRoom,
 )
+from aiagentchat.core.guards import Why
 from aiagentchat.core.ids import EventId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.ports.voice import Signals
 from aiagentchat.render import away, manual, marks, session_words, words
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.message import message, reaction
-from aiagentchat.route import catch_up, conversations, customs, files, joining, questions
+from aiagentchat.route import catch_up, conversations, customs, files, guarding, joining, questions, tasks
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.bot_commands import now
 from aiagentchat.route.bot_commands.forget import answered, forget
@@ -56,10 +55,9 @@ from aiagentchat.route.decide import (
     Unreadable,
     decide,
 )
-from aiagentchat.route.refusals import refuse
+from aiagentchat.route.machines import AskedByAgent, TurnAway
+from aiagentchat.route.refusals import counted, refuse
 
-REFUSALS_A_DAY = 5
-"""How often a room is told in a day that somebody is not allowed: enough to be seen, too few to be abused."""
 CHANGED = "✏️"
 ASKS = "default"
 """The permission mode in which the agent asks before it does what no rule allows."""
@@ -83,7 +81,21 @@ class Dispatcher:
         """Who may do what there now; None while that is not known."""
         return await self._desk.roles(room)
 
-    async def custom_commands(self, event: Incoming, room: RoomSettings) -> Collection[str]:
+    async def decision(self, event: Incoming, roles: Roles) -> Decision:
+        """What `event` means in a room with these roles."""
+        role, room = roles.of(event.sender), roles.room
+        is_heard = role is not None or event.caller is not None
+        return decide(
+            event,
+            room,
+            role=role,
+            me=self._me,
+            known=self._bot_commands,
+            custom=await self._custom_commands(event, room) if is_heard else (),
+            instance=self._desk.own.instance,
+        )
+
+    async def _custom_commands(self, event: Incoming, room: RoomSettings) -> Collection[str]:
         """The names of the project's own commands, where `event` may call one."""
         return await customs.names(self._desk, room) if customs.called(event.body) else ()
 
@@ -97,6 +109,8 @@ class Dispatcher:
                 return [refused(event, what)] if what else []
             case Ask(text):
                 return await self._ask(event, text, roles)
+            case AskedByAgent() | TurnAway():
+                return await self._asked_by_agent(decision, event, roles)
             case RunBotCommand(name, arguments):
                 return await self._run(self._bot_commands[name], Asked(event=event, roles=roles, arguments=arguments))
             case UnknownBotCommand(name, nearest):
@@ -114,6 +128,10 @@ class Dispatcher:
             case _:
                 return await self._about_the_room(decision, event, roles.room)
 
+    async def news(self, event: Incoming, effects: Sequence[Effect], roles: Roles) -> Sequence[Effect]:
+        """What follows from `event` for tasks, beside `effects`."""
+        return await tasks.news(self._desk, event, effects, roles)
+
     async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:
         """A reply that answers no question is what it is without one."""
         if isinstance(decision, AnswerInWords) and not await questions.is_answer(self._desk, event, decision, roles):
@@ -121,8 +139,12 @@ class Dispatcher:
         return decision
 
     async def _is_in_the_clear(self, event: Incoming) -> bool:
-        """Whether it came unencrypted into an encrypted room: then the homeserver can have written it."""
-        return not event.encrypted and await self._desk.rooms.is_encrypted(event.room)
+        """Whether it came unencrypted into an encrypted room: then the homeserver can have written it.
+
+        What has come through our own gateway has not come from a homeserver.
+        """
+        is_clear = not event.encrypted and event.caller is None
+        return is_clear and await self._desk.rooms.is_encrypted(event.room)
 
     async def _about_ours(
         self, decision: AnswerApproval | AnswerInWords | StopTarget | ForgetTarget, event: Incoming, roles: Roles
@@ -159,7 +181,7 @@ class Dispatcher:
             if not planned.run:
                 return planned.effects
             before = planned.effects
-        self._signals.read(event.room, event.event)
+        self._signals.read(event.room, event.event, event.thread)
         queue = await desk.commands.queue(event.room)
         [accepted] = await conversations.accept(desk, [replace(event, body=text)])
         command = accepted.command
@@ -170,30 +192,34 @@ class Dispatcher:
                 seen = PutParcel(marks.accepted(event.event, event.room, first))
                 return [replace(accepted, command=command, joins=first), seen]
         if (full := await self._full(len(queue))) is not None:
-            return [AcceptCommand(replace(command, state=CommandState.REJECTED)), *reply(event, full)]
+            return [replace(accepted, command=replace(command, state=CommandState.REJECTED)), *reply(event, full)]
         seen = PutParcel(marks.accepted(event.event, event.room))
         turns = sum(each.host is None for each in queue)
         return [*before, replace(accepted, command=command), seen, *self._wait_words(event, turns)]
 
+    async def _asked_by_agent(
+        self, decision: AskedByAgent | TurnAway, event: Incoming, roles: Roles
+    ) -> Sequence[Effect]:
+        if isinstance(decision, AskedByAgent) and await self._is_in_the_clear(event):
+            decision = TurnAway(decision.meta, Why.IN_THE_CLEAR)
+        if isinstance(decision, AskedByAgent):
+            return await guarding.ask(self._desk, decision, event, roles.room)
+        return await guarding.turn_away(self._desk, decision, event, roles.room)
+
     async def _take_file(self, decision: TakeFile, event: Incoming, roles: Roles) -> Sequence[Effect]:
         refused_file = await files.refused(self._desk, decision, event)
+        if refused_file is not None and isinstance(decision.then, AskedByAgent):
+            return await guarding.turn_away(self._desk, TurnAway(decision.then.meta, Why.FILE), event, roles.room)
         if refused_file is not None:
             return refused_file
         kept = await files.kept(self._desk, decision, event)
         if decision.then is not None:
             return [*kept, *await self.effects(decision.then, event, roles)]
-        self._signals.read(event.room, event.event)
+        self._signals.read(event.room, event.event, event.thread)
         return kept
 
     async def _is_for_agent(self, said: Incoming, roles: Roles) -> bool:
-        heard: Decision | None = decide(
-            said,
-            roles.room,
-            role=roles.of(said.sender),
-            me=self._me,
-            known=self._bot_commands,
-            custom=await self.custom_commands(said, roles.room),
-        )
+        heard: Decision | None = await self.decision(said, roles)
         if isinstance(heard, TakeFile):
             heard = heard.then
         decision = None if heard is None else await self._resolved(heard, said, roles)
@@ -232,7 +258,7 @@ class Dispatcher:
         )
 
     async def _run(self, command: BotCommand, asked: Asked) -> Sequence[Effect]:
-        self._signals.read(asked.event.room, asked.event.event)
+        self._signals.read(asked.event.room, asked.event.event, asked.event.thread)
         role = asked.role
         if role is None or role < command.role:
             told = words.only_admins(command.name) if command.role is Role.ADMIN else words.VIEWER_MAY_NOT_RUN
@@ -246,15 +272,15 @@ class Dispatcher:
                 return await command.run(asked)
 
     async def _refuse(self, event: Incoming, roles: Roles) -> Sequence[Effect]:
-        day = datetime.fromtimestamp(self._desk.clock.now_ms() / 1000, tz=UTC).date().isoformat()
-        if await self._desk.rooms.refusals(event.room, day) >= REFUSALS_A_DAY:
+        one_more = await counted(self._desk, event)
+        if one_more is None:
             return [refused(event, "message")]
         user = event.sender
         if roles.given(user) is None:
             told = words.refused(user, roles.room.name)
         else:
             told = words.power_too_low(user, roles.power(user), roles.all_needed())
-        return [CountRefusal(event.room, day), *refuse(event, "message", told)]
+        return [one_more, *refuse(event, "message", told)]
 
     async def _answer(
         self, decision: AnswerApproval | AnswerInWords, event: Incoming, roles: Roles
@@ -318,7 +344,9 @@ class Dispatcher:
             return [erased]  # the others that it was joined to are run without it
         if command.state is CommandState.QUEUED or may_stop or event.sender == command.sender:
             log.info("command.taken_back", command=target, state=command.state, by=event.sender)
-            return [RequestStop(command.host or command.event, event.sender), erased]
+            waits = command.state is CommandState.QUEUED
+            told = turned_down(command, stopped_before_it_began(event.sender)) if waits else []
+            return [RequestStop(command.host or command.event, event.sender), erased, *map(PutParcel, told)]
         return [erased]
 
     async def _take_back_edit(self, event: Incoming, target: EventId) -> Sequence[Effect]:

@@ -11,6 +11,7 @@ from aiagentchat.render import file_words
 from aiagentchat.render.message import reaction
 from aiagentchat.route.bot_commands.spec import Desk, reply
 from aiagentchat.route.decide import Ask, TakeFile
+from aiagentchat.route.machines import AskedByAgent, is_of_program
 
 WAITS = "📎"
 """On a file that goes along with the next message of its sender."""
@@ -32,7 +33,9 @@ async def refused(desk: Desk, decision: TakeFile, event: Incoming) -> Sequence[E
 async def kept(desk: Desk, decision: TakeFile, event: Incoming) -> list[Effect]:
     """It goes along with what its caption asks, or else with what its sender asks next, and they are told so."""
     if decision.then is not None:
-        return [KeepFile(event.event, event.event if isinstance(decision.then, Ask) else None)]
+        return [KeepFile(event.event, event.event if isinstance(decision.then, Ask | AskedByAgent) else None)]
+    if is_of_program(event):
+        return [KeepFile(event.event, None)]
     told = file_words.waits(decision.file.name)
     # Who sends three pictures in a row is told once.
     is_first = await _waiting(desk, event) == 0

@@ -1,4 +1,7 @@
-"""What somebody types in short succession is one command: the first of it is held, and the others are joined to it."""
+"""What somebody types in short succession is one command: the first of it is held, and the others are joined to it.
+
+What an agent or a caller sends is not typed, and each message of theirs is answered on its own.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +19,7 @@ MOST_PARTS = 20
 
 def held(command: Command, queue: Sequence[Command], room: RoomSettings) -> Command:
     """The command, held for what its sender may type next, as the room has it."""
-    if not room.debounce:
+    if not room.debounce or not _is_typed(command):
         return command
     first = _first(command, queue)
     latest = (command if first is None else first).queued_at + LONGEST_MS
@@ -25,7 +28,7 @@ def held(command: Command, queue: Sequence[Command], room: RoomSettings) -> Comm
 
 async def joined_to(desk: Desk, command: Command, queue: Sequence[Command]) -> EventId | None:
     """The command of the queue that this one becomes a part of, if there is one."""
-    first = _first(command, queue)
+    first = _first(command, queue) if _is_typed(command) else None
     if first is None or len(await desk.commands.parts(first.event)) >= MOST_PARTS:
         return None
     return first.event
@@ -39,3 +42,7 @@ def _first(command: Command, queue: Sequence[Command]) -> Command | None:
 
 def _is_held(command: Command, now: int) -> bool:
     return command.state is CommandState.QUEUED and now < command.held_until
+
+
+def _is_typed(command: Command) -> bool:
+    return command.meta is None and command.caller is None

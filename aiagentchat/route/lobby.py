@@ -22,6 +22,7 @@ from aiagentchat.route import making
 from aiagentchat.route.access import may_invite
 from aiagentchat.route.bot_commands.spec import Desk, refused, reply
 from aiagentchat.route.decide import BOT_COMMAND
+from aiagentchat.route.machines import is_of_program
 
 WAIT_MS = 24 * 3_600_000
 """So long we stay in a room that nobody makes ours, and keep what is said there."""
@@ -105,7 +106,7 @@ class Lobby:
             case Kind.REDACTION if event.target is not None:
                 return [EraseText(event.target, event.room)]
             case Kind.TEXT if (wanted := _asked_for(event.body)) is not None:
-                return await self._set_up(event, wanted)
+                return [refused(event, "/setup")] if is_of_program(event) else await self._set_up(event, wanted)
             case _:
                 if waiting.keeps:
                     log.info("event.kept", kind=event.kind)

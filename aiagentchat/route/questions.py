@@ -12,7 +12,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import asking_words, away, words
 from aiagentchat.render.marks import YES_OR_NO, taps
 from aiagentchat.render.message import message
-from aiagentchat.route import answers, conversations
+from aiagentchat.route import answers, conversations, tasks
 from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.answers import Answer, No, Unclear, Yes
 from aiagentchat.route.bot_commands.spec import Desk, reply
@@ -27,12 +27,15 @@ MOST_SHOWN = 5
 async def hindered(desk: Desk, asked: Approval, user: UserId, roles: Roles) -> str | None:
     """Why `user`, who may run commands, may not answer `asked`; None if they may.
 
-    What a turn asks is for whoever asked for the turn, and for admins. An offer is for everybody who may run commands:
-    each of its messages is run as its author's, whose right is looked at when its turn starts.
+    What a turn asks is for whoever asked for the turn, and for admins; where a program has asked, which can answer
+    nothing, for every person who may run commands. An offer is for everybody who may run commands: each of its messages
+    is run as its author's, whose right is looked at when its turn starts.
     """
     if asked.kind is ApprovalKind.OFFER or roles.of(user) is Role.ADMIN:
         return None
     command = await desk.commands.get(asked.command)
+    if command is not None and command.is_of_program:
+        return None
     asker = None if command is None else command.sender
     return None if asker == user else words.not_yours_to_answer(asker)
 
@@ -141,8 +144,10 @@ async def _resume(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effe
         reply_to=asked.command,
         granted=asked.digest,
         thread=None if before is None else before.thread,
+        meta=None if before is None else before.meta,
     )
-    return [AcceptCommand(resumed)]
+    accepted = AcceptCommand(resumed)
+    return [accepted if before is None else await tasks.again(desk, accepted, before)]
 
 
 async def _run_offered(desk: Desk, asked: Approval, event: Incoming) -> Sequence[Effect]:

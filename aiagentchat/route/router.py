@@ -1,6 +1,6 @@
 """The second stage: takes events from the inbox in order, and commits what follows from each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -8,15 +8,15 @@ from structlog.contextvars import bound_contextvars
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, RoomChange
 from aiagentchat.core.errors import MatrixError, RateLimited, StoreError
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.log_content import Said
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Inbox
+from aiagentchat.core.ports.post import Post
 from aiagentchat.render import words
 from aiagentchat.route.access import Roles
-from aiagentchat.route.bot_commands.spec import BotCommand, reply
-from aiagentchat.route.decide import decide
+from aiagentchat.route.bot_commands.spec import reply
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.lobby import Lobby
 
@@ -43,18 +43,17 @@ class Router:
         *,
         inbox: Inbox,
         dispatcher: Dispatcher,
-        bot_commands: Mapping[str, BotCommand],
         lobby: Lobby,
         settings: Callable[[], Settings],
-        me: UserId,
         clock: Clock,
+        post: Post | None = None,
     ) -> None:
+        """`post` is told what is about messages between agents."""
         self._inbox = inbox
+        self._post = post
         self._dispatcher = dispatcher
-        self._bot_commands = bot_commands
         self._lobby = lobby
         self._settings = settings
-        self._me = me
         self._clock = clock
         self._later: dict[EventId, float] = {}
         """Invites that stay in the inbox, and when (monotonic seconds) they are looked at again."""
@@ -67,6 +66,8 @@ class Router:
             if await self._lobby.leave_expired():
                 await self._lobby.refresh()
             events = await self._due()
+            if self._post is not None:
+                await self._post.landed(events)
             self._unknown.clear()
             is_settled = False
             for event in events:
@@ -103,6 +104,8 @@ class Router:
     async def _route(self, event: Incoming) -> Sequence[Effect] | None:
         """What follows from the event; None if that is not known yet."""
         try:
+            if self._post is not None:
+                await self._post.heard(event)
             if event.kind is Kind.INVITE:
                 return await self._invited(event)
             settings = self._settings()
@@ -116,12 +119,11 @@ class Router:
             if roles is None:
                 self._unknown.add(event.room)
                 return None
-            role = roles.of(event.sender)
-            custom = () if role is None else await self._dispatcher.custom_commands(event, room)
-            decision = decide(event, room, role=role, me=self._me, known=self._bot_commands, custom=custom)
+            decision = await self._dispatcher.decision(event, roles)
             said = Said(event.body if event.kind in SAID else "", room.log_content)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__, text=said)
-            return await self._dispatcher.effects(decision, event, roles)
+            effects = await self._dispatcher.effects(decision, event, roles)
+            return [*effects, *await self._dispatcher.news(event, effects, roles)]
         except StoreError:
             raise  # not the event's fault: it stays in the inbox for a ledger that works again
         except Exception:

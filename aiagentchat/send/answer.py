@@ -8,14 +8,17 @@ the end. Where there is nothing yet for it to stand below, what goes on is a qui
 words still are a new message, which rings.
 
 An answer that is too long for its room (`Showing.file_after`) grows no further there; all of it comes as a file.
+
+To an agent each page says which part of the answer it is, and the last parcel that nothing comes after it.
 """
 
 from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.ids import InstanceName, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import Content, Parcel, Urgency
 from aiagentchat.core.showing import Showing
 from aiagentchat.render import words
+from aiagentchat.render.agent_words import signed
 from aiagentchat.render.fences import close_open
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.partial import mended
@@ -31,8 +34,10 @@ MAX_EDITS = 60
 class Answer:
     """The text of one turn, cut into pages, each of which is one message."""
 
-    def __init__(self, command: Command, showing: Showing | None = None) -> None:
+    def __init__(self, command: Command, showing: Showing | None = None, instance: InstanceName | None = None) -> None:
+        """`instance`: who says it, where an agent has asked."""
         self._command = command
+        self._instance = instance
         self._showing = showing or Showing()
         self._draft = Draft()
         """The page, and what is too much for it."""
@@ -141,8 +146,14 @@ class Answer:
         parcels += self._full_pages(needed)
         if self._is_over:
             parcels += self._show(close_open(self._draft.text), needed, notice=self._page > 0, is_last=True)
-            return [*parcels, self._whole.file(self._command, [] if mention is None else [mention])]
-        return parcels + self._show(close_open(self._draft.text), needed, notice=False, is_last=True, mention=mention)
+            mentions = [] if mention is None else [mention]
+            part = self._page + 1
+            return [*parcels, self._whole.file(self._command, mentions, part=part, instance=self._instance)]
+        if self._command.meta is not None and not self._draft.text.strip():
+            self._draft.paragraph(words.TURN_OVER)  # an agent waits for the part that is the last
+        return parcels + self._show(
+            close_open(self._draft.text), needed, notice=False, is_last=True, mention=mention, is_end=True
+        )
 
     def _complete(self) -> None:
         self._progress = ""
@@ -226,12 +237,19 @@ class Answer:
         self._aside, self._aside_edits = "", 0
 
     def _show(
-        self, text: str, urgency: Urgency, *, notice: bool, is_last: bool, mention: UserId | None = None
+        self,
+        text: str,
+        urgency: Urgency,
+        *,
+        notice: bool,
+        is_last: bool,
+        mention: UserId | None = None,
+        is_end: bool = False,
     ) -> list[Parcel]:
-        content = self._content(text, notice=notice, fold=is_last, mention=mention)
+        content = self._content(text, notice=notice, fold=is_last, mention=mention, is_end=is_end)
         if not text.strip() or content == self._put:
             return []
-        first = txn_id(self._command.event, "page", str(self._page))
+        first = self._first
         self._edits += bool(self._put)
         parcel = Parcel(
             txn=txn_id(first, "edit", str(self._edits)) if self._put else first,
@@ -244,15 +262,23 @@ class Answer:
         self._put = content
         return [parcel]
 
-    def _content(self, text: str, *, notice: bool, fold: bool = False, mention: UserId | None = None) -> Content:
+    @property
+    def _first(self) -> TxnId:
+        """The parcel that begins the page."""
+        return txn_id(self._command.event, "page", str(self._page))
+
+    def _content(
+        self, text: str, *, notice: bool, fold: bool = False, mention: UserId | None = None, is_end: bool = False
+    ) -> Content:
         is_reply = self._page == 0 or mention is not None
-        return message(
+        said = message(
             text,
             notice=notice,
             reply_to=self._command.shown_at if is_reply else None,
             mentions=[] if mention is None else [mention],
             fold=fold,
         )
+        return signed(said, self._command, self._first, instance=self._instance, part=self._page, last=is_end)
 
 
 def _joined(text: str, below: str) -> str:

@@ -2,14 +2,16 @@
 
 For clients, bridges and people that edits are nothing for. A message ends where a sentence, a paragraph or a block
 does; what is not complete waits for the next one. So the texts of all messages, in order, are the whole answer, once.
+To an agent each says which part of the answer it is, and the last one that nothing comes after it.
 """
 
 from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.ids import InstanceName, UserId, txn_id
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.showing import Showing
 from aiagentchat.render import words
+from aiagentchat.render.agent_words import signed
 from aiagentchat.render.fences import close_open, open_fence
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.plans import plan_line, plan_list
@@ -25,8 +27,10 @@ _ENDS = (". ", "! ", "? ", "。", "\n")
 class Appended:
     """The text of one turn, window by window."""
 
-    def __init__(self, command: Command, showing: Showing | None = None) -> None:
+    def __init__(self, command: Command, showing: Showing | None = None, instance: InstanceName | None = None) -> None:
+        """`instance`: who says it, where an agent has asked."""
         self._command = command
+        self._instance = instance
         self._showing = showing or Showing()
         self._draft = Draft()
         """What is not said yet."""
@@ -124,8 +128,11 @@ class Appended:
             self._draft.paragraph(text)
         parcels = self._full(Urgency.NEEDED)
         if self._is_over:
-            file = self._whole.file(self._command, [] if mention is None else [mention])
-            return [*parcels, *self._say(self._draft.text, Urgency.NEEDED), file]
+            parcels += self._say(self._draft.text, Urgency.NEEDED)
+            mentions = [] if mention is None else [mention]
+            return [*parcels, self._whole.file(self._command, mentions, part=self.edits, instance=self._instance)]
+        if self._command.meta is not None and not self._draft.text.strip():
+            self._draft.paragraph(words.TURN_OVER)  # an agent waits for the part that is the last
         return parcels + self._say(self._draft.text, Urgency.NEEDED, is_last=True, mention=mention)
 
     def _grown(self) -> None:
@@ -160,10 +167,11 @@ class Appended:
             reply_to=self._command.shown_at if is_first or mention is not None else None,
             mentions=[] if mention is None else [mention],
         )
+        txn = txn_id(self._command.event, "page", str(self.edits))
         parcel = Parcel(
-            txn=txn_id(self._command.event, "page", str(self.edits)),
+            txn=txn,
             room=self._command.room,
-            content=content,
+            content=signed(content, self._command, txn, instance=self._instance, part=self.edits, last=is_last),
             command=self._command.event,
             urgency=urgency,
         )

@@ -43,9 +43,9 @@ class RedactingOutbound:
         """Show or hide the typing indicator."""
         await self._outbound.typing(room, on, seconds)
 
-    async def read_receipt(self, room: RoomId, event: EventId) -> None:
-        """Show that the event was read."""
-        await self._outbound.read_receipt(room, event)
+    async def read_receipt(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Show that all was read up to the event."""
+        await self._outbound.read_receipt(room, event, thread)
 
     async def join(self, room: RoomId) -> None:
         """Accept an invite."""

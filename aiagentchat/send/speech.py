@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ids import InstanceName, RoomId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Outbox
@@ -31,10 +31,18 @@ EDITS_PER_WIDENING = 15
 class Speech:
     """The sink of one command."""
 
-    def __init__(self, command: Command, *, outbox: Outbox, clock: Clock, showing: Showing | None = None) -> None:
+    def __init__(
+        self,
+        command: Command,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        showing: Showing | None = None,
+        instance: InstanceName | None = None,
+    ) -> None:
         self._command = command
         self._showing = showing or Showing()
-        self._answer = (Answer if self._showing.form is Form.LIVE else Appended)(command, self._showing)
+        self._answer = (Answer if self._showing.form is Form.LIVE else Appended)(command, self._showing, instance)
         self._began = clock.monotonic()
         self._outbox = outbox
         self._clock = clock
@@ -116,10 +124,15 @@ class Speech:
 
     def close(self, last_words: str, footer: str) -> list[Parcel]:
         """What is still unsaid, the last words and the footer. Who waited for long is mentioned."""
-        limit = self._showing.notify_after
+        limit = self._showing.notify_after if self._has_phone else 0
         is_long = limit > 0 and self._clock.monotonic() - self._began >= limit
         end = self._answer.close(last_words, footer, mention=self._command.sender if is_long else None)
         return [*self._on_the_way, *end]
+
+    @property
+    def _has_phone(self) -> bool:
+        """Whether a person has asked, who looks at something else meanwhile."""
+        return self._command.meta is None and self._command.caller is None
 
     def _wait(self) -> float:
         if self._last is None:
@@ -132,14 +145,20 @@ class Speaker:
     """The Voice port: opens a Speech per command."""
 
     def __init__(
-        self, *, outbox: Outbox, clock: Clock, showing: Callable[[RoomId], Showing] = lambda _: Showing()
+        self,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        showing: Callable[[RoomId], Showing] = lambda _: Showing(),
+        instance: InstanceName | None = None,
     ) -> None:
-        """`showing` says how a room wants its answers."""
+        """`showing` says how a room wants its answers; `instance` is what other agents know us by."""
         self._outbox = outbox
         self._clock = clock
         self._showing = showing
+        self._instance = instance
 
     def open(self, command: Command) -> Speech:
         """A sink whose messages answer `command`."""
         showing = self._showing(command.room)
-        return Speech(command, outbox=self._outbox, clock=self._clock, showing=showing)
+        return Speech(command, outbox=self._outbox, clock=self._clock, showing=showing, instance=self._instance)

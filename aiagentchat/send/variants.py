@@ -7,6 +7,7 @@ from typing import Any
 
 from aiagentchat.core.files import ANY_TYPE
 from aiagentchat.core.ids import EventId
+from aiagentchat.core.meta import META_KEY
 from aiagentchat.core.parcels import MESSAGE, TXN_KEY, Content, Parcel
 from aiagentchat.render import file_words, words
 from aiagentchat.render.fences import close_open
@@ -71,6 +72,8 @@ def content_without_file(parcel: Parcel) -> Content:
 
 
 def _marked(parcel: Parcel, said: Content, first: EventId | None = None) -> Content:
+    if META_KEY in parcel.content:
+        said = {**said, META_KEY: parcel.content[META_KEY]}
     content = _in_its_thread(parcel, said) if first is None else edit(said, first)
     return {**content, TXN_KEY: parcel.txn}
 

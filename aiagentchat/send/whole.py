@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from aiagentchat.core.commands import Command
-from aiagentchat.core.ids import UserId, txn_id
+from aiagentchat.core.ids import InstanceName, UserId, txn_id
 from aiagentchat.core.parcels import Attachment, Parcel
+from aiagentchat.render.agent_words import signed
 from aiagentchat.render.fences import close_open
 from aiagentchat.render.hygiene import clean
 from aiagentchat.render.words import thought, whole_answer
@@ -70,20 +71,23 @@ class Whole:
         """Take back what is not final."""
         self._open, self._growing = [], 0
 
-    def file(self, command: Command, mentions: Sequence[UserId]) -> Parcel:
-        """The parcel with all of it."""
+    def file(
+        self, command: Command, mentions: Sequence[UserId], *, part: int, instance: InstanceName | None = None
+    ) -> Parcel:
+        """The parcel with all of it: the last part of the answer."""
         self.block_ended()
         data, txn = clean(self._text()).encode(), txn_id(command.event, "whole")
+        content = {
+            "msgtype": "m.file",
+            "body": whole_answer(len(data)),
+            "filename": f"answer-{txn[:8]}.md",
+            "info": {"mimetype": FILE_TYPE, "size": len(data)},
+            "m.mentions": {"user_ids": [*mentions]} if mentions else {},
+        }
         return Parcel(
             txn=txn,
             room=command.room,
-            content={
-                "msgtype": "m.file",
-                "body": whole_answer(len(data)),
-                "filename": f"answer-{txn[:8]}.md",
-                "info": {"mimetype": FILE_TYPE, "size": len(data)},
-                "m.mentions": {"user_ids": [*mentions]} if mentions else {},
-            },
+            content=signed(content, command, txn, instance=instance, part=part),
             command=command.event,
             attachment=Attachment(data),
         )

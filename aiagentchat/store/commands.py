@@ -7,15 +7,20 @@ from aiagentchat.core.approvals import Approval
 from aiagentchat.core.audit import AuditKind, AuditLine, Deed
 from aiagentchat.core.commands import LATER, MOST_HELD_MS, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.ids import EventId, RoomId, SessionId, UserId
+from aiagentchat.core.ids import CallerName, EventId, RoomId, SessionId, UserId
+from aiagentchat.core.meta import Meta, recalled
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.store import audit
+from aiagentchat.core.tasks import TaskState
+from aiagentchat.store import audit, task_moves
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.inbox import media_file
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
+
+_UNBEGUN = {"expired": TaskState.EXPIRED}
+"""What a task comes to whose command was turned away because of this; else it is refused."""
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -170,6 +175,7 @@ class SqliteCommands:
             if approval is not None:
                 await put_approval(transaction, approval)
             await put_parcels(transaction, parcels, now)
+            await task_moves.follow(transaction, event, now)
             return True
 
         with ringing(self._bells.commands, self._bells.outbox):
@@ -184,6 +190,7 @@ class SqliteCommands:
                 return None
             await transaction.run(_OUTBOX["drop_spare"], command=event, now=now)
             await put_parcels(transaction, parcels, now)
+            await task_moves.follow(transaction, event, now, unbegun=_UNBEGUN.get(what, TaskState.REFUSED))
             return await audit.write(transaction, _turned_away(event, turned[0], what), now)
 
         with ringing(self._bells.commands, self._bells.outbox):
@@ -253,4 +260,6 @@ def _command(row: Row) -> Command:
         about=None if row["about"] is None else EventId(row["about"]),
         thread=None if row["thread"] is None else EventId(row["thread"]),
         own=row["own"],
+        meta=meta if isinstance(meta := recalled(row["meta"]), Meta) else None,
+        caller=None if row["caller"] is None else CallerName(row["caller"]),
     )

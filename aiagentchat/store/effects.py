@@ -20,13 +20,18 @@ from aiagentchat.core.effects import (
     ForgetEdits,
     ForgetRoom,
     GiveRole,
+    GuardChange,
+    HaltAgents,
     KeepFile,
     LeaveRoom,
+    LetAgentsGoOn,
     MakeRoom,
+    MoveTask,
     NameSession,
     NewSession,
     NoteDeed,
     OpenApproval,
+    OpenTask,
     PutParcel,
     RequestStop,
     SetModel,
@@ -35,8 +40,10 @@ from aiagentchat.core.effects import (
     UnmakeRoom,
 )
 from aiagentchat.core.files import FILES_WAIT_MS
+from aiagentchat.core.guards import AgentTurn
 from aiagentchat.core.ids import UserId
-from aiagentchat.store import made_rooms, sessions
+from aiagentchat.core.meta import kept
+from aiagentchat.store import guards, made_rooms, sessions, task_moves
 from aiagentchat.store.approvals import put_approval
 from aiagentchat.store.bell import Bells, EventBell
 from aiagentchat.store.database import Row, Transaction
@@ -49,7 +56,8 @@ from aiagentchat.store.queries import statements
 _FOR_EXECUTOR = (
     AcceptCommand | RequestStop | SetTimeLimit | DecideApproval | EraseText | LeaveRoom | EnterRoom | MakeRoom
 )
-_FOR_SENDER = PutParcel | EnterRoom | ForgetAnswer | ForgetEdits
+_FOR_SENDER = PutParcel | EnterRoom | ForgetAnswer | ForgetEdits | MoveTask | RequestStop | EraseText
+_FOR_TASKS = OpenTask | MoveTask
 
 _APPROVALS = statements("approvals")
 _COMMANDS = statements("commands")
@@ -71,7 +79,7 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
                 await _take_files(transaction, command, now)
                 return {}
             return await _accept(transaction, effect, now)
-        case RequestStop() | SetTimeLimit() | EditCommand():
+        case RequestStop() | SetTimeLimit() | EditCommand() | OpenTask() | MoveTask():
             return await _steer(transaction, effect, now)
         case EraseText(event=event, room=room):
             return await erase(transaction, event, room, by, now)
@@ -83,8 +91,8 @@ async def apply(transaction: Transaction, effect: Effect, by: UserId, now: int) 
             return await _answer(transaction, effect, now)
         case KeepFile() | PutParcel() | OpenApproval() | NoteDeed():
             await _add(transaction, effect, now)
-        case GiveRole() | TakeRole():
-            return await _let_in(transaction, effect)
+        case GiveRole() | TakeRole() | AgentTurn() | HaltAgents() | LetAgentsGoOn():
+            return await _let_in(transaction, effect, now)
         case LeaveRoom() | EnterRoom() | NewSession() | NameSession() | SetModel() | CountRefusal():
             await _settle_room(transaction, effect, now)
         case MakeRoom() | UnmakeRoom() | AwaitRoom() | ForgetRoom():
@@ -128,10 +136,15 @@ def _named(row: Row) -> Detail:
     return {name: row[name] for name in ("tool", "command") if row[name]}
 
 
-async def _steer(transaction: Transaction, effect: RequestStop | SetTimeLimit | EditCommand, now: int) -> Detail | None:
+async def _steer(
+    transaction: Transaction, effect: RequestStop | SetTimeLimit | EditCommand | OpenTask | MoveTask, now: int
+) -> Detail | None:
     match effect:
+        case OpenTask() | MoveTask():
+            return await task_moves.change(transaction, effect, now)
         case RequestStop(command=event, by=by):
             rows = await transaction.run(_COMMANDS["request_stop"], event=event, by=by, now=now)
+            await task_moves.follow(transaction, event, now)
             return {"asked_by": rows[0]["sender"]} if rows else None
         case SetTimeLimit(command=event, seconds=seconds):
             return {} if await transaction.run(_COMMANDS["set_time_limit"], event=event, seconds=seconds) else None
@@ -158,8 +171,10 @@ async def _add(transaction: Transaction, effect: KeepFile | PutParcel | OpenAppr
             assert_never(effect)
 
 
-async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole) -> Detail | None:
+async def _let_in(transaction: Transaction, effect: GiveRole | TakeRole | GuardChange, now: int) -> Detail | None:
     match effect:
+        case AgentTurn() | HaltAgents() | LetAgentsGoOn():
+            return await guards.change(transaction, effect, now)
         case GiveRole(grant):
             await transaction.run(_GRANTS["give"], **grant_values(grant))
             return {"role": grant.role.name.lower(), **({} if grant.until is None else {"until": grant.until})}
@@ -212,6 +227,8 @@ async def _accept(transaction: Transaction, effect: AcceptCommand, now: int) -> 
         about=command.about,
         thread=command.thread,
         own=command.own,
+        meta=kept(command.meta),
+        caller=command.caller,
         now=now,
     )
     if not accepted:
@@ -219,6 +236,8 @@ async def _accept(transaction: Transaction, effect: AcceptCommand, now: int) -> 
     if command.state is CommandState.QUEUED and command.origin is None:
         await _take_files(transaction, command, now)
     await sessions.begin(transaction, effect, now)
+    if effect.task is not None:
+        await task_moves.take(transaction, effect.task, command, now)
     return {}
 
 
@@ -237,6 +256,9 @@ def bells_for(effects: Sequence[Effect], bells: Bells) -> list[EventBell]:
     rung = []
     if any(isinstance(effect, _FOR_EXECUTOR) for effect in effects):
         rung.append(bells.commands)
-    if any(isinstance(effect, _FOR_SENDER) for effect in effects):
+    is_taken = any(isinstance(effect, AcceptCommand) and effect.task is not None for effect in effects)
+    if is_taken or any(isinstance(effect, _FOR_SENDER) for effect in effects):
         rung.append(bells.outbox)
+    if is_taken or any(isinstance(effect, _FOR_TASKS) for effect in effects):
+        rung.append(bells.tasks)
     return rung

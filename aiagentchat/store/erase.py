@@ -10,6 +10,7 @@ import re
 from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
+from aiagentchat.store import history, task_moves
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.joining import set_joined_text
 from aiagentchat.store.outbox import put_parcels
@@ -40,12 +41,18 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
         await unname(transaction, command)
     await transaction.run(_ERASE["offers"], event=event, room=room)
     await transaction.run(_ERASE["reasons"], room=room, said=body)
+    await transaction.run(_ERASE["tasks"], room=room, event=event, said=" ".join(body.split()))
     if body or commands:
         words = {"text": _as_json(_quoted(body)), "beginning": _as_json(_beginning(body))}
         await transaction.run(_ERASE["quotes"], room=room, event=event, **words)
     ours = await transaction.run(_ERASE["ours"], event=event, room=room)
     for message in ours:
         await transaction.run(_ERASE["edits_of_ours"], message=message["txn_id"], now=now)
+    await transaction.run(_ERASE["sent"], event=event, room=room)
+    await transaction.run(_ERASE["answer_to_sent"], event=event, room=room)
+    await transaction.run(_ERASE["task"], event=event, room=room)
+    await history.take_back(transaction, event, room)
+    await history.erase_with_parcels(transaction, room)
     return {} if commands or ours else None
 
 
@@ -59,6 +66,7 @@ async def forget_answer(transaction: Transaction, command: EventId, by: UserId, 
     await put_parcels(transaction, [_deletion(row, command) for row in said], now)
     await erase(transaction, command, room, by, now)
     await transaction.run(_ERASE["deleted"], command=command)
+    await history.erase_with_parcels(transaction, room)
     return {"messages": sum(not row["is_edit"] for row in said), "edits": sum(row["is_edit"] for row in said)}
 
 
@@ -78,7 +86,10 @@ async def _erase_commands(
     rows = await transaction.run(
         _ERASE["commands"], event=command, kept=command if left else "", room=room, by=by, now=now
     )
-    return [*([command] if left else []), *(EventId(row["event_id"]) for row in rows)]
+    erased = [EventId(row["event_id"]) for row in rows]
+    for each in erased:
+        await task_moves.follow(transaction, each, now)
+    return [*([command] if left else []), *erased]
 
 
 async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from aiagentchat.core.audit import AuditLine
-from aiagentchat.store import audit
+from aiagentchat.store import audit, history
+from aiagentchat.store.bell import Bells, telling
 from aiagentchat.store.database import Database, Transaction
 from aiagentchat.store.queries import statements
 
@@ -18,8 +19,9 @@ _HOUSEKEEPING = statements("housekeeping")
 class Housekeeping:
     """Of one database. All moments are milliseconds since the epoch."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bells: Bells | None = None) -> None:
         self._database = database
+        self._news = (bells or Bells()).history
 
     async def expire(self, now: int) -> int:
         """Close questions of our own whose time is over; how many."""
@@ -34,6 +36,9 @@ class Housekeeping:
                 await self._all(_HOUSEKEEPING["erase_commands"], before),
                 await self._all(_HOUSEKEEPING["erase_events"], before),
                 await self._all(_HOUSEKEEPING["erase_changes"], before),
+                await self._all(_HOUSEKEEPING["erase_messages"], before),
+                await self._forget(before),
+                await self._all(_HOUSEKEEPING["erase_tasks"], before),
             ]
         )
 
@@ -43,6 +48,9 @@ class Housekeeping:
         await self._all(_HOUSEKEEPING["prune_grants"], before)
         await self._all(_HOUSEKEEPING["prune_rules"], before)
         await self._all(_HOUSEKEEPING["prune_changes"], before)
+        await self._all(_HOUSEKEEPING["prune_messages"], before)
+        await self._forget(before)
+        await self._all(_HOUSEKEEPING["prune_tasks"], before)
         gone = {
             "questions": await self._all(_HOUSEKEEPING["prune_approvals"], before),
             "parcels": await self._all(_HOUSEKEEPING["prune_parcels"], before),
@@ -56,6 +64,10 @@ class Housekeeping:
     async def prune_spending(self, before: int) -> int:
         """Remove what was spent on the days before that moment; how many rows."""
         return await self._all(_HOUSEKEEPING["prune_spending"], before)
+
+    async def prune_agent_turns(self, before: int) -> int:
+        """Remove the turns that agents had begun before that moment; how many. Their commands stay."""
+        return await self._all(_HOUSEKEEPING["prune_agent_turns"], before)
 
     async def prune_audit(self, before: int) -> int:
         """Remove the lines of the audit from before that moment; how many. Nothing else may."""
@@ -82,9 +94,23 @@ class Housekeeping:
         audit.tell(await self._database.transact(write))
 
     async def checkpoint(self) -> bool:
-        """Empty the log into the file, so that what was erased is in neither. False while somebody else reads."""
+        """Empty the log into the file, so that what was erased is in neither, nor in the index of the history.
+
+        False while somebody else reads.
+        """
+        await history.forget_words(self._database)
         [row] = await self._database.run(_DATABASE["checkpoint"])
         return not row["busy"]
+
+    async def _forget(self, before: int) -> int:
+        """Of the history: a row is nothing but its text, and goes with it."""
+        done = 0
+        while True:
+            with telling(self._news, None):
+                gone = await self._database.transact(lambda transaction: history.forget(transaction, before, MOST_ROWS))
+            done += gone
+            if gone < MOST_ROWS:
+                return done
 
     async def _all(self, sql: str, before: int) -> int:
         done = 0

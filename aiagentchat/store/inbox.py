@@ -1,18 +1,20 @@
 """Events, written down before anything is done with them."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 
 from aiagentchat.core.audit import AuditLine
 from aiagentchat.core.deeds import Cause, deed_of
 from aiagentchat.core.effects import Effect, EraseText, ForgetAnswer
 from aiagentchat.core.files import FileKeys, MediaFile
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.heard import Echo, Heard
+from aiagentchat.core.ids import CallerName, EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.store import audit
+from aiagentchat.core.meta import kept, recalled
+from aiagentchat.store import audit, echo, history
 from aiagentchat.store import effects as ledger_effects
-from aiagentchat.store.bell import Bells, EventBell, ringing
+from aiagentchat.store.bell import Bells, EventBell, ringing, telling
 from aiagentchat.store.database import Database, Row, Transaction, Values
 from aiagentchat.store.queries import statements
 
@@ -48,20 +50,27 @@ class SqliteInbox:
         rows = await self._database.run(_SYNC_TOKEN["read"])
         return str(rows[0]["token"]) if rows else None
 
-    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
-        """Commit `events` and the token together; how many were new."""
-        if not events:
+    async def take_in(
+        self, token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()
+    ) -> int:
+        """Commit `events`, what was heard and the token together; how many events were new."""
+        if not events and not heard:
             if token is not None:
                 await self._database.run(_SYNC_TOKEN["keep"], token=token)
             return 0
+        echoes = [each for each in heard if isinstance(each, Echo)]
 
         async def write(transaction: Transaction) -> int:
             new = await transaction.run_many(_INBOX["take_in"], [values_of(event, now) for event in events])
+            await history.keep(transaction, heard, now)
+            for each in echoes:
+                await echo.arrived(transaction, each.txn, each.event, now)
             if token is not None:
                 await transaction.run(_SYNC_TOKEN["keep"], token=token)
             return new
 
-        with ringing(self.bell):
+        rung = [self.bell, self._bells.outbox, self._bells.messages] if echoes else [self.bell]
+        with ringing(*rung), telling(self._bells.history, rooms_of(heard)):
             return await self._database.transact(write)
 
     async def entered(self, rooms: Collection[RoomId]) -> None:
@@ -104,20 +113,29 @@ class SqliteInbox:
             routed = await transaction.run(_INBOX["mark_routed"], event=event, now=now)
             return await _apply(transaction, effects, _cause(routed[0]), now) if routed else None
 
-        with ringing(*ledger_effects.bells_for(effects, self._bells)):
+        erases = any(isinstance(effect, EraseText | ForgetAnswer) for effect in effects)
+        rooms = None if erases else ()
+        with ringing(*ledger_effects.bells_for(effects, self._bells)), telling(self._bells.history, rooms):
             lines = await self._database.transact(write)
         if lines is None:
             return False
         audit.tell(lines)
-        if any(isinstance(effect, EraseText | ForgetAnswer) for effect in effects):
+        if erases:
             await self._empty_the_log(now)
         return True
 
     async def _empty_the_log(self, now: int) -> None:
-        """What was erased leaves SQLite's log, too: at once, or with the janitor's next round if that was just done."""
+        """What was erased leaves the index and SQLite's log, too: at once, or with the janitor's next round if that was
+        just done."""
         if abs(now - self._emptied_at) >= EMPTY_EVERY_MS:
             self._emptied_at = now
+            await history.forget_words(self._database)
             await self._database.run(_DATABASE["checkpoint"])
+
+
+def rooms_of(heard: Iterable[Heard]) -> frozenset[RoomId]:
+    """Of which rooms what is kept changes."""
+    return frozenset(each.room for each in heard if not isinstance(each, Echo))
 
 
 async def _apply(transaction: Transaction, effects: Sequence[Effect], cause: Cause, now: int) -> list[AuditLine]:
@@ -156,6 +174,10 @@ def values_of(event: Incoming, now: int) -> Values:
         "raw": event.raw,
         "file": None if event.file is None else json.dumps(asdict(event.file)),
         "encrypted": int(event.encrypted),
+        "meta": kept(event.meta),
+        "by_agent": int(event.by_agent),
+        "caller": event.caller,
+        "awaits": event.txn,
         "now": now,
     }
 
@@ -176,6 +198,10 @@ def incoming(row: Row) -> Incoming:
         raw=row["raw"],
         file=None if row["file"] is None else media_file(row["file"]),
         encrypted=bool(row["encrypted"]),
+        meta=recalled(row["meta"]),
+        by_agent=bool(row["by_agent"]),
+        caller=None if row["caller"] is None else CallerName(row["caller"]),
+        txn=None if row["awaits"] is None else TxnId(row["awaits"]),
     )
 
 

@@ -20,6 +20,11 @@ _SENTENCES: Mapping[str, str] = {
     _INVARIANTS["edits_of_nothing"]: "edits that wait for a message that is not there",
     _INVARIANTS["files_of_nothing"]: "files that are kept for no parcel",
     _INVARIANTS["questions_of_the_ended"]: "open questions of turns that have ended",
+    _INVARIANTS["words_of_nothing"]: "messages of the history whose words are not indexed, or words of none",
+    _INVARIANTS["waits_for_nothing"]: "messages that wait for a parcel that is not on its way",
+    _INVARIANTS["turns_of_nothing"]: "turns of agents that belong to no command",
+    _INVARIANTS["halts_for_nothing"]: "rooms in which agents are halted without a reason",
+    _INVARIANTS["tasks_of_the_ended"]: "tasks that do not stand where their commands do",
     _INVARIANTS["not_readable"]: "rows that cannot be read",
 }
 

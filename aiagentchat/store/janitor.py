@@ -47,6 +47,7 @@ class Janitor:
         now, keep = self._clock.now_ms(), self._keep()
         await self._housekeeping.expire(now)
         await self._housekeeping.write_held(now)
+        await self._housekeeping.prune_agent_turns(now - _DAY_MS)  # before their commands go
         bodies = lines = 0
         pruned: Mapping[str, int] = {}
         if keep.rows:

@@ -1,4 +1,4 @@
-"""The fifteen ports on one database. Another database would get another `open_ledger`."""
+"""The ports on one database. Another database would get another `open_ledger`."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +8,9 @@ from pathlib import Path
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.core.ports.access import Grants
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.gateway import GatewayTokens
+from aiagentchat.core.ports.guards import Guards
+from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.ledger import (
     Accounts,
     Approvals,
@@ -25,6 +28,8 @@ from aiagentchat.core.ports.ledger import (
     Sessions,
     Spending,
 )
+from aiagentchat.core.ports.messages import Messages
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.store.accounts import SqliteAccounts
 from aiagentchat.store.approvals import SqliteApprovals
 from aiagentchat.store.audit import SqliteAudit
@@ -32,18 +37,23 @@ from aiagentchat.store.bell import Bells
 from aiagentchat.store.changes import SqliteChanges
 from aiagentchat.store.commands import SqliteCommands
 from aiagentchat.store.database import open_database
+from aiagentchat.store.gateway_tokens import SqliteGatewayTokens
 from aiagentchat.store.grants import SqliteGrants
+from aiagentchat.store.guards import SqliteGuards
+from aiagentchat.store.history import SqliteHistory
 from aiagentchat.store.housekeeping import Housekeeping
 from aiagentchat.store.identities import SqliteIdentities
 from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
+from aiagentchat.store.messages import SqliteMessages
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
 from aiagentchat.store.seals import SqliteSeals
 from aiagentchat.store.sessions import SqliteSessions
 from aiagentchat.store.spending import SqliteSpending
+from aiagentchat.store.tasks import SqliteTasks
 from aiagentchat.store.vault import KEY_FILE, Vault
 
 
@@ -58,6 +68,7 @@ class Ledger:
     sessions: Sessions
     rooms: Rooms
     grants: Grants
+    guards: Guards
     accounts: Accounts
     audit: Audit
     seals: Seals
@@ -67,6 +78,10 @@ class Ledger:
     runs: RunRecords
     spending: Spending
     changes: Changes
+    messages: Messages
+    gateway_tokens: GatewayTokens
+    history: History
+    tasks: Tasks
     housekeeping: Housekeeping
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
@@ -92,6 +107,7 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             sessions=SqliteSessions(database),
             rooms=SqliteRooms(database, bells),
             grants=SqliteGrants(database),
+            guards=SqliteGuards(database),
             accounts=accounts,
             audit=SqliteAudit(database),
             seals=SqliteSeals(database, bells),
@@ -101,6 +117,10 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             runs=SqliteRunRecords(database),
             spending=SqliteSpending(database),
             changes=SqliteChanges(database),
-            housekeeping=Housekeeping(database),
+            messages=SqliteMessages(database, bells),
+            gateway_tokens=SqliteGatewayTokens(database),
+            history=SqliteHistory(database, bells),
+            housekeeping=Housekeeping(database, bells),
+            tasks=SqliteTasks(database, bells),
             health=lambda: database.health,
         )

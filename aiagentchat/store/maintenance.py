@@ -22,6 +22,7 @@ BUSY_SECONDS = 5.0
 
 _DATABASE = statements("database")
 _GRANTS = statements("grants")
+_HISTORY = statements("history")
 _MADE_ROOMS = statements("made_rooms")
 
 
@@ -59,12 +60,15 @@ def look_through(path: Path) -> list[str]:
 
 
 def shrink(path: Path) -> tuple[int, int]:
-    """Give the space of what was pruned back to the disk; bytes before and after.
+    """Give the space of what was pruned back to the disk, and index the history anew; bytes before and after.
 
     Nobody else may use the database meanwhile. Raises `StoreError`.
     """
     with _opened(path) as connection:
         before = size(path)
+        [version] = connection.execute(_DATABASE["version"]).fetchone()
+        if version == newest():
+            connection.execute(_HISTORY["rebuild"])
         connection.execute(_DATABASE["vacuum"])
         connection.execute(_DATABASE["checkpoint"])
         return before, size(path)

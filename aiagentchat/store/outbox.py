@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Attachment, Attempt, Parcel, Urgency
+from aiagentchat.store import echo
 from aiagentchat.store.bell import Bells, EventBell, ringing
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.queries import statements
@@ -71,8 +72,8 @@ class SqliteOutbox:
 
     async def sent(self, txn: TxnId, event: EventId, now: int) -> None:
         """It is in the room, as `event`."""
-        with ringing(self.bell):
-            await self._database.run(_OUTBOX["sent"], txn=txn, event=event, now=now)
+        with ringing(self.bell, self._bells.inbox, self._bells.messages):
+            await self._database.transact(lambda transaction: echo.arrived(transaction, txn, event, now))
 
     async def postpone(
         self, txn: TxnId, until: int, *, faults: int | None = None, variant: int | None = None, untaken: bool = False
@@ -97,8 +98,8 @@ class SqliteOutbox:
 
     async def give_up(self, txn: TxnId, why: str, now: int) -> None:
         """It will never be sent."""
-        with ringing(self.bell):
-            await self._database.run(_OUTBOX["give_up"], txn=txn, why=why, now=now)
+        with ringing(self.bell, self._bells.messages):
+            await self._database.transact(lambda transaction: echo.given_up(transaction, txn, why, now))
 
     async def event_of(self, txn: TxnId) -> EventId | None:
         """The event that a sent parcel became."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from aiagentchat.core.heard import Heard
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.seals import Untold, Waiting
-from aiagentchat.store.bell import Bells, ringing
-from aiagentchat.store.database import Database, Transaction
-from aiagentchat.store.inbox import incoming, values_of
+from aiagentchat.store import history
+from aiagentchat.store.bell import Bells, ringing, telling
+from aiagentchat.store.database import Database, Row, Transaction
+from aiagentchat.store.inbox import incoming, rooms_of, values_of
 from aiagentchat.store.outbox import put_parcels
 from aiagentchat.store.queries import statements
 
@@ -27,24 +29,27 @@ class SqliteSeals:
         rows = await self._database.run(_SEALS["waiting"], after=after, limit=limit)
         return [Waiting(incoming(row), row["position"]) for row in rows]
 
-    async def opened(self, events: Sequence[Incoming], now: int) -> int:
+    async def opened(self, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()) -> int:
         """These are what was sealed; how many still were."""
 
         async def write(transaction: Transaction) -> int:
-            return sum([len(await transaction.run(_SEALS["opened"], **values_of(event, now))) for event in events])
+            found = [await transaction.run(_SEALS["opened"], **values_of(event, now)) for event in events]
+            return await _keep(transaction, found, heard, now)
 
-        with ringing(self._bells.inbox):
+        with ringing(self._bells.inbox), telling(self._bells.history, rooms_of(heard)):
             return await self._database.transact(write)
 
-    async def settle(self, events: Sequence[EventId], parcels: Sequence[Parcel], now: int) -> None:
+    async def settle(
+        self, events: Sequence[EventId], parcels: Sequence[Parcel], now: int, heard: Sequence[Heard] = ()
+    ) -> None:
         """They are of no use; the room is told, if that was not known before."""
 
         async def write(transaction: Transaction) -> None:
             settled = [await transaction.run(_SEALS["settled"], event=event, now=now) for event in events]
-            if any(settled):
+            if await _keep(transaction, settled, heard, now):
                 await put_parcels(transaction, parcels, now)
 
-        with ringing(self._bells.outbox):
+        with ringing(self._bells.outbox), telling(self._bells.history, rooms_of(heard)):
             await self._database.transact(write)
 
     async def untold(self) -> list[Untold]:
@@ -86,3 +91,11 @@ class SqliteSeals:
         rows = await self._database.run(_SEALS["give_up"], before=before, most=most, now=now)
         await self._database.run(_SEALS["forget_told"], before=before)
         return len(rows)
+
+
+async def _keep(transaction: Transaction, found: Sequence[list[Row]], heard: Sequence[Heard], now: int) -> int:
+    """Keep what was heard of the rows that were found, and not taken back meanwhile; how many were found."""
+    rows = [row for rows in found for row in rows]
+    sealed = {row["event_id"] for row in rows if row["was_there"]}
+    await history.keep(transaction, [each for each in heard if each.event in sealed], now)
+    return len(rows)

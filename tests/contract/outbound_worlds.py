@@ -42,8 +42,11 @@ class World(Protocol):
         """Wait until the room shows that we type, or do not."""
         ...
 
-    async def read(self, room: RoomId) -> tuple[EventId, Callable[[], object]]:
-        """Somebody says something; the event, and where one sees up to which event we have read."""
+    async def read(self, room: RoomId, thread: EventId | None = None) -> tuple[EventId, Callable[[str], object]]:
+        """Somebody says something (in a thread); the event, and where one sees up to which event we have read.
+
+        That is asked for with a thread, or "".
+        """
         ...
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -87,8 +90,9 @@ class FakeWorld:
     async def typing(self, room: RoomId, on: bool) -> None:
         assert self.outbound.rooms[room].typing is on
 
-    async def read(self, room: RoomId) -> tuple[EventId, Callable[[], object]]:
-        return EventId("$theirs"), lambda: self.outbound.rooms[room].read
+    async def read(self, room: RoomId, thread: EventId | None = None) -> tuple[EventId, Callable[[str], object]]:
+        event = EventId("$theirs" if thread is None else f"$in {thread}")
+        return event, lambda where: self.outbound.rooms[room].read.get(where or None, "")
 
     async def until(self, condition: Callable[[], object]) -> None:
         await self.outbound.until(condition)
@@ -142,9 +146,10 @@ class RealWorld:
     async def typing(self, room: RoomId, on: bool) -> None:
         await self._anna.until(lambda: (self._account.user_id in self._anna.typing(room)) is on)
 
-    async def read(self, room: RoomId) -> tuple[EventId, Callable[[], object]]:
-        event = EventId(await self._anna.send(room, "read me"))
-        return event, lambda: self._anna.read_up_to(room, self._account.user_id)
+    async def read(self, room: RoomId, thread: EventId | None = None) -> tuple[EventId, Callable[[str], object]]:
+        relation = {} if thread is None else {"m.relates_to": {"rel_type": "m.thread", "event_id": thread}}
+        event = EventId(await self._anna.send(room, {"msgtype": "m.text", "body": "read me", **relation}))
+        return event, lambda where: self._anna.read_up_to(room, self._account.user_id, where)
 
     async def until(self, condition: Callable[[], object]) -> None:
         await self._anna.until(condition)

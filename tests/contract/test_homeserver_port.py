@@ -9,9 +9,10 @@ from typing import Protocol
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, Refused, Unreachable
+from aiagentchat.core.heard import said_in
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports.matrix import Gap, Homeserver, Missed, SyncBatch
+from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
+from aiagentchat.core.ports.matrix import Asked, Before, Gap, Homeserver, Missed, SyncBatch
 from aiagentchat.core.rooms import DIRECT
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
@@ -86,6 +87,14 @@ class World(Protocol):
         """The account data names its owner."""
         ...
 
+    async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Anna has read so far, in the room or in a thread of it."""
+        ...
+
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:
+        """We have."""
+        ...
+
     def again(self) -> Homeserver:
         """The way out in a later life of ours."""
         ...
@@ -145,6 +154,12 @@ class FakeWorld:
 
     async def own(self, installation: str) -> None:
         self.homeserver.owner = installation
+
+    async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        self.homeserver.read(Receipt(room=room, event=event, user=self.anna, thread=thread, at=self._next()))
+
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:
+        """A port tells of others."""
 
     def again(self) -> Homeserver:
         return self.homeserver
@@ -241,6 +256,13 @@ class RealWorld:
         answer = await self._person.request("POST", f"/rooms/{room}/upgrade", {"new_version": "11"})
         return RoomId(answer["replacement_room"])
 
+    async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        said = {} if thread is None else {"thread_id": thread}
+        await self._person.request("POST", f"/rooms/{room}/receipt/m.read/{event}", said)
+
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:
+        await self._act("POST", f"/rooms/{room}/receipt/m.read/{event}", {})
+
     async def own(self, installation: str) -> None:
         path = f"/user/{self._account.user_id}/account_data/com.aiagentchat.owner"
         await self._act("PUT", path, {"installation": installation})
@@ -300,6 +322,53 @@ async def _real_world(request: pytest.FixtureRequest, folder: Path) -> AsyncIter
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     async with request.param(request, tmp_path) as made:
         yield made
+
+
+async def test_how_far_others_have_read_is_told_with_the_thread(world: World) -> None:
+    room = await world.room()
+    first = await world.say(room, "one")
+    since = await now(world)
+
+    for thread in (MAIN, None):
+        await world.read(room, first, thread)
+        batch = await news(world, since)
+        since = batch.token
+        [receipt] = batch.receipts
+        assert (receipt.room, receipt.event, receipt.user, receipt.thread) == (room, first, world.anna, thread)
+        assert receipt.at > 0
+
+
+async def test_of_two_on_one_event_the_one_for_the_whole_room_is_told(world: World) -> None:
+    room = await world.room()
+    first = await world.say(room, "one")
+    since = await now(world)
+
+    await world.read(room, first, None)
+    await world.read(room, first, MAIN)
+
+    told: list[Receipt] = []
+    while not told or told[-1].thread is not None:
+        batch = await news(world, since)
+        told, since = [*told, *batch.receipts], batch.token
+    assert [receipt.thread for receipt in told] == [None]
+
+
+async def test_how_far_we_have_read_is_no_news(world: World) -> None:
+    room = await world.room()
+    first = await world.say(room, "one")
+    since = await now(world)
+
+    await world.read_by_us(room, first)
+    await world.say(room, "two")
+
+    receipts: list[Receipt] = []
+    said: list[str] = []
+    while "two" not in said:
+        batch = await news(world, since)
+        since = batch.token
+        said += texts(batch, room)
+        receipts += batch.receipts
+    assert receipts == []
 
 
 async def now(world: World) -> str:
@@ -743,3 +812,57 @@ async def test_trouble_is_told_by_its_name(world: World, error: type[MatrixError
 async def test_a_token_that_nobody_gave_is_refused(world: World) -> None:
     with pytest.raises(Refused):
         await world.homeserver.sync("no such token", timeout=QUICK)
+
+
+# ── what was said before ──
+
+
+async def back(world: World, room: RoomId, asked: Asked, most: int) -> list[list[str]]:
+    """What is told, page by page, back to the beginning."""
+    pages = list[list[str]]()
+    while not pages or asked is not None:
+        found = await world.homeserver.older(room, asked, most=most)
+        pages.append([said.body for said in said_in(found.events)])
+        asked = found.before
+    return [page for page in pages if page]
+
+
+async def test_what_was_said_is_told_page_by_page(world: World) -> None:
+    room = await world.room()
+    await now(world)
+    said = await say_all(world, room, 7)
+
+    pages = await back(world, room, None, 3)
+    assert [text for page in reversed(pages) for text in page] == said
+    assert max(map(len, pages)) <= 3
+
+
+async def test_what_was_said_before_an_event_is_told_without_it(world: World) -> None:
+    room = await world.room()
+    await now(world)
+    await say_all(world, room, 3)
+    last = await world.say(room, "the last that we know")
+    await world.say(room, "later")
+
+    assert await back(world, room, Before(last), 10) == [["0", "1", "2"]]
+
+
+async def test_what_was_edited_or_deleted_reads_as_it_does_now(world: World) -> None:
+    room = await world.room()
+    await now(world)
+    first, second = await world.say(room, "one"), await world.say(room, "two")
+    for number in range(3):
+        await world.say(room, f"number {number}")
+    await world.edit(room, first, "1")
+    await world.redact(room, second)
+    await world.react(room, first, "👍")
+
+    pages = await back(world, room, None, 2)
+    assert [text for page in reversed(pages) for text in page] == ["1", "number 0", "number 1", "number 2"]
+
+
+async def test_of_a_room_that_we_are_not_in_nothing_is_told(world: World) -> None:
+    room = await world.room(joined=False)
+
+    with pytest.raises(Refused):
+        await world.homeserver.older(room, None, most=5)

@@ -12,6 +12,7 @@ import pytest
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.core.errors import LoginFailed, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
+from aiagentchat.core.messages import MAIN
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Attachment, Parcel
 from aiagentchat.core.ports.matrix import Outbound
 from aiagentchat.matrix import outbound as outbound_module
@@ -233,7 +234,21 @@ async def test_what_we_read_shows_as_read(world: World) -> None:
 
     await world.outbound.read_receipt(room, event)
 
-    await world.until(lambda: read_up_to() == event)
+    await world.until(lambda: read_up_to("") == event)
+    assert read_up_to(MAIN) == ""
+
+
+async def test_what_we_read_in_a_thread_shows_as_read_there_only(world: World) -> None:
+    room = await world.room()
+    root, read_up_to = await world.read(room)
+    event, _ = await world.read(room, root)
+
+    await world.outbound.read_receipt(room, root, MAIN)
+    await world.outbound.read_receipt(room, event, root)
+
+    await world.until(lambda: read_up_to(root) == event)
+    await world.until(lambda: read_up_to(MAIN) == root)
+    assert read_up_to("") == ""
 
 
 @pytest.mark.parametrize("variant", ["message", "edit"])

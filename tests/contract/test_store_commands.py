@@ -8,7 +8,8 @@ import pytest
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, may_move
 from aiagentchat.core.effects import EditCommand, EraseText, SetTimeLimit
-from aiagentchat.core.ids import ApprovalId, EventId
+from aiagentchat.core.ids import ApprovalId, CallerName, EventId, InstanceName, MessageId
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -52,6 +53,14 @@ async def test_only_a_running_command_is_finished_and_only_by_an_end(
     assert await state_of(ledger, event) is (after if allowed else before)
     assert await ledger.outbox.unsent() == int(allowed)
     assert (await ledger.spending.session(SESSION)).cost_micro_usd == (USED.cost_micro_usd if allowed else 0)
+
+
+async def test_what_a_command_answers_and_who_has_sent_it_is_kept(ledger: Ledger) -> None:
+    meta = Meta(id=MessageId("m1"), instance=InstanceName("attic"), hop=1)
+    asked = replace(command("$a"), meta=meta, caller=CallerName("ci"))
+    await accept(ledger, asked)
+
+    assert await ledger.commands.get(asked.event) == asked
 
 
 @pytest.mark.parametrize("before", CommandState)

@@ -1,6 +1,7 @@
 """What was taken back is nowhere any more: in no table, and in no file of the database."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from aiagentchat.core.effects import (
     OpenApproval,
     PutParcel,
 )
+from aiagentchat.core.heard import heard
 from aiagentchat.core.ids import ApprovalId, EventId, TxnId
-from aiagentchat.core.messages import Kind
+from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import MESSAGE, PARCEL, REDACTION, Parcel
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -382,3 +384,135 @@ async def test_a_room_that_is_encrypted_is_so_for_ever(ledger: Ledger) -> None:
 
     assert await ledger.rooms.is_encrypted(ROOM)
     assert not await ledger.rooms.is_encrypted(OTHER_ROOM)
+
+
+# ── the history ──
+
+SAID = EventId("$said")
+
+
+async def hear(ledger: Ledger, *events: Incoming) -> None:
+    """The events come by sync."""
+    await ledger.inbox.take_in("t", [], NOW, heard(events, lambda *_: True))
+
+
+def ours(event: EventId, txn: str, body: str, *, edits: EventId | None = None, sent_at: int = NOW) -> Incoming:
+    """An event of ours, as it comes back."""
+    kind = Kind.TEXT if edits is None else Kind.EDIT
+    return replace(incoming(event, body), kind=kind, target=edits, sender=BERT, txn=TxnId(txn), sent_at=sent_at)
+
+
+async def kept(ledger: Ledger) -> list[str]:
+    return [said.body for said in (await ledger.history.latest(ROOM, 100)).messages]
+
+
+async def test_what_is_taken_back_is_not_in_the_history_either(ledger: Ledger, tmp_path: Path) -> None:
+    for number in range(20):
+        await hear(ledger, incoming(f"$m{number}", f"message {number} of the kitchen"))
+    await hear(ledger, incoming(A, SECRET), incoming(B, "something else"))
+    assert found(tmp_path) > 0
+
+    await take_back(ledger)
+
+    assert found(tmp_path) == 0
+    assert len(await kept(ledger)) == 21
+
+
+async def test_what_a_message_read_before_its_edits_is_gone_too(ledger: Ledger, tmp_path: Path) -> None:
+    await hear(ledger, incoming(A, SECRET))
+    for number in range(5):
+        await hear(ledger, replace(incoming(f"$e{number}", f"{SECRET} {number}"), kind=Kind.EDIT, target=A))
+    await hear(ledger, replace(incoming("$last", "nothing"), kind=Kind.EDIT, target=A))
+    await take_back(ledger)
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_the_answer_to_it_leaves_the_history_with_it(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await hear(ledger, incoming(A, SECRET))
+    await ended(ledger, A, ANSWER)
+    await deliver(ledger)
+    await hear(ledger, ours(EventId("$sent-answer"), "answer", f"You said {SECRET}."))
+    await take_back(ledger)
+
+    assert await kept(ledger) == []
+    assert await gone(ledger, tmp_path)
+
+
+async def test_an_answer_that_comes_back_after_that_is_not_kept(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ended(ledger, A, ANSWER)
+    await take_back(ledger)
+    await deliver(ledger)
+    await hear(ledger, ours(EventId("$sent-answer"), "answer", f"You said {SECRET}."))
+
+    assert await kept(ledger) == []
+    assert await gone(ledger, tmp_path)
+
+
+async def test_an_edit_of_an_answer_that_comes_back_after_that_is_not_kept(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger)
+    await ledger.commands.start(A, NOW)
+    await ledger.outbox.put([replace(parcel("first", "…"), command=A)], NOW)
+    await deliver(ledger)
+    await hear(ledger, ours(SAID, "first", "I begin"))
+    await ledger.outbox.put([replace(ANSWER, txn=TxnId("edit"), edits=TxnId("first"))], NOW)
+    await take_back(ledger)
+    await deliver(ledger)
+    await hear(ledger, ours(EventId("$edit"), "edit", f"You said {SECRET}.", edits=SAID, sent_at=NOW + 1))
+
+    assert await kept(ledger) == []
+    assert await gone(ledger, tmp_path)
+
+
+async def test_a_forgotten_answer_leaves_the_history(ledger: Ledger, tmp_path: Path) -> None:
+    await asked(ledger, A, "say it")
+    await ended(ledger, A, ANSWER)
+    await deliver(ledger)
+    await hear(ledger, ours(EventId("$sent-answer"), "answer", f"You said {SECRET}."))
+    await settle(ledger, ForgetAnswer(A, ANNA))
+
+    assert await kept(ledger) == []
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_time_has_taken_is_not_in_the_file(ledger: Ledger, tmp_path: Path) -> None:
+    await hear(ledger, incoming(A, SECRET))
+    await ledger.inbox.take_in("t", [], NOW + MINUTE, heard([incoming(B, "younger")], lambda *_: True))
+    await ledger.housekeeping.erase(NOW + 1)
+
+    assert await kept(ledger) == ["younger"]
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_was_sent_for_somebody_outside_goes_with_its_event(ledger: Ledger, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
+        for name, event, answer in (("m1", A, None), ("m2", B, A)):
+            connection.execute(
+                "INSERT INTO messages (id, room_id, caller, digest, kind, body, meta, txn_id, state, accepted_at,"
+                " event_id, answer, answer_event) VALUES (?, ?, 'ci', 'd', 'task', ?, '{}', ?, 'sent', 1, ?, ?, ?)",
+                (name, ROOM, SECRET if event == A else "work", name, event, SECRET, answer),
+            )
+        connection.execute(
+            "INSERT INTO tasks (id, room_id, thread, title, by_user, to_user, ours, state, created_at, changed_at)"
+            " VALUES ('t1', ?, ?, ?, '@a:hs', '@b:hs', 'given', 'assigned', 1, 1)",
+            (ROOM, A, SECRET),
+        )
+    await take_back(ledger)
+
+    assert await gone(ledger, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        assert connection.execute("SELECT body FROM messages ORDER BY id").fetchall() == [("",), ("work",)]
+
+
+async def test_what_leaves_the_history_a_moment_later_leaves_the_file_with_the_janitor(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await hear(ledger, incoming(A, "something"), incoming(B, SECRET), incoming("$c", SECRET))
+    await take_back(ledger, A)
+    await take_back(ledger, B)
+    assert found(tmp_path) > 0
+    await take_back(ledger, EventId("$c"))
+
+    assert await gone(ledger, tmp_path)

@@ -8,8 +8,9 @@ import pytest
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import AcceptCommand, CountRefusal, DecideApproval, Effect, NewSession, PutParcel
-from aiagentchat.core.ids import ApprovalId, EventId
+from aiagentchat.core.ids import ApprovalId, CallerName, EventId, InstanceName, MessageId, TxnId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Address, Meta, MetaKind, NoMeta, Read
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
     ANNA,
@@ -45,6 +46,40 @@ async def test_an_event_comes_back_as_it_was_taken_in(ledger: Ledger) -> None:
     await ledger.inbox.take_in("t1", [FULL], NOW)
 
     assert await ledger.inbox.unrouted(10) == [FULL]
+
+
+BY_AGENT = Incoming(
+    event=EventId("$agent"),
+    room=ROOM,
+    sender=BERT,
+    sent_at=NOW,
+    kind=Kind.TEXT,
+    meta=Meta(id=MessageId("m1"), kind=MetaKind.TASK, to=Address(ANNA, InstanceName("attic")), budget=0, hop=2),
+    by_agent=True,
+)
+BY_CALLER = replace(BY_AGENT, event=EventId("~m1"), by_agent=False, caller=CallerName("ci"), txn=TxnId("t1"))
+
+
+@pytest.mark.parametrize("meta", [BY_AGENT.meta, NoMeta(), NoMeta("hop has the wrong shape")])
+async def test_what_an_agent_says_comes_back_as_it_was_taken_in(ledger: Ledger, meta: Read) -> None:
+    said = replace(BY_AGENT, meta=meta)
+    await ledger.inbox.take_in("t1", [said], NOW)
+
+    assert await ledger.inbox.unrouted(10) == [said]
+
+
+async def test_what_a_caller_has_sent_is_no_work_before_it_is_in_its_room_and_holds_up_nobody(ledger: Ledger) -> None:
+    await ledger.inbox.take_in("t1", [BY_CALLER, incoming("$a")], NOW)
+
+    assert [event.event for event in await ledger.inbox.unrouted(10)] == ["$a"]
+    assert await ledger.inbox.get(BY_CALLER.event) == BY_CALLER
+
+
+async def test_an_event_of_ours_that_comes_by_sync_waits_for_no_parcel(ledger: Ledger) -> None:
+    came = replace(BY_CALLER, caller=None)
+    await ledger.inbox.take_in("t1", [came], NOW)
+
+    assert await ledger.inbox.unrouted(10) == [replace(came, txn=None)]
 
 
 async def test_there_is_no_token_before_the_first_sync(ledger: Ledger) -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiagentchat.core.effects import EraseText
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import EventId, MessageId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.seals import Untold
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -28,7 +29,8 @@ def sealed(event: str, session: str = "s1", **more: object) -> Incoming:
 
 
 def opened(event: str) -> Incoming:
-    return replace(incoming(event, "said"), late_ms=5, encrypted=True)
+    said = replace(incoming(event, "said"), late_ms=5, encrypted=True)
+    return replace(said, meta=Meta(id=MessageId("m1")), by_agent=True)
 
 
 async def take_in(ledger: Ledger, *events: Incoming, now: int = NOW) -> None:

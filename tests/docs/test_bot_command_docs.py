@@ -8,7 +8,9 @@ import pytest
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.config.load import load
 from aiagentchat.config.settings import RoomSettings
+from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Held, Isolation
+from aiagentchat.core.meta import Address
 from aiagentchat.route.access import Roles
 from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES
 from aiagentchat.route.bot_commands.catalog import catalog
@@ -41,6 +43,8 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
+            guards=ledger.guards,
             settings=lambda: settings,
             roles=roles,
             is_warm=lambda _: False,
@@ -52,6 +56,7 @@ async def commands(tmp_path: Path) -> list[BotCommand]:
             started_at=0,
             version="0",
             held=Held(Isolation.STRICT),
+            own=Address(UserId("@claude:localhost")),
         )
         return list(catalog(desk).values())
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiagentchat.render.approval import Asking, tool_question
 from aiagentchat.render.message import message
@@ -48,11 +49,13 @@ class Scene:
         return await run(["chat", "--room", self.room, *options], self.env, lines)
 
 
-async def run(arguments: list[str], env: Mapping[str, str], lines: str = "") -> tuple[int, str, str]:
-    """Run cchat without a terminal."""
+async def run(
+    arguments: list[str], env: Mapping[str, str], lines: str = "", *, here: Path | None = None
+) -> tuple[int, str, str]:
+    """Run cchat without a terminal, in the folder `here`."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *CCHAT, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env)
+        *CCHAT, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env), cwd=here
     )
     async with asyncio.timeout(PATIENCE):
         out, err = await process.communicate(lines.encode())

@@ -28,6 +28,8 @@ class Picture:
         self.scrollback: list[str] = []
         self.row = self.column = 0
         self._lines: list[list[str]] = [[]]
+        self._own: tuple[list[list[str]], int, int] | None = None
+        """What is on the screen of its own, while the other one is shown."""
 
     @property
     def screen(self) -> list[str]:
@@ -56,9 +58,20 @@ class Picture:
                 self._down()
             elif newline == "\r":
                 self.column = 0
+            elif parameters == "?1049":
+                self._switch(to_other=final == "h")
             elif final not in _IGNORED:
                 self._move(final, parameters)
         return ""
+
+    def _switch(self, *, to_other: bool) -> None:
+        if to_other:
+            assert self._own is None, "the other screen is shown already"
+            self._own = self._lines, self.row, self.column
+            self._lines = [[] for _ in self._lines]
+        else:
+            assert self._own is not None, "the other screen is not shown"
+            (self._lines, self.row, self.column), self._own = self._own, None
 
     def _put(self, char: str) -> None:
         line = self._lines[self.row]
@@ -76,7 +89,10 @@ class Picture:
         self.row += 1
         if self.row == len(self._lines):
             self._lines.append([])
-        if len(self._lines) > self.rows:
+        if len(self._lines) > self.rows and self._own is not None:
+            self._lines.pop(0)  # the other screen has no scrollback
+            self.row -= 1
+        elif len(self._lines) > self.rows:
             self.scrollback.append("".join(self._lines.pop(0)).rstrip())
             self.row -= 1
 

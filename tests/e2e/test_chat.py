@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.render.asking_words import choice_answers
+from aiagentchat.render.message import message
 from rig.homeserver import Homeserver
 from rig.people import People
-from tests.e2e.chat_scene import CCHAT, KEYS, QUESTION, Scene, environment, set_scene
+from rig.unprivileged import clean_env
+from tests.e2e.chat_scene import CCHAT, KEYS, QUESTION, Scene, environment, run, set_scene
 from tests.e2e.terminal import Picture, in_terminal
 
 
@@ -38,7 +41,7 @@ async def test_an_answer_appears_while_it_is_written_and_is_there_once(scene: Sc
         assert terminal.picture.text.count("say hello") == 1
 
 
-@pytest.mark.parametrize(("keys", "reaction"), [("y", "✅"), ("n", "❌"), ("r\r", "❌")])
+@pytest.mark.parametrize(("keys", "reaction"), [("y", "✅"), ("a", "♾️"), ("n", "❌"), ("r\r", "❌")])
 async def test_a_key_answers_a_question(scene: Scene, keys: str, reaction: str) -> None:
     async with scene.chat() as terminal:
         asked = await scene.claude.send(scene.room, QUESTION)
@@ -47,6 +50,87 @@ async def test_a_key_answers_a_question(scene: Scene, keys: str, reaction: str) 
         await scene.claude.until_reaction(scene.room, asked, reaction)
 
         await terminal.until(lambda picture: KEYS not in picture.text)
+
+
+async def test_a_number_chooses_and_several_are_typed(scene: Scene) -> None:
+    one = message("1. red\n\n" + choice_answers(many=False, minutes=5, in_words=False), notice=False)
+    many = message("1. red\n\n" + choice_answers(many=True, minutes=5, in_words=False), notice=False)
+    async with scene.chat() as terminal:
+        first = await scene.claude.send(scene.room, one)
+        await terminal.until("1-9  choose")
+        terminal.type("2")
+        await scene.claude.until_reaction(scene.room, first, "2\ufe0f\u20e3")
+        second = await scene.claude.send(scene.room, many)
+        await terminal.until("type the numbers")
+        terminal.type("1,3\r")
+        said = await scene.claude.until_message(scene.room, "1,3", sender=scene.anna.id)
+
+        assert said.reply_to == second
+
+
+async def test_looking_back_loads_what_lies_before_and_changes_nothing_here(scene: Scene) -> None:
+    first = await scene.claude.send(scene.room, "the very first")
+    for number in range(110):
+        await scene.claude.send(scene.room, f"message {number}")
+    async with scene.chat() as terminal:
+        assert "the very first" not in terminal.picture.text
+        terminal.type("half a line\x1b[5~")
+        await terminal.until("looking back")
+        terminal.type("\x1b[H")
+        await terminal.until("the very first")
+        await scene.claude.edit(scene.room, first, "the first, edited")
+        await terminal.until("the first, edited")
+        terminal.type("\x1b")
+        await terminal.until("› half a line")
+
+        assert "the first, edited" not in terminal.picture.text
+        assert terminal.picture.text.count("message 109") == 1
+
+
+async def test_what_is_edited_changes_where_it_stands(scene: Scene) -> None:
+    said = await scene.claude.send(scene.room, "before")
+    await scene.claude.send(scene.room, "after it")
+    async with scene.chat() as terminal:
+        await scene.claude.edit(scene.room, said, "edited")
+        await terminal.until("edited")
+
+        assert "before" not in terminal.picture.text
+        assert terminal.picture.text.index("edited") < terminal.picture.text.index("after it")
+
+
+async def test_who_is_in_the_room_is_a_key_away(scene: Scene) -> None:
+    async with scene.chat() as terminal:
+        terminal.type("\x07")
+        await terminal.until("2 in the room")
+        await scene.claude.request("POST", f"/rooms/{scene.room}/leave", {})
+        await terminal.until("1 in the room")
+        terminal.type("\x07")
+
+        await terminal.until(lambda picture: "in the room" not in picture.text)
+
+
+async def test_two_terminals_with_logins_of_their_own_talk_in_one_room(scene: Scene, tmp_path: Path) -> None:
+    env = {**clean_env(HOME=str(tmp_path)), "TERM": "xterm-256color"}
+    for name, person in (("first", scene.anna), ("second", scene.claude)):
+        token = tmp_path / f"{name}.token"
+        token.touch(mode=0o600)
+        token.write_text(person.account.access_token)
+        login = ["login", "--as", name, "--homeserver", scene.env["CCHAT_HOMESERVER"], "--token-file", str(token)]
+        assert (await run(login, env))[0] == 0
+    argv = [*CCHAT, "chat", "--room", scene.room, "--as"]
+    async with in_terminal([*argv, "first"], env) as first, in_terminal([*argv, "second"], env) as second:
+        await first.until("Ctrl-D leaves")
+        await second.until("Ctrl-D leaves")
+        first.type("Are you there?\r")
+        await second.until("Are you there?")
+        second.type("I am, and I have read it.\r")
+        await first.until("I am, and I have read it.")
+        first.type("Good.\r")
+        await second.until("Good.")
+        for terminal in (first, second):
+            terminal.type("\x04")
+
+            assert await terminal.ended() == 0
 
 
 async def test_a_denial_may_have_a_reason(scene: Scene) -> None:

@@ -63,11 +63,13 @@ class Cellar:
 
 
 @asynccontextmanager
-async def cellar(people: People, model: Model, folder: Path, *, encrypted: bool = True) -> AsyncIterator[Cellar]:
+async def cellar(
+    people: People, model: Model, folder: Path, *, encrypted: bool = True, **room_settings: object
+) -> AsyncIterator[Cellar]:
     account = people.account()
     async with sealed_user(people.homeserver.url, people.account(f"anna-{secrets.token_hex(2)}")) as anna:
         room = await anna.room(account.user_id, encrypted=encrypted)
-        settings = [{"id": room, "name": "cellar"}]
+        settings = [{"id": room, "name": "cellar", **room_settings}]
         daemon = Daemon(folder, people.homeserver.url, account, settings, model_url=model.url, users=[anna.id])
         async with daemon:
             await anna.until_member(room, account.user_id)

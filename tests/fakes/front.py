@@ -17,7 +17,9 @@ from aiagentchat.core.ids import ApprovalId, EventId, InstanceName, RoomId, TxnI
 from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.ports.post import Post
 from aiagentchat.registry.book import Book
 from aiagentchat.render.message import message
 from aiagentchat.route.bot_commands.catalog import catalog
@@ -34,6 +36,8 @@ from tests.fakes.outbound import FakeOutbound
 from tests.fakes.people import ANNA, ME, OTHER, ROOM, command, settings, typed
 from tests.fakes.signals import FakeSignals
 
+OURS = Address(ME, InstanceName("desk"))
+"""As agents address us."""
 REGISTRY = RoomId("!registry:hs")
 """The room of the instances."""
 STARTED_AGO = 60_000
@@ -60,6 +64,7 @@ class Front:
         self.clock = FakeClock()
         self.outbound = FakeOutbound()
         self.signals = FakeSignals()
+        self.post: Post | None = None
         self.settings: Settings = settings()
         self.left_out: list[str] = []
         self.warm: set[RoomId] = set()
@@ -82,6 +87,8 @@ class Front:
             rooms=ledger.rooms,
             spending=ledger.spending,
             changes=ledger.changes,
+            tasks=ledger.tasks,
+            guards=ledger.guards,
             settings=lambda: self.settings,
             roles=self.doors.roles,
             is_warm=lambda room: room in self.warm,
@@ -93,6 +100,7 @@ class Front:
             started_at=self.clock.now_ms() - STARTED_AGO,
             version="1.2.3",
             held=Held(Isolation.STRICT),
+            own=OURS,
             directory=self.directory,
         )
         self.use(catalog(self.desk))
@@ -116,11 +124,10 @@ class Front:
         self.router = Router(
             inbox=self.ledger.inbox,
             dispatcher=self.dispatcher,
-            bot_commands=bot_commands,
             lobby=Lobby(self.desk, self.outbound, self.refresh, registry=REGISTRY),
             settings=lambda: self.settings,
-            me=ME,
             clock=self.clock,
+            post=self.post,
         )
 
     async def take_in(self, *events: Incoming) -> None:

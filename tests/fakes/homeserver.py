@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import MatrixError, Refused
+from aiagentchat.core.heard import SPOKEN
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.instances import Heard
-from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.ports.matrix import Gap, Missed, SyncBatch
+from aiagentchat.core.messages import Incoming, Kind, Receipt
+from aiagentchat.core.ports.matrix import Asked, Before, Gap, Missed, Older, SyncBatch
 from tests.fakes.changes import Changes
 
 TIMELINE_LIMIT = 20
@@ -36,6 +37,8 @@ class FakeHomeserver:
         """The tokens that sync was called with."""
         self.asked_gaps: list[tuple[RoomId, str | None]] = []
         """The rooms, and since when, that `missed` was called with."""
+        self.asked_older: list[tuple[RoomId, Asked, bool]] = []
+        """What `older` was called with: where, before what, and whether encrypted messages were wanted."""
         self.now: int | None = None
         """What the homeserver's clock shows (milliseconds)."""
         self.owner: str | None = None
@@ -50,6 +53,7 @@ class FakeHomeserver:
         self._gaps_are_told = asyncio.Event()
         self._gaps_are_told.set()
         self._changes = Changes()
+        self._receipts: list[Receipt] = []
 
     # --- what a test arranges
 
@@ -70,12 +74,21 @@ class FakeHomeserver:
         """We leave, or are put out."""
         self._move(room, Kind.LEFT, self._me if how == "leave" else by, how)
 
+    def read(self, receipt: Receipt) -> None:
+        """Somebody has read so far. The next sync tells of it, and of no more than one of theirs on an event."""
+        clash = [each for each in self._receipts if (each.user, each.event) == (receipt.user, receipt.event)]
+        if any(each.thread is None for each in clash):
+            return
+        self._receipts = [each for each in self._receipts if each not in clash or receipt.thread is not None]
+        self._receipts.append(receipt)
+        self._changes.tell()
+
     def fail(self, error: MatrixError, times: int = 1) -> None:
         """Answer the next syncs with `error`."""
         self._troubles += [error] * times
 
     def fail_gaps(self, room: RoomId, error: MatrixError, times: int = 1) -> None:
-        """Answer the next questions for what was missed in `room` with `error`."""
+        """Answer the next questions for what was missed, or said before, in `room` with `error`."""
         self._gap_troubles.setdefault(room, []).extend([error] * times)
 
     def hold_gaps(self) -> None:
@@ -106,7 +119,9 @@ class FakeHomeserver:
             raise self._troubles.pop(0)
         start = 0 if since is None else self._place_of(since)
         with contextlib.suppress(TimeoutError):
-            await self._changes.until(lambda: since is None or len(self._log) > start, patience=timeout)
+            await self._changes.until(
+                lambda: since is None or len(self._log) > start or self._receipts, patience=timeout
+            )
         return self._batch(start, is_first=since is None)
 
     async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
@@ -126,6 +141,28 @@ class FakeHomeserver:
             whole=len(got) == len(young) or came,
             aged=len(young) < len(entries) and not came,
         )
+
+    async def older(self, room: RoomId, asked: Asked, *, most: int, sealed: bool = False) -> Older:
+        """What was said before that."""
+        self.asked_older.append((room, asked, sealed))
+        if troubles := self._gap_troubles.get(room):
+            raise troubles.pop(0)
+        told = [entry for entry in self._log if entry.event.room == room]
+        if not told:
+            raise Refused(f"not in {room}", status=403, errcode="M_FORBIDDEN")
+        gone = {entry.event.target for entry in told if entry.event.kind is Kind.REDACTION}
+        edits = {entry.event.target: entry.event for entry in told if entry.event.kind is Kind.EDIT}
+        end = self._end_of(asked)
+        spoken = [entry for entry in told if entry.event.kind in SPOKEN and entry.event.event not in gone]
+        before = [entry for entry in spoken if entry.place < end]
+        got = before[max(0, len(before) - most) :]
+        events = [event for entry in got for event in (entry.event, edits.get(entry.event.event)) if event is not None]
+        return Older(events=tuple(events), before=self._token(got[0].place) if len(got) < len(before) else None)
+
+    def _end_of(self, asked: Asked) -> int:
+        if isinstance(asked, Before):
+            return next(entry.place for entry in self._log if entry.event.event == asked.event)
+        return len(self._log) if asked is None else self._place_of(asked)
 
     # --- how it remembers
 
@@ -149,6 +186,7 @@ class FakeHomeserver:
 
     def _batch(self, start: int, *, is_first: bool) -> SyncBatch:
         token = self._token(len(self._log))
+        receipts, self._receipts = tuple(self._receipts), []
         rooms = list(dict.fromkeys(entry.event.room for entry in self._log[start:]))
         where = {
             entry.event.room: entry.event.kind for entry in self._log if entry.event.kind in _MOVES
@@ -176,6 +214,7 @@ class FakeHomeserver:
             gaps=tuple(gaps),
             now=self.now,
             owner=self.owner,
+            receipts=receipts,
             instances=self.instances,
         )
 

@@ -39,7 +39,8 @@ class FakeRoom:
     encrypted: bool = False
     typing: bool = False
     may_redact: bool = True
-    read: EventId | None = None
+    read: dict[str | None, EventId] = field(default_factory=dict)
+    """Up to which event we have read, by thread; None: without one."""
     known: dict[TxnId, EventId] = field(default_factory=dict)
 
 
@@ -142,10 +143,10 @@ class FakeOutbound:
         async with self._request("typing", room):
             self._place(room).typing = on
 
-    async def read_receipt(self, room: RoomId, event: EventId) -> None:
-        """Show that the event was read."""
+    async def read_receipt(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Show that all was read up to the event."""
         async with self._request("read_receipt", room):
-            self.rooms.setdefault(room, FakeRoom(joined=False)).read = event
+            self.rooms.setdefault(room, FakeRoom(joined=False)).read[thread] = event
 
     async def join(self, room: RoomId) -> None:
         """Accept an invite."""

@@ -12,6 +12,7 @@ import psutil
 
 from aiagentchat.agents.claude_code.driver import ClaudeCode
 from aiagentchat.agents.claude_code.quarters import Quarters
+from aiagentchat.agents.claude_code.speaking import Peers
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
@@ -56,12 +57,22 @@ def resumed(spec: RunSpec) -> RunSpec:
     return replace(spec, resume=True)
 
 
-def claude(binary: Path, model_url: str = "http://127.0.0.1:9", *, isolation: Isolation = Isolation.NONE) -> ClaudeCode:
-    """The driver with this binary, a key, and nobody to talk to but the model."""
+def claude(
+    binary: Path,
+    model_url: str = "http://127.0.0.1:9",
+    *,
+    isolation: Isolation = Isolation.NONE,
+    peers: Peers | None = None,
+) -> ClaudeCode:
+    """The driver with this binary, a key, and nobody to talk to but the model and these peers."""
     credentials = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": model_url}
     quarters = Quarters(isolation=isolation, gates=Path(_GATES.name))
     return ClaudeCode(
-        str(binary), environ={"PATH": "/usr/bin:/bin"}, credentials=lambda: credentials, quarters=quarters
+        str(binary),
+        environ={"PATH": "/usr/bin:/bin"},
+        credentials=lambda: credentials,
+        quarters=quarters,
+        peers=peers,
     )
 
 

@@ -206,6 +206,7 @@ async def house_for_a_scheduler(
                 rooms=ledger.rooms,
                 spending=ledger.spending,
                 changes=ledger.changes,
+                tasks=ledger.tasks,
             ),
             runs=runs,
             agents={"claude": agent},

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from aiagentchat.core.heard import Heard
 from aiagentchat.core.ids import RoomId
-from aiagentchat.core.instances import Heard
-from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.instances import Heard as Instances
+from aiagentchat.core.messages import Incoming, Kind, Receipt
 from aiagentchat.core.ports.ledger import Inbox
 from aiagentchat.receive import catch_up, receiver, sieve
 from aiagentchat.receive.catch_up import Tools
@@ -51,14 +52,16 @@ class Watched:
         """As the port."""
         await self._inbox.entered(rooms)
 
-    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
+    async def take_in(
+        self, token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()
+    ) -> int:
         """As the port."""
         self.begun += 1
         if self.begun == self.dies_at:
             self.dies_at = None
             self._changes.tell()
             await asyncio.Event().wait()
-        new = await self._inbox.take_in(token, events, now)
+        new = await self._inbox.take_in(token, events, now, heard)
         self.kept = token or self.kept
         self.commits.append((token, len(events)))
         self._changes.tell()
@@ -85,21 +88,27 @@ class Ear:
         self.homeserver.now = START_MS - 1000
         self.configured: set[RoomId] = {ROOM}
         self.max_age = 24 * HOUR
+        self.receipts: list[tuple[Receipt, str | None]] = []
+        """What it was told of how far others have read, and which token the ledger had then."""
         for room in (ROOM, OTHER):
             self.homeserver.enter(room)
         self.homeserver.now = START_MS
+
+    def keeps(self, room: RoomId, encrypted: bool) -> bool:
+        """What is configured has a history of what is not encrypted."""
+        return room in self.configured and not encrypted
 
     @asynccontextmanager
     async def listening(
         self,
         on_owner: Callable[[str | None], None] = lambda _: None,
-        on_instances: Callable[[Heard, int | None], None] = lambda _, __: None,
+        on_instances: Callable[[Instances, int | None], None] = lambda _, __: None,
     ) -> AsyncIterator[Receiver]:
         """A receiver works inside; at the end it dies where it stands."""
         tools = Tools(
             homeserver=self.homeserver,
             inbox=cast(Inbox, self.inbox),
-            rules=Rules(ME, lambda room: room in self.configured),
+            rules=Rules(ME, lambda room: room in self.configured, self.keeps),
             clock=self.clock,
             random=lambda: 1.0,
             max_age=lambda: self.max_age,
@@ -108,6 +117,7 @@ class Ear:
             tools,
             timeout=lambda: POLL,
             on_owner=on_owner,
+            on_receipts=self._note,
             on_instances=on_instances,
             alive_at=self.ledger.lives.alive_at,
         )
@@ -115,6 +125,10 @@ class Ear:
             work = group.create_task(made.run())
             yield made
             work.cancel()
+
+    async def _note(self, receipts: Sequence[Receipt]) -> None:
+        token = await self.ledger.inbox.token()
+        self.receipts += [(receipt, token) for receipt in receipts]
 
     async def until_asked(self, *places: int | None) -> None:
         """Wait until the homeserver was asked what follows so many events, each time; None: for the first time."""

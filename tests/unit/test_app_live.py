@@ -222,3 +222,18 @@ async def test_without_a_ledger_there_is_what_the_file_says(live: Live) -> None:
     await live.refresh()
 
     assert [room.name for room in live.current().rooms] == ["backend"]
+
+
+@pytest.mark.parametrize(
+    ("history", "plain", "sealed"),
+    [("", True, False), (", history: true", True, True), (", history: false", False, False)],
+)
+async def test_what_is_kept_of_a_room_is_what_its_settings_say_now(
+    live: Live, history: str, plain: bool, sealed: bool
+) -> None:
+    _write(live, GOOD.replace("name: backend", f"name: backend{history}"))
+    await live.reload()
+    room = RoomId("!abc:localhost")
+
+    assert (live.keeps(room, False), live.keeps(room, True)) == (plain, sealed)
+    assert not live.keeps(RoomId("!stranger:localhost"), False)

@@ -19,6 +19,7 @@ NAMES = [
     "stop",
     "now",
     "queue",
+    "tasks",
     "timeout",
     "retry",
     "diff",
@@ -35,6 +36,7 @@ NAMES = [
     "get",
     "approve",
     "deny",
+    "continue",
     "whoami",
     "who",
     "allow",
@@ -72,7 +74,7 @@ def test_every_usage_starts_with_the_name(every: list[BotCommand]) -> None:
 
 
 def test_only_what_reads_is_for_viewers(every: list[BotCommand]) -> None:
-    reads = {"help", "cost", "queue", "sessions", "status", "version", "who", "whoami"}
+    reads = {"help", "cost", "queue", "sessions", "status", "tasks", "version", "who", "whoami"}
 
     assert {command.name for command in every if command.role is Role.VIEWER} == reads
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import EventId, MessageId
+from aiagentchat.core.meta import Meta
 from aiagentchat.render import away, words
 from aiagentchat.render.away import Said
 from tests.fakes.front import Front, open_front
@@ -43,6 +44,15 @@ async def test_it_runs_under_its_own_id_and_names_the_old(front: Front, state: C
     [again] = await front.ledger.commands.queue(ROOM)
     assert (again.event, again.text, again.sender, again.origin) == (retry.event, "make tea", ADA, before.event)
     assert again.session == before.session
+
+
+async def test_it_still_answers_the_agent_that_has_asked(front: Front) -> None:
+    before = await ended(front, "make tea", CommandState.FAILED, meta=Meta(id=MessageId("m1")))
+
+    await front.hear(typed("/retry"))
+
+    [again] = await front.ledger.commands.queue(ROOM)
+    assert again.meta == before.meta
 
 
 async def test_what_came_to_a_good_end_is_not_run_again(front: Front) -> None:

@@ -27,7 +27,8 @@ from aiagentchat.cli.chat.keys import MOST_PASTED, Decoder
             "\x1b[1;5C\x1b[1;3D\x1bb\x1bf", [Key.WORD_RIGHT, Key.WORD_LEFT, Key.WORD_LEFT, Key.WORD_RIGHT], id="words"
         ),
         pytest.param("\x1b[1;2C", [Key.RIGHT], id="shift changes nothing"),
-        pytest.param("\x1b[3~\x1b[1~\x1b[4~\x1b[5~", [Key.DELETE, Key.HOME, Key.END, Key.UNKNOWN], id="numbered"),
+        pytest.param("\x1b[3~\x1b[1~\x1b[4~\x1b[2~", [Key.DELETE, Key.HOME, Key.END, Key.UNKNOWN], id="numbered"),
+        pytest.param("\x1b[5~\x1b[6~\x07", [Key.PAGE_UP, Key.PAGE_DOWN, Key.MEMBERS], id="looking"),
         pytest.param("\x1b\r\x1b\x7f\x1bx", [Key.NEWLINE, Key.KILL_WORD, Key.UNKNOWN], id="alt"),
         pytest.param("\x1b[200~a\rb\x1b[A\x1b[201~c", [Typed("a\rb\x1b[A", pasted=True), Typed("c")], id="paste"),
         pytest.param("\x1b[?1;2c", [Key.UNKNOWN], id="an answer of the terminal is no text"),

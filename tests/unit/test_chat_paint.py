@@ -11,8 +11,10 @@ from rich.cells import cell_len
 from aiagentchat.cli.chat.paint import Painter, console, parts
 from aiagentchat.cli.chat.timeline import Message, Timeline
 from aiagentchat.core.ids import EventId, SessionId, UserId
+from aiagentchat.render import asking_words, away
 from aiagentchat.render.asking_words import ALLOWS_ONCE
 from aiagentchat.render.words import footer
+from tests.unit.test_chat_timeline import QUESTION
 
 ME, BOT = UserId("@me:hs"), UserId("@bot:hs")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -28,6 +30,10 @@ def painter(*, colours: bool = False) -> Painter:
 class _Tty(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def asked(body: str) -> Message:
+    return Message(id=EventId("$1"), sender=BOT, kind="m.text", body=body)
 
 
 def painted(
@@ -106,11 +112,33 @@ def test_no_disguise_of_an_escape_sequence_gets_through(body: str) -> None:
 
 
 def test_the_box_says_which_keys_answer() -> None:
-    box = "\n".join(painter().question(BOT, ready=True, width=60))
+    box = "\n".join(painter().question(asked(QUESTION), ready=True, width=80))
 
     assert "bot waits for your answer" in box
-    assert "y  allow once" in box
-    assert "Ctrl-U" in "\n".join(painter().question(BOT, ready=False, width=80))
+    assert "y  allow once     a  always     n  deny" in box
+    assert "Ctrl-U" in "\n".join(painter().question(asked(QUESTION), ready=False, width=80))
+
+
+@pytest.mark.parametrize(
+    ("last_line", "keys"),
+    [
+        (asking_words.choice_answers(many=False, minutes=5, in_words=False), "1-9  choose"),
+        (asking_words.choice_answers(many=True, minutes=5, in_words=False), "type the numbers that you choose"),
+        (asking_words.plan_answers(minutes=5, in_words=True, request="r"), "1-9  choose"),
+        (away.RESUME_ANSWERS, "y  allow once     n  deny"),
+    ],
+)
+def test_the_keys_are_those_that_answer_this_question(last_line: str, keys: str) -> None:
+    assert keys in "\n".join(painter().question(asked(last_line), ready=True, width=80))
+
+
+def test_the_box_says_who_is_in_the_room_up_to_a_number() -> None:
+    few = "\n".join(painter().members([BOT, UserId("@eve:other")], 60))
+    many = "\n".join(painter().members([UserId(f"@u{number}:hs") for number in range(20)], 60))
+
+    assert "2 in the room" in few
+    assert "@eve:other" in few
+    assert "and 8 more" in many
 
 
 def test_a_status_is_one_line() -> None:

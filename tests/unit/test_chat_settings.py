@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.cli.chat.settings import ChatSettings, chat_settings
+from aiagentchat.cli.exchange.logins import Login
 from aiagentchat.core.errors import ConfigError
 
 URL = "http://127.0.0.1:8008"
@@ -16,9 +17,19 @@ def settings(
     user: str | None = None,
     room: str | None = None,
     token_file: str | None = None,
+    named: Login | None = None,
+    kept: Login | None = None,
     **environ: str,
 ) -> ChatSettings:
-    return chat_settings(homeserver=homeserver, user=user, room=room, token_file=token_file, environ=environ)
+    return chat_settings(
+        homeserver=homeserver,
+        user=user,
+        room=room,
+        token_file=token_file,
+        environ=environ,
+        named=named,
+        kept=kept,
+    )
 
 
 @pytest.fixture
@@ -82,3 +93,21 @@ def test_a_token_that_others_can_read_is_refused(file: Path) -> None:
 def test_without_a_token_it_is_said_where_to_get_one() -> None:
     with pytest.raises(ConfigError, match="Access Token"):
         settings()
+
+
+ANNA = Login(homeserver="https://hs.example", user_id="@anna:hs", access_token="syt_anna")
+
+
+def test_a_login_by_its_name_wins_over_everything() -> None:
+    found = settings(named=ANNA, room="den", CCHAT_ACCESS_TOKEN="syt_env")
+
+    assert (found.homeserver, found.token.reveal(), found.room) == ("https://hs.example", "syt_anna", "den")
+
+
+def test_the_login_that_is_kept_is_taken_where_there_is_no_other(file: Path) -> None:
+    assert settings(homeserver=None, kept=ANNA).token.reveal() == "syt_anna"
+    assert settings(homeserver="https://hs.example", kept=ANNA).token.reveal() == "syt_anna"
+    assert settings(kept=ANNA, CCHAT_ACCESS_TOKEN="syt_env").token.reveal() == "syt_env"
+    assert settings(kept=ANNA, token_file=str(file)).token.reveal() == "syt_file"
+    with pytest.raises(ConfigError):
+        settings(homeserver="https://other.example", kept=ANNA)

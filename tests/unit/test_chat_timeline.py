@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
+from aiagentchat.core.approvals import Scope
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.render import asking_words, away, words
 from aiagentchat.render.approval import Asking, tool_question
@@ -299,3 +300,31 @@ def test_only_events_are_events() -> None:
 
     assert list(events_of([good, 7, {}, {"event_id": "$2"}, {"event_id": 3, "sender": EVE}])) == [good]
     assert list(events_of(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "always", "in_words"),
+    [
+        (QUESTION, True, False),
+        (asking_words.tool_answers_in_words(Scope.COMMAND, "Bash", minutes=5, request="r"), True, True),
+        (asking_words.choice_answers(many=False, minutes=5, in_words=True), False, True),
+        (asking_words.choice_answers(many=True, minutes=5, in_words=False), False, False),
+        (away.RESUME_ANSWERS, False, False),
+    ],
+)
+def test_how_a_question_may_be_answered_is_known_by_its_words(
+    story: Story, text: str, always: bool, in_words: bool
+) -> None:
+    story.says(BOT, text)
+    asked = story.timeline.waits
+
+    assert asked is not None
+    assert (asked.takes_always, asked.in_words) == (always, in_words)
+
+
+def test_always_is_an_answer_only_where_it_is_offered(story: Story) -> None:
+    first, second = story.says(BOT, away.RESUME_ANSWERS), story.says(BOT, QUESTION)
+    story.reacts(ME, second, "♾️")
+    story.reacts(ME, first, "♾️")
+
+    assert story.timeline.question is story.timeline.get(first)

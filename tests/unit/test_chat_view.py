@@ -7,8 +7,10 @@ import pytest
 
 from aiagentchat.cli.chat.editor import Editor
 from aiagentchat.cli.chat.paint import Painter, console
+from aiagentchat.cli.chat.screen import Screen
 from aiagentchat.cli.chat.timeline import Message
 from aiagentchat.cli.chat.view import UNANSWERED_SECONDS, Bottom, View
+from tests.e2e.terminal import Picture
 from tests.unit.test_chat_timeline import BOT, EVE, ME, QUESTION, Story
 
 SIZE = 60, 20
@@ -23,16 +25,22 @@ class Seen:
         self.painter = Painter(console(io.StringIO()), ME)
         self.view = View(self.painter, self.story.timeline)
         self.editor = Editor()
-        self.settled: list[str] = []
+        self.above: list[str] = []
 
     def look(self, now: float = NOW, *, question: Message | None = None, reason: bool = False) -> list[str]:
         """The live part of the next picture, without its last two lines."""
         bottom = Bottom(editor=self.editor, status="status", question=question, reason=reason)
         frame = self.view.frame(bottom, SIZE, now)
-        self.settled += _said(frame.settled)
+        del self.above[len(self.above) - frame.back :]
+        self.above += frame.settled
         assert len(frame.live) <= SIZE[1]
         self.live, self.cursor = list(frame.live), (frame.row, frame.column)
         return _said(frame.live[:-2])
+
+    @property
+    def settled(self) -> list[str]:
+        """What stands above the live part."""
+        return _said(self.above)
 
 
 def _said(lines: Sequence[str]) -> list[str]:
@@ -83,18 +91,70 @@ def test_a_name_stands_only_above_the_first_of_several_messages(seen: Seen) -> N
     assert seen.settled == ["eve", "one", "two"]
 
 
-def test_a_late_edit_is_shown_again_and_a_late_outcome_below(seen: Seen) -> None:
+def test_a_late_edit_and_a_late_outcome_are_shown_in_their_place(seen: Seen) -> None:
+    command = seen.story.says(ME, "do it")
+    said = seen.story.says(EVE, "hmm")
+    seen.story.says(EVE, "so")
+    seen.view.begin()
+    seen.look()
+    seen.story.edits(EVE, said, "aha\n\noh")
+    seen.story.reacts(BOT, command, "✅")
+    seen.look()
+    seen.story.edits(EVE, said, "yes")
+    seen.look()
+
+    assert seen.settled == ["› do it  ✅", "eve", "yes", "so"]
+
+
+def test_what_has_left_the_screen_and_is_edited_is_shown_again_below(seen: Seen) -> None:
     command = seen.story.says(ME, "do it")
     said = seen.story.says(EVE, "hmm")
     seen.view.begin()
     seen.look()
-    seen.settled.clear()
+    for number in range(SIZE[1]):
+        seen.story.says(EVE, str(number))
+    seen.look()
+    before = seen.settled
     seen.story.edits(EVE, said, "aha")
     seen.story.reacts(BOT, command, "✅")
     seen.look()
     seen.look()
 
-    assert seen.settled == ["✅  do it", "eve", "aha"]
+    assert seen.settled == [*before, "✅  do it", "eve", "aha"]
+
+
+def test_on_a_real_screen_an_edit_replaces_what_was_there_and_nothing_else(seen: Seen) -> None:
+    picture, screen = Picture(*SIZE), Screen()
+    ids = []
+    for number in range(30):
+        ids.append(seen.story.says(EVE, f"message {number}"))
+        picture.feed(screen.draw(seen.view.frame(Bottom(editor=seen.editor, status="status"), SIZE, NOW)))
+    for number in (29, 25, 24):
+        seen.story.edits(EVE, ids[number], f"edited {number}")
+        picture.feed(screen.draw(seen.view.frame(Bottom(editor=seen.editor, status="status"), SIZE, NOW)))
+
+    said = [line.strip() for line in picture.text.split("\n") if "message" in line or "edited" in line]
+    assert said == [f"{'edited' if number in (29, 25, 24) else 'message'} {number}" for number in range(30)]
+
+
+def test_after_a_change_of_size_an_edit_finds_its_place_again(seen: Seen) -> None:
+    ids = [seen.story.says(EVE, f"message {number} {'long ' * 12}") for number in range(4)]
+    seen.look()
+    size = (30, 40)
+    drawn = seen.view.again(size, 38)
+    seen.story.edits(EVE, ids[2], "short")
+    frame = seen.view.frame(Bottom(editor=seen.editor, status="status"), size, NOW)
+    shown = " ".join(_said([*drawn[: len(drawn) - frame.back], *frame.settled]))
+
+    assert [shown.count(f"message {number}") for number in range(4)] == [1, 1, 0, 1]
+    assert shown.index("message 1") < shown.index("short") < shown.index("message 3")
+
+
+def test_who_is_in_the_room_stands_above_the_line_that_is_typed(seen: Seen) -> None:
+    frame = seen.view.frame(Bottom(editor=seen.editor, status="status", members=[BOT, EVE]), SIZE, NOW)
+
+    assert [line for line in frame.live if "bot" in line]
+    assert frame.row == len(frame.live) - 1
 
 
 def test_what_does_not_fit_goes_up_but_for_the_newest_whose_end_is_shown(seen: Seen) -> None:

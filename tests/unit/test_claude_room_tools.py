@@ -1,6 +1,7 @@
 """The tools of a room, as the protocol has it, whatever is asked."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,17 +9,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagentchat.agents.claude_code.room_tools import PROTOCOL, RoomTools, mcp_config, variables
+from aiagentchat.agents.claude_code.speaking import Peers, Speaking
 from aiagentchat.core.agent_events import SEND_FILE
+from aiagentchat.core.ids import RoomId, SessionId
+from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.render import file_words
+from tests.fakes.exchange import FakeExchange
+from tests.unit.claude_stage import prompt
+
+SPEC = RunSpec(
+    room=RoomId("!kitchen:example.org"),
+    session=SessionId("5e551011-0000-4000-8000-000000000001"),
+    resume=False,
+    workspace="/w",
+    home="/h",
+    instructions="",
+    speaks=True,
+)
 
 
 class Room:
     """Tools, and what was offered by them."""
 
-    def __init__(self, told: str = "sent", *, failed: bool = False) -> None:
+    def __init__(
+        self,
+        told: str = "sent",
+        *,
+        failed: bool = False,
+        peers: Peers | None = None,
+    ) -> None:
         self.offers: list[tuple[str, str]] = []
         self.told = (told, failed)
-        self.tools = RoomTools(self._offer)
+        self.speaking = Speaking(peers, SPEC, self._permit)
+        self.tools = RoomTools(self._offer, self.speaking)
+
+    async def _permit(self, tool: str, used: Mapping[str, Any]) -> tuple[bool, str]:
+        raise AssertionError((tool, used))
 
     async def _offer(self, path: str, caption: str) -> tuple[str, bool]:
         self.offers.append((path, caption))
@@ -47,6 +73,22 @@ async def test_it_has_one_tool() -> None:
 
     assert f"mcp__room__{tool['name']}" == SEND_FILE
     assert tool["inputSchema"]["required"] == ["path"]
+
+
+async def test_the_tools_to_speak_with_others_stand_beside_it() -> None:
+    exchange = FakeExchange()
+    exchange.room(SPEC.room, "kitchen")
+    room = Room(peers=Peers(exchange, lambda: 0))
+    names = [tool["name"] for tool in (await room.ask("tools/list"))["tools"]]
+    assert names[0] == "send_file"
+    assert {"send", "read", "who", "ask", "tasks", "assign_task", "update_task", "history", "rooms"} == set(names[1:])
+
+    room.speaking.begin(prompt("hello"))
+    said = await room.ask("tools/call", {"name": "send", "arguments": {"text": "Hello."}})
+    assert (said["isError"], said["content"][0]["type"]) == (False, "text")
+    assert (await room.ask("tools/call", {"name": "send"}))["isError"]
+    assert (await room.ask("tools/call", {"name": "send_elsewhere"}))["code"] == -32602
+    assert [message.body for message in exchange.messages.values()] == ["Hello."]
 
 
 @pytest.mark.parametrize("failed", [False, True])

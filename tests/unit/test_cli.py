@@ -62,6 +62,15 @@ def test_check_says_what_is_missing_to_run(config: Path) -> None:
     assert "'/nowhere/claude' is not an executable file" in shown.output
 
 
+def test_check_says_where_encrypted_words_would_be_kept_in_the_clear(config: Path) -> None:
+    shown = CliRunner().invoke(app, ["check", "--config", str(config)])
+    config.write_text(GOOD.replace("name: backend", "name: backend, history: true"))
+    wanted = CliRunner().invoke(app, ["check", "--config", str(config)])
+
+    assert "clear text" not in shown.output
+    assert "# room backend: with history, what is said there lies in data_dir in clear text" in wanted.output
+
+
 def test_check_says_every_problem_and_ends_with_2(config: Path) -> None:
     config.write_text(GOOD.replace("name: backend", "nmae: backend").replace("./data", "7"))
     shown = CliRunner().invoke(app, ["check", "--config", str(config)])

@@ -1,6 +1,7 @@
 """Settings are complete: defaults merged in, limits computed; they print without secrets and reload with care."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -321,3 +322,15 @@ def test_what_is_no_amount_is_refused_with_an_example(tmp_path: Path, said: str,
         load_text(tmp_path, f"{MATRIX}rooms: [{{id: '!a:x', budget: {{{said}}}}}]")
 
     assert str(error.value).endswith(problem)
+
+
+def test_other_rooms_are_reached_by_the_names_that_the_file_gives_them(tmp_path: Path) -> None:
+    text = MATRIX + (
+        "defaults: {exchange: {rooms: [a, b, nowhere]}}\n"
+        "rooms: [{id: '!a:x', name: a}, {id: '!b:x', name: b}, {id: '!c:x', name: c, exchange: {rooms: []}}]"
+    )
+    settings = load_text(tmp_path, text)
+    made = replace(settings.rooms[1], made_by=UserId("@anna:x"))
+
+    assert [settings.reached_from(room) for room in settings.rooms] == [("!b:x",), ("!a:x",), ()]
+    assert replace(settings, rooms=(settings.rooms[0], made)).reached_from(settings.rooms[0]) == ()

@@ -19,7 +19,9 @@ from aiagentchat.core.effects import (
     EraseText,
     ForgetAnswer,
     ForgetEdits,
+    HaltAgents,
     LeaveRoom,
+    LetAgentsGoOn,
     NewSession,
     NoteDeed,
     OpenApproval,
@@ -27,10 +29,12 @@ from aiagentchat.core.effects import (
     RequestStop,
     SetTimeLimit,
 )
-from aiagentchat.core.ids import ApprovalId, EventId, SessionId, TxnId
+from aiagentchat.core.guards import AgentTurn, Halt, Limit
+from aiagentchat.core.ids import ApprovalId, CallerName, EventId, MessageId, SessionId, TxnId
 from aiagentchat.core.messages import Kind
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.parcels import Parcel
-from tests.fakes.people import ADA, ANNA, ROOM, command
+from tests.fakes.people import ADA, ANNA, ME, ROOM, command
 
 EVENT, COMMAND = EventId("$event"), EventId("$command")
 ASKED = ApprovalId("a1")
@@ -147,6 +151,31 @@ def decided(state: ApprovalState) -> DecideApproval:
             {"count": 2},
             deed(AuditKind.SETTING, subject=ROOM, detail={"name": "always", "count": 2}),
             id="somebody takes back what was allowed for good",
+        ),
+        pytest.param(
+            AcceptCommand(command(event=COMMAND, sender=ME, caller=CallerName("ci"), meta=Meta(id=MessageId("m1")))),
+            {},
+            deed(AuditKind.ASKED, actor=ME, subject=COMMAND, detail={"caller": "ci", "hop": 0}),
+            id="a caller asks",
+        ),
+        pytest.param(
+            AcceptCommand(command(event=COMMAND, meta=Meta(id=MessageId("m1"), hop=2))),
+            {},
+            deed(AuditKind.ASKED, subject=COMMAND, detail={"hop": 2}),
+            id="an agent asks",
+        ),
+        pytest.param(AgentTurn(event=EVENT, room=ROOM, pair="a b"), {}, None, id="which is counted"),
+        pytest.param(
+            HaltAgents(Halt(room=ROOM, limit=Limit.PAIR, turns=10, pair="a b", at=1)),
+            {},
+            deed(AuditKind.HALTED, subject=EVENT, detail={"budget": "pair", "turns": 10}),
+            id="one turn too many halts the room",
+        ),
+        pytest.param(
+            LetAgentsGoOn(ROOM, ADA),
+            {},
+            deed(AuditKind.CONTINUED, actor=ADA, subject=EVENT),
+            id="it goes on",
         ),
         pytest.param(OpenApproval(APPROVAL), {}, None, id="we ask something"),
         pytest.param(CountRefusal(ROOM, "2026-01-01"), {}, None, id="we count"),

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.app.owner import own
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.errors import AppError, ConfigError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import LADDER, Isolation
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.core.rooms import Made
-from aiagentchat.doctor.account import clock_row, delayed_row, owner_row, register_row, standing_row
+from aiagentchat.doctor.account import clock_row, delayed_row, history_rows, owner_row, register_row, standing_row
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.examine import Check, answer, aside
 from aiagentchat.doctor.isolation import ladder_rows
@@ -127,6 +127,19 @@ def test_what_the_account_may_not_do_in_a_room_is_said(standing: Standing, verdi
     row = standing_row("chat.backend", RoomId("!r"), standing)
 
     assert (row.verdict, words in row.detail) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "history", "warned"),
+    [(True, True, True), (True, None, False), (True, False, False), (False, True, False)],
+)
+def test_that_encrypted_words_are_kept_in_the_clear_is_said(
+    encrypted: bool, history: bool | None, warned: bool
+) -> None:
+    room = RoomSettings(id=RoomId("!r"), name="backend", history=history)
+    rows = history_rows("chat.backend", room, Standing(power=None, to_send=0, to_react=0, encrypted=encrypted))
+
+    assert [(row.id, row.verdict) for row in rows] == [("chat.backend.history", Verdict.WARN)] * warned
 
 
 @pytest.mark.parametrize(

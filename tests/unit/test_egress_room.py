@@ -1,5 +1,6 @@
 """The gate in front of the room's own tools: for who holds the run's token, and nobody else."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -76,6 +77,37 @@ async def test_too_much_is_not_heard() -> None:
         answer = await ask(at.path, "POST", "/room/mcp", MINE, body=b"a question that is longer")
 
     assert answer.status == 413
+    assert HEARD == []
+
+
+async def test_a_tool_may_wait_for_longer_than_anything_else_may_be_still() -> None:
+    still = asyncio.Event()
+
+    async def patient(_: bytes) -> bytes:
+        await still.wait()
+        return b"{}"
+
+    async with (
+        stage(room=patient, limits=Limits(idle_seconds=0.2)) as at,
+        connected(at.path) as run,
+        connected(at.path) as other,
+        asyncio.TaskGroup() as group,
+    ):
+        asking = group.create_task(run.ask("POST", "/room/mcp", MINE, body=b"a question"))
+        assert await other.rest() == b""  # which was cut for being still
+        assert not asking.done()
+        still.set()
+
+    assert asking.result().status == 200
+
+
+async def test_a_question_that_does_not_end_is_not_waited_for() -> None:
+    HEARD.clear()
+    async with stage(room=room, limits=Limits(header_seconds=0.1)) as at, connected(at.path) as run:
+        head = b"POST /room/mcp HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 9\r\n\r\nhalf"
+        said = await run.exchange(head % TOKEN.encode())
+
+    assert said.startswith(b"HTTP/1.1 408")
     assert HEARD == []
 
 

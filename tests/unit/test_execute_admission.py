@@ -9,11 +9,13 @@ import pytest
 from aiagentchat.core.access import Hindrance
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.errors import Unreachable
-from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, UserId
+from aiagentchat.core.meta import Meta, MetaKind, read_meta
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.render import words
-from tests.contract.store_fixtures import ANNA, BERT, ROOM, accept, command, stop
+from aiagentchat.render.agent_words import OUT_OF_TIME
+from tests.contract.store_fixtures import ANNA, BERT, NOW, ROOM, accept, command, stop
 from tests.fakes.agent import Say, plays
 from tests.unit.execute_house import House, open_house
 
@@ -112,3 +114,53 @@ async def test_one_that_is_taken_back_while_the_homeserver_is_asked_is_told_noth
 
     assert await house.state("$1") is CommandState.CANCELLED
     assert await house.read() == []
+
+
+AGENTS = Meta(id=MessageId("m1"), kind=MetaKind.QUESTION, expires_at=NOW)
+
+
+async def test_an_agent_whose_time_is_over_is_told_that_it_was_not_begun(house: House) -> None:
+    house.clock.advance(0.001)
+    await house.execute(replace(command("$1"), meta=AGENTS), command("$2"))
+
+    assert [await house.state(event) for event in ("$1", "$2")] == [CommandState.CANCELLED, CommandState.DONE]
+    told, *_ = await house.send_all()
+    meta = read_meta(told.content)
+    assert isinstance(meta, Meta)
+    assert (meta.kind, meta.in_reply_to) == (MetaKind.EXPIRED, "m1")
+    assert told.content["body"] == OUT_OF_TIME
+
+
+async def test_what_is_begun_in_time_is_answered(house: House) -> None:
+    await house.execute(replace(command("$1"), meta=AGENTS))
+
+    assert await house.state("$1") is CommandState.DONE
+
+
+async def test_an_agent_that_may_not_is_told_so_as_a_refusal(house: House) -> None:
+    await house.execute(replace(command("$1"), sender=BERT, meta=replace(AGENTS, expires_at=None)))
+
+    [told] = await house.send_all()
+    meta = read_meta(told.content)
+    assert isinstance(meta, Meta)
+    assert (meta.kind, meta.in_reply_to, meta.last) == (MetaKind.REFUSED, "m1", True)
+    assert told.content["body"] == words.turned_away(BERT, Hindrance.NOT_ALLOWED)
+
+
+async def test_what_a_person_has_taken_up_again_is_marked_for_that_person(house: House) -> None:
+    again = replace(command("$1"), sender=BERT, origin=EventId("$first"), meta=replace(AGENTS, expires_at=None))
+    await house.execute(again)
+
+    assert (await house.read())[-1] == "🛑"
+
+
+async def test_the_agent_reads_who_has_asked_and_the_message_gets_no_reactions(house: House) -> None:
+    asked = replace(command("$1"), meta=replace(AGENTS, instance=InstanceName("laptop")))
+    await house.execute(asked, command("$2"))
+    [run] = house.agent.runs
+
+    assert [prompt.text.partition("\n")[0] for prompt in run.prompts] == [
+        f"[aiagentchat: a question from the agent `{ANNA}/laptop`, 0 turns of agents away from a person]",
+        "make tea",
+    ]
+    assert [text.partition("\n")[0] for text in await house.read()] == ["Tea is ready.", "Tea is ready.", "✅"]

@@ -8,6 +8,7 @@ import pytest
 from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.execute.instructions import MAX_PROJECT_BYTES, instructions, project_text
+from aiagentchat.render import guard_words
 
 ANNA, BERT = UserId("@anna:hs"), UserId("@bert:hs")
 
@@ -28,6 +29,7 @@ def test_the_agent_knows_where_it_is_and_who_talks_to_it(tmp_path: Path) -> None
     assert '"kitchen"' in text
     assert "@anna:hs, @bert:hs" in text
     assert "CLAUDE.md" not in text
+    assert guard_words.ABOUT_AGENTS in text
 
 
 def test_a_room_without_people_belongs_to_the_operator(tmp_path: Path) -> None:

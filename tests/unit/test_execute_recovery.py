@@ -10,14 +10,16 @@ import pytest
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, request_digest
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import DecideApproval, EraseText
-from aiagentchat.core.ids import ApprovalId, EventId, new_run_id
-from aiagentchat.core.parcels import KEY
+from aiagentchat.core.ids import ApprovalId, EventId, InstanceName, MessageId, new_run_id
+from aiagentchat.core.meta import AFTERWORD, Meta, read_meta
+from aiagentchat.core.parcels import KEY, MESSAGE
 from aiagentchat.core.ports.ledger import RunRecord
 from aiagentchat.execute.recovery import ALIVE_EVERY_MS, RESUME_OPEN_MS, report_interrupted, report_leftovers
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.process.leftovers import MARKER
-from aiagentchat.render import away, words
+from aiagentchat.render import away, guard_words, words
 from aiagentchat.render.approval import MOST_SHOWN_AGAIN, request_text
+from aiagentchat.render.message import PAGE_BYTES
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, accept, command, settle
 from tests.fakes.agent import Say, Use, plays
 from tests.unit.execute_house import BOOT, PATIENCE, House, house_for_a_scheduler, open_house
@@ -242,3 +244,29 @@ async def test_the_next_life_ends_what_the_last_one_left_and_says_so(crashed: Ho
     assert await left.wait() == -9
     assert await crashed.ledger.runs.left() == []
     assert await crashed.runs.end_leftovers() == {}
+
+
+async def test_a_program_whose_turn_was_cut_short_is_told_in_words_and_people_may_let_it_go_on(tmp_path: Path) -> None:
+    async with house_for_a_scheduler(tmp_path, plays(Say("So.")), ROOM) as house:
+        asked = replace(command("$1"), meta=Meta(id=MessageId("m1")))
+        await accept(house.ledger, asked)
+        await house.ledger.commands.start(asked.event, NOW)
+        await ask(house, "a1", TOUCH)
+        await report(house)
+
+        [told] = await house.read()
+        assert guard_words.may_answer(asked) in told
+        assert "They may answer" not in told
+
+
+async def test_an_agent_reads_it_as_the_end_of_the_answer(tmp_path: Path) -> None:
+    async with house_for_a_scheduler(tmp_path, plays(Say("So.")), ROOM) as house:
+        await accept(house.ledger, replace(command("$1"), meta=Meta(id=MessageId("m1"))))
+        await house.ledger.commands.start(EventId("$1"), NOW)
+        await ask(house, "q", {"command": "x" * 2 * PAGE_BYTES})
+        await report_interrupted(house.shop.ledgers, house.clock, instance=InstanceName("attic"))
+
+        metas = [read_meta(parcel.content) for parcel in await house.send_all() if parcel.type == MESSAGE]
+    assert [(meta.part, meta.last, meta.instance) for meta in metas if isinstance(meta, Meta)] == [
+        (AFTERWORD + number, number == len(metas) - 1, "attic") for number in range(len(metas))
+    ]

@@ -14,13 +14,17 @@ from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
-from aiagentchat.core.effects import EditCommand, RequestStop
+from aiagentchat.core.effects import AcceptCommand, EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
-from aiagentchat.core.ids import EventId, SessionId, message_uuid
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, TaskId, UserId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
 from aiagentchat.core.log_content import LogContent, Said
-from aiagentchat.core.parcels import Parcel
+from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
+from aiagentchat.core.parcels import MESSAGE, Parcel
 from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.core.ports.post import Post
+from aiagentchat.core.tasks import Ours, Task, TaskState
 from aiagentchat.execute.admission import ASK_AGAIN, ASK_FOR
 from aiagentchat.execute.meter import FIRST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
@@ -587,6 +591,65 @@ async def test_an_agent_that_is_not_configured_is_told_and_the_next_command_runs
         assert await house.state("$2") is CommandState.DONE
 
 
+# ── agents that ask ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+ASKED = Meta(id=MessageId("m1"))
+
+
+class _Post(Post):
+    """Writes down whose turns have begun."""
+
+    def __init__(self) -> None:
+        self.told: list[EventId] = []
+
+    async def landed(self, events: Sequence[Incoming]) -> None:
+        raise AssertionError(events)
+
+    async def heard(self, event: Incoming) -> None:
+        raise AssertionError(event)
+
+    async def begun(self, command: Command) -> None:
+        self.told.append(command.event)
+
+
+async def test_whoever_has_sent_a_command_is_told_when_its_turn_begins(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        post = _Post()
+        await accept(house.ledger, replace(command("$1"), meta=ASKED), command("$2"))
+        async with asyncio.timeout(PATIENCE):
+            await RoomExecutor(ROOM, replace(house.shop, post=post)).run(others_wait=lambda: False)
+
+    assert post.told == ["$1", "$2"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "state"),
+    [
+        pytest.param([Say("So.")], CommandState.DONE, id="done"),
+        pytest.param([Say("So far."), Fail(AgentDied("gone"))], CommandState.FAILED, id="failed"),
+        pytest.param(
+            [Fail(AgentUnavailable("not there", human="It is not there."))], CommandState.FAILED, id="failed at once"
+        ),
+        pytest.param([Say("So far."), Fail(ZeroDivisionError("a bug"))], CommandState.FAILED, id="broken"),
+        pytest.param(
+            [End(TurnEnded(ending=Ending.FAILED, failure=Failure.OVERLOADED))], CommandState.FAILED, id="the API failed"
+        ),
+    ],
+)
+async def test_however_its_turn_ends_an_agent_is_told_that_this_is_the_end(
+    tmp_path: Path, plan: Sequence[Step], state: CommandState
+) -> None:
+    async with open_house(tmp_path, ScriptedAgent(lambda _: plan)) as house:
+        await house.execute(replace(command("$1"), meta=ASKED))
+        metas = [read_meta(parcel.content) for parcel in await house.send_all() if parcel.type == MESSAGE]
+
+        assert await house.state("$1") is state
+    answers = [meta for meta in metas if isinstance(meta, Meta)]
+    assert {meta.in_reply_to for meta in answers} == {"m1"}
+    assert [meta.last for meta in answers] == [False] * (len(answers) - 1) + [True]
+
+
 # ── bugs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -630,6 +693,18 @@ async def test_a_bug_in_the_last_words_is_told_and_the_next_command_runs(tmp_pat
         assert await house.state("$1") is CommandState.DONE
         assert await house.state("$2") is CommandState.DONE
         assert (await house.read())[0] == words.BROKEN
+
+
+async def test_an_agent_reads_it_as_the_end_of_the_answer(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await accept(house.ledger, replace(command("$1"), meta=ASKED))
+        shop = replace(house.shop, voice=_Stammer(house), instance=InstanceName("attic"))
+        async with asyncio.timeout(PATIENCE):
+            await RoomExecutor(ROOM, shop).run(others_wait=lambda: False)
+
+        meta = read_meta((await house.send_all())[0].content)
+    assert isinstance(meta, Meta)
+    assert (meta.in_reply_to, meta.instance, meta.last) == ("m1", "attic", True)
 
 
 async def test_a_room_never_runs_the_commands_of_another(tmp_path: Path) -> None:
@@ -722,6 +797,55 @@ async def test_a_run_gets_what_the_room_may_use_reach_and_be_called(tmp_path: Pa
     spec = agent.runs[0].spec
     assert spec.env == (("GIT_AUTHOR_NAME", "Claude"), ("GIT_COMMITTER_NAME", "Claude"), ("CI", "1"))
     assert (spec.network, spec.network_hosts, spec.limits.memory, spec.uid) == (Network.FULL, ("x",), 7, None)
+
+
+async def test_the_agent_reads_which_task_it_works_on(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("Done."))) as house:
+        asked = replace(command("$1"), thread=EventId("$1"))
+        given = Task(
+            id=TaskId("t1"),
+            room=ROOM,
+            thread=EventId("$1"),
+            title="make tea",
+            by=Address(ANNA),
+            to=Address(UserId("@claude:example.org")),
+            ours=Ours.TAKEN,
+            message=MessageId("m1"),
+        )
+        await settle(house.ledger, AcceptCommand(asked, of_thread=True, task=given), event="$1")
+        await house.execute()
+        found = await house.ledger.tasks.get(ROOM, TaskId("t1"))
+
+        [prompt] = house.agent.runs[0].prompts
+        assert prompt.text.startswith("[aiagentchat: what follows is task t1.")
+        assert prompt.text.endswith("make tea")
+        assert found is not None
+        assert found.state is TaskState.DONE
+        assert "[STATUS] ✅ done" in await house.read()
+
+
+async def test_a_turn_knows_what_it_answers_and_in_which_thread(tmp_path: Path) -> None:
+    asked = Meta(id=MessageId("m1"), kind=MetaKind.QUESTION, hop=1, budget=3)
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        await house.execute(replace(command("$1"), meta=asked, thread=EventId("$thread")), command("$2"))
+
+        prompts = [prompt for run in house.agent.runs for prompt in run.prompts]
+        assert [(prompt.cause, prompt.thread) for prompt in prompts] == [(asked, "$thread"), (None, None)]
+
+
+@pytest.mark.parametrize("tools", [True, False])
+async def test_a_run_has_tools_and_reaches_rooms_as_its_room_says(tmp_path: Path, tools: bool) -> None:
+    def reaching(settings: Settings) -> Settings:
+        room = settings.rooms[0]
+        rules = replace(room.exchange, tools=tools, rooms=("other", "nowhere"))
+        other = replace(room, id=OTHER_ROOM, name="other")
+        return replace(settings, rooms=(replace(room, exchange=rules), other))
+
+    async with open_house(tmp_path, plays(Say("So.")), change=reaching) as house:
+        await house.execute(command("$1"))
+
+        [run] = house.agent.runs
+        assert (run.spec.speaks, run.spec.reaches) == (tools, (OTHER_ROOM,))
 
 
 # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────

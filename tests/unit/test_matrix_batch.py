@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
-from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.ports.matrix import Gap, SyncBatch
 from aiagentchat.matrix import reading
 from aiagentchat.matrix.batch import encrypted, read_batch
 from aiagentchat.matrix.events import Step, read
 from aiagentchat.matrix.reading import EVENTS_PER_BREATH, Answer
+from aiagentchat.matrix.receipts import MOST_RECEIPTS
 from tests.fakes.log import FakeLog
 
 ME = UserId("@claude:hs")
@@ -251,3 +252,58 @@ async def test_ten_thousand_events_leave_the_loop_to_others_all_the_time(rooms: 
 
     assert len(batch.events) == total
     assert max(after - before for before, after in pairwise(steps)) <= EVENTS_PER_BREATH
+
+
+# ── how far others have read ──
+
+
+def receipts(content: object, type_: str = "m.receipt") -> dict[str, Any]:
+    return {"ephemeral": {"events": [{"type": type_, "content": content}, "nonsense"]}}
+
+
+async def told(**rooms: object) -> tuple[Receipt, ...]:
+    return (await read_batch(answer(join=rooms), ME)).receipts
+
+
+async def test_a_receipt_says_who_has_read_how_far_and_where() -> None:
+    content = {
+        "$a": {"m.read": {ANNA: {"ts": 7}, "@bert:hs": {"ts": 8, "thread_id": "main"}, ME: {"ts": 9}}},
+        "$b": {"m.read": {ANNA: {"ts": 10, "thread_id": "$root"}}, "m.read.private": {"@bert:hs": {"ts": 11}}},
+    }
+
+    assert await told(**{ROOM: receipts(content)}) == (
+        Receipt(room=ROOM, event=EventId("$a"), user=ANNA, at=7),
+        Receipt(room=ROOM, event=EventId("$a"), user=UserId("@bert:hs"), thread=MAIN, at=8),
+        Receipt(room=ROOM, event=EventId("$b"), user=ANNA, thread="$root", at=10),
+    )
+
+
+@pytest.mark.parametrize("moment", [None, -1, 1.5, True, "7", 2**53, [7]])
+async def test_a_receipt_counts_also_when_it_does_not_say_when(moment: object) -> None:
+    [receipt] = await told(**{ROOM: receipts({"$a": {"m.read": {ANNA: {"ts": moment}}}})})
+
+    assert receipt.at == 0
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        receipts({"$a": {"m.read": {ANNA: {"thread_id": 3}}}}),
+        receipts({"$a": {"m.read": {ANNA: "now"}}}),
+        receipts({"$a": {"m.read": [ANNA]}}),
+        receipts({"$a": []}),
+        receipts("all"),
+        receipts({"user_ids": [ANNA]}, "m.typing"),
+        {"ephemeral": []},
+        {},
+        None,
+    ],
+)
+async def test_what_has_not_the_shape_of_a_receipt_is_none(room: object) -> None:
+    assert await told(**{ROOM: room}) == ()
+
+
+async def test_more_receipts_than_anybody_needs_are_not_read() -> None:
+    many: dict[str, Any] = {f"${number}": {"m.read": {ANNA: {}}} for number in range(MOST_RECEIPTS + 5)}
+
+    assert len(await told(**{ROOM: receipts(many)})) == MOST_RECEIPTS

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiagentchat.core.files import FileKeys, MediaFile
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.ids import EventId, MessageId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import META_KEY, Meta, NoMeta, written
+from aiagentchat.core.parcels import TXN_KEY
 from aiagentchat.core.rooms import DIRECT
 from aiagentchat.matrix.events import MAX_RAW, Step, came_in, invite, left, read, said_to_us, sent_at
 
@@ -546,6 +548,71 @@ def test_what_invites_us_not_is_no_invite(states: list[dict[str, Any]]) -> None:
     assert invite(ROOM, states, ME, "s1") is None
 
 
+# ── programs ──
+
+META = Meta(id=MessageId("m1"))
+SAYS = {META_KEY: written(META)}
+BROKEN = {META_KEY: {"version": 1}}
+
+
+def changed(new: dict[str, Any], **outside: object) -> dict[str, Any]:
+    relation = {"rel_type": "m.replace", "event_id": TARGET}
+    return said(
+        "* tea", **{"m.relates_to": relation, "m.new_content": {"msgtype": "m.text", "body": "tea", **new}, **outside}
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "meta"),
+    [
+        pytest.param(said("hello"), None, id="none"),
+        pytest.param(said("hello", **SAYS), META, id="one"),
+        pytest.param(said("hello", **BROKEN), NoMeta("id or kind is missing"), id="one that is none"),
+        pytest.param(raw("m.room.message", {"msgtype": "m.notice", "body": "b", **SAYS}), META, id="of a notice"),
+        pytest.param(raw("m.room.message", {"msgtype": "m.file", "body": "b", **SAYS}), META, id="of a file"),
+        pytest.param(changed(SAYS), META, id="of what a message reads now"),
+        pytest.param(changed(SAYS, **BROKEN), META, id="of what it reads now, whatever stands outside"),
+        pytest.param(changed({}, **SAYS), META, id="outside of a change only"),
+        pytest.param(said("hello", **{"m.new_content": SAYS}), None, id="inside of what is no change"),
+    ],
+)
+def test_what_an_agent_says_about_its_message_is_read(source: dict[str, Any], meta: Meta | NoMeta | None) -> None:
+    assert only(source).meta == meta
+
+
+@pytest.mark.parametrize(
+    ("content", "by_agent"),
+    [
+        pytest.param({}, False, id="typed"),
+        pytest.param(SAYS, True, id="an agent's"),
+        pytest.param({META_KEY: "of another shape"}, True, id="an agent's that we cannot read"),
+        pytest.param({TXN_KEY: "t"}, True, id="a daemon's"),
+        pytest.param({TXN_KEY: None}, True, id="a daemon's that we cannot read"),
+        pytest.param({"m.new_content": SAYS}, True, id="an agent's change"),
+        pytest.param({"m.new_content": "text"}, False, id="nonsense"),
+    ],
+)
+def test_what_has_a_mark_was_not_typed(content: dict[str, object], by_agent: bool) -> None:
+    assert only(said("hello", **content)).by_agent is by_agent
+
+
+def test_a_reaction_of_a_daemon_was_not_typed() -> None:
+    relation = {"event_id": TARGET, "key": "👀"}
+
+    assert only(raw("m.reaction", {"m.relates_to": relation, TXN_KEY: "t"})).by_agent
+
+
+def test_what_is_ours_says_which_parcel_it_is_and_is_no_other_agents() -> None:
+    ours = {**said("hello", **{TXN_KEY: "t1"}, **SAYS), "sender": ME}
+
+    found = only(ours)
+    assert (found.txn, found.by_agent, found.meta) == ("t1", False, META)
+
+
+def test_a_parcel_of_somebody_elses_is_none_of_ours() -> None:
+    assert only(said("hello", **{TXN_KEY: "t1"})).txn is None
+
+
 # ── anything ──
 
 JSON = st.recursive(
@@ -555,7 +622,20 @@ JSON = st.recursive(
 )
 TYPES = st.sampled_from(["m.room.message", "m.reaction", "m.room.redaction", "m.room.member", "m.room.encrypted"])
 KEYS = st.sampled_from(
-    ["body", "msgtype", "m.relates_to", "m.new_content", "m.mentions", "event_id", "key", "membership", "user_ids"]
+    [
+        *(
+            "body",
+            "msgtype",
+            "m.relates_to",
+            "m.new_content",
+            "m.mentions",
+            "event_id",
+            "key",
+            "membership",
+            "user_ids",
+        ),
+        *(META_KEY, TXN_KEY),
+    ]
 )
 NESTED = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON | st.sampled_from(["m.text", "join"]), max_size=3))
 SOURCES = st.fixed_dictionaries(
@@ -589,3 +669,16 @@ def test_no_invite_breaks_us(sources: list[object], token: str) -> None:
 
 def test_a_redaction_that_names_two_events_is_of_neither() -> None:
     assert incoming(raw("m.room.redaction", {"redacts": TARGET}, redacts="$other")) is None
+
+
+# ── our own ──
+
+
+@pytest.mark.parametrize(
+    ("sender", "txn", "known"), [(ME, "t1", "t1"), (ANNA, "t1", None), (ME, 7, None), (ME, None, None)]
+)
+def test_an_event_of_ours_names_the_parcel_that_it_is(sender: UserId, txn: object, known: str | None) -> None:
+    content = {"msgtype": "m.notice", "body": "x", "com.aiagentchat.txn": txn}
+    found = only({**raw("m.room.message", content), "sender": sender})
+
+    assert (found.kind, found.txn) == (Kind.NOTICE, known)

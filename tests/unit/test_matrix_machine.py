@@ -244,6 +244,64 @@ async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_s
             raise AssertionError(other)
 
 
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
+    made = FakeLog()
+    monkeypatch.setattr(machine_module, "log", made)
+    return made
+
+
+async def own(table: Table, content: dict[str, Any], event: str = "$ours") -> dict[str, Any]:
+    """An event that our own device has encrypted."""
+    if ROOM not in table.ours.outbound_group_sessions:
+        table.ours.create_outbound_group_session(ROOM)
+    session = table.ours.outbound_group_sessions[ROOM]
+    session.shared = True
+    said = {"type": "m.room.message", "content": content, "room_id": ROOM}
+    sealed = {
+        "algorithm": "m.megolm.v1.aes-sha2",
+        "ciphertext": session.encrypt(json.dumps(said)),  # type: ignore[no-untyped-call]
+        "session_id": session.id,
+    }
+    return {"type": "m.room.encrypted", "event_id": event, "sender": ME, "content": sealed}
+
+
+async def test_what_we_have_said_encrypted_comes_back_as_what_it_is(table: Table, log: FakeLog) -> None:
+    event = await own(table, {"msgtype": "m.text", "body": "done", "com.aiagentchat.txn": "t1"})
+    told = table.machine.read(ROOM, event, ME).told
+
+    assert told is not None
+    assert (told.kind, told.body, told.sender, told.txn, told.encrypted) == (Kind.TEXT, "done", ME, "t1", True)
+    assert log.of("crypto.key_wanted") == []
+
+
+async def test_of_our_own_words_what_cannot_be_read_or_is_not_by_us_is_nothing(table: Table, log: FakeLog) -> None:
+    unmarked = await own(table, {"msgtype": "m.text", "body": "by another program"})
+    strange = {**unmarked, "content": {**unmarked["content"], "session_id": "unknown"}}
+    gone = {**unmarked, "content": {}}
+
+    assert [table.machine.read(ROOM, event, ME).told for event in (unmarked, strange, gone)] == [None] * 3
+    assert log.of("crypto.key_wanted") == []
+
+
+async def test_what_is_only_looked_at_is_not_remembered_and_asks_for_nothing(table: Table, log: FakeLog) -> None:
+    table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
+    await table.machine.keys.query({ANNA})
+    key, event = table.room_key(), table.say("tea")
+    assert table.machine.look(ROOM, event, ME).told is None
+    assert log.of("crypto.key_wanted") == []
+    await table.take(key)
+
+    twice = {**event, "event_id": "$again"}
+    seen = [table.machine.look(ROOM, each, ME).told for each in (event, twice)]
+    assert [told.body for told in seen if told is not None] == ["tea", "tea"]
+    opened = table.machine.read(ROOM, event, ME).told
+    assert opened is not None
+    assert table.machine.look(ROOM, twice, ME).told is None  # now it is known which of the two was said
+    plain = {"type": "m.room.message", "event_id": "$p", "sender": ANNA, "content": {"msgtype": "m.text", "body": "x"}}
+    assert table.machine.look(ROOM, plain, ME) == table.machine.read(ROOM, plain, ME)
+
+
 # ── whom the keys are given to ──
 
 SEEDS = some_seeds()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
-from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Kind
-from aiagentchat.core.ports.matrix import Gap, Missed
+from aiagentchat.core.ports.matrix import Before, Gap, Missed
 from aiagentchat.matrix import history, reading, sync
 from aiagentchat.matrix.client import Account, Client
-from aiagentchat.matrix.history import MOST_PAGES
+from aiagentchat.matrix.history import MOST_PAGES, OLDER_PAGES
 from aiagentchat.matrix.sync import TIMELINE_LIMIT, MatrixHomeserver
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.wire import Say, Wire, bytes_, drip, http, silence, tell, wire
@@ -341,3 +341,70 @@ async def test_a_history_that_is_refused_is_refused(line: Line) -> None:
 
     with pytest.raises(Refused):
         await line.missed()
+
+
+# ── what was said before ──
+
+
+def message(event: str, body: str, **more: Any) -> dict[str, Any]:
+    content = {"msgtype": "m.text", "body": body, **more.pop("content", {})}
+    return {"type": "m.room.message", "event_id": event, "sender": "@anna:hs", "content": content, **more}
+
+
+def replacement(event: str, target: str, body: str) -> dict[str, Any]:
+    new = {"m.new_content": {"msgtype": "m.text", "body": body}}
+    return message(event, f"* {body}", content={**new, "m.relates_to": {"rel_type": "m.replace", "event_id": target}})
+
+
+async def test_what_was_said_before_an_event_is_asked_for_from_its_place(line: Line) -> None:
+    line.says(tell({"start": "place"}), tell({"chunk": [message("$2", "two"), message("$1", "one")], "end": "p1"}))
+    found = await line.homeserver.older(ROOM, Before(EventId("$3")), most=2)
+
+    assert ([event.body for event in found.events], found.before) == (["one", "two"], "p1")
+    (context, first), (path, query) = line.wire.asked
+    assert (context.endswith(("/context/%243", "/context/$3")), first["limit"]) == (True, "0")
+    assert (path.endswith("/messages"), query["dir"], query["from"], query["limit"]) == (True, "b", "place", "2")
+
+
+async def test_it_is_read_on_until_there_are_enough(line: Line) -> None:
+    line.says(
+        tell(
+            {
+                "chunk": [{"type": "m.room.encrypted", "event_id": "$x", "sender": "@anna:hs", "content": {}}],
+                "end": "p1",
+            }
+        ),
+        tell({"chunk": [message("$2", "two")], "end": "p2"}),
+        tell({"chunk": [message("$1", "one")]}),
+    )
+    found = await line.homeserver.older(ROOM, None, most=2)
+
+    assert ([event.body for event in found.events], found.before) == (["one", "two"], None)
+    assert [query.get("from") for query in line.asked] == [None, "p1", "p2"]
+
+
+async def test_pages_without_an_end_are_not_read_for_ever(line: Line) -> None:
+    line.says(*(tell({"chunk": [], "end": f"p{number}"}) for number in range(50)))
+    found = await line.homeserver.older(ROOM, "p", most=2)
+
+    assert (found.events, found.before) == ((), f"p{OLDER_PAGES - 1}")
+    assert len(line.asked) == OLDER_PAGES
+
+
+async def test_what_was_edited_comes_with_its_last_edit_behind_it(line: Line) -> None:
+    edited = message("$1", "one", unsigned={"m.relations": {"m.replace": replacement("$e", "$1", "1")}})
+    line.says(tell({"chunk": [message("$2", "two"), edited]}))
+    found = await line.homeserver.older(ROOM, None, most=9)
+
+    assert [(event.kind, event.body) for event in found.events] == [
+        (Kind.TEXT, "one"),
+        (Kind.EDIT, "1"),
+        (Kind.TEXT, "two"),
+    ]
+
+
+async def test_a_place_that_is_not_told_is_no_answer(line: Line) -> None:
+    line.says(tell({}))
+
+    with pytest.raises(Unreachable):
+        await line.homeserver.older(ROOM, Before(EventId("$3")), most=2)

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
-from aiagentchat.core.ids import RoomId
+from aiagentchat.core.heard import Heard
+from aiagentchat.core.ids import RoomId, TxnId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.parcels import Parcel
 from aiagentchat.receive import catch_up, sieve
 from aiagentchat.receive.catch_up import COMMIT, GAP_TRIES
 from aiagentchat.receive.intake import LATE_MS
@@ -244,7 +247,7 @@ async def test_a_room_that_falls_behind_again_while_it_is_committed_loses_nothin
     ear.homeserver.fail_gaps(ROOM, Unreachable("500"))
     commit, go_on = ear.inbox.take_in, asyncio.Event()
 
-    async def slowly(token: str | None, events: Sequence[Incoming], now: int) -> int:
+    async def slowly(token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()) -> int:
         if len(events) == TOO_MANY:
             ear.homeserver.happen(said[TOO_MANY])
             await ear.homeserver.until(lambda: len(ear.homeserver.asked) == 3)
@@ -252,7 +255,7 @@ async def test_a_room_that_falls_behind_again_while_it_is_committed_loses_nothin
             await ear.homeserver.until(lambda: len(ear.homeserver.asked) == 4)
             ear.homeserver.fail_gaps(ROOM, Unreachable("500"))
             go_on.set()
-        return await commit(token, events, now)
+        return await commit(token, events, now, heard)
 
     ear.inbox.take_in = slowly  # type: ignore[method-assign]
     async with ear.listening():
@@ -270,11 +273,11 @@ async def test_what_comes_while_a_room_is_committed_follows(ear: Ear) -> None:
     await away(ear, *said[:TOO_MANY])
     commit = ear.inbox.take_in
 
-    async def slowly(token: str | None, events: Sequence[Incoming], now: int) -> int:
+    async def slowly(token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()) -> int:
         if len(events) == TOO_MANY:
             ear.homeserver.happen(*said[TOO_MANY:])
             await ear.homeserver.until(lambda: len(ear.homeserver.asked) == 3)
-        return await commit(token, events, now)
+        return await commit(token, events, now, heard)
 
     ear.inbox.take_in = slowly  # type: ignore[method-assign]
     async with ear.listening():
@@ -288,10 +291,10 @@ async def test_a_gap_that_is_filled_before_the_rest_of_its_batch_is_committed_do
     newest = await away(ear, *many(), typed("elsewhere", room=OTHER))
     commit = ear.inbox.take_in
 
-    async def slowly(token: str | None, events: Sequence[Incoming], now: int) -> int:
+    async def slowly(token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()) -> int:
         if len(events) == 1:
             await ear.inbox.until(lambda: (None, TOO_MANY) in ear.inbox.commits)
-        return await commit(token, events, now)
+        return await commit(token, events, now, heard)
 
     ear.inbox.take_in = slowly  # type: ignore[method-assign]
     async with ear.listening():
@@ -549,3 +552,73 @@ async def test_rooms_without_a_gap_share_transactions_of_a_bounded_size(ear: Ear
         await ear.until_kept(newest)
     assert ear.inbox.commits == [(None, COMMIT)] * 3 + [(newest, COMMIT)]
     assert len(await ear.heard()) == len(said)
+
+
+# ── what is kept to be found again ──
+
+
+async def history(ear: Ear, room: RoomId = ROOM) -> list[str]:
+    return [said.body for said in (await ear.ledger.history.latest(room, 1000)).messages]
+
+
+async def test_everything_that_is_said_is_kept_also_what_is_nothing_to_routing(ear: Ear) -> None:
+    first = typed("yours")
+    ours = replace(typed("ours", sender=ME), txn=TxnId("txn"))
+    newest = await away(
+        ear, first, ours, event(Kind.NOTICE, "automatic"), event(Kind.EDIT, "edited", target=first.event)
+    )
+
+    async with ear.listening():
+        await ear.until_kept(newest)
+    assert await history(ear) == ["edited", "ours", "automatic"]
+    assert await ear.heard() == ["yours"]
+
+
+async def test_what_was_said_in_a_gap_is_kept_in_its_place(ear: Ear) -> None:
+    said = [event(Kind.NOTICE, str(number)) for number in range(TOO_MANY)]
+    newest = await away(ear, *said)
+
+    async with ear.listening():
+        await ear.until_kept(newest)
+    assert await history(ear) == bodies(said)
+
+
+async def test_of_other_rooms_and_of_what_is_encrypted_nothing_is_kept(ear: Ear) -> None:
+    newest = await away(ear, typed("elsewhere", room=OTHER), replace(typed("sealed"), encrypted=True))
+
+    async with ear.listening():
+        await ear.until_kept(newest)
+    assert (await history(ear), await history(ear, OTHER)) == ([], [])
+    assert await ear.heard() == ["sealed"]
+
+
+async def test_what_was_said_before_our_first_sync_is_not_kept(ear: Ear) -> None:
+    ear.homeserver.happen(typed("before our time"))
+    async with ear.listening():
+        await ear.until_kept(token(1))
+
+    assert await history(ear) == []
+
+
+async def test_our_own_event_tells_that_its_parcel_is_there(ear: Ear) -> None:
+    txn = TxnId("txn")
+    await ear.ledger.outbox.put([Parcel(txn=txn, room=OTHER, content={"body": "ours"})], START_MS)
+    await ear.ledger.outbox.claim(START_MS, device="D")
+    ours = replace(typed("ours", sender=ME, room=OTHER), txn=txn)
+    newest = await away(ear, ours)
+
+    async with ear.listening():
+        await ear.until_kept(newest)
+    assert await ear.ledger.outbox.event_of(txn) == ours.event
+    assert await ear.ledger.outbox.unsent() == 0
+
+
+async def test_a_crash_before_the_commit_keeps_it_once(ear: Ear) -> None:
+    newest = await away(ear, typed("one"), event(Kind.NOTICE, "two"))
+    ear.inbox.dies_at = ear.inbox.begun + 1
+    async with ear.listening():
+        await ear.inbox.until(lambda: ear.inbox.dies_at is None)
+
+    async with ear.listening():
+        await ear.until_kept(newest)
+    assert await history(ear) == ["one", "two"]

@@ -4,11 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ids import MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Address, Meta, NoMeta
 from aiagentchat.receive.intake import LATE_MS, Rules, by_room, came_back, dated, gap_lost, keep, since_we_came
 from tests.fakes.clock import START_MS
 from tests.fakes.people import ANNA, EVE, ME, OTHER, ROOM, event, typed
+
+
+def to(user: UserId) -> Meta:
+    """The meta of a message for somebody."""
+    return Meta(id=MessageId("m"), to=Address(user))
+
 
 RULES = Rules(ME, lambda room: room == ROOM)
 
@@ -26,6 +33,15 @@ RULES = Rules(ME, lambda room: room == ROOM)
         pytest.param(event(Kind.NOTICE, "/approve"), True, id="a notice that looks like a bot command"),
         pytest.param(event(Kind.NOTICE, f"{ME}: run it"), True, id="a notice that speaks to us"),
         pytest.param(event(Kind.NOTICE, "x", mentions=frozenset({ME})), True, id="a notice that mentions us"),
+        pytest.param(event(Kind.NOTICE, "x", meta=to(ME)), True, id="a notice of an agent for us"),
+        pytest.param(event(Kind.NOTICE, "x", meta=to(EVE)), False, id="a notice of an agent for somebody else"),
+        pytest.param(
+            event(Kind.NOTICE, "x", meta=Meta(id=MessageId("m"))), False, id="a notice of an agent for nobody"
+        ),
+        pytest.param(
+            event(Kind.NOTICE, "x", meta=Meta(id=MessageId("m"), task=TaskId("t"))), True, id="news of somebody's task"
+        ),
+        pytest.param(event(Kind.NOTICE, "x", meta=NoMeta()), False, id="a notice of something like an agent"),
         pytest.param(event(Kind.NOTICE, "/approve", room=OTHER), False, id="a notice in a room not configured"),
         pytest.param(typed("hello", sender=ME), False, id="our own message"),
         pytest.param(event(Kind.REACTION, "✅", sender=ME), False, id="our own reaction"),

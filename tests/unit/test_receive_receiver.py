@@ -8,13 +8,13 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, OwnedElsewhere, RateLimited, Refused, Unreachable
 from aiagentchat.core.health import SyncHealth
-from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.instances import Heard
-from aiagentchat.core.messages import Kind
+from aiagentchat.core.messages import Kind, Receipt
 from tests.fakes.clock import START_MS
 from tests.fakes.homeserver import TIMELINE_LIMIT
 from tests.fakes.log import FakeLog
-from tests.fakes.people import ME, OTHER, ROOM, event, typed
+from tests.fakes.people import ANNA, ME, OTHER, ROOM, event, typed
 from tests.unit.receive_ear import Ear, open_ear, read_log, token
 
 
@@ -379,6 +379,39 @@ async def test_other_refusals_leave_us_our_token(ear: Ear) -> None:
         await ear.until_asked(None, 0, 1, 1, 1, 2, 2, 2)
 
     assert await ear.heard() == ["one", "two"]
+
+
+def receipt(room: RoomId) -> Receipt:
+    return Receipt(room=room, event=EventId("$said"), user=ANNA, at=START_MS)
+
+
+async def test_how_far_others_have_read_is_told_before_the_token_is_kept_and_again_after_what_came_with_it(
+    ear: Ear,
+) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.read(receipt(ROOM))
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+
+    assert ear.receipts == [(receipt(ROOM), token(0)), (receipt(ROOM), token(1))]
+
+
+async def test_of_a_room_that_is_not_ours_it_is_not_told(ear: Ear) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.read(receipt(OTHER))
+        await ear.until_asked(None, 0, 0)
+
+    assert ear.receipts == []
+
+
+async def test_of_what_was_before_the_first_sync_it_is_not_told(ear: Ear) -> None:
+    ear.homeserver.read(receipt(ROOM))
+
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+    assert ear.receipts == []
 
 
 async def test_what_each_sync_tells_of_the_registry_room_is_told_on(ear: Ear) -> None:

@@ -80,7 +80,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def at_work(folder: Path, log: FakeLog, *events: Incoming) -> AsyncIterator[Desk]:
+async def at_work(folder: Path, log: FakeLog, *events: Incoming, keeps: bool = False) -> AsyncIterator[Desk]:
     clock, opener = FakeClock(), FakeOpener()
     bell = WatchedBell(opener.bell)
     async with open_ledger(folder / "ledger.db") as ledger, asyncio.TaskGroup() as group:
@@ -90,6 +90,7 @@ async def at_work(folder: Path, log: FakeLog, *events: Incoming) -> AsyncIterato
             clock=clock,
             max_age=lambda: DAY,
             is_heard=_is_annas,
+            keeps=lambda _, encrypted: keeps and encrypted,
         )
         desk = Desk(ledger, opener, clock, bell, service, log)
         await desk.take_in(*events)
@@ -226,3 +227,14 @@ def test_an_age_that_nobody_knows_is_not_too_much() -> None:
     assert not too_old(said("$1", sent_at=0), START_MS, DAY)
     assert not too_old(said("$1"), START_MS + DAY * 1000, DAY)
     assert too_old(said("$1"), START_MS + DAY * 1000 + 1, DAY)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_what_opens_is_kept_to_be_found_where_the_room_does_so(tmp_path: Path, log: FakeLog, keeps: bool) -> None:
+    both = sealed("$1"), sealed("$2", sent_at=START_MS - 2 * DAY * 1000)
+    async with at_work(tmp_path, log, *both, keeps=keeps) as desk:
+        await desk.new_keys(**{"1": Opened(said("$1", "green tea"))})
+        await desk.new_keys(**{"2": Opened(said("$2", "old tea", START_MS - 2 * DAY * 1000))})
+
+        found = (await desk.ledger.history.latest(ROOM, 10)).messages
+        assert [each.body for each in found] == (["green tea", "old tea"] if keeps else [])

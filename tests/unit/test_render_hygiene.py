@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiagentchat.render.hygiene import clean, no_ping, one_line, shown, visible
+from aiagentchat.render.hygiene import as_written, clean, no_ping, one_line, shown, visible
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,10 @@ def test_one_line(text: str, limit: int, expected: str) -> None:
 
 def test_what_reorders_text_is_spelled_out_and_every_script_stays() -> None:
     assert shown("a\u202eb\u2066c\u2069 مرحبا\u200f!") == "a\\u202eb\\u2066c\\u2069 مرحبا\u200f!"
+
+
+@pytest.mark.parametrize(
+    "text", ["ask @bert:hs/desk, then @room", "git@host:path and `@bert:hs`", "a @ b", "@claude:hs: hello @BERT:HS"]
+)
+def test_an_agent_reads_what_another_one_has_written(text: str) -> None:
+    assert as_written(no_ping(text)) == text

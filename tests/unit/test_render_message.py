@@ -3,6 +3,7 @@
 import pytest
 
 from aiagentchat.core.ids import EventId, UserId
+from aiagentchat.core.meta import META_KEY
 from aiagentchat.core.parcels import REACTION_KEYS
 from aiagentchat.render.marks import ACCEPTED, REACTIONS
 from aiagentchat.render.message import (
@@ -145,3 +146,13 @@ def test_only_our_own_signs_show_nothing() -> None:
     assert not shows_nothing(reaction(EVENT, "hello"))
     assert not shows_nothing({"m.relates_to": "✅"})
     assert not shows_nothing({})
+
+
+def test_an_edit_says_to_an_agent_what_it_is_in_both_places() -> None:
+    meta = {"version": 1, "id": "m1", "kind": "answer"}
+    new = {**message("Hello", notice=False), META_KEY: meta}
+
+    content = edit(new, EventId("$first"))
+
+    assert content[META_KEY] == content["m.new_content"][META_KEY] == meta
+    assert META_KEY not in edit(message("Hello", notice=False), EventId("$first"))

@@ -11,19 +11,21 @@ from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import PutParcel
-from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
+from aiagentchat.core.ids import EventId, MessageId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Meta, MetaKind, read_meta
 from aiagentchat.core.parcels import MESSAGE, PARCEL, REACTION, REDACTION, Parcel
 from aiagentchat.render import away, manual, words
 from aiagentchat.render.message import message, reaction
 from aiagentchat.route.access import Roles
 from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.decide import Ask
-from aiagentchat.route.dispatch import REFUSALS_A_DAY
+from aiagentchat.route.refusals import REFUSALS_A_DAY
 from tests.fakes.front import Front, event_of, open_front
 from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, OTHER, ROOM, VERA, command, event, settings, typed
 
 DAY = 24 * 60 * 60
+ASKED = Meta(id=MessageId("m1"))
 
 
 @pytest.fixture
@@ -427,6 +429,44 @@ async def text_of(front: Front, target: EventId) -> str:
     found = await front.ledger.commands.get(target)
     assert found is not None
     return found.text
+
+
+async def refusals(front: Front) -> list[Meta]:
+    """What agents were told of messages that are not begun."""
+    metas = [read_meta(parcel.content) for parcel in await front.deliver()]
+    return [meta for meta in metas if isinstance(meta, Meta)]
+
+
+@pytest.mark.parametrize("sender", [ANNA, ADA])
+async def test_an_agent_whose_message_is_taken_back_while_it_waits_is_told_that_it_is_not_begun(
+    front: Front, sender: UserId
+) -> None:
+    waiting, running = command("make tea", meta=ASKED), command("make coffee", meta=ASKED, room=OTHER)
+    await front.accepted(waiting)
+    await front.running(running)
+
+    await front.hear(redacted(waiting.event, sender), redacted(running.event, sender, room=OTHER))
+
+    [told] = await refusals(front)
+    assert (told.kind, told.in_reply_to) == (MetaKind.REFUSED, ASKED.id)
+
+
+async def test_an_agent_whose_message_is_stopped_while_it_waits_is_told_so(front: Front) -> None:
+    waiting = command("make tea", meta=ASKED)
+    await front.accepted(waiting)
+
+    await front.hear(reacted("🛑", waiting.event, sender=ADA))
+
+    assert [told.kind for told in await refusals(front)] == [MetaKind.REFUSED]
+
+
+async def test_an_agent_whose_turn_is_stopped_hears_it_from_the_turn(front: Front) -> None:
+    running = command("make tea", meta=ASKED)
+    await front.running(running)
+
+    await front.hear(reacted("🛑", running.event, sender=ADA))
+
+    assert await refusals(front) == []
 
 
 async def test_an_edit_changes_what_waits_and_shows_it(front: Front) -> None:

@@ -10,10 +10,12 @@ from aiagentchat.config.settings import PowerNeeded
 from aiagentchat.core.access import Grant, Hindrance, Role
 from aiagentchat.core.effects import GiveRole
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
-from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.ids import CallerName, MessageId, RoomId, UserId
+from aiagentchat.core.meta import Meta
+from aiagentchat.route.doors import Doorkeeper
 from tests.fakes.front import Front, open_front
 from tests.fakes.members import powers
-from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, OTHER, ROOM, VERA, command, settings, typed
+from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, ME, OTHER, ROOM, VERA, command, settings, typed
 
 
 @pytest.fixture
@@ -101,3 +103,35 @@ async def test_the_admins_are_those_whose_power_reaches(front: Front) -> None:
 
     front.members.states[ROOM] = powers({"users": {ADA: 50}})
     assert front.doors.admins(ROOM) == (everybody, ADA)
+
+
+async def test_a_caller_of_our_gateway_needs_neither_a_role_nor_to_be_here(front: Front) -> None:
+    called = command(sender=ME, caller=CallerName("ci"))
+
+    assert await front.doors.hindrance(called) is None
+    assert front.members.asked == []
+
+
+@pytest.mark.parametrize(("room", "expected"), [(ROOM, None), (OTHER, Hindrance.NOT_ALLOWED)])
+async def test_a_caller_that_may_begin_nothing_any_more_does_not(
+    front: Front, room: RoomId, expected: Hindrance | None
+) -> None:
+    async def may_begin(caller: CallerName, where: RoomId) -> bool:
+        return (caller, where) == ("ci", ROOM)
+
+    doors = Doorkeeper(
+        settings=lambda: front.settings,
+        grants=front.ledger.grants,
+        members=front.members,
+        clock=front.clock,
+        may_begin=may_begin,
+    )
+
+    assert await doors.hindrance(command(sender=ME, room=room, caller=CallerName("ci"))) is expected
+
+
+async def test_an_agent_is_looked_at_as_its_account_is(front: Front) -> None:
+    asked = command(meta=Meta(id=MessageId("m1")))
+
+    assert await front.doors.hindrance(asked) is None
+    assert await front.doors.hindrance(replace(asked, sender=EVE)) is Hindrance.NOT_ALLOWED

@@ -3,17 +3,21 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import CallerName, EventId, MessageId
 from aiagentchat.core.messages import Kind
+from aiagentchat.core.meta import Address, Meta
 from aiagentchat.core.parcels import REACTION
 from aiagentchat.render import words
 from aiagentchat.route.joining import LONGEST_MS, MOST_PARTS
 from tests.fakes.front import Front, open_front
-from tests.fakes.people import ADA, ANNA, GARDEN, KITCHEN, ROOM, event, settings, typed
+from tests.fakes.people import ADA, ANNA, GARDEN, KITCHEN, ME, ROOM, event, settings, typed
+
+ASKED = Meta(id=MessageId("m1"), to=Address(ME))
 
 
 @pytest.fixture
@@ -54,6 +58,18 @@ async def test_what_comes_later_is_a_command_of_its_own(front: Front) -> None:
     await front.hear(typed("with milk"))
 
     assert await texts(front) == ["make tea", "with milk"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"meta": ASKED, "by_agent": True}, {"meta": ASKED, "caller": CallerName("ci")}],
+    ids=["agent", "caller"],
+)
+async def test_what_nobody_types_is_neither_held_nor_joined(front: Front, more: dict[str, Any]) -> None:
+    await front.hear(typed("make tea"), typed("and cake", **more))
+
+    held, other = await front.ledger.commands.queue(ROOM)
+    assert (held.text, other.text, other.held_until) == ("make tea", "and cake", 0)
 
 
 async def test_what_others_type_is_not_joined_and_comes_between(front: Front) -> None:

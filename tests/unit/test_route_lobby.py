@@ -570,6 +570,7 @@ async def test_setup_in_an_edit_a_notice_or_a_reaction_makes_nothing(front: Fron
         event(Kind.REACTION, "/setup tea", sender=ADA, room=NEW, target=EventId("$any")),
         event(Kind.FILE, "/setup tea", sender=ADA, room=NEW),
         said("please /setup tea", ADA),
+        said("/setup tea", ADA, by_agent=True),
     )
 
     assert front.settings.room(NEW) is None

@@ -8,8 +8,9 @@ import pytest
 
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
-from aiagentchat.core.ids import ApprovalId, EventId, TxnId
+from aiagentchat.core.ids import ApprovalId, EventId, MessageId, TxnId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import Meta
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render import away, words
 from aiagentchat.render.message import message
@@ -27,9 +28,9 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
         yield opened
 
 
-async def asked(front: Front) -> Command:
+async def asked(front: Front, **more: object) -> Command:
     """A turn that was cut short while it waited for an answer, and the question about it."""
-    cut = command("make tea")
+    cut = command("make tea", **more)
     await front.running(cut)
     approval = Approval(
         id=ApprovalId("resume"),
@@ -63,6 +64,15 @@ async def test_a_yes_goes_on_in_the_same_conversation_and_carries_the_permission
     assert (resumed.origin, resumed.shown_at, resumed.granted) == (cut.event, cut.event, "d1,d2")
     assert resumed.text == away.resumed_for_agent("Bash", "🔐 `Bash`", "make tea")
     assert (await front.answer("resume")).state is ApprovalState.ALLOWED
+
+
+async def test_what_goes_on_still_answers_the_agent_that_has_asked(front: Front) -> None:
+    cut = await asked(front, meta=Meta(id=MessageId("m1")))
+
+    await front.hear(reacted("✅"))
+
+    [resumed] = await front.ledger.commands.queue(ROOM)
+    assert (resumed.meta, resumed.caller) == (cut.meta, None)
 
 
 async def test_a_second_yes_starts_nothing(front: Front) -> None:

@@ -13,11 +13,13 @@ from structlog.testing import capture_logs
 
 from aiagentchat.config.settings import PowerNeeded
 from aiagentchat.core.audit import AuditFilter, AuditKind
+from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.log_content import LogContent, Said
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.ports.post import Post
 from aiagentchat.render import words
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.catalog import catalog
@@ -86,6 +88,42 @@ async def test_a_room_that_was_taken_out_of_the_settings_is_silent(front: Front)
     assert await front.told(typed("make tea"), typed("/help"), typed("/version", room=OTHER)) == ["aiagentchat 1.2.3"]
     assert await front.ledger.commands.queue(ROOM) == []
     assert await front.ledger.inbox.unrouted(1) == []
+
+
+class Postbox(Post):
+    """Writes down what it is told, and what was settled by then."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self.told: list[tuple[str, EventId, int]] = []
+
+    async def landed(self, events: Sequence[Incoming]) -> None:
+        left = await self._left()
+        self.told += [("landed", each.event, left) for each in events]
+
+    async def heard(self, event: Incoming) -> None:
+        self.told.append(("heard", event.event, await self._left()))
+
+    async def begun(self, command: Command) -> None:
+        raise AssertionError(command)
+
+    async def _left(self) -> int:
+        return len(await self._front.ledger.inbox.unrouted(100))
+
+
+async def test_the_post_is_told_what_is_there_and_then_each_before_it_is_settled(front: Front) -> None:
+    front.post = Postbox(front)
+    front.use(catalog(front.desk))
+    one, two = typed("one"), typed("two", sender=EVE)
+
+    await front.hear(one, two)
+
+    assert front.post.told == [
+        ("landed", one.event, 2),
+        ("landed", two.event, 2),
+        ("heard", one.event, 2),
+        ("heard", two.event, 1),
+    ]
 
 
 # ── what breaks us ──

@@ -129,7 +129,7 @@ async def test_everything_else_is_passed_on() -> None:
     await outbound.read_receipt(ROOM, event)
 
     assert inner.rooms[ROOM].typing
-    assert inner.rooms[ROOM].read == event
+    assert inner.rooms[ROOM].read == {None: event}
     assert await outbound.find(ROOM, TxnId("t"), since=0) == event
     await outbound.redact(ROOM, event, "why", TxnId("r"))
     assert inner.redacted == [(event, "why")]

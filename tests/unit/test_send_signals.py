@@ -8,6 +8,7 @@ import pytest
 
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import EventId
+from aiagentchat.core.messages import MAIN
 from aiagentchat.send import signals as signals_module
 from aiagentchat.send.signals import MAX_WAITING, RENEW_SECONDS, TYPING_SECONDS, RoomSignals
 from tests.fakes.changes import PATIENCE
@@ -50,7 +51,17 @@ async def test_typing_shows_and_goes_away(signals: RoomSignals, outbound: FakeOu
 async def test_a_receipt_shows(signals: RoomSignals, outbound: FakeOutbound) -> None:
     async with running(signals):
         signals.read(ROOM, EventId("$event"))
-        await outbound.until(lambda: outbound.rooms[ROOM].read == "$event")
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$event"})
+
+
+async def test_there_are_receipts_for_what_is_in_no_thread_for_each_thread_and_for_all_of_the_room(
+    signals: RoomSignals, outbound: FakeOutbound
+) -> None:
+    async with running(signals):
+        signals.read(ROOM, EventId("$event"))
+        signals.read(ROOM, EventId("$inside"), EventId("$root"))
+        signals.begun(ROOM, EventId("$begun"))
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {None: "$begun", MAIN: "$event", "$root": "$inside"})
 
 
 async def test_typing_is_renewed_until_it_is_over(
@@ -107,7 +118,7 @@ async def test_typing_is_not_renewed_before_its_time(
         for number in range(20):
             event = EventId(f"${number}")
             signals.read(OTHER, event)
-            await outbound.until(lambda event=event: outbound.rooms[OTHER].read == event)  # type: ignore[misc]
+            await outbound.until(lambda event=event: outbound.rooms[OTHER].read.get(MAIN) == event)  # type: ignore[misc]
 
     assert outbound.asked.count(("typing", ROOM)) == 1
 
@@ -122,30 +133,76 @@ async def test_signals_are_renewed_after_trouble(
         await outbound.until(lambda: outbound.rooms[ROOM].typing)
 
 
-@pytest.mark.parametrize(
-    "error", [Unreachable("gone"), Refused("no"), RateLimited("429", retry_after=60), LoginFailed("who?")]
-)
-async def test_a_signal_that_is_lost_stops_no_other(
+@pytest.mark.parametrize("error", [Refused("no"), LoginFailed("who?")])
+async def test_a_receipt_that_is_refused_is_lost_and_stops_no_other(
     signals: RoomSignals, outbound: FakeOutbound, error: MatrixError
 ) -> None:
     outbound.fail(error)
+    signals.read(ROOM, EventId("$lost"))
+    signals.read(OTHER, EventId("$shown"))
     async with running(signals):
-        signals.read(ROOM, EventId("$lost"))
-        signals.read(ROOM, EventId("$shown"))
+        await outbound.until(lambda: outbound.rooms[OTHER].read == {MAIN: "$shown"})
 
-        await outbound.until(lambda: outbound.rooms[ROOM].read == "$shown")
+    assert outbound.rooms[ROOM].read == {}
+    assert outbound.asked == [("read_receipt", ROOM), ("read_receipt", OTHER)]
 
 
-async def test_signals_beyond_the_limit_are_dropped_and_the_next_ones_work(
+@pytest.mark.parametrize("error", [Unreachable("gone"), RateLimited("429", retry_after=0.02)])
+async def test_a_receipt_that_cannot_be_sent_is_sent_later_behind_the_others(
+    signals: RoomSignals, outbound: FakeOutbound, error: MatrixError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "AGAIN_SECONDS", QUICKLY)
+    outbound.fail(error)
+    signals.read(ROOM, EventId("$first"))
+    signals.read(OTHER, EventId("$event"))
+    async with running(signals):
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$first"})
+
+    assert outbound.asked == [("read_receipt", ROOM), ("read_receipt", OTHER), ("read_receipt", ROOM)]
+
+
+async def test_a_later_receipt_takes_the_place_of_one_that_is_not_sent_yet(
+    signals: RoomSignals, outbound: FakeOutbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "AGAIN_SECONDS", QUICKLY)
+    outbound.fail(Unreachable("gone"))
+    release = outbound.hold(ROOM)
+    async with running(signals):
+        signals.read(ROOM, EventId("$first"))
+        await outbound.until_asked(1)
+        signals.read(ROOM, EventId("$second"))
+        release()
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$second"})
+
+    assert outbound.asked == [("read_receipt", ROOM)] * 2
+
+
+async def test_a_receipt_that_comes_while_one_is_sent_is_sent_after_it(
+    signals: RoomSignals, outbound: FakeOutbound
+) -> None:
+    release = outbound.hold(ROOM)
+    async with running(signals):
+        signals.read(ROOM, EventId("$first"))
+        await outbound.until_asked(1)
+        signals.read(ROOM, EventId("$second"))
+        release()
+        await outbound.until(lambda: outbound.rooms[ROOM].read == {MAIN: "$second"})
+
+    assert outbound.asked == [("read_receipt", ROOM)] * 2
+
+
+async def test_receipts_of_more_places_than_can_wait_are_dropped_and_the_next_ones_work(
     signals: RoomSignals, outbound: FakeOutbound
 ) -> None:
     for number in range(MAX_WAITING + 5):
-        signals.read(ROOM, EventId(f"${number}"))
+        signals.read(ROOM, EventId(f"${number}"), EventId(f"$thread{number}"))
+    signals.read(ROOM, EventId("$newer"), EventId("$thread0"))
 
     async with running(signals):
-        await outbound.until(lambda: outbound.rooms[ROOM].read == f"${MAX_WAITING - 1}")
+        await outbound.until(lambda: len(outbound.rooms[ROOM].read) == MAX_WAITING)
         signals.read(OTHER, EventId("$after"))
-        await outbound.until(lambda: outbound.rooms[OTHER].read == "$after")
+        await outbound.until(lambda: outbound.rooms[OTHER].read == {MAIN: "$after"})
+    assert outbound.rooms[ROOM].read["$thread0"] == "$newer"
     assert len(outbound.asked) == MAX_WAITING + 1
 
 

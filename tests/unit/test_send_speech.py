@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiagentchat.core.agent_events import PlanChanged, PlanState, PlanStep
 from aiagentchat.core.errors import StoreError
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId
+from aiagentchat.core.meta import Meta, read_meta
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.showing import Form, Show, Showing
 from aiagentchat.send.speech import EDITS_PER_WIDENING, END_WINDOW, FIRST_WINDOW, WINDOW, Speaker, Speech
@@ -388,3 +390,25 @@ async def test_in_messages_of_their_own_words_wait_for_the_end_of_a_sentence(sta
 
     sent = await stage.delivered()
     assert bodies([*sent, *end]) == ["One.", "Two", "Three.\n\n— 0.4 s"]
+
+
+@pytest.mark.parametrize("more", [{"meta": Meta(id=MessageId("m1"))}, {"caller": CallerName("ci")}])
+async def test_a_long_turn_rings_nobody_where_nobody_has_a_phone(stage: Stage, more: dict[str, Any]) -> None:
+    speech = Speaker(outbox=stage.ledger.outbox, clock=stage.clock).open(command(**more))
+    speech.add("Tea is ready.")
+    stage.clock.advance(3600)
+
+    [parcel] = speech.close("", "— 1 h")
+    assert parcel.content["m.mentions"] == {}
+
+
+async def test_an_answer_to_an_agent_says_which_instance_answers(stage: Stage) -> None:
+    asked = command(meta=Meta(id=MessageId("m1")))
+    speaker = Speaker(outbox=stage.ledger.outbox, clock=stage.clock, instance=InstanceName("attic"))
+    speech = speaker.open(asked)
+    speech.add("Tea is ready.")
+
+    [parcel] = speech.close("", "— 1 s")
+    meta = read_meta(parcel.content)
+    assert isinstance(meta, Meta)
+    assert (meta.instance, meta.in_reply_to, meta.last) == ("attic", "m1", True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from aiagentchat.core.ids import EventId, TxnId, UserId
+from aiagentchat.core.meta import META_KEY
 from aiagentchat.core.parcels import REACTION, TXN_KEY, Parcel
 from aiagentchat.render import words
 from aiagentchat.render.message import content_size, edit, message, reaction
@@ -19,6 +20,7 @@ from aiagentchat.send.variants import (
     LAST,
     PLAIN,
     content_of,
+    content_without_file,
     is_edit,
     words_of,
 )
@@ -126,3 +128,21 @@ def test_in_a_thread_every_way_says_so_and_an_edit_needs_not() -> None:
         "event_id": FIRST,
     }
     assert content_of(replace(threaded, type=REACTION), AS_WRITTEN)["m.relates_to"] == WRITTEN["m.relates_to"]
+
+
+@pytest.mark.parametrize("variant", range(LAST + 1))
+def test_what_an_agent_must_know_is_said_in_every_way(variant: int) -> None:
+    meta = {"version": 1, "id": "m1", "kind": "answer"}
+    parcel = replace(EDIT, content={**WRITTEN, META_KEY: meta})
+    first = FIRST if is_edit(parcel, variant) else None
+
+    content = content_of(parcel, variant, first=first, file={"url": "mxc://hs/a"})
+
+    assert content[META_KEY] == content.get("m.new_content", content)[META_KEY] == meta
+
+
+def test_a_file_that_is_not_taken_still_says_it() -> None:
+    meta = {"version": 1, "id": "m1", "kind": "answer"}
+
+    content = content_without_file(replace(PARCEL, content={**WRITTEN, "filename": "a.md", META_KEY: meta}))
+    assert content[META_KEY] == meta

@@ -18,10 +18,13 @@ from aiagentchat.core.effects import (
     LeaveRoom,
     NewSession,
     OpenApproval,
+    OpenTask,
     PutParcel,
 )
-from aiagentchat.core.ids import ApprovalId, EventId, SessionId, TxnId, UserId
+from aiagentchat.core.ids import ApprovalId, EventId, MessageId, SessionId, TaskId, TxnId, UserId
 from aiagentchat.core.messages import Kind
+from aiagentchat.core.meta import Address
+from aiagentchat.core.tasks import Ours, Task, TaskState
 from aiagentchat.store import housekeeping
 from aiagentchat.store.database import open_database
 from aiagentchat.store.ledger import Ledger, open_ledger
@@ -280,7 +283,7 @@ async def test_no_transaction_changes_more_rows_than_it_may(path: Path, monkeypa
         await database._connection.set_trace_callback(statements.append)
 
         assert (await housekeeping.Housekeeping(database).prune(LATER))["sessions"] == 7
-    assert statements.count("COMMIT") == 9 + 3  # nine kinds of which there was nothing; 3 rows, 3 rows and 1
+    assert statements.count("COMMIT") == 12 + 3  # twelve kinds of which there was nothing; 3 rows, 3 rows and 1
 
 
 async def test_what_was_erased_is_in_no_file_any_more(ledger: Ledger, path: Path) -> None:
@@ -338,3 +341,65 @@ def _bytes(path: Path) -> bytes:
 
 def _log_size(path: Path) -> int:
     return path.with_name(path.name + "-wal").stat().st_size
+
+
+async def test_what_was_sent_for_others_is_erased_and_pruned_but_not_what_is_still_to_be_sent(
+    ledger: Ledger, path: Path
+) -> None:
+    with sqlite3.connect(path) as connection:
+        for name, state in (("m1", "answered"), ("m2", "accepted"), ("m3", "sent")):
+            connection.execute(
+                "INSERT INTO messages (id, room_id, caller, digest, kind, body, meta, txn_id, state, answer,"
+                " accepted_at) VALUES (?, ?, 'ci', 'd', 'task', ?, '{}', ?, ?, ?, ?)",
+                (name, ROOM, SECRET, name, state, SECRET, NOW),
+            )
+    connection.close()
+
+    assert await ledger.housekeeping.erase(NOW) == 0
+    assert await ledger.housekeeping.erase(LATER) == 2
+    assert _rows(path, "SELECT id FROM messages WHERE body <> '' OR answer <> ''") == [("m2",)]
+    await ledger.housekeeping.prune(LATER)
+    assert _rows(path, "SELECT id FROM messages") == [("m2",)]
+
+
+def _rows(path: Path, sql: str) -> list[tuple[str, ...]]:
+    connection = sqlite3.connect(path)
+    rows = connection.execute(sql).fetchall()
+    connection.close()
+    return rows
+
+
+async def test_a_task_that_is_over_is_forgotten_and_one_that_is_open_is_not_unless_it_is_others(
+    path: Path, ledger: Ledger
+) -> None:
+    def task(name: str, state: TaskState, ours: Ours = Ours.TAKEN) -> OpenTask:
+        who = Address(ANNA)
+        return OpenTask(
+            Task(
+                id=TaskId(name),
+                room=ROOM,
+                thread=None,
+                title=SECRET,
+                by=who,
+                to=who,
+                ours=ours,
+                state=state,
+                changed_at=NOW,
+                message=MessageId(name),
+            )
+        )
+
+    given = [
+        task("over", TaskState.DONE),
+        task("open", TaskState.WORKING),
+        task("watched", TaskState.WORKING, Ours.WATCHED),
+    ]
+    await ledger.tasks.change(given, NOW)
+    kept = housekeeping.Housekeeping
+    async with open_database(path) as database:
+        assert await kept(database).erase(NOW) == 0
+        assert await kept(database).erase(LATER) == 2
+        assert [each.title for each in await ledger.tasks.listed([ROOM], everything=True)] == ["", SECRET, ""]
+        await kept(database).prune(LATER)
+
+    assert [each.id for each in await ledger.tasks.listed([ROOM], everything=True)] == ["open"]

@@ -8,11 +8,13 @@ import pytest
 
 from aiagentchat.core.audit import MOST_REFUSALS, AuditFilter, AuditKind, Deed
 from aiagentchat.core.commands import CommandState
+from aiagentchat.core.effects import AcceptCommand
+from aiagentchat.core.guards import AgentTurn
 from aiagentchat.core.ids import EventId
 from aiagentchat.store import janitor
 from aiagentchat.store.janitor import EVERY_SECONDS, Janitor, Keep
 from aiagentchat.store.ledger import Ledger, open_ledger
-from tests.contract.store_fixtures import ANNA, NOW, command_in
+from tests.contract.store_fixtures import ANNA, NOW, ROOM, command, command_in, settle
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
 
@@ -95,6 +97,19 @@ async def test_it_lets_the_audit_say_what_was_held_back(ledger: Ledger, clock: F
 
     [*_, last] = await ledger.audit.lines(AuditFilter(), limit=99)
     assert (last.deed.kind, last.deed.detail["more"]) == (AuditKind.REFUSED_MORE, 2)
+
+
+async def test_it_forgets_what_no_budget_counts_any_more(ledger: Ledger, clock: FakeClock) -> None:
+    turn = AgentTurn(event=EventId("$1"), room=ROOM, pair="a b")
+    await settle(ledger, AcceptCommand(command("$1")), turn, event="$1")
+    tidy = Janitor(ledger.housekeeping, keep=lambda: Keep(rows=0, bodies=0), clock=clock).tidy
+    counts = []
+    for seconds in (0, DAY, 1):
+        clock.advance(seconds)
+        await tidy()
+        counts.append((await ledger.guards.standing(ROOM, "", 0)).in_room)
+
+    assert counts == [1, 1, 0]
 
 
 async def test_it_comes_at_the_start_and_every_hour_and_asks_the_settings_again(

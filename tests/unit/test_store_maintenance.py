@@ -9,6 +9,7 @@ import pytest
 
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.errors import StoreCorrupt, StoreError, StoreFromFuture
+from aiagentchat.core.exchange import Wanted
 from aiagentchat.core.ids import EventId
 from aiagentchat.store.files import PRIVATE
 from aiagentchat.store.ledger import Ledger, open_ledger
@@ -32,6 +33,10 @@ OTHER_INDEX = """
 PRAGMA writable_schema = ON;
 UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'commands_of_session')
 WHERE name = 'commands_of_room';
+"""
+UNINDEXED = """
+INSERT INTO history (event_id, room_id, sender, sent_at, heard_at, kind, body, by_agent)
+VALUES ('$h', '!kitchen:example.org', '@anna:example.org', 1, 1, 'text', 'green tea', 0);
 """
 UNREADABLE = """
 WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 9)
@@ -228,8 +233,34 @@ async def test_what_the_ports_have_written_is_sound(tmp_path: Path, state: Comma
             "edits that wait for a message that is not there: q",
         ),
         (ASKING, "open questions of turns that have ended: a1"),
+        (
+            "INSERT INTO agent_turns VALUES ('$odd', '!kitchen:example.org', 'a b', 1)",
+            "turns of agents that belong to no command: $odd",
+        ),
+        (
+            "INSERT INTO agent_turns VALUES ('$a', '!elsewhere', 'a b', 1)",
+            "turns of agents that belong to no command: $a",
+        ),
+        (
+            "INSERT INTO halts VALUES ('!r', 'pair', 1, '', 1), ('!s', 'room', 1, 'a b', 1), ('!t', 'so', 1, '', 1)",
+            "rooms in which agents are halted without a reason: !r, !s, !t",
+        ),
+        (
+            (
+                "INSERT INTO tasks (id, room_id, title, by_user, to_user, ours, state, command, created_at, changed_at)"
+                " VALUES ('t1', '!kitchen:example.org', '', '', '', 'taken', 'working', '$a', 0, 0);"
+                "UPDATE commands SET state = 'cancelled', ended_at = 1"
+            ),
+            "tasks that do not stand where their commands do: t1",
+        ),
         ("UPDATE outbox SET content = '{' WHERE txn_id = 'p'", "rows that cannot be read: p"),
         ("UPDATE inbox SET mentions = ''", "rows that cannot be read: $a"),
+        (UNINDEXED, "messages of the history whose words are not indexed, or words of none: $h"),
+        (
+            "INSERT INTO history_words (rowid, body) VALUES (7, 'tea')",
+            "messages of the history whose words are not indexed, or words of none: row 7",
+        ),
+        ("UPDATE inbox SET awaits = 'gone'", "messages that wait for a parcel that is not on its way: $a"),
     ],
 )
 def test_rows_that_break_a_rule_are_named(path: Path, breach: str, sentence: str) -> None:
@@ -260,6 +291,28 @@ def test_what_was_pruned_is_given_back_to_the_disk(path: Path) -> None:
     assert before - after > 40_000
     assert after == path.stat().st_size
     assert look_through(path) == []
+
+
+def test_shrinking_mends_the_index_of_the_history(path: Path) -> None:
+    _run(path, UNINDEXED)
+    assert look_through(path) != []
+
+    shrink(path)
+    assert look_through(path) == []
+    assert asyncio.run(_found(path)) == ["green tea"]
+
+
+def test_an_older_version_is_shrunk_as_it_is(path: Path) -> None:
+    _run(path, "DROP TABLE history_words; PRAGMA user_version = 1")
+
+    before, after = shrink(path)
+    assert after <= before
+
+
+async def _found(path: Path) -> list[str]:
+    async with open_ledger(path) as ledger:
+        page = await ledger.history.search(Wanted(rooms=frozenset({ROOM}), words="tea"))
+        return [said.body for said in page.messages]
 
 
 def _run(path: Path, script: str) -> None:

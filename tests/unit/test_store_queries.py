@@ -17,6 +17,8 @@ FEW_ROWS = {
     "accounts.logins",
     "glance.slugs",
     "glance.where_we_are",
+    "guards.halts",
+    "housekeeping.prune_agent_turns",
     "made_rooms.made",
     "made_rooms.waiting",
     "keyring.encrypted_rooms",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aiagentchat.agents.claude_code.room_tools import mcp_config
-from aiagentchat.core.agent_events import SEND_FILE
+from aiagentchat.agents.claude_code.speaking import allowed_tools
 from aiagentchat.core.ids import RunId
 from aiagentchat.core.models import DEFAULT
 from aiagentchat.core.ports.agent import RunSpec
@@ -89,7 +89,7 @@ def settings(spec: RunSpec) -> str:
     """The settings file: model, rules and folders. The CLI ignores wrong types silently, so only strings go in."""
     # In a rule one slash means "from the settings file"; two are needed for a whole path.
     read_only = [f"Edit(/{path}/**)" for path, mode in spec.mounts if mode == "ro"]
-    permissions = {"allow": [SEND_FILE, *spec.allow], "deny": [*spec.deny, *read_only]}
+    permissions = {"allow": [*allowed_tools(spec), *spec.allow], "deny": [*spec.deny, *read_only]}
     if spec.mounts:
         permissions["additionalDirectories"] = [path for path, _ in spec.mounts]
     body: dict[str, object] = {"permissions": permissions}

@@ -30,11 +30,13 @@ from aiagentchat.agents.claude_code.quarters import (
     settings_file,
     upstream,
 )
-from aiagentchat.agents.claude_code.room_tools import Offer, RoomTools
+from aiagentchat.agents.claude_code.room_tools import RoomTools
+from aiagentchat.agents.claude_code.speaking import Peers, Speaking
 from aiagentchat.agents.claude_code.translate import COST, IN_USE, NOT_FOUND, Translator
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
+    ApprovalWithdrawn,
     Ending,
     FileOffered,
     Folded,
@@ -78,11 +80,13 @@ class Launch:
 
     argv: Sequence[str]
     env: Mapping[str, str]
-    make_gate: Callable[[Callable[[str], None], Offer], Gate]
-    """The way out; told whom to tell which host was refused, and who takes files."""
+    make_gate: Callable[[Callable[[str], None], RoomTools], Gate]
+    """The way out; told whom to tell which host was refused, and who answers for the tools of the room."""
     posts: Posts
     """Where a shim may wait for it."""
     cgroups: Subtree | None = None
+    peers: Peers | None = None
+    """Whom it can speak with; None: with nobody."""
 
 
 class ClaudeRun:
@@ -122,6 +126,9 @@ class ClaudeRun:
         self._asked: dict[str, ApprovalAsked] = {}
         self._offered: dict[str, asyncio.Future[tuple[str, bool]]] = {}
         """Files that the agent wants to have sent, and waits."""
+        self._permits: dict[str, asyncio.Future[tuple[bool, str]]] = {}
+        """What we have asked the room for it."""
+        self._speaking = Speaking(launch.peers, spec, self._permit)
         self._mode_changed = False
         """Whether it may ask about less, or other things, than the room's permission mode says."""
         self._requests = 0
@@ -139,7 +146,8 @@ class ClaudeRun:
     async def serve(self) -> None:
         """Start the process, read it, and return when nothing of it is left."""
         bind_contextvars(room=self._spec.room, run=self.id)  # of this task, and all that it begets
-        gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)), self._offer)
+        tools = RoomTools(self._offer, self._speaking)
+        gate = self._launch.make_gate(lambda host: self._notice(HostBlocked(host)), tools)
         try:
             async with gate.serving():
                 with self._cgroup() as cgroup:
@@ -205,6 +213,7 @@ class ClaudeRun:
         follows = prompt.uuid in self._ahead
         events = self._ahead.pop(prompt.uuid) if follows else self._expect(prompt.uuid)
         ended = False
+        self._speaking.begin(prompt)
         try:
             await self._wait(self._ready)
             if self._stop_asked and self.alive:
@@ -234,9 +243,16 @@ class ClaudeRun:
                 self._noticed.clear()
                 self._asked.clear()
             self._idle.set()
-            for request in [*self._offered]:
-                await self.reply(request, file_words.NO_TURN, failed=True)
+            await self._decline()
             _empty(events)
+
+    async def _decline(self) -> None:
+        """No turn runs any more: whoever waits for what the room says to it is told so."""
+        self._speaking.end()
+        for request in [*self._permits]:
+            await self.answer(request, allow=False)
+        for request in [*self._offered]:
+            await self.reply(request, file_words.NO_TURN, failed=True)
 
     async def fold(self, prompt: Prompt) -> bool:
         """Give it to the running turn. What is written at its very end becomes a turn of its own."""
@@ -263,6 +279,9 @@ class ClaudeRun:
         accept_edits: bool = False,
     ) -> None:
         """Answer an `ApprovalAsked`; an unknown or withdrawn one is ignored."""
+        permit = self._permits.pop(request, None)
+        if permit is not None and not permit.done():
+            permit.set_result((allow, reason))
         asked = self._asked.pop(request, None)
         if asked is None or self._tree is None:
             return
@@ -411,6 +430,18 @@ class ClaudeRun:
         finally:
             self._offered.pop(request, None)
 
+    async def _permit(self, tool: str, used: Mapping[str, Any]) -> tuple[bool, str]:
+        """Ask the room whether the run may use one of our tools so."""
+        request = self._request()
+        waiting: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
+        self._permits[request] = waiting
+        self._notice(ApprovalAsked(request, tool, used))
+        try:
+            return await waiting
+        finally:
+            if self._permits.pop(request, None) is not None:
+                self._notice(ApprovalWithdrawn(request))  # whoever has called does not wait for it any more
+
     def _notice(self, event: AgentEvent) -> None:
         """Something that the CLI does not say itself. Between turns nobody is there to hear it."""
         if self._events is None:
@@ -459,12 +490,14 @@ class ClaudeCode:
         credentials: Callable[[], Mapping[str, str]],
         quarters: Quarters,
         posts: Posts | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self._name = name
         self._environ = environ
         self._credentials = credentials
         self._quarters = quarters
         self._posts = posts or Posts()  # which has none ready while nobody serves it
+        self._peers = peers
         self._checked: tuple[Path, float, binary.Binary] | None = None
 
     async def binary(self) -> binary.Binary:
@@ -492,7 +525,7 @@ class ClaudeCode:
         in_room = self._quarters.subscription_in_room
         variables = held(credentials, token, subscription_in_room=in_room)
 
-        def make_gate(on_blocked: Callable[[str], None], offer: Offer) -> Gate:
+        def make_gate(on_blocked: Callable[[str], None], tools: RoomTools) -> Gate:
             return Gate(
                 socket=socket,
                 token=token,
@@ -502,7 +535,7 @@ class ClaudeCode:
                 on_blocked=on_blocked,
                 outside=Internet(),
                 uid=spec.uid,
-                room=RoomTools(offer).answer,
+                room=tools.answer,
             )
 
         argv = command.argv(found.path, str(settings_file(spec)), spec)
@@ -512,6 +545,7 @@ class ClaudeCode:
             make_gate=make_gate,
             posts=self._posts,
             cgroups=self._quarters.cgroups,
+            peers=self._peers,
         )
         return ClaudeRun(launch, spec, run)
 
@@ -533,6 +567,7 @@ class ClaudeCode:
             str(spec.limits),
             str(spec.tells_cost),
             str((spec.network, spec.network_hosts)),
+            str((spec.speaks, spec.reaches)),
             self._quarters.isolation,
         ]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

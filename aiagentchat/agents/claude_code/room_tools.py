@@ -1,7 +1,8 @@
 """The tools that a run gets from its room: a server of the Model Context Protocol behind the run's way out.
 
-It has one tool and keeps nothing between two requests, so what the protocol needs of it is little: each request is one
-JSON-RPC message, and each answer one more. Whoever asks is what runs in the room, and may say anything.
+It keeps nothing between two requests, so what the protocol needs of it is little: each request is one JSON-RPC message,
+and each answer one more. By hand, because each start of a run waits for it. Whoever asks is what runs in the room, and
+may say anything.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from aiagentchat import __version__
+from aiagentchat.agents.claude_code.speaking import Speaking
 from aiagentchat.core.agent_events import ROOM_SERVER, ROOM_TOOL
 from aiagentchat.egress.decide import ROOM
 from aiagentchat.render import file_words
@@ -17,6 +19,8 @@ PROTOCOL = "2025-06-18"
 """What is answered to a client that does not say which version it speaks."""
 ADDRESS, TOKEN = "AIAGENTCHAT_ROOM", "AIAGENTCHAT_ROOM_TOKEN"
 MOST_PATH, MOST_CAPTION = 4096, 10_000
+PATIENCE_MS = 7 * 24 * 3_600_000
+"""How long the CLI waits for a tool: as long as an approval may be waited for. The turn's own clock ends it earlier."""
 
 _NOT_JSON, _NO_REQUEST, _NO_METHOD, _NO_TOOL = -32700, -32600, -32601, -32602
 _SCHEMA = {
@@ -41,6 +45,7 @@ def mcp_config() -> str:
         "url": f"${{{ADDRESS}}}",
         "headers": {"Authorization": f"Bearer ${{{TOKEN}}}"},
         "alwaysLoad": True,  # the model sees what it is for; without this it sees a name, and has to ask for more
+        "timeout": PATIENCE_MS,  # without this it is 60 s, and some of the tools wait for a person
     }
     return json.dumps({"mcpServers": {ROOM_SERVER: server}})
 
@@ -53,8 +58,10 @@ def variables(token: str) -> dict[str, str]:
 class RoomTools:
     """Answers for one run."""
 
-    def __init__(self, offer: Offer) -> None:
+    def __init__(self, offer: Offer, speaking: Speaking | None = None) -> None:
+        """`speaking`: the tools to speak with other agents; None: it has none."""
         self._offer = offer
+        self._speaking = speaking
 
     async def answer(self, body: bytes) -> bytes | None:
         """What is said to one message; None where nothing is."""
@@ -78,20 +85,25 @@ class RoomTools:
             case "ping":
                 return _result(request, {})
             case "tools/list":
-                return _result(request, {"tools": _TOOLS})
+                more = [] if self._speaking is None else self._speaking.listed()
+                return _result(request, {"tools": [*_TOOLS, *more]})
             case "tools/call":
                 return await self._call(request, said)
             case _:
                 return _error(request, _NO_METHOD, "There is no such method.")
 
     async def _call(self, request: int | str, said: Mapping[str, Any]) -> bytes:
-        if said.get("name") != ROOM_TOOL:
+        name = said.get("name")
+        if self._speaking is not None and isinstance(name, str) and self._speaking.knows(name):
+            answer = await self._speaking.call(name, said.get("arguments"))
+            return _told(request, answer.text, failed=answer.failed)
+        if name != ROOM_TOOL:
             return _error(request, _NO_TOOL, "There is no such tool.")
         given = said.get("arguments")
         arguments = given if isinstance(given, dict) else {}
         path, caption = (_text(arguments.get("path"), MOST_PATH), _text(arguments.get("caption"), MOST_CAPTION))
         told, failed = await self._offer(path, caption) if path else (file_words.NO_PATH, True)
-        return _result(request, {"content": [{"type": "text", "text": told}], "isError": failed})
+        return _told(request, told, failed=failed)
 
 
 def _about(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,6 +117,10 @@ def _about(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(value: object, most: int) -> str:
     return value if isinstance(value, str) and len(value) <= most else ""
+
+
+def _told(request: int | str, text: str, *, failed: bool) -> bytes:
+    return _result(request, {"content": [{"type": "text", "text": text}], "isError": failed})
 
 
 def _result(request: int | str, result: Mapping[str, Any]) -> bytes:

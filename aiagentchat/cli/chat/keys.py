@@ -17,6 +17,7 @@ _CONTROLS = {
     "\x04": Key.EOF,
     "\x05": Key.END,
     "\x06": Key.RIGHT,
+    "\x07": Key.MEMBERS,
     "\x0b": Key.KILL_END,
     "\x0c": Key.REDRAW,
     "\x0e": Key.DOWN,
@@ -25,7 +26,15 @@ _CONTROLS = {
     "\x17": Key.KILL_WORD,
 }
 _CURSOR = {"A": Key.UP, "B": Key.DOWN, "C": Key.RIGHT, "D": Key.LEFT, "H": Key.HOME, "F": Key.END}
-_NUMBERED = {"1": Key.HOME, "3": Key.DELETE, "4": Key.END, "7": Key.HOME, "8": Key.END}
+_NUMBERED = {
+    "1": Key.HOME,
+    "3": Key.DELETE,
+    "4": Key.END,
+    "5": Key.PAGE_UP,
+    "6": Key.PAGE_DOWN,
+    "7": Key.HOME,
+    "8": Key.END,
+}
 _WITH_ALT = {"\r": Key.NEWLINE, "\n": Key.NEWLINE, "b": Key.WORD_LEFT, "f": Key.WORD_RIGHT, "\x7f": Key.KILL_WORD}
 _SEQUENCE = re.compile(r"\x1b\[([0-?]*)[ -/]*([@-~])|\x1bO([A-Za-z])")
 _PARTIAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?$")

@@ -5,7 +5,7 @@ while Markdown is read.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, TextIO
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, Group, RenderResult
@@ -17,25 +17,22 @@ from rich.text import Text
 from rich.theme import Theme
 
 from aiagentchat.cli.chat.timeline import ASKS, CHOOSES, Message, Timeline
+from aiagentchat.cli.safe import safe
 from aiagentchat.core.ids import UserId
-from aiagentchat.render.hygiene import WORD_JOINER, clean, one_line, visible
+from aiagentchat.render.hygiene import one_line
 from aiagentchat.render.marks import ACCEPTED
 
 PROMPT = "› "
 INDENT = 2
+MOST_MEMBERS = 12
+"""So many are named; of the rest it is said how many there are."""
 _MOST_KEYS = 6
 _KEY = 12
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _QUIET = re.compile(r"▸ |— .*· session \S+$")
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _THEME = Theme({"markdown.code": "cyan", "markdown.code_block": "none", "markdown.h1": "bold underline"})
 """Without backgrounds: the terminal may be light or dark."""
 _COLOURS = ("magenta", "blue", "yellow", "green")
-
-
-def safe(text: str) -> str:
-    """`text` without anything that a terminal would obey; what reorders is spelled out."""
-    return _BIDI.sub(lambda found: visible(found[0]), clean(text).replace(WORD_JOINER, ""))
 
 
 def parts(body: str) -> list[tuple[bool, str]]:
@@ -102,12 +99,19 @@ class Painter:
         """What became of a message that has left the screen."""
         return [*self.lines(Text(f"{key}  {one_line(safe(message.body), width - INDENT - 4)}", style="dim"), width), ""]
 
-    def question(self, asker: UserId, *, ready: bool, width: int) -> list[str]:
+    def question(self, question: Message, *, ready: bool, width: int) -> list[str]:
         """The box that says which keys answer."""
-        keys = "y  allow once     n  deny     r  deny, and say why"
-        hint = Text(keys if ready else "send or clear (Ctrl-U) what you have typed, then answer with a key")
-        title = f"{self.name(asker)} waits for your answer"
+        hint = Text(_keys(question) if ready else "send or clear (Ctrl-U) what you have typed, then answer with a key")
+        title = f"{self.name(question.sender)} waits for your answer"
         return self.lines(Panel(hint, title=title, title_align="left", border_style="yellow", expand=False), width)
+
+    def members(self, users: Collection[UserId], width: int) -> list[str]:
+        """The box that says who is in the room."""
+        names = [self.name(user) for user in sorted(users)]
+        more = [f"and {len(names) - MOST_MEMBERS} more"] if len(names) > MOST_MEMBERS else []
+        text = Text("\n".join([*names[:MOST_MEMBERS], *more]))
+        title = f"{len(names)} in the room"
+        return self.lines(Panel(text, title=title, title_align="left", border_style="dim", expand=False), width)
 
     def status(self, text: str, width: int, *, bad: bool = False) -> str:
         """One line below everything that was said."""
@@ -146,6 +150,15 @@ class Painter:
             keys = {end: keys[end], **keys}
         shown = (one_line(safe(key), _KEY) for key in list(keys)[:_MOST_KEYS])
         return " ".join(key for key in shown if key)
+
+
+def _keys(question: Message) -> str:
+    if question.chooses and question.takes_many:
+        return "type the numbers that you choose (1,3), then Enter     n  no answer"
+    if question.chooses:
+        return "1-9  choose     n  no answer     r  no answer, and say why"
+    always = "a  always     " if question.takes_always else ""
+    return f"y  allow once     {always}n  deny     r  deny, and say why"
 
 
 def _plain(text: str) -> str:

@@ -9,8 +9,8 @@ from contextlib import suppress
 import typer
 
 from aiagentchat.cli.chat.errors import NoAnswer
-from aiagentchat.cli.chat.paint import safe
 from aiagentchat.cli.chat.room import Room
+from aiagentchat.cli.safe import safe
 from aiagentchat.core.ids import EventId
 
 TAKEN_SECONDS = 60.0

@@ -23,6 +23,8 @@ HISTORY = 20
 """Messages from before that are shown."""
 MOST_PAGES = 10
 """Pages of a hundred events that are read for the history, or to fill a gap: an answer takes up to sixty."""
+MOST_EVENTS = 20_000
+"""Of the room that are kept to be looked back at."""
 _PAGE = "100"
 _NAME = 60
 
@@ -35,6 +37,8 @@ class Room:
         self.me = me
         self.timeline = Timeline(me)
         self.typing: frozenset[UserId] = frozenset()
+        self.members: frozenset[UserId] = frozenset()
+        """Who is in the room."""
         self.trouble = ""
         """Why nothing new can come at the moment, "" when all is well."""
         self.news = asyncio.Event()
@@ -42,12 +46,16 @@ class Room:
         self._rest = rest
         self._id = id_
         self._since = ""
+        self._events: list[Event] = []
+        self._start: object = None
+        """Where what lies before them begins, if there is anything."""
+        self._past: tuple[int, Timeline] = 0, Timeline(me)
         self._filter = json.dumps(
             {
                 "room": {
                     "rooms": [id_],
                     "timeline": {"limit": int(_PAGE)},
-                    "state": {"types": ["m.room.encryption"]},
+                    "state": {"types": ["m.room.encryption", "m.room.member"], "lazy_load_members": True},
                     "ephemeral": {"types": ["m.typing"]},
                     "account_data": {"types": []},
                 },
@@ -65,10 +73,14 @@ class Room:
         joined = _at(answer, "rooms", "join", self._id)
         timeline = _at(joined, "timeline")
         newest = list(events_of(timeline.get("events")))
-        older = await self._back(timeline.get("prev_batch"), lambda events: _said(events) + _said(newest) >= HISTORY)
+        older, self._start = await self._back(
+            timeline.get("prev_batch"), lambda events: _said(events) + _said(newest) >= HISTORY
+        )
         for event in (*older, *newest):
-            self.timeline.take(event)
+            self._see(event)
         self._hear(joined)
+        in_it = (await self._rest.get(path("rooms", self._id, "joined_members"))).get("joined")
+        self.members = frozenset(UserId(user) for user in in_it) if isinstance(in_it, dict) else frozenset()
         self._since = str(answer.get("next_batch", ""))
 
     async def follow(self) -> None:
@@ -84,6 +96,28 @@ class Room:
                 self.news.set()
                 await asyncio.sleep(delay(failures, random.random))
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something before what is known."""
+        return isinstance(self._start, str) and len(self._events) < MOST_EVENTS
+
+    @property
+    def past(self) -> Timeline:
+        """Everything that is known of the room, as it reads now; for whoever looks back."""
+        count, timeline = self._past
+        if count != len(self._events):
+            timeline = Timeline(self.me)
+            for event in self._events:
+                timeline.take(event)
+            self._past = len(self._events), timeline
+        return timeline
+
+    async def older(self) -> None:
+        """Get to know what lies before. What was said since, and what waits for an answer, is not touched by it."""
+        if self.has_more:
+            events, self._start = await self._back(self._start, lambda found: _said(found) >= HISTORY)
+            self._events[:0] = events
+
     async def until(self, condition: Callable[[], T], *, timeout: float) -> T:
         """Wait until `condition` gives something true, and return that. Raises TimeoutError. For one waiter."""
         async with asyncio.timeout(timeout):
@@ -92,9 +126,12 @@ class Room:
                 await self.news.wait()
             return found
 
-    async def say(self, text: str, txn: str) -> EventId:
+    async def say(self, text: str, txn: str, *, reply_to: EventId | None = None) -> EventId:
         """Send a text; its id. The same `txn` again says it no second time."""
-        return await self._send(MESSAGE, {"msgtype": "m.text", "body": clean(text), "m.mentions": {}}, txn)
+        content: dict[str, Any] = {"msgtype": "m.text", "body": clean(text), "m.mentions": {}}
+        if reply_to is not None:
+            content["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+        return await self._send(MESSAGE, content, txn)
 
     async def react(self, event: EventId, key: str, txn: str) -> EventId:
         """Put a reaction on a message."""
@@ -117,17 +154,30 @@ class Room:
         events = list(events_of(timeline.get("events")))
         if timeline.get("limited"):
             known = self.timeline.knows
-            missed = await self._back(
+            missed, _ = await self._back(
                 timeline.get("prev_batch"), lambda found: any(known(EventId(event["event_id"])) for event in found)
             )
             events = [event for event in (*missed, *events) if not known(EventId(event["event_id"]))]
         for event in events:
             if event.get("type") == "m.room.encryption":
                 raise self._encrypted()
-            self.timeline.take(event)
+            self._see(event)
+        for event in events_of(_at(joined, "state").get("events")):
+            self._move(event)
         self._hear(joined)
         self._since = str(answer.get("next_batch", self._since))
         self.news.set()
+
+    def _see(self, event: Event) -> None:
+        self._events.append(event)
+        self.timeline.take(event)
+        self._move(event)
+
+    def _move(self, event: Event) -> None:
+        """Somebody has come, or gone."""
+        if event.get("type") == "m.room.member" and isinstance(user := event.get("state_key"), str):
+            is_in = _at(event, "content").get("membership") == "join"
+            self.members = self.members | {UserId(user)} if is_in else self.members - {UserId(user)}
 
     def _hear(self, joined: Mapping[str, Any]) -> None:
         ephemeral = _at(joined, "ephemeral").get("events")
@@ -135,8 +185,8 @@ class Room:
             if event.get("type") == "m.typing":
                 self.typing = frozenset(event["content"].get("user_ids", ())) - {self.me}
 
-    async def _back(self, start: object, enough: Callable[[list[Event]], bool]) -> list[Event]:
-        """What lies before `start`, oldest first, as far back as is `enough`."""
+    async def _back(self, start: object, enough: Callable[[list[Event]], bool]) -> tuple[list[Event], object]:
+        """What lies before `start`, oldest first, as far back as is `enough`; and where what is before that begins."""
         newest_first: list[Event] = []
         for _ in range(MOST_PAGES):
             if not isinstance(start, str) or enough(newest_first):
@@ -145,7 +195,7 @@ class Room:
             page = await self._rest.get(path("rooms", self._id, "messages"), query)
             newest_first += events_of(page.get("chunk"))
             start = page.get("end")
-        return newest_first[::-1]
+        return newest_first[::-1], start
 
     def _encrypted(self) -> Encrypted:
         return Encrypted(

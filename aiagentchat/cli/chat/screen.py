@@ -17,7 +17,9 @@ class Frame:
     """One picture."""
 
     settled: Sequence[str] = ()
-    """Lines that are final and were not drawn before."""
+    """Lines that are final and were not drawn before, or not so."""
+    back: int = 0
+    """So many lines above `live`, which were final, are replaced by `settled`."""
     live: Sequence[str] = ()
     row: int = 0
     """Where the cursor stands in `live`."""
@@ -33,9 +35,10 @@ class Screen:
 
     def draw(self, frame: Frame) -> str:
         """What to write so that `frame` is seen."""
-        out = [_BEGIN, "\r", f"\x1b[{self._row}A" if self._row else ""]
+        up = self._row + frame.back
+        out = [_BEGIN, "\r", f"\x1b[{up}A" if up else ""]
         drawn = self._drawn
-        if frame.settled:
+        if frame.settled or frame.back:
             out.append("\x1b[J")
             out += (f"{line}\r\n" for line in frame.settled)
             drawn = []

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from aiagentchat.cli.exchange.logins import Login
 from aiagentchat.config.secrets import Secret, load_secrets
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.render.hygiene import visible
 
 TOKEN, TOKEN_FILE = "CCHAT_ACCESS_TOKEN", "CCHAT_ACCESS_TOKEN_FILE"
 _HOW_TO_GET_ONE = (
-    f"there is no login: give --token-file FILE, or set {TOKEN} or {TOKEN_FILE}. "
+    f"there is no login: make one with cchat login, or give --token-file FILE, or set {TOKEN} or {TOKEN_FILE}. "
     "Element shows your token under All settings, Help & About, Access Token"
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -30,9 +31,23 @@ class ChatSettings:
 
 
 def chat_settings(
-    *, homeserver: str | None, user: str | None, room: str | None, token_file: str | None, environ: Mapping[str, str]
+    *,
+    homeserver: str | None,
+    user: str | None,
+    room: str | None,
+    token_file: str | None,
+    environ: Mapping[str, str],
+    named: Login | None = None,
+    kept: Login | None = None,
 ) -> ChatSettings:
-    """Raises ConfigError."""
+    """Raises ConfigError.
+
+    `named` is a login that was asked for by its name, `kept` one that is taken where there is no other.
+    """
+    if named is None and kept is not None and not (token_file or environ.get(TOKEN) or environ.get(TOKEN_FILE)):
+        named = kept if homeserver in (None, "", kept.homeserver) else None
+    if named is not None:
+        return ChatSettings(homeserver=named.homeserver, token=Secret(named.access_token), room=room or None)
     problems: list[str] = []
     url = (homeserver or "").rstrip("/")
     if problem := _address_problem(url):

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import signal
 import sys
 import time
@@ -12,10 +13,11 @@ from dataclasses import replace
 from aiagentchat.cli.chat.editor import Editor, Key, Press, Typed
 from aiagentchat.cli.chat.errors import NotReachable
 from aiagentchat.cli.chat.keys import Decoder
+from aiagentchat.cli.chat.look import Look, Wish
 from aiagentchat.cli.chat.paint import Painter, console
 from aiagentchat.cli.chat.room import Room
 from aiagentchat.cli.chat.screen import Screen
-from aiagentchat.cli.chat.terminal import Terminal, key_by_key
+from aiagentchat.cli.chat.terminal import OTHER_SCREEN, OWN_SCREEN, Terminal, key_by_key
 from aiagentchat.cli.chat.timeline import Message
 from aiagentchat.cli.chat.view import Bottom, View
 from aiagentchat.core.backoff import delay
@@ -23,7 +25,9 @@ from aiagentchat.core.errors import Refused
 from aiagentchat.core.ids import EventId
 from aiagentchat.render.hygiene import one_line
 
-ALLOW, DENY = "✅", "❌"
+ALLOW, ALWAYS, DENY = "✅", "♾️", "❌"
+WORDS = {ALLOW: "yes", ALWAYS: "always", DENY: "no"}
+"""What says the same where reactions count for nothing."""
 QUESTION_SECONDS = 0.5
 """How long a question is there before a key answers it: who is typing just then must not allow anything by accident."""
 ESCAPE_SECONDS = 0.05
@@ -33,8 +37,9 @@ FRAME_SECONDS = 0.03
 LAST_SECONDS = 3.0
 """How long leaving waits for what was not sent yet."""
 MOST_UNSENT = 50
-HINT = "Enter sends · \\ Enter: new line · /help · Ctrl-D leaves"
-_NAME = 20
+HINT = "Enter sends · Page Up: older · ^G who · /help · Ctrl-D leaves"
+_NAME = 15
+_NUMBERS = re.compile(r"[1-9][0-9]?(?:[\s,]+[1-9][0-9]?)*")
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -57,6 +62,13 @@ class Talk:
         self._lost = False
         self._resized = False
         self._notice = ""
+        self._look: Look | None = None
+        """Somebody looks back."""
+        self._other: Screen | None = None
+        """The terminal's other screen, while it is shown, and its size."""
+        self._size = terminal.size
+        self._wants_older = asyncio.Event()
+        self._shows_members = False
         self._asked_at: dict[EventId, float] = {}
         self._answered: set[EventId] = set()
         self._reason_for: Message | None = None
@@ -76,14 +88,15 @@ class Talk:
             loop.add_reader(self._terminal.keys, self._read)
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(serve()) for serve in (self._room.follow, self._paint, self._post)]
+                    services = (self._room.follow, self._paint, self._post, self._load)
+                    tasks = [group.create_task(serve()) for serve in services]
                     await self._left.wait()
                     await self._send_the_last()
                     for task in tasks:
                         task.cancel()
             finally:
                 loop.remove_reader(self._terminal.keys)
-                self._terminal.write(self._screen.draw(self._view.last(self._terminal.size)))
+                self._terminal.write(self._back_here() + self._screen.draw(self._view.last(self._terminal.size)))
         if self._lost:
             raise NotReachable("your last words were not sent: the homeserver does not answer")
         return self._exit_code
@@ -104,16 +117,48 @@ class Talk:
     async def _paint(self) -> None:
         while True:
             self._room.news.clear()
-            size = self._terminal.size
-            frame = self._view.frame(self._bottom(), size, time.monotonic())
-            out = ""
-            if self._resized:
-                self._resized = False
-                out = self._screen.wipe()
-                frame = replace(frame, settled=self._view.again(size, size[1] - len(frame.live)))
-            self._terminal.write(out + self._screen.draw(frame))
+            self._terminal.write(self._picture() if self._look is None else self._picture_of_past(self._look))
             await asyncio.sleep(FRAME_SECONDS)
             await self._room.news.wait()
+
+    def _picture(self) -> str:
+        out, size = self._back_here(), self._terminal.size
+        frame = self._view.frame(self._bottom(), size, time.monotonic())
+        if self._resized:
+            self._resized = False
+            out += self._screen.wipe()
+            frame = replace(frame, settled=self._view.again(size, size[1] - len(frame.live)), back=0)
+        return out + self._screen.draw(frame)
+
+    def _picture_of_past(self, look: Look) -> str:
+        out = ""
+        if self._other is None:
+            self._other = Screen()
+            out = OTHER_SCREEN + self._other.wipe()
+            self._size = self._terminal.size
+        elif self._size != self._terminal.size:
+            out = self._other.wipe()
+            self._size = self._terminal.size
+        room = self._room
+        return out + self._other.draw(look.frame(room.past, self._size, self._notice, more=room.has_more))
+
+    def _back_here(self) -> str:
+        """To the screen of the chat, which is as it was. If its size has changed, `_resized` still says so."""
+        if self._other is None:
+            return ""
+        self._other = None
+        return OWN_SCREEN
+
+    async def _load(self) -> None:
+        """What lies before is loaded when somebody comes to its edge."""
+        while True:
+            await self._wants_older.wait()
+            self._wants_older.clear()
+            try:
+                await self._room.older()
+            except (NotReachable, Refused) as error:
+                self._notice = f"What lies before cannot be loaded: {error}"
+            self._changed()
 
     def _bottom(self) -> Bottom:
         status, bad = self._status()
@@ -121,7 +166,12 @@ class Talk:
         if self._reason_for and self._reason_for is not question:
             self._reason_for = None
         return Bottom(
-            editor=self._editor, status=status, bad=bad, question=question, reason=self._reason_for is not None
+            editor=self._editor,
+            status=status,
+            bad=bad,
+            question=question,
+            reason=self._reason_for is not None,
+            members=self._room.members if self._shows_members else (),
         )
 
     def _status(self) -> tuple[str, bool]:
@@ -139,7 +189,7 @@ class Talk:
 
     def _question(self) -> Message | None:
         """The question that a key answers now."""
-        question = self._room.timeline.question
+        question = self._room.timeline.waits
         if question is None or question.id in self._answered:
             return None
         now = time.monotonic()
@@ -169,8 +219,18 @@ class Talk:
     def _press(self, press: Press) -> None:
         self._notice = ""
         self._changed()
+        if self._look is not None:
+            self._move(self._look, press)
+            return
         question = self._question()
         match press:
+            case Key.PAGE_UP:
+                self._look = Look(self._painter, self._terminal.size[1] - 3)
+                self._wants_older.set()
+            case Key.MEMBERS:
+                self._shows_members = not self._shows_members
+            case Key.ESCAPE if self._shows_members:
+                self._shows_members = False
             case Key.INTERRUPT | Key.ESCAPE if self._reason_for or self._editor.text:
                 self._reason_for = None
                 self._editor.clear()
@@ -189,21 +249,37 @@ class Talk:
                 if entered is not None:
                     self._entered(entered)
 
+    def _move(self, look: Look, press: Press) -> None:
+        match look.press(press):
+            case Wish.LEAVE:
+                self._look = None
+            case Wish.OLDER:
+                self._wants_older.set()
+            case Wish.STAY:
+                pass
+
     def _answer_key(self, question: Message, text: str) -> None:
         match text.lower():
-            case "y":
+            case "y" if question.asks:
                 self._answer(question, ALLOW)
+            case "a" if question.takes_always:
+                self._answer(question, ALWAYS)
             case "n":
                 self._answer(question, DENY)
             case "r":
                 self._reason_for = question
+            case number if question.chooses and not question.takes_many and number in tuple("123456789"):
+                self._answer(question, f"{number}\ufe0f\u20e3")
             case _:
                 self._editor.press(Typed(text))
 
     def _entered(self, text: str) -> None:
         question, self._reason_for = self._reason_for, None
+        asked = self._question()
         if question is None:
-            if text.strip():
+            if asked is not None and asked.chooses and _NUMBERS.fullmatch(text.strip()):
+                self._reply(asked, text.strip())
+            elif text.strip():
                 self._send(lambda txn: self._room.say(text, txn), lambda: self._give_back(text))
         elif text.strip():
             self._answered.add(question.id)
@@ -214,8 +290,18 @@ class Talk:
             self._answer(question, DENY)
 
     def _answer(self, question: Message, key: str) -> None:
+        if question.in_words and not (question.chooses and key == DENY):
+            self._reply(question, WORDS.get(key, key[0]))
+            return
         self._answered.add(question.id)
+        if question.in_words:
+            self._send(lambda txn: self._room.say("/deny", txn), lambda: self._reopen(question))
+            return
         self._send(lambda txn: self._room.react(question.id, key, txn), lambda: self._reopen(question))
+
+    def _reply(self, question: Message, words: str) -> None:
+        self._answered.add(question.id)
+        self._send(lambda txn: self._room.say(words, txn, reply_to=question.id), lambda: self._reopen(question))
 
     def _reopen(self, question: Message) -> None:
         self._answered.discard(question.id)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 _ENTER = "\x1b[?2004h"  # a paste is announced as one
 _LEAVE = "\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[0m"
+OTHER_SCREEN, OWN_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
+"""A screen without scrollback, and back to what was there before."""
 _LEAST = 20, 8
 _UNKNOWN = 80, 24
 

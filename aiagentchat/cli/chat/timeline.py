@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.render import asking_words, away, words
 from aiagentchat.render.marks import ACCEPTED, REACTIONS
-from aiagentchat.route.answers import NO, NUMBERS, YES
+from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES
 
 Event: TypeAlias = Mapping[str, Any]
 
@@ -20,6 +20,7 @@ ASKS = (asking_words.ALLOWS_ONCE, asking_words.ALLOWS_IN_WORDS, *_AFTER_A_TURN)
 """How the lines begin that say how a question is answered with a yes or a no …"""
 CHOOSES = (asking_words.TAP_ONE, asking_words.REPLY_ONE)
 """… and one with choices."""
+_IN_WORDS = (asking_words.ALLOWS_IN_WORDS, asking_words.REPLY_ONE)
 _SOMEBODY = UserId("somebody")
 _CLOSES = (
     words.approval_allowed(_SOMEBODY).partition(_SOMEBODY)[0],
@@ -63,6 +64,16 @@ class Message:
     def takes_many(self) -> bool:
         """Whether it takes more numbers than one."""
         return asking_words.MANY_TAPS in self._last_line
+
+    @property
+    def takes_always(self) -> bool:
+        """Whether what it asks for may be allowed until the conversation ends."""
+        return self.asks and "`always`" in self._last_line
+
+    @property
+    def in_words(self) -> bool:
+        """Whether a reaction on it answers nothing."""
+        return self._last_line.startswith(_IN_WORDS)
 
     @property
     def outlives_its_turn(self) -> bool:
@@ -190,7 +201,8 @@ class Timeline:
             self._at_work.setdefault(sender, []).append(target)
         elif key in FINAL and target in self._at_work.get(sender, ()):
             self._ended(sender, target)
-        if key in YES | NO or (key in NUMBERS and not target.takes_many):
+        is_always = key in ALWAYS and target.takes_always
+        if key in YES | NO or is_always or (key in NUMBERS and not target.takes_many):
             self._close([target])
 
     def _ended(self, worker: UserId, command: Message) -> None:

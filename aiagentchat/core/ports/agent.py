@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiagentchat.core.agent_events import AgentEvent
-from aiagentchat.core.ids import RoomId, RunId, SessionId
+from aiagentchat.core.ids import EventId, RoomId, RunId, SessionId
 from aiagentchat.core.isolation import Network, RunLimits
+from aiagentchat.core.meta import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,10 @@ class RunSpec:
     """Whether its turns say what they cost while they run (`CostSoFar`)."""
     uid: int | None = None
     """The user that it runs as; None: the daemon's own."""
+    speaks: bool = False
+    """Whether it has the tools to speak with other agents."""
+    reaches: tuple[RoomId, ...] = ()
+    """Other rooms that it may read with them, and send to if it is allowed to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Prompt:
     blocks: tuple[Block, ...] = ()
     own: str = ""
     """A command of the agent's own, which is run in place of the text (`core.agent_commands`)."""
+    cause: Meta | None = None
+    """What an agent has said about it, where one asks: what the turn sends to others follows from that."""
+    thread: EventId | None = None
+    """Where it was asked: what the turn says to others in its room is said there, too."""
 
 
 class AgentRun(Protocol):

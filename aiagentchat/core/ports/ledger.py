@@ -11,6 +11,7 @@ from aiagentchat.core.changes import LastChange
 from aiagentchat.core.commands import LATER, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.files import MediaFile
+from aiagentchat.core.heard import Heard
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, RunId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Attachment, Attempt, Parcel, Urgency
@@ -33,10 +34,13 @@ class Inbox(Protocol):
         """The sync token up to which everything was taken in; None before the first sync."""
         ...
 
-    async def take_in(self, token: str | None, events: Sequence[Incoming], now: int) -> int:
-        """Commit `events` and the token that covers them together. Returns how many were new.
+    async def take_in(
+        self, token: str | None, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()
+    ) -> int:
+        """Commit `events`, what was heard and the token that covers them together. Returns how many events were new.
 
-        Without a token the events come before those that a token will cover: a gap that is being filled.
+        Without a token the events come before those that a token will cover: a gap that is being filled. What was heard
+        is for the history; and a parcel whose echo is in it was sent, as if `Outbox.sent` had said so.
         """
         ...
 
@@ -83,12 +87,17 @@ class Seals(Protocol):
         """Sealed events behind that place, in the order of arrival."""
         ...
 
-    async def opened(self, events: Sequence[Incoming], now: int) -> int:
-        """These are what was sealed under their ids, and come in now. Returns how many were still sealed."""
+    async def opened(self, events: Sequence[Incoming], now: int, heard: Sequence[Heard] = ()) -> int:
+        """These are what was sealed under their ids, and come in now. Returns how many were still sealed.
+
+        Of those, what was heard is kept with them.
+        """
         ...
 
-    async def settle(self, events: Sequence[EventId], parcels: Sequence[Parcel], now: int) -> None:
-        """They are of no use; the room is told what `parcels` say, together."""
+    async def settle(
+        self, events: Sequence[EventId], parcels: Sequence[Parcel], now: int, heard: Sequence[Heard] = ()
+    ) -> None:
+        """They are of no use; the room is told what `parcels` say, and what was heard of them is kept, together."""
         ...
 
     async def untold(self) -> list[Untold]:
@@ -327,7 +336,7 @@ class Outbox(Protocol):
         ...
 
     async def sent(self, txn: TxnId, event: EventId, now: int) -> None:
-        """It is in the room, as `event`."""
+        """It is in the room, as `event`; what waits for that goes on. The first answer stands."""
         ...
 
     async def postpone(
@@ -340,7 +349,7 @@ class Outbox(Protocol):
         ...
 
     async def give_up(self, txn: TxnId, why: str, now: int) -> None:
-        """It will never be sent; the room's next parcel is free to go."""
+        """It will never be sent, and what waits for it is over; the room's next parcel is free to go."""
         ...
 
     async def event_of(self, txn: TxnId) -> EventId | None:

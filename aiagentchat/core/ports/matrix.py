@@ -1,12 +1,12 @@
 """The homeserver: the way out of the rooms, the way into them, and what the account keeps there."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from aiagentchat.core.files import MediaFile
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.instances import Heard
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Receipt
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.seals import Opening
@@ -30,8 +30,8 @@ class Outbound(Protocol):
         """Show or hide the typing indicator."""
         ...
 
-    async def read_receipt(self, room: RoomId, event: EventId) -> None:
-        """Show that the event was read."""
+    async def read_receipt(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
+        """Show that all was read up to the event: of the room, or of one `thread` (its first event, or `MAIN`)."""
         ...
 
     async def join(self, room: RoomId) -> None:
@@ -98,6 +98,8 @@ class SyncBatch:
     """The homeserver's clock, in milliseconds; None if it did not say."""
     owner: str | None = None
     """Which installation the account data names as the account's owner, if the batch tells of it."""
+    receipts: tuple[Receipt, ...] = ()
+    """How far others have read."""
     instances: Heard = field(default_factory=Heard)
     """What it tells of the registry room, where there is one."""
 
@@ -114,6 +116,27 @@ class Missed:
     """Whether something was left out because it is too old."""
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Before an event of the room."""
+
+    event: EventId
+
+
+Asked: TypeAlias = Before | str | None
+"""Where what is asked for ends: before an event; where an `Older` says; None: with the last that was said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Older:
+    """A part of a room's history, as the homeserver has it."""
+
+    events: tuple[Incoming, ...]
+    """In order. What was edited comes with its last edit behind it."""
+    before: str | None
+    """Where the part before it ends; None: there is none."""
+
+
 class Homeserver(Protocol):
     """The way out of the rooms."""
 
@@ -125,6 +148,14 @@ class Homeserver(Protocol):
         """What was said in the gap after `since`: not before `oldest` (milliseconds), and `most` events at most.
 
         Without `since` (the homeserver knows our token no more) only the other two bound it. Raises as `Outbound` does.
+        """
+        ...
+
+    async def older(self, room: RoomId, asked: Asked, *, most: int, sealed: bool = False) -> Older:
+        """About `most` events of messages that were said before that, for somebody to look at.
+
+        `sealed`: also what is encrypted, as far as we have the keys. Nothing is remembered of it. Raises as `Outbound`
+        does.
         """
         ...
 

@@ -77,6 +77,13 @@ class Signals(Protocol):
         """Show or hide the typing indicator, and keep it shown until told otherwise."""
         ...
 
-    def read(self, room: RoomId, event: EventId) -> None:
-        """Show that the event was read."""
+    def read(self, room: RoomId, event: EventId, thread: EventId | None = None) -> None:
+        """Show that all was read up to the event in its thread, or in what is in none.
+
+        It is shown later if the homeserver cannot be reached, unless a later one takes its place.
+        """
+        ...
+
+    def begun(self, room: RoomId, event: EventId) -> None:
+        """Show, in the same way, that we have begun with all of the room up to the event."""
         ...

@@ -206,8 +206,10 @@ class Machine:
         """As `events.read`, also of what is encrypted."""
         if not isinstance(source, Mapping) or source.get("type") != ENCRYPTED or "state_key" in source:
             return read(room, source, me)
-        if source.get("sender") == me or source.get("content") == {}:
-            return Step(None)  # our own words, and what was taken back
+        if source.get("content") == {}:
+            return Step(None)  # it was taken back
+        if source.get("sender") == me:
+            return self.look(room, source, me)
         match self._open(room, source):
             case Opened(event):
                 return Step(event)
@@ -216,6 +218,19 @@ class Machine:
             case Forged(how):
                 log.error("event.forged", room=room, event_id=source.get("event_id"), how=how)
                 return Step(forged(room, source, how))
+
+    def look(self, room: RoomId, source: object, me: UserId) -> Step:
+        """As `read`, for our own words and for what is only looked at: nothing is asked for, and nothing remembered.
+
+        What stays shut, or is not believed, is nothing.
+        """
+        if not isinstance(source, Mapping) or source.get("type") != ENCRYPTED or "state_key" in source:
+            return read(room, source, me)
+        found = unseal(self.olm, room, source, self._said_as)
+        if not isinstance(found, Plain) or not found.is_proven or found.source["type"] not in TYPES:
+            return Step(None)
+        told = read(room, found.source, me).told
+        return Step(None if told is None or told.kind is Kind.FORGED else replace(told, encrypted=True))
 
     async def open(self, sealed: Incoming) -> Opening:
         """What a sealed event is."""

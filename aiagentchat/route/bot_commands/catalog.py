@@ -10,6 +10,7 @@ from aiagentchat.route.bot_commands.diff import diff_command
 from aiagentchat.route.bot_commands.export import export_command
 from aiagentchat.route.bot_commands.files import files_command, get_command
 from aiagentchat.route.bot_commands.forget import forget_command
+from aiagentchat.route.bot_commands.go_on import continue_command
 from aiagentchat.route.bot_commands.help import help_command
 from aiagentchat.route.bot_commands.model import model_command
 from aiagentchat.route.bot_commands.new_session import new_session_command
@@ -21,6 +22,7 @@ from aiagentchat.route.bot_commands.setup import setup_command
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk
 from aiagentchat.route.bot_commands.status import status_command
 from aiagentchat.route.bot_commands.stop import stop_command
+from aiagentchat.route.bot_commands.tasks import tasks_command
 from aiagentchat.route.bot_commands.timeout import timeout_command
 from aiagentchat.route.bot_commands.version import version_command
 from aiagentchat.route.bot_commands.who import who_command, whoami_command
@@ -32,6 +34,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         stop_command(desk),
         now_command(desk),
         queue_command(desk),
+        tasks_command(desk),
         timeout_command(desk),
         retry_command(desk),
         diff_command(desk),
@@ -48,6 +51,7 @@ def catalog(desk: Desk) -> Mapping[str, BotCommand]:
         get_command(desk),
         approve_command(desk),
         deny_command(desk),
+        continue_command(desk),
         whoami_command(desk),
         who_command(desk),
         allow_command(desk),

@@ -25,7 +25,7 @@ def new_session_command(desk: Desk) -> BotCommand:
         old = await conversations.current(desk, event)
         known = None if old is None else await desk.sessions.get(old)
         new = new_session_id()
-        entered = NewSession(event.room, new, conversations.own_thread(desk, event))
+        entered = NewSession(event.room, new, await conversations.own_thread(desk, event))
         told = reply(event, session_words.new_session(known.name if known else None, is_asked=bool(text)))
         if not text:
             return [entered, *told]

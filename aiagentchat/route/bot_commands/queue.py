@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import Effect
-from aiagentchat.render import steering_words, words
+from aiagentchat.render import guard_words, steering_words, words
 from aiagentchat.render.manual import Topic
 from aiagentchat.render.steering_words import Shown
 from aiagentchat.route.access import Role
@@ -45,7 +45,8 @@ def queue_command(desk: Desk) -> BotCommand:
 def shown(desk: Desk, command: Command) -> Shown:
     """As people are told of it."""
     since = command.started_at or command.queued_at
-    return Shown(text=command.text, by=command.sender, since_ms=max(0, desk.clock.now_ms() - since))
+    waited = max(0, desk.clock.now_ms() - since)
+    return Shown(text=command.text, by=command.sender, since_ms=waited, asker=guard_words.asker(command))
 
 
 def doing(desk: Desk, asked: Asked) -> str:
@@ -85,4 +86,5 @@ def _clear(asked: Asked, waiting: Sequence[Command]) -> list[Effect]:
 
 
 def _may_drop(asked: Asked, command: Command) -> bool:
-    return asked.role is Role.ADMIN or command.sender == asked.event.sender
+    """What programs have asked for is nobody's own, and a brake is for everybody."""
+    return asked.role is Role.ADMIN or command.sender == asked.event.sender or command.is_of_program

@@ -8,7 +8,7 @@ from aiagentchat.core.effects import Effect
 from aiagentchat.core.parcels import Urgency
 from aiagentchat.render import away, words
 from aiagentchat.render.manual import Topic
-from aiagentchat.route import conversations
+from aiagentchat.route import conversations, tasks
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.forget import answered
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, reply
@@ -22,17 +22,24 @@ MOST_LOOKED_AT = 100
 
 
 def retry_command(desk: Desk) -> BotCommand:
-    """Queues the text of a command that ended badly, as a command of its own."""
+    """Queues the text of a command that ended badly, as a command of its own.
+
+    In the thread of a task that is the task, which any user may take up again if a program has given it.
+    """
 
     async def run(asked: Asked) -> Sequence[Effect]:
         event = asked.event
         ended = await desk.commands.retryable(asked.room.id, MOST_LOOKED_AT)
         own = [each for each in ended if asked.role is Role.ADMIN or each.sender == event.sender]
+        task = None if event.thread is None else await desk.tasks.of_thread(event.room, event.thread)
         if event.target is not None:
             meant = await answered(desk, event, event.target)
             ended, own = ([each for each in some if meant and each.event == meant.event] for some in (ended, own))
             if not ended:
                 return reply(event, away.NOT_TO_RETRY)
+        elif task is not None and task.command is not None:  # in its thread it is what is meant
+            ended = [each for each in ended if each.event == task.command]
+            own = [each for each in ended if each in own or each.is_of_program]  # nobody else can speak for a program
         if not own:
             return refuse(event, "retry", away.NOT_YOURS_TO_RETRY) if ended else reply(event, away.NOTHING_TO_RETRY)
         before = _numbered(own, asked.arguments)
@@ -43,9 +50,8 @@ def retry_command(desk: Desk) -> BotCommand:
         if await places_left(desk, event) == 0:
             return reply(event, words.queue_full(desk.settings().max_queue))
         [accepted] = await conversations.accept(desk, [replace(event, body=before.text)])
-        again = replace(
-            accepted, command=replace(accepted.command, origin=before.event, own=before.own, about=before.about)
-        )
+        taken_up = replace(accepted.command, origin=before.event, own=before.own, about=before.about, meta=before.meta)
+        again = await tasks.again(desk, replace(accepted, command=taken_up), before)
         told = away.retrying(_said(before), before.state, was_begun=before.started_at is not None)
         return [again, *reply(event, told, urgency=Urgency.PROGRESS)]
 

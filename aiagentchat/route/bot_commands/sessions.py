@@ -54,7 +54,7 @@ def resume_command(desk: Desk) -> BotCommand:
             return reply(event, session_words.resumed_already(found.session.name))
         queue = await desk.commands.queue(event.room)
         kept = sum(each.state is CommandState.QUEUED and each.session != found.session.id for each in queue)
-        entered = NewSession(event.room, found.session.id, conversations.own_thread(desk, event))
+        entered = NewSession(event.room, found.session.id, await conversations.own_thread(desk, event))
         return [entered, *reply(event, session_words.resumed(found.session, kept, desk.clock.now_ms()))]
 
     return BotCommand(
@@ -78,7 +78,7 @@ def name_command(desk: Desk) -> BotCommand:
         name = name_typed(asked.arguments)
         if not name:
             return reply(event, session_words.not_a_name(asked.arguments))
-        thread = conversations.own_thread(desk, event)
+        thread = await conversations.own_thread(desk, event)
         current = await conversations.current(desk, event)
         session = current or new_session_id()
         others = await desk.sessions.of_room(event.room, MOST_SEARCHED)

@@ -12,13 +12,17 @@ from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHea
 from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
+from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.directory import Directory
+from aiagentchat.core.ports.guards import Guards
 from aiagentchat.core.ports.ledger import Approvals, Changes, Commands, Inbox, Outbox, Rooms, Sessions, Spending
+from aiagentchat.core.ports.tasks import Tasks
 from aiagentchat.core.transcripts import Transcript
+from aiagentchat.render.agent_words import stopped_before_it_began, turned_down
 from aiagentchat.render.manual import Entry, Topic
-from aiagentchat.render.marks import mark
+from aiagentchat.render.marks import mark_for_people
 from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.split import split
 from aiagentchat.route.access import Role, Roles
@@ -70,6 +74,8 @@ class Desk:
     rooms: Rooms
     spending: Spending
     changes: Changes
+    tasks: Tasks
+    guards: Guards
     settings: Callable[[], Settings]
     roles: Callable[[RoomSettings], Awaitable[Roles | None]]
     """Who may do what in a room now; None while that is not known."""
@@ -87,6 +93,8 @@ class Desk:
     version: str
     held: Held
     """What runs are kept in."""
+    own: Address
+    """This daemon, as agents address it."""
     subscription_in_room: Callable[[], bool] = lambda: False
     """Whether runs hold the subscription's token."""
     transcript: Callable[[RoomSettings, SessionId], Awaitable[Transcript | None]] = no_transcript
@@ -183,5 +191,6 @@ def stop(command: Command, by: UserId) -> list[Effect]:
 
     What was given to a turn ends with that turn, and not otherwise.
     """
-    ended = [PutParcel(mark(command, CommandState.CANCELLED))] if command.state is CommandState.QUEUED else []
-    return [RequestStop(command.host or command.event, by), *ended]
+    told = turned_down(command, stopped_before_it_began(by))
+    ended = [*mark_for_people(command, CommandState.CANCELLED), *told] if command.state is CommandState.QUEUED else []
+    return [RequestStop(command.host or command.event, by), *map(PutParcel, ended)]

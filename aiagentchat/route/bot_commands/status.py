@@ -5,7 +5,7 @@ from aiagentchat.core.commands import CommandState
 from aiagentchat.core.effects import Effect
 from aiagentchat.render import asking_words, words
 from aiagentchat.render.manual import Topic
-from aiagentchat.route import conversations
+from aiagentchat.route import conversations, guarding
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, reply
 
@@ -44,6 +44,7 @@ def status_command(desk: Desk) -> BotCommand:
             draining=desk.is_draining(),
             sealed=health.seals.sealed,
             signed=health.seals.signed,
+            agents=await guarding.lines(desk, room),
             allowed=asking_words.rules_listed(await desk.approvals.rules(room.id)),
         )
         return reply(asked.event, words.status_text(status))

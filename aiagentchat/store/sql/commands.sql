@@ -3,9 +3,9 @@
 -- name: accept
 -- A command is born queued, or rejected; a second one with its id changes nothing.
 INSERT INTO commands (event_id, room_id, sender, text, session_id, state, queued_at, ended_at,
-                      origin, reply_to, granted, urgent, held_until, about, thread, own)
+                      origin, reply_to, granted, urgent, held_until, about, thread, own, meta, caller)
 SELECT :event, :room, :sender, :text, :session, :state, :queued_at, iif(:state = 'rejected', :now, NULL),
-       :origin, :reply_to, :granted, :urgent, :held_until, :about, :thread, :own
+       :origin, :reply_to, :granted, :urgent, :held_until, :about, :thread, :own, :meta, :caller
 WHERE :state IN ('queued', 'rejected')
 ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id;

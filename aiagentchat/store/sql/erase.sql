@@ -9,6 +9,18 @@ UPDATE inbox SET body = '', raw = NULL, file = NULL WHERE event_id = :event AND 
 -- What it was changed to.
 UPDATE inbox SET body = '' WHERE target = :event AND kind = 'edit' AND room_id = :room;
 
+-- name: sent!
+-- What was sent for somebody outside of the room, and the answer to it.
+UPDATE messages SET body = '', answer = '' WHERE event_id = :event AND room_id = :room;
+
+-- name: answer_to_sent!
+-- What was answered to it.
+UPDATE messages SET answer = '' WHERE answer_event = :event AND room_id = :room;
+
+-- name: task!
+-- What its thread begins with.
+UPDATE tasks SET title = '', note = '' WHERE thread = :event AND room_id = :room;
+
 -- name: malformed!
 -- What could not be read and speaks of it: perhaps a change of it.
 UPDATE inbox SET raw = NULL WHERE room_id = :room AND raw IS NOT NULL AND instr(raw, :event) > 0;
@@ -69,6 +81,13 @@ WHERE room_id = :room AND approval IN (
 -- What answers it, and what quotes it to the letter, or its :beginning (NULL: it is quoted whole).
 UPDATE outbox SET erase = max(erase, 1), content = iif(state IN ('waiting', 'claimed'), content, '{}')
 WHERE room_id = :room AND content <> '{}' AND (instr(content, :event) > 0 OR instr(content, :text) > 0 OR instr(content, :beginning) > 0);
+
+-- name: tasks!
+-- What gave a task, or its last news.
+UPDATE tasks
+SET title = iif(thread = :event, '', title),
+    note = iif(note <> '' AND instr(:said, rtrim(note, '…')) > 0, '', note)
+WHERE room_id = :room AND (thread = :event OR note <> '');
 
 -- name: ours
 -- A message of our own: it is not changed any more.

@@ -66,6 +66,39 @@ UPDATE changes SET patch = ''
 WHERE rowid IN (SELECT rowid FROM changes WHERE made_at < :before AND patch <> '' LIMIT :most)
 RETURNING room_id;
 
+-- name: erase_messages
+-- What we have sent for others, and what was answered.
+UPDATE messages SET body = '', answer = ''
+WHERE position IN (
+    SELECT position FROM messages
+    WHERE accepted_at < :before AND state <> 'accepted' AND (body <> '' OR answer <> '')
+    ORDER BY accepted_at LIMIT :most)
+RETURNING position;
+
+-- name: prune_messages
+-- Whatever became of them; not those that are still to be sent.
+DELETE FROM messages
+WHERE position IN (
+    SELECT position FROM messages WHERE accepted_at < :before AND state <> 'accepted' ORDER BY accepted_at LIMIT :most)
+RETURNING position;
+
+-- name: erase_tasks
+-- What a task was about. One that is open keeps it.
+UPDATE tasks SET title = '', note = ''
+WHERE position IN (
+    SELECT position FROM tasks
+    WHERE changed_at < :before AND (title <> '' OR note <> '')
+      AND (state NOT IN ('assigned', 'accepted', 'working') OR ours = 'watched') LIMIT :most)
+RETURNING position;
+
+-- name: prune_tasks
+-- Those that have ended, and those of others, of which nothing was heard for so long.
+DELETE FROM tasks
+WHERE position IN (
+    SELECT position FROM tasks
+    WHERE changed_at < :before AND (state NOT IN ('assigned', 'accepted', 'working') OR ours = 'watched') LIMIT :most)
+RETURNING position;
+
 -- name: prune_changes
 -- What nobody can look at any more.
 DELETE FROM changes
@@ -147,6 +180,12 @@ RETURNING thread;
 DELETE FROM spending
 WHERE rowid IN (SELECT rowid FROM spending WHERE day < date(:before / 1000, 'unixepoch') LIMIT :most)
 RETURNING day;
+
+-- name: prune_agent_turns
+-- Those that no budget counts any more.
+DELETE FROM agent_turns
+WHERE rowid IN (SELECT rowid FROM agent_turns WHERE at < :before LIMIT :most)
+RETURNING event_id;
 
 -- name: prune_refusals
 -- Counted by days.

@@ -1,15 +1,18 @@
 -- name: take_in*!
 -- An event that came before, from a replayed sync or a gap that was filled twice, changes nothing.
 INSERT INTO inbox (
-    event_id, room_id, sender, sent_at, kind, body, target, thread, mentions, late_ms, raw, file, encrypted, taken_at)
-VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :thread, :mentions, :late_ms, :raw, :file, :encrypted, :now)
+    event_id, room_id, sender, sent_at, kind, body, target, thread, mentions, late_ms, raw, file, encrypted,
+    meta, by_agent, caller, awaits, taken_at)
+VALUES (:event, :room, :sender, :sent_at, :kind, :body, :target, :thread, :mentions, :late_ms, :raw, :file, :encrypted,
+    :meta, :by_agent, :caller, iif(:caller IS NULL, NULL, :awaits), :now)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- name: unrouted
 -- In the order of arrival within a room; rooms take turns, so that a room with a backlog does not hold up the others.
+-- What a caller has sent waits until it is in its room, and holds up nobody.
 SELECT * FROM (
     SELECT *, row_number() OVER (PARTITION BY room_id ORDER BY position) AS place
-    FROM inbox WHERE routed_at IS NULL AND kind <> 'sealed')
+    FROM inbox WHERE routed_at IS NULL AND kind <> 'sealed' AND awaits IS NULL)
 WHERE place <= :each
 ORDER BY place, position LIMIT :limit;
 
@@ -24,9 +27,9 @@ WHERE room_id = :room AND taken_at = :taken_at AND late_ms > 0 AND routed_at IS 
 ORDER BY position;
 
 -- name: reactions
--- Of somebody on a message, in the order in which they came; one that was taken back says nothing.
+-- Of a person on a message, in the order in which they came; one that was taken back says nothing.
 SELECT body FROM inbox
-WHERE target = :target AND sender = :sender AND kind = 'reaction' AND body <> '' ORDER BY position;
+WHERE target = :target AND sender = :sender AND kind = 'reaction' AND body <> '' AND NOT by_agent ORDER BY position;
 
 -- name: mark_routed
 -- No row: somebody settled it before, or it never came.

@@ -47,9 +47,43 @@ SELECT approval_id AS what FROM approvals
 WHERE state = 'open' AND kind IN ('tool', 'choice', 'plan')
   AND EXISTS (SELECT 1 FROM commands WHERE commands.event_id = approvals.command AND commands.state <> 'running');
 
+-- name: words_of_nothing
+-- What was said, and the index of its words, have the same rows.
+SELECT event_id AS what FROM history
+WHERE NOT EXISTS (SELECT 1 FROM history_words_docsize AS words WHERE words.id = history.position)
+UNION ALL SELECT 'row ' || words.id FROM history_words_docsize AS words
+WHERE NOT EXISTS (SELECT 1 FROM history WHERE history.position = words.id);
+
+-- name: waits_for_nothing
+-- What waits to be an event waits for a parcel that is to be sent.
+SELECT event_id AS what FROM inbox
+WHERE awaits IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM outbox WHERE txn_id = inbox.awaits AND state IN ('waiting', 'claimed'));
+
+-- name: turns_of_nothing
+-- Counted together with the command that it is, which is kept for longer.
+SELECT event_id AS what FROM agent_turns
+WHERE NOT EXISTS (
+    SELECT 1 FROM commands
+    WHERE commands.event_id = agent_turns.event_id AND commands.room_id = agent_turns.room_id
+      AND commands.state <> 'rejected');
+
+-- name: halts_for_nothing
+-- One of the two budgets was used up, and for that of two it is known who they are.
+SELECT room_id AS what FROM halts WHERE why NOT IN ('pair', 'room') OR (why = 'pair') <> (pair <> '');
+
+-- name: tasks_of_the_ended
+-- What works on a task here ends it in the transaction in which it ends, and begins it in the one in which it begins.
+SELECT tasks.id AS what FROM tasks JOIN commands ON commands.event_id = tasks.command
+WHERE (tasks.state IN ('assigned', 'accepted', 'working') AND commands.state NOT IN ('queued', 'running'))
+   OR (tasks.state IN ('assigned', 'accepted') AND commands.state = 'running');
+
 -- name: not_readable
 -- What is kept as JSON is JSON.
 SELECT txn_id AS what FROM outbox WHERE NOT json_valid(content)
-UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions)
+UNION ALL SELECT event_id FROM inbox WHERE NOT json_valid(mentions) OR NOT json_valid(coalesce(meta, '{}'))
+UNION ALL SELECT event_id FROM commands WHERE NOT json_valid(coalesce(meta, '{}'))
+UNION ALL SELECT event_id FROM history WHERE NOT json_valid(coalesce(meta, '{}'))
+UNION ALL SELECT id FROM messages WHERE NOT json_valid(meta)
 UNION ALL SELECT approval_id FROM approvals WHERE NOT json_valid(events) OR NOT json_valid(options)
 UNION ALL SELECT 'audit line ' || position FROM audit WHERE NOT json_valid(detail);

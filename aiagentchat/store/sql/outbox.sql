@@ -84,10 +84,11 @@ WHERE state IN ('waiting', 'claimed') AND urgency >= :needed
 UPDATE outbox SET state = 'superseded', ended_at = :now
 WHERE command = :command AND state = 'waiting' AND urgency = 0;
 
--- name: sent!
+-- name: sent
 -- The first answer stands.
 UPDATE outbox SET state = 'sent', event_id = :event, ended_at = :now
-WHERE txn_id = :txn AND state IN ('waiting', 'claimed');
+WHERE txn_id = :txn AND state IN ('waiting', 'claimed')
+RETURNING txn_id;
 
 -- name: postpone
 -- Back to its place at the head of the room. An attempt that came to nothing is forgotten, if it was the first one. What
@@ -103,10 +104,11 @@ SET state = iif(urgency = 0 AND EXISTS (
 WHERE txn_id = :txn AND state = 'claimed'
 RETURNING edits;
 
--- name: give_up!
+-- name: give_up
 -- What was sent stays sent.
 UPDATE outbox SET state = 'given_up', why = :why, ended_at = :now
-WHERE txn_id = :txn AND state IN ('waiting', 'claimed');
+WHERE txn_id = :txn AND state IN ('waiting', 'claimed')
+RETURNING txn_id;
 
 -- name: release_claims!
 -- An edit that was overtaken while it was on its way is not offered again, nor what was nice to know about a command that

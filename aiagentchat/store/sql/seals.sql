@@ -7,15 +7,15 @@ ORDER BY position LIMIT :limit;
 -- name: opened
 -- Now it is what it is, and has come in at this moment; once.
 UPDATE inbox SET kind = :kind, body = :body, target = :target, thread = :thread, mentions = :mentions, raw = :raw, late_ms = :late_ms,
-    file = :file, encrypted = 1, taken_at = :now
+    file = :file, encrypted = 1, meta = :meta, by_agent = :by_agent, taken_at = :now
 WHERE event_id = :event AND routed_at IS NULL AND kind = 'sealed' AND raw IS NOT NULL
-RETURNING event_id;
+RETURNING event_id, 1 AS was_there;
 
 -- name: settled
--- It is of no use (any more).
+-- It is of no use (any more). What was taken back is not there.
 UPDATE inbox SET routed_at = :now
 WHERE event_id = :event AND routed_at IS NULL AND kind = 'sealed'
-RETURNING event_id;
+RETURNING event_id, raw IS NOT NULL AS was_there;
 
 -- name: untold
 -- Sessions of which nobody was told: whose, since when, and how many messages.

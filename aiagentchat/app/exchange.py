@@ -1,0 +1,114 @@
+"""The wiring of what callers ask: the clerk, the gateway, and what both stand on."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiagentchat import __version__
+from aiagentchat.app.live import Live
+from aiagentchat.core.commands import CommandState
+from aiagentchat.core.exchange import Caller, Message, Outgoing
+from aiagentchat.core.ids import RoomId
+from aiagentchat.core.isolation import Isolation
+from aiagentchat.core.ports.clock import Clock
+from aiagentchat.core.ports.directory import Directory
+from aiagentchat.core.ports.matrix import Homeserver
+from aiagentchat.exchange.clerk import Clerk, Office
+from aiagentchat.exchange.filing import Filing
+from aiagentchat.exchange.reading import Reader
+from aiagentchat.exchange.tasks import TaskExchange
+from aiagentchat.gateway.service import Gateway, Parts, is_wanted
+from aiagentchat.gateway.vitals import Vitals
+from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.creating import create_room
+from aiagentchat.render.guard_words import CONTINUE, why_halted
+from aiagentchat.route.bot_commands.spec import Health
+from aiagentchat.store.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the exchange stands on."""
+
+    live: Live
+    ledger: Ledger
+    client: Client
+    homeserver: Homeserver
+    directory: Directory
+    health: Callable[[], Awaitable[Health]]
+    clock: Clock
+
+
+def clerk(around: Around) -> Clerk:
+    """Who answers callers."""
+    live, ledger, clock = around.live, around.ledger, around.clock
+
+    async def send(caller: Caller, outgoing: Outgoing, *, key: str | None = None) -> Message:
+        return await made.send(caller, outgoing, key=key)
+
+    async def halted(room: RoomId) -> str:
+        halt = await ledger.guards.halt(room)
+        return "" if halt is None else f"Agents are {why_halted(halt)}; in the room, a person's {CONTINUE}."
+
+    made = Clerk(
+        Office(
+            settings=live.current,
+            messages=ledger.messages,
+            directory=around.directory,
+            reading=Reader(ledger.history, around.homeserver, keeps=live.keeps, now_ms=clock.now_ms),
+            task_desk=TaskExchange(
+                tasks=ledger.tasks,
+                send=send,
+                rooms=lambda: [room.id for room in live.current().rooms],
+                own=lambda: around.directory.own,
+                clock=clock,
+            ),
+            halted=halted,
+            # What nobody has told yet may be: then a text has to fit either way.
+            is_encrypted=lambda room: around.client.rooms.known(room) is not False,
+            clock=clock,
+        )
+    )
+    return made
+
+
+def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | None:
+    """The door for programs; None where there is to be none."""
+    if not is_wanted(around.live.settings, isolation):
+        return None
+    began = around.clock.monotonic()
+    return Gateway(
+        Parts(
+            exchange=exchange,
+            feed=around.ledger.history,
+            directory=around.directory,
+            logins=around.ledger.gateway_tokens,
+            vitals=lambda: _vitals(around, began),
+            make_room=lambda wish: create_room(around.client, wish),
+            settings=around.live.current,
+            told=around.live.learn,
+            clock=around.clock,
+            put_file=Filing(around.ledger.outbox, around.clock, lambda: around.live.current().max_file),
+        )
+    )
+
+
+async def _vitals(around: Around, began: float) -> Vitals:
+    health, now = await around.health(), around.clock.monotonic()
+    commands = await around.ledger.commands.counts()
+    own = around.directory.own
+    return Vitals(
+        version=__version__,
+        user=own.user,
+        instance=own.instance,
+        uptime=now - began,
+        sync_age=None if health.sync.heard_at is None else now - health.sync.heard_at,
+        sync_failures=health.sync.failures,
+        waiting=health.send.waiting,
+        limited=health.send.limited,
+        sealed=health.seals.sealed,
+        store_works=health.store.trouble is None,
+        runs=commands.get(CommandState.RUNNING, 0),
+        commands={state.value: count for state, count in commands.items()},
+        messages={state.value: count for state, count in (await around.ledger.messages.counts()).items()},
+        history_position=await around.ledger.history.newest(),
+    )

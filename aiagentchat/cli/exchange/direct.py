@@ -1,0 +1,321 @@
+"""Without a gateway: the rooms of `cchat`'s own account, over the homeserver's API.
+
+What is sent is what that account says. With `--to` it carries the protocol's meta, as what agents say to each other
+does; else it is a message as a person types it. There is no ledger here: what a message has come to is seen in the
+room or not at all.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
+from aiagentchat.cli.exchange.said import folded, messages_of, said
+from aiagentchat.cli.exchange.wire import ITEMS, path
+from aiagentchat.cli.exchange.wishes import Json, Search, Words
+from aiagentchat.core.exchange import MOST_BODY
+from aiagentchat.core.ids import MessageId, TaskId, txn_id
+from aiagentchat.core.instances import INSTANCE, TTL_SECONDS
+from aiagentchat.core.meta import META_KEY, VERSION, Meta, MetaKind, address, read_meta, written
+from aiagentchat.render.hygiene import clean, one_line, visible
+
+MOST_ROOMS = 100
+"""Rooms whose state is looked through for instances."""
+_PREFIXES = {"task": "[TASK] ", "question": "[QUESTION] ", "status": "[STATUS] ", "answer": "[ANSWER] "}
+_NAME = 60
+_WORD = re.compile(r"\w+")
+
+
+class Direct:
+    """Speaks, as the account of a login."""
+
+    def __init__(self, homeserver: Homeserver, me: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hs = homeserver
+        self._me = me
+        self._clock = clock
+
+    # ── saying something
+
+    def send(self, words: Words, key: str) -> Json:
+        """Say something: the message. The same key says it no second time."""
+        room = self._plain_room(words.room)
+        return self._send(room, words, key)
+
+    def ask(self, words: Words, key: str, seconds: float) -> Json:
+        """The same, and wait until it is answered, or for so long: the message as it is by then."""
+        if words.to is None:
+            raise NotDone("an answer can be waited for only from somebody: say from whom, with --to", Exit.USAGE)
+        room = self._plain_room(words.room)
+        since = self._since(room)
+        message = dict(self._send(room, words, key))
+        found: list[Json] = []
+        for events in self._following(room, since, self._clock() + seconds):
+            found += events
+            if ended := outcome(found, str(message["id"]), str(words.to)):
+                return message | ended
+        return message
+
+    def _send(self, room: str, words: Words, key: str) -> Json:
+        id_ = MessageId(f"m{txn_id('cchat', key)}")
+        content = contents(words, id_)
+        if len(content["body"].encode()) > MOST_BODY:
+            raise NotDone(f"the message is longer than {MOST_BODY} bytes; nothing was sent", Exit.USAGE)
+        sent = self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
+        return {
+            **dict.fromkeys(("in_reply_to", "task", "to", "expires_at"), None),
+            **{name: value for name, value in words.given().items() if name not in ("thread", "budget")},
+            "id": id_,
+            "room": room,
+            "caller": self._me,
+            "state": "sent",
+            "why": "",
+            "event_id": sent.get("event_id"),
+            "answer": "",
+            "answer_event_id": None,
+        }
+
+    # ── reading
+
+    def read(self, room: str, *, limit: int, before: str | None) -> Json:
+        """The last messages of a room: `messages` and `before`."""
+        return self._page(self._plain_room(room), limit, before, lambda _: True)
+
+    def history(self, search: Search) -> Json:
+        """Messages that are looked for, by reading."""
+        if search.room is None:
+            raise NotDone("without a gateway one room is read: say which, with --room", Exit.USAGE)
+        wanted = [word.lower() for word in _WORD.findall(search.words)]
+
+        def fits(message: Json) -> bool:
+            text, meta = str(message["body"]).lower(), message["meta"] or {}
+            return (
+                all(word in text for word in wanted)
+                and search.sender in (None, message["sender"])
+                and search.kind in (None, meta.get("kind"))
+                and (search.since is None or message["sent_at"] >= search.since)
+                and (search.until is None or message["sent_at"] < search.until)
+            )
+
+        return self._page(self._plain_room(search.room), search.limit, search.before, fits, search.since)
+
+    def _page(
+        self, room: str, limit: int, before: str | None, fits: Callable[[Json], bool], since: int | None = None
+    ) -> Json:
+        """Pages of the timeline until there is enough; an edit lies after what it changes, so it is known by then."""
+        newest_first: list[Json] = []
+        start = before
+        for events, start in self._hs.back(room, before):
+            newest_first += events
+            found = [each for each in folded(reversed(newest_first), room) if fits(each)]
+            is_past = since is not None and any(_sent_at(event) < since for event in events)
+            if len(found) >= limit or start is None or is_past:
+                return {"messages": found[-limit:], "before": None if is_past else start}
+        return {"messages": [each for each in folded(reversed(newest_first), room) if fits(each)], "before": start}
+
+    def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
+        """What is said from now on, or after what was seen last."""
+        if len(rooms) != 1:
+            raise NotDone("without a gateway one room is watched: say which", Exit.USAGE)
+        room = self._plain_room(rooms[0])
+        since = after or self._since(room)
+        while True:
+            answer = self._sync(room, since, LONG_POLL_SECONDS)
+            since = str(answer.get("next_batch", since))
+            for event in messages_of(_timeline(answer, room)):
+                if message := said(event, room):
+                    yield {"id": since, "event": "message", "data": message}
+
+    # ── who is there
+
+    def who(self) -> Sequence[Json]:
+        """Who is in the registry: whoever says so in the state of a room of ours."""
+        found: dict[tuple[str, str], Json] = {}
+        for room in self._joined()[:MOST_ROOMS]:
+            reply = self._hs.get_dated(path("rooms", room, "state"))
+            now = _milliseconds(reply.date)
+            for event in reply.body.get(ITEMS, ()):
+                if (entry := instance(event, now)) is not None:
+                    found[str(entry["user"]), str(entry["name"])] = entry
+        there = {key for key, entry in found.items() if entry["alive"]}
+        entries = (_through(entry, there) for entry in found.values())
+        return sorted(entries, key=lambda each: (not each["alive"], each["user"], each["name"]))
+
+    # ── rooms
+
+    def _joined(self) -> list[str]:
+        found = self._hs.get("/joined_rooms").get("joined_rooms")
+        return [str(each) for each in found] if isinstance(found, list) else []
+
+    def _plain_room(self, wanted: str) -> str:
+        """Its id. Raises NotDone, also for a room that is encrypted: there are no keys here."""
+        room = self._room(wanted)
+        try:
+            self._hs.get(path("rooms", room, "state", "m.room.encryption"))
+        except MatrixSaysNo as no:
+            if no.exit is Exit.UNKNOWN:
+                return room
+            raise
+        raise NotDone(
+            f"the room {one_line(visible(wanted), _NAME)} is encrypted, and cchat has no keys without a gateway; "
+            "nothing was sent or read. The daemon can, if it is in there: ask its gateway",
+            Exit.ENCRYPTED,
+        )
+
+    def _room(self, wanted: str) -> str:
+        joined = self._joined()
+        if wanted in joined:
+            return wanted
+        if wanted[:1] in ("!", "#"):
+            if wanted.startswith("#"):
+                known = str(self._hs.get(path("directory", "room", wanted)).get("room_id", ""))
+                if known in joined:
+                    return known
+            return str(self._hs.post(path("join", wanted), {}).get("room_id", ""))
+        found = [room for room in joined if wanted.lower() in self._names(room)]
+        if len(found) == 1:
+            return found[0]
+        which = f"{len(found)} rooms that you are in are" if found else "no room that you are in is"
+        raise NotDone(f"{which} called {one_line(visible(wanted), _NAME)}; give its id or an alias", Exit.UNKNOWN)
+
+    def _names(self, room: str) -> set[str]:
+        names = set()
+        for kind, field in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
+            try:
+                name = str(self._hs.get(path("rooms", room, "state", kind)).get(field) or "")
+            except MatrixSaysNo:
+                continue
+            names |= {name.lower(), name.lower().removeprefix("#").partition(":")[0]}
+        return names - {""}
+
+    # ── following
+
+    def _since(self, room: str) -> str:
+        return str(self._sync(room, None, 0).get("next_batch", ""))
+
+    def _sync(self, room: str, since: str | None, seconds: int) -> Json:
+        nothing: dict[str, Any] = {"types": []}
+        only = {"rooms": [room], "timeline": {"limit": PAGE}, "state": nothing, "ephemeral": nothing}
+        wanted = {"presence": nothing, "account_data": nothing, "room": {**only, "account_data": nothing}}
+        query = {"timeout": seconds * 1000, "filter": json.dumps(wanted), "set_presence": "offline", "since": since}
+        return self._hs.get("/sync", query, hold=seconds)
+
+    def _following(self, room: str, since: str, end: float) -> Iterator[list[Json]]:
+        while (left := end - self._clock()) > 0:
+            answer = self._sync(room, since, max(0, min(LONG_POLL_SECONDS, int(left))))
+            since = str(answer.get("next_batch", since))
+            yield _timeline(answer, room)
+
+
+def contents(words: Words, id_: MessageId) -> dict[str, Any]:
+    """The content of the event that says it."""
+    prefix = _PREFIXES.get(words.kind, "")
+    body = clean(words.body if words.body.startswith(prefix) else f"{prefix}{words.body}")
+    content: dict[str, Any] = {"msgtype": "m.text", "body": body, "m.mentions": {}}
+    if words.thread is not None:
+        content["m.relates_to"] = {"rel_type": "m.thread", "event_id": words.thread}
+    if words.to is None:
+        return content
+    to = address(words.to)
+    if to is None:
+        raise NotDone(f"--to {visible(words.to)}: write @user:server or @user:server/instance", Exit.USAGE)
+    meta = Meta(
+        id=id_,
+        kind=MetaKind(words.kind),
+        to=to,
+        in_reply_to=None if words.in_reply_to is None else MessageId(words.in_reply_to),
+        task=None if words.task is None else TaskId(words.task),
+        budget=words.budget,
+        expires_at=words.expires_at,
+    )
+    return content | {"m.mentions": {"user_ids": [to.user]}, META_KEY: written(meta)}
+
+
+def instance(event: object, now: int) -> Json | None:
+    """An entry of the registry, if it is one, and its key says that it is its sender's."""
+    if not isinstance(event, Mapping) or event.get("type") != INSTANCE:
+        return None
+    content, sender, key = event.get("content"), event.get("sender"), event.get("state_key")
+    if not isinstance(content, Mapping) or not isinstance(sender, str) or not isinstance(key, str):
+        return None
+    if content.get("version") != VERSION:
+        return None
+    to = address(key.removeprefix("_"))
+    if to is None or to.instance is None or to.user != sender or not key.startswith("_"):
+        return None
+    status, seen = str(content.get("status", "online")), _sent_at(event)
+    timed = content.get("timed") is not False
+    return {
+        "user": sender,
+        "name": to.instance,
+        "address": str(to),
+        "kind": str(content.get("kind", "daemon")),
+        "host": str(content.get("host", "")),
+        "rooms": _texts(content.get("rooms")),
+        "skills": _texts(content.get("skills")),
+        "status": status,
+        "version": str(content.get("software", "")),
+        "seen_at": seen,
+        "via": content.get("via"),
+        "alive": status != "offline" and (not timed or now - seen <= TTL_SECONDS * 1000),
+    }
+
+
+def _through(entry: Json, there: Collection[tuple[str, str]]) -> Json:
+    """A session is there no longer than the daemon that it speaks through."""
+    via = entry.get("via")
+    gone = isinstance(via, str) and (str(entry["user"]), via) not in there
+    return {name: value for name, value in entry.items() if name != "via"} | ({"alive": False} if gone else {})
+
+
+def outcome(events: Iterable[Json], id_: str, to: str) -> dict[str, Any] | None:
+    """What came back to a message, when it is whole."""
+    parts: dict[int, tuple[str, str]] = {}
+    is_whole = False
+    for event in events:
+        content = event.get("content")
+        if event.get("type") != "m.room.message" or not isinstance(content, Mapping):
+            continue
+        meta = read_meta(content)
+        if not isinstance(meta, Meta) or meta.in_reply_to != id_ or event.get("sender") != to.partition("/")[0]:
+            continue
+        shown = content.get("m.new_content")
+        text = str((shown if isinstance(shown, Mapping) else content).get("body", ""))
+        event_id = str(event.get("event_id", ""))
+        if meta.kind in (MetaKind.REFUSED, MetaKind.EXPIRED):
+            return {"state": meta.kind.value, "why": text, "answer_event_id": event_id}
+        if meta.kind is MetaKind.ANSWER:
+            text = text.removeprefix(_PREFIXES["answer"])
+            parts[meta.part] = text, parts.get(meta.part, ("", event_id))[1]
+            is_whole |= meta.last
+    if not is_whole:
+        return None
+    texts = [text for _, (text, _) in sorted(parts.items())]
+    return {"state": "answered", "answer": "\n\n".join(texts), "answer_event_id": parts[max(parts)][1]}
+
+
+def _timeline(answer: Json, room: str) -> list[Json]:
+    found: Any = answer
+    for key in ("rooms", "join", room, "timeline", "events"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
+
+
+def _sent_at(event: Mapping[str, Any]) -> int:
+    at = event.get("origin_server_ts")
+    return at if isinstance(at, int) else 0
+
+
+def _milliseconds(date: str) -> int:
+    """The header that every answer has. Without one, our own clock."""
+    try:
+        return int(parsedate_to_datetime(date).timestamp() * 1000)
+    except (TypeError, ValueError):
+        return int(time.time() * 1000)
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -1,0 +1,242 @@
+"""The gateway of a daemon, asked over its socket or over 127.0.0.1.
+
+A message has a key before it is sent for the first time, and the gateway takes a key once: so whatever breaks in
+between (the daemon may be killed between its commit and its answer) is tried again, and nothing is said twice.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from aiagentchat.cli.exchange.exits import BY_CODE, Exit, NotDone
+from aiagentchat.cli.exchange.wire import Cut, NotConnected, Place, Reply, Wire, path
+from aiagentchat.cli.exchange.wishes import Json, Search, Words
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.exchange import OVER
+from aiagentchat.core.ports.clock import Random
+from aiagentchat.render.hygiene import one_line
+
+TRIES = 3
+"""So often is it tried while nothing was sent …"""
+TRIES_IN_DOUBT = 8
+"""… and so often once something may have arrived: a daemon that was killed needs a while to be back."""
+MOST_HELD = 300
+"""Seconds that one request waits for an answer; whoever wants to wait longer asks again."""
+SILENCE_SECONDS = 60.0
+"""Without a sign of life for so long, the stream of events is taken for dead. The gateway gives one every 15 s."""
+_SHOWN = 300
+_OVER = frozenset(state.value for state in OVER)
+
+
+class NobodyThere(NotDone):
+    """Nobody listens at the gateway, and nothing was sent."""
+
+
+class Gateway:
+    """Speaks, as one caller."""
+
+    def __init__(
+        self,
+        where: Place,
+        token: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Random = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._where = where
+        self._wire = Wire(where, token)
+        self._sleep = sleep
+        self._chance = chance
+        self._clock = clock
+
+    def send(self, words: Words, key: str) -> Json:
+        """Say something: the message. The same key says it no second time."""
+        return self._do("POST", "/send", body=words.given(), key=key)
+
+    def ask(self, words: Words, key: str, seconds: float) -> Json:
+        """The same, and wait until it is answered, or for so long: the message as it is by then."""
+        end = self._clock() + seconds
+        while True:
+            held = max(0, min(MOST_HELD, int(end - self._clock())))
+            message = self._do("POST", "/ask", body={**words.given(), "seconds": held}, key=key, hold=held)
+            if message.get("state") in _OVER or end - self._clock() < 1:
+                return message
+
+    def status(self, message: str) -> Json:
+        """How far a message has come."""
+        return self._do("GET", f"/status{path(message)}")
+
+    def daemon(self) -> Json:
+        """How the daemon is."""
+        return self._do("GET", "/status")
+
+    def read(self, room: str, *, limit: int, before: str | None) -> Json:
+        """The last messages of a room: `messages` and `before`."""
+        return self._do("GET", "/read", query={"room": room, "limit": limit, "before": before})
+
+    def history(self, search: Search) -> Json:
+        """Messages that are looked for: `messages` and `before`."""
+        query = {
+            "words": search.words or None,
+            "room": search.room,
+            "sender": search.sender,
+            "kind": search.kind,
+            "since": search.since,
+            "until": search.until,
+            "before": search.before,
+            "limit": search.limit,
+        }
+        return self._do("GET", "/history", query=query)
+
+    def who(self) -> Sequence[Json]:
+        """Who is in the registry."""
+        return _listed(self._do("GET", "/who"), "instances")
+
+    def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
+        """Tasks, the newest first."""
+        return _listed(self._do("GET", "/tasks", query={"room": room, "all": everything or None}), "tasks")
+
+    def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
+        """Give work to somebody: the task."""
+        body = {"room": room, "to": to, "text": text, "deadline": deadline}
+        return self._do("POST", "/tasks", body=body, key=key)
+
+    def update(self, room: str, task: str, step: str, note: str) -> Json:
+        """Say what has become of a task."""
+        return self._do("PATCH", f"/tasks{path(task)}", body={"room": room, "step": step, "note": note})
+
+    def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
+        """What is said from now on, or after what was seen last. A connection that breaks is made again."""
+        failures = 0
+        # Without a place to come back to, what is said while the first connection is away would be missed.
+        after = after or self._newest()
+        while True:
+            try:
+                for event in self._stream(rooms, after):
+                    failures = 0
+                    after = str(event.get("id") or after or "") or None
+                    yield event
+                failures += 1
+            except (NotConnected, Cut) as error:
+                failures += 1
+                if failures > TRIES_IN_DOUBT:
+                    raise self._away(error) from error
+            self._sleep(delay(max(1, failures), self._chance))
+
+    def _newest(self) -> str:
+        recent = _listed(self._do("GET", "/messages/recent", query={"limit": 1}), "messages")
+        return str(max((int(each.get("position") or 0) for each in recent), default=0))
+
+    def _stream(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
+        query = {"room": list(rooms)}
+        with self._wire.lines("/events", query=query, headers=headers, silence=SILENCE_SECONDS) as (reply, lines):
+            self._judged(reply)
+            yield from parsed(lines)
+
+    def _do(
+        self,
+        method: str,
+        where: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        hold: float = 0.0,
+    ) -> Json:
+        """Ask until there is an answer, as often as that is safe."""
+        headers = {"Idempotency-Key": key} if key else {}
+        is_safe = key is not None or method == "GET"
+        in_doubt, failures = False, 0
+        while True:
+            try:
+                reply = self._wire.ask(method, where, query=query, body=body, headers=headers, hold=hold)
+                return self._judged(_served(reply))
+            except NotConnected as error:
+                failures += 1
+                if failures >= (TRIES_IN_DOUBT if in_doubt else TRIES):
+                    raise (self._unsure(error, key) if in_doubt else self._away(error)) from error
+            except Cut as error:
+                failures += 1
+                in_doubt = method != "GET"
+                if failures >= TRIES_IN_DOUBT or not is_safe:
+                    raise (self._unsure(error, key) if in_doubt else self._away(error)) from error
+            self._sleep(delay(failures, self._chance))
+
+    def _judged(self, reply: Reply) -> Json:
+        if 200 <= reply.status < 300:
+            return reply.body
+        said = one_line(str(reply.body.get("detail") or reply.body.get("title") or ""), _SHOWN)
+        if reply.status == 401:
+            raise NotDone(
+                f"the gateway at {self._where.shown} does not accept the token{f': {said}' if said else ''}; "
+                "is it that of this daemon, and has it expired?",
+                Exit.LOGIN,
+            )
+        exit_ = BY_CODE.get(str(reply.body.get("code", "")))
+        if exit_ is not None and said:
+            raise NotDone(said, exit_)
+        if reply.status in (400, 413, 422):
+            raise NotDone(said or f"the gateway does not understand the request (HTTP {reply.status})", Exit.USAGE)
+        raise NotDone(
+            f"the gateway at {self._where.shown} answers with HTTP {reply.status}{f': {said}' if said else ''}",
+            Exit.FAILED,
+        )
+
+    def _away(self, error: Exception) -> NotDone:
+        return NobodyThere(
+            f"nobody answers at {self._where.shown} ({error}), so nothing was sent; does the daemon run? "
+            "aiagentchat doctor tells",
+            Exit.UNREACHABLE,
+        )
+
+    def _unsure(self, error: Exception, key: str | None) -> NotDone:
+        again = f"; the same command with --key {key} is taken once" if key else ""
+        return NotDone(
+            f"the gateway at {self._where.shown} broke off ({error}) and is not back: what was sent may have arrived"
+            f"{again}",
+            Exit.UNCERTAIN,
+        )
+
+
+def _served(reply: Reply) -> Reply:
+    """The reply, if it is one: else it is as if nobody had been there, or the connection had been cut."""
+    match reply.body.get("code"):
+        case "busy":
+            raise NotConnected("it is busy")
+        case "too_slow":
+            raise Cut("it took too long")
+        case _:
+            return reply
+
+
+def parsed(lines: Iterator[str]) -> Iterator[Json]:
+    """Server-sent events: the data of each, with `id` and `event` where the stream names them."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if not line:
+            if event := _event(fields):
+                yield event
+            fields = {}
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        fields[name] = f"{fields['data']}\n{value}" if name == "data" and "data" in fields else value
+
+
+def _event(fields: Mapping[str, str]) -> Json | None:
+    try:
+        data = json.loads(fields.get("data", ""))
+    except ValueError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    return {"id": fields.get("id"), "event": fields.get("event", "message"), "data": data}
+
+
+def _listed(answer: Json, name: str) -> Sequence[Json]:
+    found = answer.get(name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

@@ -1,0 +1,199 @@
+"""`cchat read`, `history`, `watch`, `who`, `status` and `tasks`: what is there, and what has become of it."""
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import typer
+
+from aiagentchat.cli.exchange.console import Console, complain
+from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.places import Way
+from aiagentchat.cli.exchange.running import daemon_of, run
+from aiagentchat.cli.exchange.saying import tell_task
+from aiagentchat.cli.exchange.sentences import how_far, line_of, when
+from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, moment_of
+from aiagentchat.cli.safe import safe
+from aiagentchat.render.hygiene import one_line, visible
+
+_TITLE = 60
+
+
+def read(way: Way, console: Console, room: str, *, limit: int, before: str | None) -> int:
+    """`cchat read`."""
+    return run(way, console, lambda speaks, out: _page(speaks.read(room, limit=limit, before=before), out, rooms=False))
+
+
+def history(way: Way, console: Console, search: Search, *, since: str | None, until: str | None) -> int:
+    """`cchat history`."""
+    try:
+        now = console.now_ms()
+        search = replace(
+            search,
+            since=moment_of(since, "--since", now, ahead=False) if since else None,
+            until=moment_of(until, "--until", now, ahead=False) if until else None,
+        )
+    except NotDone as error:
+        return complain(error, console)
+    return run(way, console, lambda speaks, out: _page(speaks.history(search), out, rooms=search.room is None))
+
+
+def _page(page: Json, console: Console, *, rooms: bool) -> int:
+    if console.as_json:
+        console.document(page)
+        return Exit.DONE
+    for message in page.get("messages", ()):
+        console.say(line_of(message, console.now_ms(), room=rooms))
+    if page.get("before") is not None:
+        typer.echo(f"cchat: there is more; the page before this one: --before {page['before']}", err=True)
+    elif not page.get("messages"):
+        typer.echo("cchat: nothing was found", err=True)
+    return Exit.DONE
+
+
+def watch(way: Way, console: Console, room: str | None, after: str | None) -> int:
+    """`cchat watch`."""
+
+    def do(speaks: Speaks, console: Console) -> int:
+        for event in speaks.events([room] if room else [], after):
+            if console.as_json:
+                console.document(event)
+            elif (line := _happened(event, console.now_ms(), room=room is None)) is not None:
+                console.say(line)
+            sys.stdout.flush()
+        return Exit.DONE
+
+    return run(way, console, do)
+
+
+def _happened(event: Json, now_ms: int, *, room: bool) -> str | None:
+    data: dict[str, Any] = event.get("data") or {}
+    if "sender" in data and "body" in data:
+        return line_of(data, now_ms, room=room)
+    return None
+
+
+def who(way: Way, console: Console, *, everybody: bool) -> int:
+    """`cchat who`."""
+
+    def do(speaks: Speaks, console: Console) -> int:
+        found = [each for each in speaks.who() if everybody or each.get("alive")]
+        if console.as_json:
+            console.document({"instances": found})
+            return Exit.DONE
+        now = console.now_ms()
+        rows = [
+            (
+                each.get("name"),
+                each.get("user"),
+                each.get("kind"),
+                each.get("status") if each.get("alive") else "offline",
+                when(each.get("seen_at"), now),
+                each.get("host"),
+                ", ".join(map(str, each.get("rooms") or ())),
+                ", ".join(map(str, each.get("skills") or ())),
+            )
+            for each in found
+        ]
+        columns = ("name", "account", "kind", "status", "seen", "host", "rooms", "skills")
+        console.table(columns, rows, nothing="Nobody is there. cchat who --all lists those that were.")
+        return Exit.DONE
+
+    return run(way, console, do)
+
+
+def status(way: Way, console: Console, message: str | None) -> int:
+    """`cchat status`."""
+
+    def do(speaks: Speaks, console: Console) -> int:
+        daemon = daemon_of(speaks)
+        if message is None:
+            return _health(daemon.daemon(), console)
+        found = daemon.status(message)
+        far = how_far(found, daemon.who() if found.get("to") else (), console.now_ms())
+        if console.as_json:
+            console.document({**found, "sentence": far})
+        else:
+            console.say(f"{safe(str(found.get('id')))}: {far}")
+            if answer := found.get("answer"):
+                console.say(safe(str(answer)))
+        return Exit.DONE
+
+    return run(way, console, do)
+
+
+def _health(found: Json, console: Console) -> int:
+    if console.as_json:
+        console.document(found)
+        return Exit.DONE
+    connected = "connected" if found.get("homeserver_connected") else "not connected to its homeserver"
+    name = "/".join(str(each) for each in (found.get("user"), found.get("instance")) if each)
+    console.say(
+        f"{safe(name)} is {safe(str(found.get('status')))}, {connected}, up for "
+        f"{_lasting(found.get('uptime_seconds'))} (aiagentchat {safe(str(found.get('version')))}). "
+        f"You are {safe(str(found.get('caller')))}."
+    )
+    counts = {**(found.get("commands") or {}), "waiting to be sent": found.get("parcels_waiting") or 0}
+    left = [f"{counts[what]} {what}" for what in ("running", "queued", "waiting to be sent") if counts.get(what)]
+    console.say(f"Commands and parcels: {', '.join(left)}." if left else "Nothing runs, and nothing waits.")
+    rows = [
+        (
+            room.get("name"),
+            room.get("room_id"),
+            ", ".join(map(str, room.get("scopes") or ())),
+            "encrypted" if room.get("encrypted") else "",
+            f"halted: {room['halted']}" if room.get("halted") else "",
+        )
+        for room in found.get("rooms") or ()
+    ]
+    console.table(("room", "id", "you may", "", ""), rows, nothing="You may see no room.")
+    return Exit.DONE
+
+
+def _lasting(seconds: object) -> str:
+    left = seconds if isinstance(seconds, int) else 0
+    days, hours, minutes = left // 86_400, left // 3600 % 24, left // 60 % 60
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min {left % 60} s"
+
+
+def tasks(way: Way, console: Console, room: str | None, *, everything: bool) -> int:
+    """`cchat tasks`."""
+
+    def do(speaks: Speaks, console: Console) -> int:
+        found = daemon_of(speaks).tasks(room, everything=everything)
+        if console.as_json:
+            console.document({"tasks": found})
+            return Exit.DONE
+        now = console.now_ms()
+        rows = [
+            (
+                each.get("id"),
+                each.get("state"),
+                one_line(str(each.get("title")), _TITLE),
+                each.get("by"),
+                each.get("to"),
+                when(each["deadline"], now) if each.get("deadline") else "",
+                one_line(str(each.get("note") or ""), _TITLE),
+            )
+            for each in found
+        ]
+        columns = ("task", "state", "title", "by", "to", "until", "news")
+        console.table(columns, rows, nothing="No task is open. cchat tasks --all lists the others, too.")
+        return Exit.DONE
+
+    return run(way, console, do)
+
+
+def update(way: Way, console: Console, task: str, step: str, *, room: str | None, note: str) -> int:
+    """`cchat tasks update`."""
+
+    def do(speaks: Speaks, console: Console) -> int:
+        daemon = daemon_of(speaks)
+        where = room or next(
+            (str(each.get("room")) for each in daemon.tasks(None, everything=True) if each.get("id") == task), None
+        )
+        if where is None:
+            raise NotDone(f"there is no task {visible(task)}; cchat tasks lists them", Exit.UNKNOWN)
+        return tell_task(daemon.update(where, task, step, note), console)
+
+    return run(way, console, do)

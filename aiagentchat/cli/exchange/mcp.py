@@ -1,0 +1,243 @@
+"""`cchat mcp`: a server of the Model Context Protocol on stdin and stdout, for any Claude Code.
+
+It has the tools of the gateway and passes each call on to it (`/mcp`), with the token of whoever has started it. While
+it runs, it is an instance of its own: it holds a stream of the gateway open, and what it sends is sent as that. Files
+are read here, from the folder that it was started in, because the gateway may not see them.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import random
+import re
+import socket as sockets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from mcp import types
+from mcp.server.stdio import stdio_server
+
+from aiagentchat.cli.exchange.console import Console, complain
+from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.places import AtGateway, ByLogin, Way, find
+from aiagentchat.core.backoff import delay
+from aiagentchat.core.errors import NotOpened
+from aiagentchat.core.meta import is_instance_name
+from aiagentchat.exchange.filing import MIB, MOST_CAPTION, MOST_FILE
+from aiagentchat.exchange.tool_fields import Field, Fields, WrongArgumentError, take
+from aiagentchat.exchange.tools import MOST_ASK_SECONDS, Audience, Told, fields_of, offered
+from aiagentchat.gateway.mcp import INSTANCE_HEADER, PATH, server_of
+from aiagentchat.process.beneath import Why, read_beneath
+from aiagentchat.render import file_words
+
+BY_PATH: Fields = {
+    "path": Field(about="Path of a file in the working directory", required=True, most=4096),
+    "caption": Field(about="A short sentence that is shown with it", most=MOST_CAPTION),
+}
+AUDIENCE = Audience(files=BY_PATH)
+EVENTS = "/events"
+ANSWER_SECONDS = MOST_ASK_SECONDS + 30.0
+CONNECT_SECONDS = 10.0
+REGISTER_SECONDS = 2.0
+"""How long the first call waits for our name to be known; without one, it is sent as the daemon's."""
+SILENCE_SECONDS = 60.0
+"""Without a sign of life for so long, the stream is taken for dead. The gateway gives one every 15 s."""
+MOST_SHOWN = 500
+
+_GONE = (
+    "The gateway cannot be reached, and nothing was done. Does the daemon run (`aiagentchat run`), with its gateway "
+    "enabled?"
+)
+_CUT = "The connection to the gateway ended before its answer: what you asked for may have been done. Look with `read`."
+_NO_GATEWAY = (
+    "the tools are those of a gateway, and there is none; run this where config.yaml is, or give --config FILE, or "
+    "--gateway and --token-file"
+)
+_STRANGE = "The gateway answers with something that is no result."
+_HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Where it is."""
+
+    url: str = "http://localhost"
+    socket: Path | None = None
+    token: str = field(repr=False)
+
+
+def name_here(folder: Path) -> str:
+    """What a session in this folder is called: by the folder, the host, and a number, because there may be several."""
+    words = re.sub(r"[^a-z0-9]+", "-", f"{folder.name}-{sockets.gethostname()}".lower()).strip("-")[:48].strip("-")
+    return f"{words or 'session'}-{os.getpid()}"
+
+
+class Bridge:
+    """One session, and the way to the gateway."""
+
+    def __init__(self, gateway: Gateway, *, name: str, folder: Path, http: aiohttp.ClientSession) -> None:
+        self._gateway = gateway
+        self._name = name
+        self._folder = folder
+        self._http = http
+        self._tried = asyncio.Event()
+        """Set unless we have begun to register, and do not know yet whether we are."""
+        self._tried.set()
+        self._is_registered = False
+
+    # --- the session
+
+    async def stay(self) -> None:
+        """Be an instance, for as long as this goes on and the gateway is there."""
+        failures = 0
+        self._tried.clear()
+        while True:
+            with suppress(aiohttp.ClientError, TimeoutError, OSError):
+                if await self._listen():
+                    failures = 0
+            self._is_registered = False
+            self._tried.set()
+            failures += 1
+            await asyncio.sleep(delay(failures, random.random))
+
+    async def _listen(self) -> bool:
+        """Returns at the end of the stream, and whether there was one."""
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        asked = self._http.get(
+            f"{self._gateway.url}{EVENTS}",
+            params={"instance": self._name},
+            headers=self._authorization(),
+            timeout=patience,
+        )
+        async with asked as answer:
+            if answer.status != 200:
+                return False
+            self._is_registered = True
+            self._tried.set()
+            async for _ in answer.content.iter_any():
+                pass  # what is said is read with the tools; that the stream is open is all that counts
+        return True
+
+    # --- the tools
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        """Use a tool. Never raises."""
+        if name == "send_file":
+            try:
+                arguments = await asyncio.to_thread(self._with_content, arguments)
+            except WrongArgumentError as error:
+                return _result(Told(str(error), failed=True))
+        if not self._tried.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REGISTER_SECONDS):
+                    await self._tried.wait()
+        try:
+            return await self._pass_on(name, arguments)
+        except aiohttp.ClientConnectorError:
+            return _result(Told(_GONE, failed=True))
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return _result(Told(_CUT, failed=True))
+
+    async def _pass_on(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        body = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": name, "arguments": dict(arguments)},
+        }
+        instance = {INSTANCE_HEADER: self._name} if self._is_registered else {}
+        asked = self._http.post(
+            f"{self._gateway.url}{PATH}",
+            data=json.dumps(body).encode("utf-8", "replace"),
+            headers={**_HEADERS, **self._authorization(), **instance},
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS),
+        )
+        async with asked as answer:
+            data = await answer.read()
+            return _read(answer.status, data)
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._gateway.token}"}
+
+    def _with_content(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The file itself in place of its path. Raises WrongArgumentError."""
+        given = take(fields_of(offered(AUDIENCE)["send_file"], AUDIENCE), arguments)
+        path = given.pop("path").removeprefix(f"{self._folder}/").removeprefix("./")
+        try:
+            data = read_beneath(self._folder, path, MOST_FILE)
+        except NotOpened as error:
+            too_large = error.why == Why.SIZE
+            told = (
+                file_words.too_large_to_send(MOST_FILE // MIB) if too_large else file_words.not_opened(path, error.why)
+            )
+            raise WrongArgumentError(told) from None
+        return {**given, "name": Path(path).name, "content": base64.b64encode(data).decode("ascii")}
+
+
+def _read(status: int, data: bytes) -> types.CallToolResult:
+    try:
+        said = json.loads(data)
+        if status == 200 and "result" in said:
+            return types.CallToolResult.model_validate(said["result"])
+        why = str(said.get("detail") or said["error"]["message"])[:MOST_SHOWN]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        why = _STRANGE
+    return _result(Told(f"Refused by the gateway ({status}). {why}", failed=True))
+
+
+def _result(told: Told) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=told.text)], isError=told.failed)
+
+
+async def bridge(gateway: Gateway, *, name: str, folder: Path) -> None:
+    """Serve on stdin and stdout, until stdin ends."""
+    if not is_instance_name(name):
+        raise ValueError(f"{name} is no name of an instance")
+    with _connector(gateway.socket) as connector:
+        async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
+            here = Bridge(gateway, name=name, folder=folder, http=http)
+            staying = group.create_task(here.stay(), name="session")
+            server = server_of(AUDIENCE, here.call)
+            async with stdio_server() as (reading, writing):
+                await server.run(reading, writing, server.create_initialization_options())
+            staying.cancel()
+
+
+@contextmanager
+def _connector(socket: Path | None) -> Iterator[aiohttp.BaseConnector | None]:
+    if socket is None:
+        yield None
+        return
+    # The kernel takes no long path for a socket, but one through its folder.
+    folder = os.open(socket.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield aiohttp.UnixConnector(f"/proc/self/fd/{folder}/{socket.name}")
+    finally:
+        os.close(folder)
+
+
+def serve(way: Way) -> int:
+    """The command; its exit code."""
+    folder = Path.cwd()
+    try:
+        gateway = at_gateway(find(way, os.environ, folder))
+        asyncio.run(bridge(gateway, name=name_here(folder), folder=folder))
+    except NotDone as error:
+        return complain(error, Console())
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    return Exit.DONE
+
+
+def at_gateway(found: AtGateway | ByLogin) -> Gateway:
+    """Where it is. Raises NotDone where there is only a login of somebody's own."""
+    if isinstance(found, ByLogin):
+        raise NotDone(_NO_GATEWAY, Exit.NO_WAY)
+    if found.place.url is None:
+        return Gateway(socket=found.place.socket, token=found.token)
+    return Gateway(url=found.place.url.geturl(), token=found.token)

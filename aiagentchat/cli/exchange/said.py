@@ -1,0 +1,68 @@
+"""Events of a timeline as messages of a history, with the fields that the gateway gives them. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from aiagentchat.core.meta import META_KEY, Meta, has_meta, read_meta
+from aiagentchat.core.parcels import TXN_KEY
+
+_FILES = frozenset({"m.file", "m.image", "m.audio", "m.video"})
+
+
+def said(event: Mapping[str, Any], room: str) -> dict[str, Any] | None:
+    """One message; None for what is none, such as an edit."""
+    content = event.get("content")
+    if event.get("type") != "m.room.message" or not isinstance(content, Mapping):
+        return None
+    relates = content.get("m.relates_to")
+    relates = relates if isinstance(relates, Mapping) else {}
+    body, kind = content.get("body"), str(content.get("msgtype", ""))
+    if relates.get("rel_type") == "m.replace" or not isinstance(body, str):
+        return None
+    reply = relates.get("m.in_reply_to")
+    meta = read_meta(content)
+    return {
+        "position": 0,
+        "event_id": str(event.get("event_id", "")),
+        "room": room,
+        "sender": str(event.get("sender", "")),
+        "sent_at": event.get("origin_server_ts", 0),
+        "kind": "file" if kind in _FILES else "notice" if kind == "m.notice" else "text",
+        "body": body,
+        "thread": relates.get("event_id") if relates.get("rel_type") == "m.thread" else None,
+        "reply_to": reply.get("event_id") if isinstance(reply, Mapping) else None,
+        "meta": dict(content[META_KEY]) if isinstance(meta, Meta) else None,
+        "by_agent": has_meta(content) or isinstance(content.get(TXN_KEY), str),
+        "edited_at": None,
+    }
+
+
+def folded(events: Iterable[Mapping[str, Any]], room: str) -> list[dict[str, Any]]:
+    """The messages among events that are in their order, as they read after their edits."""
+    messages: dict[str, dict[str, Any]] = {}
+    for event in messages_of(events):
+        message = said(event, room)
+        if message is not None:
+            messages[message["event_id"]] = message
+            continue
+        edited, text = _edit(event)
+        known = messages.get(edited)
+        # Anybody may send an edit of somebody else's message; it means nothing.
+        if known is not None and known["sender"] == event.get("sender"):
+            known["body"], known["edited_at"] = text, event.get("origin_server_ts")
+    return list(messages.values())
+
+
+def messages_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Those that are messages, or edits of some."""
+    return (event for event in events if event.get("type") == "m.room.message")
+
+
+def _edit(event: Mapping[str, Any]) -> tuple[str, str]:
+    content = event.get("content")
+    if not isinstance(content, Mapping):
+        return "", ""
+    relates, new = content.get("m.relates_to"), content.get("m.new_content")
+    if not isinstance(relates, Mapping) or not isinstance(new, Mapping) or not isinstance(new.get("body"), str):
+        return "", ""
+    return str(relates.get("event_id", "")), new["body"]

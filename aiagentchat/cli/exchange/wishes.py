@@ -1,0 +1,98 @@
+"""What is asked for, whoever is asked; and who answers."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.render.hygiene import visible
+
+Json: TypeAlias = Mapping[str, Any]
+"""A message, a page, an instance, a task: with the names of docs/reference/http.md, also without a gateway."""
+
+_SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|w)?")
+_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Something to be said."""
+
+    room: str
+    body: str
+    kind: str = "message"
+    to: str | None = None
+    in_reply_to: str | None = None
+    task: str | None = None
+    thread: str | None = None
+    expires_at: int | None = None
+    budget: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was given of it, as JSON."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which messages of the history."""
+
+    words: str = ""
+    room: str | None = None
+    sender: str | None = None
+    kind: str | None = None
+    since: int | None = None
+    until: int | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Speaks(Protocol):
+    """The gateway of a daemon, or the homeserver. Every method raises NotDone."""
+
+    def send(self, words: Words, key: str) -> Json:
+        """Say something: the message. The same key says it no second time."""
+        ...
+
+    def ask(self, words: Words, key: str, seconds: float) -> Json:
+        """The same, and wait until it is answered, or for so long: the message as it is by then."""
+        ...
+
+    def read(self, room: str, *, limit: int, before: str | None) -> Json:
+        """The last messages of a room: `messages` and `before`."""
+        ...
+
+    def history(self, search: Search) -> Json:
+        """Messages that are looked for: `messages` and `before`."""
+        ...
+
+    def who(self) -> Sequence[Json]:
+        """Who is in the registry."""
+        ...
+
+    def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
+        """What is said from now on, or after what was seen last; until the end of the world."""
+        ...
+
+
+def seconds_of(text: str, option: str) -> int:
+    """`30s`, `15m`, `2h`, `7d`, or seconds. Raises NotDone."""
+    match = _SPAN.fullmatch(text.strip())
+    if match is None:
+        raise NotDone(f"{option} {visible(text)}: write a time such as 30s, 15m, 2h or 7d", Exit.USAGE)
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def moment_of(text: str, option: str, now_ms: int, *, ahead: bool) -> int:
+    """A moment in milliseconds: a time from now (`ahead`) or ago, or `2026-11-25T14:00` in our time zone."""
+    if _SPAN.fullmatch(text.strip()):
+        span = seconds_of(text, option) * 1000
+        return now_ms + span if ahead else now_ms - span
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise NotDone(
+            f"{option} {visible(text)}: write a time such as 2h or 7d, or a moment as 2026-11-25T14:00", Exit.USAGE
+        ) from None

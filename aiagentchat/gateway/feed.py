@@ -1,0 +1,114 @@
+"""What is said, as it is said: server-sent events, by their place in the history.
+
+A stream pulls from the ledger what stands behind its place, so nothing is kept for who reads slowly, and nothing is
+missed by who comes back with his place.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from aiagentchat.core.errors import ExchangeRefused
+from aiagentchat.core.exchange import Caller, Said
+from aiagentchat.core.ids import CallerName, InstanceName, RoomId
+from aiagentchat.core.ports.clock import Bell
+from aiagentchat.core.ports.directory import Directory
+from aiagentchat.gateway.models import said_view
+
+HEARTBEAT_SECONDS = 15.0
+STREAM_SECONDS = 3600.0
+"""A stream ends after so long, so that a token that is good no more is noticed; whoever listens comes back."""
+PAGE = 100
+
+
+class Feed(Protocol):
+    """The history, from a place on."""
+
+    def listen(self) -> Bell:
+        """A bell for whoever asks: it rings when something was said, or has changed."""
+        ...
+
+    async def newest(self) -> int:
+        """The last place; 0 before the first."""
+        ...
+
+    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> Sequence[Said]:
+        """What stands behind that place in these rooms, the oldest first."""
+        ...
+
+
+class Streams:
+    """Those that are open."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._open: set[Bell] = set()
+        self._is_closing = False
+
+    def close(self) -> None:
+        """All of them end, and no other begins."""
+        self._is_closing = True
+        for bell in self._open:
+            bell.ring()
+
+    async def parts(self, readable: "Readable", position: int | None) -> AsyncGenerator[bytes, None]:
+        """The bytes of one. `position` is the last one that is known; None: only what comes now."""
+        loop = asyncio.get_running_loop()
+        until, bell = loop.time() + STREAM_SECONDS, self._feed.listen()
+        self._open.add(bell)
+        try:
+            place = await self._feed.newest() if position is None else position
+            yield b"retry: 1000\n\n"
+            while not self._is_closing and loop.time() < until:
+                said = await self._feed.after(place, await readable(), PAGE)
+                for each in said:
+                    yield framed(each)
+                    place = each.position
+                if len(said) < PAGE and not await bell.wait(HEARTBEAT_SECONDS):
+                    yield b": nothing new\n\n"
+        finally:
+            self._open.discard(bell)
+
+
+Readable = Callable[[], Awaitable[Collection[RoomId]]]
+"""The rooms that a stream may tell of, now."""
+
+
+def framed(said: Said) -> bytes:
+    """One event. JSON in one line has no line break of its own."""
+    data = json.dumps(said_view(said).model_dump(mode="json"))
+    return f"id: {said.position}\nevent: message\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+class Sessions:
+    """Instances that are here for as long as their streams are open."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._held: dict[InstanceName, CallerName] = {}
+
+    @contextmanager
+    def held(self, caller: Caller, name: InstanceName | None, rooms: Sequence[str]) -> Iterator[None]:
+        """The caller is that instance meanwhile. Raises `ExchangeRefused`."""
+        if name is None:
+            yield
+            return
+        self._directory.register_session(name, rooms=rooms)
+        self._held[name] = caller.name
+        try:
+            yield
+        finally:
+            del self._held[name]
+            self._directory.remove_session(name)
+
+    def speaking(self, caller: Caller, name: str | None) -> Caller:
+        """The caller as one of its sessions. Raises `ExchangeRefused`."""
+        if name is None:
+            return caller
+        instance = InstanceName(name)
+        if self._held.get(instance) != caller.name:
+            raise ExchangeRefused("not_allowed", "You have no session of this name: open /events with it first.")
+        return replace(caller, instance=instance)

@@ -1,0 +1,81 @@
+"""Programs speak through the gateway of a real daemon, on a real homeserver."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.core.meta import META_KEY
+from rig.gateway import Refused, free_port, gateway_client
+from rig.gateway_load import callers, judge, send_all, settled
+from rig.model import Model
+from rig.people import People
+from rig.script import Step, script
+from tests.e2e.house import move_in
+
+
+async def test_a_program_sends_and_everybody_sees_how_far_it_has_come(
+    people: People, model: Model, workplace: Path
+) -> None:
+    gateway = {"enabled": True, "port": free_port(), "callers": {"ci": {"send": ["room0"]}}}
+    async with move_in(people, model, workplace, rooms=2, gateway=gateway) as house:
+        await house.daemon.until_line("gateway.open")
+        async with gateway_client(house.daemon, "callers/ci.token") as ci:
+            sent = await ci.send_surely("room0", "The build is **red**.", "build-1", kind="status")
+            seen = await house.anna.until_message(house.room, "[STATUS] The build is **red**.")
+            again = await ci.send_surely("room0", "The build is **red**.", "build-1", kind="status")
+            status = await ci.ask("GET", f"/status/{sent['id']}")
+            with pytest.raises(Refused) as elsewhere:
+                await ci.send("room1", "Hello.")
+            with pytest.raises(Refused) as unread:
+                await ci.ask("GET", "/read?room=room0")
+            answers = [await ci.ask("GET", path) for path in ("/status", "/who", "/rooms/list", "/metrics", "/history")]
+        [event] = [event for event in house.anna.events(house.room) if event["event_id"] == seen.id]
+        log = json.dumps(house.daemon.lines())
+
+    assert again["id"] == sent["id"]
+    assert house.told("The build is") == 1
+    assert event["content"][META_KEY]["id"] == sent["id"]
+    assert (status["state"], status["event_id"]) == ("sent", seen.id)
+    assert (elsewhere.value.code, unread.value.code) == ("unknown", "not_allowed")
+    token = (house.daemon.data_dir / "gateway" / "callers" / "ci.token").read_text(encoding="ascii").strip()
+    assert token not in log
+    for answer in answers:
+        assert house.account.access_token not in str(answer)
+        assert house.rooms[1] not in str(answer)
+
+
+async def test_a_program_asks_the_agent_and_hears_the_answer_while_people_watch(
+    people: People, model: Model, workplace: Path
+) -> None:
+    gateway = {"enabled": True, "port": free_port()}
+    async with move_in(people, model, workplace, gateway=gateway) as house:
+        await house.daemon.until_line("gateway.open")
+        wish = {"room": "room0", "to": house.account.user_id, "seconds": 60}
+        async with gateway_client(house.daemon) as program:
+            asked = script("say it", Step(text="It is green."))
+            answered = await program.ask("POST", "/ask", {**wish, "body": asked, "kind": "question"})
+            read = await program.ask("GET", "/read?room=room0")
+            found = await program.ask("GET", "/history?words=green&kind=answer")
+        await house.anna.until_message(house.room, "It is green.", sender=house.account.user_id)
+
+    assert (answered["state"], answered["answer"].splitlines()[0]) == ("answered", "It is green.")
+    assert answered["sent_at"] <= answered["delivered_at"] <= answered["read_at"] <= answered["ended_at"]
+    assert any("It is green." in said["body"] for said in read["messages"])
+    assert [said["meta"]["in_reply_to"] for said in found["messages"]] == [answered["id"]]
+
+
+@pytest.mark.long
+async def test_what_is_accepted_is_in_the_room_once_and_in_order_whenever_the_daemon_is_killed(
+    people: People, model: Model, workplace: Path
+) -> None:
+    gateway = {"enabled": True, "port": free_port(), "callers": callers(5, "room0")}
+    async with move_in(people, model, workplace, gateway=gateway) as house:
+        await house.daemon.until_line("gateway.open")
+        sent = await send_all(house.daemon, house.room, names=list(callers(5, "room0")), calls=300, kills=3)
+        async with gateway_client(house.daemon) as client:
+            await settled(client)
+        timeline = await house.anna.history(house.room)
+
+    assert (sent.count, sent.kills) == (300, 3)
+    assert judge(sent, timeline, house.account.user_id) == []

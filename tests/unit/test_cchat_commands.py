@@ -1,0 +1,334 @@
+"""`cchat …` as it is typed, with a gateway: what is printed, and how it ends."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from aiagentchat.cli.cchat import app
+from aiagentchat.cli.exchange.exits import Exit
+from aiagentchat.cli.exchange.sentences import when
+from rig.unprivileged import clean_env
+from tests.fakes.gateway_server import ATTIC, NOW, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
+
+AT = when(NOW, 2 * NOW)
+SAID = {
+    "position": 7,
+    "event_id": "$7",
+    "room": "!den:hs",
+    "sender": "@anna:hs",
+    "sent_at": NOW,
+    "kind": "text",
+    "body": "two\nlines \x1b[31mred\u202e",
+    "thread": None,
+    "reply_to": None,
+    "meta": {"version": 1, "id": "m1", "kind": "task", "to": "@agent:hs/workshop"},
+    "by_agent": True,
+    "edited_at": None,
+}
+TASK = {
+    "id": "t1",
+    "room": "!den:hs",
+    "title": "Mend the tap.",
+    "by": "@anna:hs",
+    "to": "@agent:hs/workshop",
+    "state": "working",
+    "note": "Half of it.",
+    "deadline": NOW,
+}
+
+
+@pytest.fixture
+def server() -> GatewayServer:
+    return GatewayServer()
+
+
+@pytest.fixture
+def environ(server: GatewayServer, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """That of somebody who runs the daemon of `tmp_path`."""
+    (tmp_path / "config.yaml").write_text("data_dir: ./data\n")
+    with at_socket(server, tmp_path / "data"):
+        yield {"HOME": str(tmp_path), "AIAGENTCHAT_CONFIG": str(tmp_path / "config.yaml")}
+
+
+def cchat(environ: dict[str, str], *arguments: str, stdin: str = "") -> Result:
+    return CliRunner(env=environ).invoke(app, list(arguments), input=stdin)
+
+
+def sent(server: GatewayServer) -> dict[str, Any]:
+    """The body of the one thing that was sent."""
+    (body,) = [body for method, _, _, body in server.asked if method == "POST"]
+    return body
+
+
+def test_a_message_is_sent_and_its_id_told(server: GatewayServer, environ: dict[str, str]) -> None:
+    done = cchat(environ, "send", "den", "hello", "there", "--to", "@agent:hs/workshop", "--kind", "question")
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "sent: m1\n", "")
+    assert sent(server) == {"room": "den", "body": "hello there", "kind": "question", "to": "@agent:hs/workshop"}
+
+
+@pytest.mark.parametrize("arguments", [["send", "den"], ["send", "den", "-"]])
+def test_a_text_may_come_on_stdin(server: GatewayServer, environ: dict[str, str], arguments: list[str]) -> None:
+    assert cchat(environ, *arguments, stdin="a\nb\n").exit_code == 0
+    assert sent(server)["body"] == "a\nb"
+
+
+def test_somebody_may_be_named_shortly(server: GatewayServer, environ: dict[str, str]) -> None:
+    assert cchat(environ, "send", "den", "hello", "--to", "attic").exit_code == 0
+    assert sent(server)["to"] == "@agent:hs/attic"
+
+
+@pytest.mark.parametrize(("name", "exit_"), [("nobody", Exit.UNKNOWN), ("workshop", Exit.USAGE)])
+def test_a_name_of_nobody_or_of_several_sends_nothing(
+    server: GatewayServer, environ: dict[str, str], name: str, exit_: Exit
+) -> None:
+    server.instances.append({**WORKSHOP, "user": "@other:hs", "address": "@other:hs/workshop"})
+    done = cchat(environ, "send", "den", "hello", "--to", name)
+
+    assert done.exit_code == exit_
+    assert server.messages == {}
+
+
+def test_of_two_with_a_name_the_one_that_is_there_is_meant(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.instances.append({**ATTIC, "user": "@other:hs", "address": "@other:hs/attic", "alive": True})
+
+    assert cchat(environ, "send", "den", "hello", "--to", "attic").exit_code == 0
+    assert sent(server)["to"] == "@other:hs/attic"
+
+
+def test_every_option_of_a_message_arrives(server: GatewayServer, environ: dict[str, str]) -> None:
+    options = ["--reply-to", "m0", "--task", "t1", "--thread", "$root", "--budget", "3", "--key", "mine"]
+    done = cchat(environ, "send", "den", "x", *options, "--expires", "2026-11-25T14:00+00:00")
+
+    assert done.exit_code == 0
+    assert sent(server) == {
+        "room": "den",
+        "body": "x",
+        "kind": "message",
+        "in_reply_to": "m0",
+        "task": "t1",
+        "thread": "$root",
+        "budget": 3,
+        "expires_at": 1_795_615_200_000,
+    }
+    assert list(server.messages) == ["mine"]
+
+
+def test_an_answer_is_printed(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.state, server.more = "answered", {"answer": "It is \x1b[2Jgreen."}
+    done = cchat(environ, "ask", "den", "Is it green?", "--timeout", "5m")
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "It is green.\n", "")
+    assert sent(server)["to"] == "@agent:hs/workshop"
+    assert (sent(server)["kind"], sent(server)["seconds"]) == ("question", 299)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "exit_", "sentence"),
+    [
+        ("refused", {"why": "Not now."}, Exit.REFUSED, "refused by @agent:hs/workshop: Not now."),
+        ("expired", {}, Exit.EXPIRED, "it was not begun in time"),
+    ],
+)
+def test_what_is_not_answered_has_its_exit_code(
+    server: GatewayServer, environ: dict[str, str], state: str, more: dict[str, str], exit_: Exit, sentence: str
+) -> None:
+    server.state, server.more = state, more
+    done = cchat(environ, "send", "den", "x", "--to", "workshop", "--wait")
+
+    assert (done.exit_code, done.stdout) == (exit_, "")
+    assert sentence in done.stderr
+
+
+def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.state = "delivered"
+    done = cchat(environ, "ask", "den", "x", "--timeout", "0")
+
+    assert (done.exit_code, done.stdout) == (Exit.NO_ANSWER, "")
+    assert "no answer within 0: delivered to @agent:hs/workshop" in done.stderr
+    assert "(workshop is online)" in done.stderr
+    assert "cchat status m1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["send", "den"], "the text is empty"),
+        (["send", "den", "  "], "the text is empty"),
+        (["send", "den", "x" * 32_001], "longer than 32000 bytes"),
+        (["send", "den", "x", "--expires", "soon"], "--expires soon: write a time"),
+        (["ask", "den", "x", "--timeout", "long"], "--timeout long: write a time"),
+        (["history", "x", "--since", "ever"], "--since ever: write a time"),
+    ],
+)
+def test_what_makes_no_sense_is_not_asked(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str], sentence: str
+) -> None:
+    done = cchat(environ, *arguments)
+
+    assert done.exit_code == Exit.USAGE
+    assert sentence in done.stderr
+    assert server.asked == []
+
+
+def test_messages_are_read_as_a_terminal_may_have_them(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.said, server.before = [SAID], 7
+    done = cchat(environ, "read", "den", "-n", "5")
+
+    assert done.stdout == f"{AT}  @anna:hs (task to @agent:hs/workshop): two\n    lines red\\u202e\n"
+    assert done.stderr == "cchat: there is more; the page before this one: --before 7\n"
+    assert server.asked[0][2] == {"room": ["den"], "limit": ["5"]}
+
+
+def test_a_search_names_the_rooms(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.said = [SAID]
+    done = cchat(environ, "history", "two", "lines", "--sender", "@anna:hs", "--kind", "task", "--since", "1d")
+
+    assert "(!den:hs, task to" in done.stdout
+    assert {**server.asked[0][2], "since": []} == {
+        "words": ["two lines"],
+        "sender": ["@anna:hs"],
+        "kind": ["task"],
+        "since": [],
+        "limit": ["50"],
+    }
+
+
+def test_nothing_found_is_no_failure(environ: dict[str, str]) -> None:
+    done = cchat(environ, "history", "two")
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "cchat: nothing was found\n")
+
+
+def test_who_lists_those_that_are_there(environ: dict[str, str]) -> None:
+    some, everybody = cchat(environ, "who").stdout, cchat(environ, "who", "--all").stdout
+
+    assert re.search(r"workshop +@agent:hs +daemon +online .* box +!den:hs +python", some)
+    assert "attic" not in some
+    assert re.search(r"attic .* offline ", everybody)
+
+
+def test_the_daemon_says_how_it_is(environ: dict[str, str]) -> None:
+    done = cchat(environ, "status")
+
+    assert (
+        "@agent:hs/workshop is healthy, connected, up for 2 h 1 min (aiagentchat 0.1.0). You are operator."
+        in done.stdout
+    )
+    assert "Commands and parcels: 1 queued, 2 waiting to be sent." in done.stdout
+    assert re.search(r"den +!den:hs +read", done.stdout)
+
+
+def test_a_message_that_does_not_arrive_says_why(environ: dict[str, str]) -> None:
+    done = cchat(environ, "status", "m1")
+
+    assert done.stdout == (f"m1: sent at {AT}, not delivered: attic is offline since {AT}\n")
+
+
+def test_tasks_are_listed_given_and_moved_on(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.tasks = [TASK]
+    listed = cchat(environ, "tasks", "--room", "den", "--all")
+    given = cchat(environ, "tasks", "assign", "den", "workshop", "Mend the tap.", "--deadline", "2h")
+    moved = cchat(environ, "tasks", "update", "t1", "done", "--note", "It is dry.")
+
+    assert re.search(r"t1 +working +Mend the tap\. +@anna:hs +@agent:hs/workshop .* Half of it\.", listed.stdout)
+    assert server.asked[0][2] == {"room": ["den"], "all": ["true"]}
+    assert given.stdout == "assigned: t1\n"
+    assert sent(server)["text"] == "Mend the tap."
+    assert moved.stdout == "done: t1\n"
+    assert server.asked[-1] == ("PATCH", "/tasks/t1", {}, {"room": "!den:hs", "step": "done", "note": "It is dry."})
+
+
+def test_a_task_that_is_not_there_is_not_moved(environ: dict[str, str]) -> None:
+    done = cchat(environ, "tasks", "update", "t9", "done")
+
+    assert done.exit_code == Exit.UNKNOWN
+
+
+def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.streams = [f"id: 7\nevent: message\ndata: {json.dumps(SAID)}\n\n"]
+    done = cchat(environ, "watch", "den", "--after", "6")
+
+    assert done.stdout.startswith(f"{AT}  @anna:hs (task")
+    assert done.exit_code == Exit.NOT_ALLOWED  # the second stream is refused, which ends it
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "den", "x"],
+        ["ask", "den", "x", "--timeout", "0"],
+        ["read", "den"],
+        ["who"],
+        ["status"],
+        ["status", "m1"],
+        ["tasks"],
+        ["tasks", "assign", "den", "workshop", "x"],
+        ["history", "x"],
+    ],
+)
+def test_json_is_one_document_and_nothing_else(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str]
+) -> None:
+    server.said, server.tasks = [SAID], [TASK]
+    done = cchat(environ, *arguments, "--json")
+
+    assert isinstance(json.loads(done.stdout), dict)
+    assert done.stdout.count("\n") == 1
+
+
+def test_json_of_what_is_watched_is_one_object_per_line(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.streams = [f"id: {n}\nevent: message\ndata: {json.dumps(SAID)}\n\n" for n in (7, 8)]
+    lines = cchat(environ, "watch", "--json", "--after", "6").stdout.splitlines()
+
+    assert [json.loads(line).get("id") for line in lines] == ["7", "8", None]
+
+
+def test_json_has_the_cause_of_a_failure(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.problems = [(423, "halted", "Agents are halted there.")]
+    done = cchat(environ, "send", "den", "x", "--json")
+
+    assert done.exit_code == Exit.HALTED
+    assert json.loads(done.stdout) == {"error": {"exit": 11, "cause": "halted", "detail": "Agents are halted there."}}
+    assert done.stderr == "cchat: Agents are halted there.\n"
+
+
+def test_help_and_sending_load_nothing_that_they_do_not_need(server: GatewayServer, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN)
+    heavy = {"aiohttp", "asyncio", "fastapi", "nio", "rich", "structlog", "yaml"}
+    with at_port(server) as url:
+        env = clean_env(AIAGENTCHAT_GATEWAY=url, AIAGENTCHAT_GATEWAY_TOKEN_FILE=str(token), HOME=str(tmp_path))
+        for arguments, ours in ((["--help"], 3), (["send", "den", "x"], 30), (["status", "m1"], 30)):
+            modules = loaded(env, *arguments)
+
+            assert modules & heavy == set()
+            assert len([module for module in modules if module.startswith("aiagentchat")]) <= ours
+            # Typer itself reads options with it, once there are some.
+            assert ("pydantic" in modules) is (arguments != ["--help"])
+
+
+def loaded(env: dict[str, str], *arguments: str) -> set[str]:
+    """The modules that a command of cchat loads."""
+    argv = [sys.executable, "-X", "importtime", "-m", "aiagentchat.cli.cchat", *arguments]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL)
+    return set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("typed", "place", "offered"), [("cchat wa", 1, ["watch"]), ("cchat send den --kind q", 4, ["question"])]
+)
+def test_a_shell_completes_commands_and_what_can_be_chosen(typed: str, place: int, offered: list[str]) -> None:
+    program = "from aiagentchat.cli.cchat import app; app(prog_name='cchat')"
+    env = clean_env(_CCHAT_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=str(place))
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=env)
+
+    assert done.stdout.split() == offered
