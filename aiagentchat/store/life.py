@@ -38,6 +38,8 @@ class Heard:
     taken_at: int
     routed_at: int | None
     late_ms: int
+    of_program: bool
+    """Whether a program has written it, or sent it through our gateway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,7 @@ def _heard(row: sqlite3.Row) -> Heard:
         taken_at=row["taken_at"],
         routed_at=row["routed_at"],
         late_ms=row["late_ms"],
+        of_program=bool(row["of_program"]),
     )
 
 

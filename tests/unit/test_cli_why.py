@@ -399,6 +399,15 @@ def _reply_to(event: Incoming, command: EventId | None = None) -> Parcel:
         pytest.param(said(body=""), lambda _: [], "it may have answered a question", id="its text is gone"),
         pytest.param(said(room=RoomId("!gone:x")), lambda _: [], "its room is not one of ours", id="another room"),
         pytest.param(
+            said(sender=EVE, by_agent=True), lambda _: [], "because a program has written it", id="of a program"
+        ),
+        pytest.param(
+            said(sender=EVE, by_agent=True),
+            lambda event: [_refused(event, "hops")],
+            "what a program asked for was turned away (hops)",
+            id="a program that may not",
+        ),
+        pytest.param(
             said(sender=VERA),
             lambda _: [
                 GiveRole(Grant(room=ROOM, user=VERA, role=Role.VIEWER, by=YOU, given_at=NOW)),

@@ -80,7 +80,7 @@ def event_id(text: str) -> EventId:
 
 def today(settings: Settings, room: RoomSettings, life: Life, heard: Heard) -> str:
     """What routing would make of the message by the settings as they are now; empty if that cannot be told."""
-    if not heard.body:
+    if not heard.body or heard.of_program:  # what a program may begin hangs on more than the settings
         return ""
     roles = Roles(room=room, grants={grant.user: grant for grant in life.grants})
     role = roles.given(heard.sender)  # power levels are the homeserver's to know

@@ -12,6 +12,7 @@ from aiagentchat.render.words import count, duration
 from aiagentchat.store.life import Asked, Heard, Life, Put
 
 _ON_THE_WAY = ("waiting", "claimed")
+_EXCHANGE = "see `exchange` of its room in config.yaml"
 _NO_DAEMON = "no daemon runs on this data_dir; start it: aiagentchat run"
 
 
@@ -189,11 +190,18 @@ def _of_message(life: Life, heard: Heard, here: Here) -> tuple[bool, str]:
     refused = next((line.deed for line in life.lines if line.deed.kind is AuditKind.REFUSED), None)
     if refused is not None:
         what = refused.detail.get("what", "this")
+        if heard.of_program:
+            return False, f"Not answered because what a program asked for was turned away ({what}); {_EXCHANGE}."
         return False, f"Not answered because {heard.sender} may not do that there ({what}); see: aiagentchat audit."
     if any(each.is_message for each in life.parcels):
         return _is_sent(life, here)
     if heard.kind not in (Kind.TEXT, Kind.FILE):
         return False, f"Not answered because what is a {heard.kind} has no answer of its own."
+    if heard.of_program:
+        return False, (
+            "Not answered because a program has written it, which begins a turn only when it says so, to this agent, "
+            f"and may; {_EXCHANGE}."
+        )
     if not here.is_ours:
         return False, "Not answered because its room is not one of ours (any more); see: aiagentchat rooms."
     if here.today:

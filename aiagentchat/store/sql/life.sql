@@ -8,7 +8,9 @@ LIMIT 1;
 
 -- name: message
 -- What came from a room; its text is erased before the row is.
-SELECT event_id, room_id, sender, kind, body, sent_at, taken_at, routed_at, late_ms, position FROM inbox
+SELECT event_id, room_id, sender, kind, body, sent_at, taken_at, routed_at, late_ms, position,
+       by_agent OR caller IS NOT NULL AS of_program
+FROM inbox
 WHERE event_id = :id;
 
 -- name: answered
