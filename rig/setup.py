@@ -101,6 +101,11 @@ def js_client(*, say: Say = say) -> Node:
     return node_with(FOLDER / "js", ROOT / "rig" / "js" / "packages.txt", say=say)
 
 
+def logql_parser(*, say: Say = say) -> Node:
+    """node with the grammar of LogQL, after they were installed when need be."""
+    return node_with(FOLDER / "logql", ROOT / "rig" / "logql" / "packages.txt", say=say)
+
+
 def node_with(folder: Path, listed: Path, *, say: Say = say) -> Node:
     """node with the packages that are listed, in `folder`, after they were installed when need be."""
     python = ensure_venv(FOLDER / "node", ROOT / "requirements-node.txt", say=say)
@@ -206,6 +211,7 @@ def main() -> None:
             ensure_cli()
         if asked.clients:
             js_client()
+            logql_parser()
     except SetupFailed as failed:
         sys.exit(f"rig: {failed}")
 

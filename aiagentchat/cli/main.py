@@ -103,6 +103,50 @@ def audit(  # noqa: PLR0913 - one for each option
     raise typer.Exit(audit_command(config, wish, limit=limit, as_json=as_json, follow=follow))
 
 
+@app.command(
+    epilog="Examples:  aiagentchat why '$Zk3…'  ·  aiagentchat why 'https://matrix.to/#/!abc:hs/$Zk3…'  ·  "
+    "aiagentchat why '$Zk3…' --json | jq .verdict  Exit codes: 0 it is known, 1 it is not, else as for errors."
+)
+def why(
+    event: Annotated[str, typer.Argument(help="The message: its event id or a link to it, in single quotes.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+    content: Annotated[bool, typer.Option("--content", help="Print also what was said, as far as it is kept.")] = False,
+) -> None:
+    """Say what became of one message, step by step, and why it was not answered."""
+    from aiagentchat.cli.why.command import why_command
+
+    raise typer.Exit(why_command(config, event, as_json=as_json, content=content))
+
+
+@app.command(
+    epilog="Examples:  aiagentchat logs --room backend --since 1h  ·  aiagentchat logs --follow --level warning  ·  "
+    "aiagentchat logs daemon.log --event 'turn.*'  ·  docker compose logs --no-log-prefix -f aiagentchat | "
+    "aiagentchat logs - --room backend  Exit codes: 0 done, 1 the log cannot be read, 2 options, 130 Ctrl-C."
+)
+def logs(  # noqa: PLR0913 - one for each option
+    source: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="JSON lines; - for the standard input. Else the journal.")
+    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    room: Annotated[str | None, typer.Option(help="Only of this room: its name or its id.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only since then: 30m, 2h, 7d, or 2026-11-25T14:00.")] = None,
+    level: Annotated[str, typer.Option(help="At least this: debug, info, warning or error.")] = "debug",
+    event: Annotated[
+        list[str] | None, typer.Option(help="Only this event, with * for any part: 'turn.*'. May be given again.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    unit: Annotated[str, typer.Option(help="Whose journal is read.")] = "aiagentchat",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they are.")] = False,
+) -> None:
+    """Print the daemon's log for people, from a file, a pipe or the journal of systemd."""
+    from aiagentchat.cli.logs.command import Wish, logs_command
+
+    events = tuple(event or ())
+    wish = Wish(source=source, room=room, since=since, level=level, events=events, unit=unit, follow=follow)
+    raise typer.Exit(logs_command(config, wish, as_json=as_json))
+
+
 db = typer.Typer(
     help="Back up, check and shrink the database.",
     epilog="Examples:  aiagentchat db backup ledger-monday.db  ·  aiagentchat db check  ·  aiagentchat db vacuum",

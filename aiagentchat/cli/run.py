@@ -10,6 +10,7 @@ import structlog
 from aiagentchat.app.daemon import first_app_error, run_daemon
 from aiagentchat.app.harden import harden
 from aiagentchat.app.live import Live
+from aiagentchat.app.push import loki_handler
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
@@ -28,10 +29,21 @@ def run_command(config: Path, log_format: str, log_level: str, *, take_over: boo
         _check_options(log_format, log_level)
         settings = load(config, os.environ)
         secrets = load_secrets(os.environ)
+        live = Live(settings, secrets, dict(os.environ))
+        push = loki_handler(live)
     except AppError as error:
         return complain(error)
-    live = Live(settings, secrets, dict(os.environ))
-    set_up(cast(Format, log_format), log_level.upper(), redacting=live.redactor)
+    set_up(cast(Format, log_format), log_level.upper(), redacting=live.redactor, also=push)
+    if push is None:
+        return _run(live, open_because, take_over=take_over)
+    push.start()
+    try:
+        return _run(live, open_because, take_over=take_over)
+    finally:
+        push.close()
+
+
+def _run(live: Live, open_because: str | None, *, take_over: bool) -> int:
     log = structlog.get_logger(__name__)
     if open_because is not None:
         log.warning("daemon.not_hardened", error=open_because)

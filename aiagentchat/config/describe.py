@@ -6,6 +6,7 @@ import yaml
 
 from aiagentchat.config.secrets import Secrets, missing_matrix_login, missing_model_key
 from aiagentchat.config.settings import Settings
+from aiagentchat.core.log_content import LogContent
 
 
 def describe(settings: Settings, secrets: Secrets) -> str:
@@ -27,5 +28,7 @@ def _remarks(settings: Settings, secrets: Secrets) -> Iterator[str]:
         made = settings.admins or settings.template.admins or settings.dm != "off"
         yield "no rooms here: only those that are made in chat" if made else "no rooms: nothing will be answered"
     for room in settings.rooms:
+        if room.log_content is not LogContent.NONE:
+            yield f"{room.name}: what is said there is in the log (log_content: {room.log_content})"
         if not room.users | room.admins:
             yield f"{room.name}: nobody may use this room; add users or admins"

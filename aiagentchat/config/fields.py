@@ -15,6 +15,7 @@ from pydantic import BeforeValidator
 from aiagentchat.config.problems import show, suggest
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Isolation, Network
+from aiagentchat.core.log_content import LogContent
 from aiagentchat.core.showing import Form, Show
 from aiagentchat.core.spending import MICROS
 
@@ -35,6 +36,8 @@ _HOST = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+|\[[0-9A-Fa-f:.
 _UIDS = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 _LEAST_UID, _MOST_UID = 1000, 2**32 - 3
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_LABELS_OURS = ("level", "room", "command", "event_id", "run", "turn", "sender")
 _ENV_OURS = ("MATRIX_", "ANTHROPIC_", "CLAUDE_", "AIAGENTCHAT_")
 _ENV_LOADING = ("LD_", "GCONV_PATH", "LOCPATH", "GLIBC_TUNABLES")
 """Code that these name is loaded into every program, the one that makes the sandbox included."""
@@ -234,6 +237,19 @@ def _env_value(value: object) -> object:
     return value
 
 
+def _label_name(value: object) -> object:
+    name = str(value)
+    if not _LABEL.fullmatch(name) or name.startswith("__"):
+        raise ValueError("this is not the name of a label; use letters, digits and _")
+    if name in _LABELS_OURS:
+        raise ValueError(
+            "aiagentchat sets this one itself, for each line; remove it"
+            if name == "level"
+            else "this is different for each line, and is found as structured metadata; remove it"
+        )
+    return value
+
+
 def is_unicode(value: str) -> bool:
     """Whether it can be written as UTF-8 (YAML's escapes can make halves of characters)."""
     return not any("\ud800" <= char <= "\udfff" for char in value)
@@ -288,6 +304,7 @@ SessionScope: TypeAlias = Annotated[str, one_of("room", "thread")]
 EncryptTo: TypeAlias = Annotated[str, one_of("all", "cross-signed")]
 Output: TypeAlias = Annotated[str, one_of(*Form)]
 Shown: TypeAlias = Annotated[str, one_of(*Show)]
+LogContentName: TypeAlias = Annotated[str, one_of(*LogContent)]
 Hosts: TypeAlias = Annotated[tuple[Annotated[str, text("a host", "pypi.org", is_host)], ...], LISTED]
 Uids: TypeAlias = Annotated[
     str, text("a range of user ids from 1000 on", "200000-265535", lambda value: split_uids(value) is not None)
@@ -295,4 +312,7 @@ Uids: TypeAlias = Annotated[
 Model: TypeAlias = Annotated[str, text("the name of a model", "sonnet")]
 Mode: TypeAlias = Annotated[str, one_of(*PERMISSION_MODES)]
 Rules: TypeAlias = Annotated[tuple[Annotated[str, text("a permission rule", "Bash(git status)")], ...], LISTED]
+Labels: TypeAlias = dict[
+    Annotated[str, BeforeValidator(_label_name)], Annotated[str, text("the text of a label", "production")]
+]
 Env: TypeAlias = dict[Annotated[str, BeforeValidator(_env_name)], Annotated[str, BeforeValidator(_env_value)]]

@@ -21,6 +21,9 @@ from aiagentchat.config.workspaces import root_problem, workspace_problems
 from aiagentchat.core.isolation import Isolation, Network
 from aiagentchat.core.spending import Budget
 
+MOST_LABELS = 12
+"""Loki takes 15 of a line, and three are ours."""
+
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """Read and check the file at `path`. `environ` is asked for HOME only, for paths that begin with `~`.
@@ -104,6 +107,7 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         max_file=file.max_file,
         gateway=file.gateway,
         registry=file.registry,
+        loki=file.loki,
         isolation=file.isolation,
         isolation_minimum=Isolation(file.isolation_minimum),
         room_uids=uids,
@@ -141,6 +145,10 @@ def _check(settings: Settings, mounted: Sequence[Mounted], problems: Problems) -
             ("body_retention",),
             f"{settings.body_retention} days are more than retention keeps ({settings.retention}); write at most that, "
             "or 0 to keep texts as long as everything else",
+        )
+    if len(settings.loki.labels) > MOST_LABELS:
+        problems.add(
+            ("loki", "labels"), f"{len(settings.loki.labels)} labels are too many; write at most {MOST_LABELS}"
         )
     for name, agent in settings.agents.items():
         if agent.permission_mode == BYPASS and not agent.i_know_bypass_is_dangerous:

@@ -5,7 +5,7 @@ from aiagentchat.config.schema import Matrix, Section
 from aiagentchat.config.settings import Settings
 
 _WHOLE_PATH = 4096
-_FIXED = ("isolation", "isolation_minimum", "room_uids", "gateway", "registry")
+_FIXED = ("isolation", "isolation_minimum", "room_uids", "gateway", "registry", "loki")
 """What is found out at the start."""
 
 

@@ -15,6 +15,7 @@ from aiagentchat.config.settings import GitIdentity, Mount, PowerNeeded, RoomSet
 from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Network, RunLimits
+from aiagentchat.core.log_content import LogContent
 from aiagentchat.core.showing import Form, Show, Showing
 from aiagentchat.core.spending import Budget
 
@@ -117,6 +118,7 @@ def _merged(room: Shared, defaults: Shared, agent: Agent, known: RoomSettings) -
         session_scope=_first(room.session_scope, defaults.session_scope, otherwise="room"),
         history=_first(room.history, defaults.history, otherwise=None),
         exchange=ExchangeRules(**_by_key(defaults.exchange, room.exchange)),
+        log_content=LogContent(_first(room.log_content, defaults.log_content, otherwise=LogContent.NONE)),
     )
 
 

@@ -17,6 +17,8 @@ from aiagentchat.config.fields import (
     Hosts,
     IsolationName,
     IsolationWish,
+    Labels,
+    LogContentName,
     Mode,
     Model,
     MountMode,
@@ -165,6 +167,8 @@ class Shared(Section):
     history: Flag | None = None
     """Whether what is said in the room can be found again. None: it can, unless the room is encrypted."""
     exchange: RoomExchange | None = None
+    log_content: LogContentName | None = None
+    """How much of what is said in the room is in the log."""
 
 
 class Defaults(Shared):
@@ -222,6 +226,16 @@ class Registry(Section):
     skills: Annotated[tuple[Annotated[str, text("a skill", "python")], ...], LISTED] = ()
 
 
+class Loki(Section):
+    """Where log lines are sent, beside stdout. A change needs a restart."""
+
+    url: Url | None = None
+    """None: nowhere."""
+    user: Annotated[str, text("a user name", "12345")] | None = None
+    """Whose password LOKI_PASSWORD is. None: LOKI_TOKEN, or nobody."""
+    labels: Labels = Field(default_factory=dict)
+
+
 class File(Section):
     """The whole file."""
 
@@ -254,6 +268,7 @@ class File(Section):
     subscription_in_room: Flag = False
     gateway: Gateway = Gateway()
     registry: Registry = Registry()
+    loki: Loki = Loki()
     sync_timeout: Annotated[int, whole(_SECONDS, example=30, least=1, most=120)] = 30
     retention: Annotated[int, whole(_DAYS, example=90, least=0, most=MOST_DAYS)] = 90
     """Days after its end for which a command, and all that belongs to it, is kept. 0: for ever."""

@@ -32,6 +32,8 @@ VARIABLES: Mapping[str, str] = {
     "ANTHROPIC_AUTH_TOKEN": "anthropic_auth_token",
     "CLAUDE_CODE_OAUTH_TOKEN": "claude_code_oauth_token",
     STORE_KEY: "store_key",
+    "LOKI_TOKEN": "loki_token",
+    "LOKI_PASSWORD": "loki_password",
 }
 """Each secret's variable, and its field in `Secrets`. Each may be given as NAME or as NAME_FILE."""
 
@@ -88,6 +90,9 @@ class Secrets:
     claude_code_oauth_token: Secret | None = None
     store_key: Secret | None = None
     """What seals the secrets in the database; without it, the key is a file in data_dir."""
+    loki_token: Secret | None = None
+    loki_password: Secret | None = None
+    """That of `loki.user`."""
     anthropic_base_url: str | None = None
     """Where the model is asked; not a secret."""
     found: tuple[str, ...] = ()

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiagentchat.config.schema import Agent, Gateway, Matrix, Registry
+from aiagentchat.config.schema import Agent, Gateway, Loki, Matrix, Registry
 from aiagentchat.core.access import is_listed
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.isolation import Isolation, Network, RunLimits
+from aiagentchat.core.log_content import LogContent
 from aiagentchat.core.rooms import WaitingRoom
 from aiagentchat.core.showing import Showing
 from aiagentchat.core.spending import MICROS, Budget
@@ -94,6 +95,8 @@ class RoomSettings:
     history: bool | None = None
     """Whether what is said can be found again. None: unless the room is encrypted."""
     exchange: ExchangeRules = field(default_factory=ExchangeRules)
+    log_content: LogContent = LogContent.NONE
+    """How much of what is said in the room is in the log."""
     source: str = field(default="", compare=False)
     """File, line and key of the room, for problems that are found later."""
 
@@ -135,6 +138,7 @@ class Settings:
     """MiB of a file that comes in or goes out."""
     gateway: Gateway = field(default_factory=Gateway)
     registry: Registry = field(default_factory=Registry)
+    loki: Loki = field(default_factory=Loki)
     isolation: str = "auto"
     """`auto`, or the one way that is wanted."""
     isolation_minimum: Isolation = Isolation.STRICT
@@ -249,6 +253,7 @@ class Settings:
             "max_file": self.max_file,
             "gateway": self.gateway.model_dump(mode="json"),
             "registry": self.registry.model_dump(mode="json"),
+            "loki": self.loki.model_dump(mode="json"),
             "isolation": self.isolation,
             "isolation_minimum": str(self.isolation_minimum),
             "room_uids": "-".join(map(str, self.room_uids)),
@@ -301,4 +306,5 @@ def _effective(settings: Settings, room: RoomSettings) -> dict[str, Any]:
         "session_scope": room.session_scope,
         "history": room.history,
         "exchange": {**dataclasses.asdict(room.exchange), "rooms": list(room.exchange.rooms)},
+        "log_content": str(room.log_content),
     }

@@ -20,6 +20,7 @@ from aiagentchat.config.schema import (
     Gateway,
     GatewayCaller,
     Git,
+    Loki,
     Matrix,
     MountEntry,
     Power,
@@ -127,7 +128,9 @@ def _is_of_a_key(detail: ErrorDetails) -> bool:
     """Whether not the value is wrong, but the name that it was given: pydantic then adds a part to its loc."""
     loc = detail["loc"]
     return (
-        detail["type"] == "value_error" and loc[-1] == "[key]" and loc[-3:-2] in {("agents",), ("env",), ("callers",)}
+        detail["type"] == "value_error"
+        and loc[-1] == "[key]"
+        and loc[-3:-2] in {("agents",), ("env",), ("callers",), ("labels",)}
     )
 
 
@@ -162,6 +165,7 @@ _AT_THE_TOP: dict[str | int, type[Section]] = {
     "defaults": Defaults,
     "gateway": Gateway,
     "registry": Registry,
+    "loki": Loki,
 }
 
 

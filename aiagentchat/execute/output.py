@@ -10,6 +10,7 @@ import structlog
 
 from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.errors import NotOpened
+from aiagentchat.core.log_content import Gathered
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.voice import Sink
 from aiagentchat.core.redact import Redacting, RedactingStream, redacted, shapes_only
@@ -39,6 +40,8 @@ class Output:
     """MiB of text for the room."""
     redacting: Redacting = shapes_only
     """Who hides secrets in what is shown and kept."""
+    gathered: Gathered = field(default_factory=Gathered)
+    """How it begins, for the log."""
     _stream: RedactingStream = field(init=False)
     _said: int = 0
     _file: int | None = None
@@ -97,6 +100,7 @@ class Output:
         self._said += len(text.encode("utf-8", "replace"))
         if self._said <= self.most * MIB:
             self.sink.add(text)
+            self.gathered.add(text)
             return
         self._is_over = True
         self._open()
@@ -110,6 +114,7 @@ class Output:
     def block_ended(self) -> None:
         """What was added is final."""
         self._bring_out()
+        self.gathered.keep()
         if not self._is_over:
             self.sink.block_ended()
 
@@ -119,6 +124,7 @@ class Output:
             self._bring_out()
             return
         self._stream.drop()
+        self.gathered.drop()
         self.sink.retract()
 
     def close(self) -> None:

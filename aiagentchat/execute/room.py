@@ -28,6 +28,7 @@ from aiagentchat.core.ids import (
     txn_id,
 )
 from aiagentchat.core.isolation import Held
+from aiagentchat.core.log_content import Said
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
@@ -347,7 +348,8 @@ class RoomExecutor:
                 course.follows = False
                 outcome = await self._next(course, turn, ended, output)
                 if outcome is not None:
-                    return outcome
+                    output.close()  # what it holds back belongs to the answer
+                    return replace(outcome, answer=output.gathered.text)
         finally:
             if output is not None:
                 output.close()
@@ -581,7 +583,15 @@ class RoomExecutor:
             self._shop.clock.now_ms(),
             carried=[each.command.event for each in carried],
         )
-        log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
+        said = self._said(outcome.answer)
+        log.info(
+            "turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd, answer=said
+        )
+
+    def _said(self, text: str) -> Said:
+        """For the log, as far as the room's settings let it."""
+        room = self._shop.settings().room(self.room)
+        return Said(text) if room is None else Said(text, room.log_content)
 
     async def _session_name(self, session: SessionId) -> str:
         known = await self._shop.ledgers.sessions.get(session)

@@ -121,6 +121,8 @@ class Outcome:
     """What it has changed in the workspace, if anybody could say."""
     limit: str = ""
     """Which limit of the run (a field of `RunLimits`) has ended it."""
+    answer: str = ""
+    """How what the agent has said begins, for the log."""
     goes_on: bool = False
     """Whether the agent does next by itself what it was given and has not read in the turn."""
 

@@ -1,4 +1,5 @@
-"""One JSON object per line on stdout. Ids and numbers are fields; what people and agents say is not logged.
+"""One JSON object per line on stdout. Ids and numbers are fields; what people and agents say is not logged, but where
+their room's settings say so (`core/log_content.py`).
 
 Whatever is logged, by us or by a library, passes the redactor last: its fields, however deep, and its traceback.
 """
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import structlog
 
+from aiagentchat.core.log_content import Said
 from aiagentchat.core.redact import Redacting, redacted, shapes_only
 
 Format = Literal["json", "console"]
@@ -18,10 +20,13 @@ Format = Literal["json", "console"]
 _PINNED = {"nio": logging.CRITICAL, "aiosqlite": logging.INFO, "aiohttp": logging.WARNING, "asyncio": logging.WARNING}
 
 
-def set_up(format_: Format, level: str = "INFO", *, redacting: Redacting = shapes_only) -> None:
+def set_up(
+    format_: Format, level: str = "INFO", *, redacting: Redacting = shapes_only, also: logging.Handler | None = None
+) -> None:
     """Configure structlog, and the standard logging of libraries to take the same way.
 
-    `redacting` is asked for each line, so that a secret which becomes known is hidden from then on.
+    `redacting` is asked for each line, so that a secret which becomes known is hidden from then on. `also` gets each
+    line as JSON, too.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -36,29 +41,33 @@ def set_up(format_: Format, level: str = "INFO", *, redacting: Redacting = shape
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                # Before the redactor; and a renderer's own tracebacks would show the values of variables: what people
-                # wrote, and secrets.
-                structlog.processors.format_exc_info,
-                _redact_with(redacting),
-                structlog.processors.JSONRenderer(ensure_ascii=False)
-                if format_ == "json"
-                else structlog.dev.ConsoleRenderer(
-                    colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-                ),
-            ],
-        )
-    )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = []
+    for handler, form in ((_Handler(sys.stdout), format_), (also, "json")):
+        if handler is not None:
+            handler.setFormatter(_formatter(form, shared, redacting))
+            root.addHandler(handler)
     root.setLevel(level)
     for name, least in _PINNED.items():
         logging.getLogger(name).setLevel(least)
+
+
+def _formatter(format_: str, shared: list[structlog.typing.Processor], redacting: Redacting) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            # Before the redactor; and a renderer's own tracebacks would show the values of variables: what people
+            # wrote, and secrets.
+            structlog.processors.format_exc_info,
+            _redact_with(redacting),
+            structlog.processors.JSONRenderer(ensure_ascii=False)
+            if format_ == "json"
+            else structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
+    )
 
 
 class _Handler(logging.StreamHandler[Any]):
@@ -74,7 +83,12 @@ class _Handler(logging.StreamHandler[Any]):
 def _redact_with(redacting: Redacting) -> structlog.typing.Processor:
     def redact(_: Any, __: str, event: structlog.typing.EventDict) -> dict[str, Any]:  # noqa: ANN401 - any logger
         redactor = redacting()
-        return {key: redacted(_plain(value), redactor) for key, value in event.items()}
+        shown = {key: value.shown(redactor) if isinstance(value, Said) else value for key, value in event.items()}
+        return {
+            key: redacted(_plain(value), redactor)
+            for key, value in shown.items()
+            if not (value is None and isinstance(event[key], Said))
+        }
 
     return redact
 

@@ -9,6 +9,7 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.effects import Effect, RoomChange
 from aiagentchat.core.errors import MatrixError, RateLimited, StoreError
 from aiagentchat.core.ids import EventId, RoomId
+from aiagentchat.core.log_content import Said
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Inbox
@@ -28,6 +29,8 @@ LOOK_AGAIN = 1.0
 """Seconds until a room is looked at again whose power levels count, and are not known before the first sync."""
 OF_THE_ROOM = frozenset({Kind.LEFT, Kind.JOINED, Kind.TOMBSTONE, Kind.GAP_LOST})
 """What happens to a room, and not what somebody in it may do: nobody's role matters."""
+SAID = frozenset({Kind.TEXT, Kind.NOTICE, Kind.FILE, Kind.EDIT})
+"""Whose body somebody has typed."""
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +120,8 @@ class Router:
                 self._unknown.add(event.room)
                 return None
             decision = await self._dispatcher.decision(event, roles)
-            log.info("event.decided", kind=event.kind, decision=type(decision).__name__)
+            said = Said(event.body if event.kind in SAID else "", room.log_content)
+            log.info("event.decided", kind=event.kind, decision=type(decision).__name__, text=said)
             effects = await self._dispatcher.effects(decision, event, roles)
             return [*effects, *await self._dispatcher.news(event, effects, roles)]
         except StoreError:

@@ -12,6 +12,7 @@ from aiagentchat.config.schema import (
     File,
     Gateway,
     GatewayCaller,
+    Loki,
     Matrix,
     Registry,
     Room,
@@ -31,6 +32,7 @@ SECTIONS: dict[str, type[Section]] = {
     "agents": Agent,
     "gateway": Gateway,
     "registry": Registry,
+    "loki": Loki,
 }
 PREFIXES = {
     "matrix": "matrix",
@@ -39,6 +41,7 @@ PREFIXES = {
     "agents": "agents.<name>",
     "gateway": "gateway",
     "registry": "registry",
+    "loki": "loki",
 }
 
 
@@ -85,6 +88,7 @@ def test_the_example_shows_every_key_where_it_stands_and_all_of_them_are_accepte
     assert data["gateway"].keys() == Gateway.model_fields.keys()
     assert data["gateway"]["callers"]["ci"].keys() == GatewayCaller.model_fields.keys()
     assert data["registry"].keys() == Registry.model_fields.keys()
+    assert data["loki"].keys() == Loki.model_fields.keys()
 
 
 def test_the_reference_lists_exactly_the_secrets_there_are() -> None:

@@ -249,7 +249,7 @@ KEYS = [
         "config.yaml:2: [key]: this key is not known; write one of: matrix, data_dir, workspaces, defaults, rooms, "
         "agents, admins, dm, max_parallel_turns, max_warm, warm_ttl, approval_timeout, max_queue, max_queue_total, "
         "max_output, budget_day, budget_month, max_file, isolation, isolation_minimum, room_uids, "
-        "subscription_in_room, gateway, registry, sync_timeout, retention, body_retention, audit_retention, "
+        "subscription_in_room, gateway, registry, loki, sync_timeout, retention, body_retention, audit_retention, "
         "catch_up_max_age",
     ),
     row(

@@ -145,7 +145,7 @@ def test_what_is_missing_is_said_in_one_sentence() -> None:
     )
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", [name for name in PLAIN if not name.startswith("LOKI_")])
 def test_one_secret_of_each_kind_is_enough(name: str) -> None:
     secrets = load_secrets({name: "x"})
 

@@ -219,3 +219,16 @@ def test_the_input_of_a_tool_is_shown_without_secrets(tmp_path: Path) -> None:
 
     assert output(tmp_path)[0].shown(given) == {"command": f"login {GONE}", "more": [{"a": GONE}, 1]}
     assert given["command"] == f"login {SECRET}"
+
+
+def test_what_was_said_and_not_taken_back_is_gathered_for_the_log(tmp_path: Path) -> None:
+    out, _ = output(tmp_path)
+
+    out.add(f"Tea with {SECRET}, ")
+    out.block_ended()
+    out.add("or coffee ")
+    out.retract()
+    out.add("ready")
+    out.close()
+
+    assert out.gathered.text == f"Tea with {GONE}, ready"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from aiagentchat.config.settings import GitIdentity, Settings
 from aiagentchat.core.access import Hindrance
@@ -17,6 +18,7 @@ from aiagentchat.core.effects import AcceptCommand, EditCommand, RequestStop
 from aiagentchat.core.errors import AgentDied, AgentUnavailable, SessionInUse, SessionNotFound, Unreachable
 from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, TaskId, UserId, message_uuid
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
+from aiagentchat.core.log_content import LogContent, Said
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
 from aiagentchat.core.parcels import MESSAGE, Parcel
@@ -844,3 +846,18 @@ async def test_a_run_has_tools_and_reaches_rooms_as_its_room_says(tmp_path: Path
 
         [run] = house.agent.runs
         assert (run.spec.speaks, run.spec.reaches) == (tools, (OTHER_ROOM,))
+
+
+# ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("wish", LogContent)
+async def test_the_answer_is_in_the_log_as_far_as_the_room_lets_it(tmp_path: Path, wish: LogContent) -> None:
+    def change(settings: Settings) -> Settings:
+        return replace(settings, rooms=tuple(replace(room, log_content=wish) for room in settings.rooms))
+
+    async with open_house(tmp_path, plays(Say("Tea is "), Say("ready.")), change=change) as house:
+        with capture_logs() as lines:
+            await house.execute(command("$1"))
+
+    assert [line["answer"] for line in lines if line["event"] == "turn.ended"] == [Said("Tea is ready.", wish)]

@@ -95,3 +95,30 @@ def test_what_is_no_text_stays_what_it_is() -> None:
     assert lines[1]["deep"] == {"a": [[gone, [gone], 1.5, None]], "b": {"1": gone, gone: True}}
     assert lines[3]["exception"].count(f"ValueError: {gone}") == 1
     assert (lines[4]["event"], lines[4]["logger"]) == (f"from {gone} with <{gone}>", "library")
+
+
+SAYING = """
+import structlog
+from aiagentchat.core.log_content import LogContent, Said
+from aiagentchat.core.redact import Redactor
+from aiagentchat.observability.log import set_up
+
+set_up({form!r}, redacting=lambda: Redactor([("PASSWORD", {secret!r})]))
+for wish in LogContent:
+    structlog.get_logger("test").info("event.decided", text=Said("make\\ntea with {secret}", wish))
+structlog.get_logger("test").info("event.decided", text=[Said("tea", LogContent.FULL)], other=None)
+"""
+
+
+def test_what_is_said_is_a_field_only_where_it_may_be_and_without_secrets() -> None:
+    program = [sys.executable, "-c", SAYING.format(form="json", secret="correct-horse")]
+    written = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert "text" not in lines[0]
+    assert [line["text"] for line in lines[1:]] == [
+        "make tea with [redacted: PASSWORD]",
+        "make\ntea with [redacted: PASSWORD]",
+        ["(not shown)"],
+    ]
+    assert lines[3]["other"] is None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from aiagentchat.config.settings import PowerNeeded
 from aiagentchat.core.audit import AuditFilter, AuditKind
@@ -16,6 +17,7 @@ from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import Effect
 from aiagentchat.core.errors import LoginFailed, MatrixError, RateLimited, Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.log_content import LogContent, Said
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.ports.post import Post
 from aiagentchat.render import words
@@ -348,3 +350,12 @@ async def test_an_invite_of_a_stranger_leaves_a_line_and_one_that_is_followed_to
         (AuditKind.INVITED, ANNA, NEW, ""),
         (AuditKind.INVITE_REFUSED, EVE, None, STRANGE),
     ]
+
+
+async def test_what_is_typed_is_in_the_log_as_far_as_the_room_lets_it(front: Front) -> None:
+    front.settings = settings(replace(KITCHEN, log_content=LogContent.PREVIEW), GARDEN)
+    with capture_logs() as lines:
+        await front.hear(typed("make tea"), event(Kind.JOINED, "not typed"), typed("dig", room=OTHER))
+
+    said = {line["text"] for line in lines if line["event"] == "event.decided"}
+    assert said == {Said("make tea", LogContent.PREVIEW), Said("", LogContent.PREVIEW), Said("dig")}

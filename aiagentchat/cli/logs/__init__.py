@@ -1,0 +1,1 @@
+"""`aiagentchat logs`: the daemon's log for people."""

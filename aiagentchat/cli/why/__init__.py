@@ -1,0 +1,1 @@
+"""`aiagentchat why`: what became of one message."""
