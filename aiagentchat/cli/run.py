@@ -12,7 +12,7 @@ from aiagentchat.app.harden import harden
 from aiagentchat.app.live import Live
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
-from aiagentchat.config.secrets import load_secrets
+from aiagentchat.config.secrets import load_secrets, with_folder
 from aiagentchat.core.errors import AppError, ConfigError
 from aiagentchat.observability.log import Format, set_up
 
@@ -24,13 +24,14 @@ def run_command(config: Path, log_format: str, log_level: str, *, take_over: boo
     """Run the daemon. Returns the exit code: 0 after a signal or a drain, otherwise by cause."""
     os.umask(0o077)
     open_because = harden()
+    environ = with_folder(config, os.environ)
     try:
         _check_options(log_format, log_level)
-        settings = load(config, os.environ)
-        secrets = load_secrets(os.environ)
+        settings = load(config, environ)
+        secrets = load_secrets(environ)
     except AppError as error:
         return complain(error)
-    live = Live(settings, secrets, dict(os.environ))
+    live = Live(settings, secrets, environ)
     set_up(cast(Format, log_format), log_level.upper(), redacting=live.redactor)
     log = structlog.get_logger(__name__)
     if open_because is not None:
