@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -20,6 +20,8 @@ from aiagentchat.config.document import parse
 from aiagentchat.config.folders import real
 from aiagentchat.config.problems import Loc, key_of
 from aiagentchat.core.errors import ConfigError
+
+Value: TypeAlias = str | bool | Sequence[str]
 
 _EXAMPLE = "example.yaml"
 _ROOMS = "rooms"
@@ -30,7 +32,7 @@ def example() -> str:
     return resources.files("aiagentchat.config").joinpath(_EXAMPLE).read_text(encoding="utf-8")
 
 
-def put(text: str, loc: Loc, value: str | Sequence[str]) -> str:
+def put(text: str, loc: Loc, value: Value) -> str:
     """`text`, in which the value at `loc` is `value`: one that is there, or a key of a section, or of the file.
 
     A key that stands there as a comment (`#key: …`) gets its line, so that what explains it is above it. Raises
@@ -51,6 +53,30 @@ def add_room(text: str, entry: Mapping[str, str]) -> str:
     wanted = parse(text).data
     wanted[_ROOMS] = [*(wanted.get(_ROOMS) or []), dict(entry)]
     return _believed(_with_room(text, entry), wanted, f"a room with {_flow(entry)}")
+
+
+def name_room(text: str, number: int, id_: str, name: str) -> str:
+    """`text`, in which a room has this id, and this name unless it has one. Raises ConfigError.
+
+    A name that was made from an alias would be another one for an id, and the room's folder with it.
+    """
+    wanted = parse(text).data
+    room = wanted[_ROOMS][number]
+    loc: Loc = (_ROOMS, number, "id")
+    node = _at(_root(text), loc)
+    if node is None or "name" in room:
+        return put(text, loc, id_)
+    changed = _replaced(text, node, _shown(id_))
+    begin = node.start_mark
+    if text[: begin.index].rpartition("\n")[2].count("{"):
+        changed = _replaced(text, node, f"{_shown(id_)}, name: {_shown(name)}")
+    else:
+        newline, lines = _lines(changed)
+        column = begin.column - len(lines[begin.line][: begin.column].rpartition("id")[2]) - len("id")
+        lines.insert(begin.line + 1, f"{' ' * column}name: {_shown(name)}")
+        changed = newline.join(lines)
+    wanted[_ROOMS][number] = {**room, "id": id_, "name": name}
+    return _believed(changed, wanted, f"{key_of(loc)}: {_shown(id_)}, and name: {_shown(name)}")
 
 
 def save(file: Path, text: str) -> None:
@@ -103,13 +129,13 @@ def _at(node: yaml.Node | None, loc: Loc) -> yaml.Node | None:
     return node
 
 
-def _set(data: dict[str, Any], loc: Loc, value: str | Sequence[str]) -> None:
+def _set(data: dict[str, Any], loc: Loc, value: Value) -> None:
     holder: Any = data
     for part in loc[:-1]:
         if isinstance(holder, dict) and holder.get(str(part)) is None:
             holder[str(part)] = {}
         holder = holder[part]
-    holder[loc[-1]] = value if isinstance(value, str) else list(value)
+    holder[loc[-1]] = value if isinstance(value, str | bool) else list(value)
 
 
 def _replaced(text: str, node: yaml.Node, by: str) -> str:
@@ -193,8 +219,10 @@ def _flow(entry: Mapping[str, str]) -> str:
     return f"{{{', '.join(f'{key}: {_shown(value)}' for key, value in entry.items())}}}"
 
 
-def _shown(value: str | Sequence[str]) -> str:
+def _shown(value: Value) -> str:
     """As YAML has it in any place: JSON, whose texts are always in quotes; plain where that is a word and no more."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str):
         return value if re.fullmatch(r"[a-z][a-z_-]*[a-z0-9]", value) and _is_text(value) else _quoted(value)
     return f"[{', '.join(map(_quoted, value))}]"

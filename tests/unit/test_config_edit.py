@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiagentchat.config.edit import add_room, example, put, save
+from aiagentchat.config.edit import add_room, example, name_room, put, save
 from aiagentchat.core.errors import ConfigError
 
 ROOM = {"id": "!new:hs", "name": "new"}
@@ -59,6 +59,16 @@ def test_a_room_comes_after_what_is_said_about_the_last_one_and_before_what_is_s
         "  name: new",
         *before.splitlines()[7:],
     ]
+
+
+def test_a_room_that_gets_an_id_keeps_the_name_that_its_alias_made() -> None:
+    text = 'rooms:\n  - id: "#a:hs" # first\n    timeout: 5\n  - {id: "#b:hs"}\n  - id: "#c:hs"\n    name: kitchen\n'
+    text = name_room(name_room(name_room(text, 0, "!a:hs", "aa"), 1, "!b:hs", "bb"), 2, "!c:hs", "cc")
+
+    assert text == (
+        'rooms:\n  - id: "!a:hs" # first\n    name: aa\n    timeout: 5\n  - {id: "!b:hs", name: bb}\n'
+        '  - id: "!c:hs"\n    name: kitchen\n'
+    )
 
 
 def test_lines_that_end_as_on_windows_stay_so() -> None:
