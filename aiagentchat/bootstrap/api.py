@@ -75,7 +75,10 @@ class Api:
                     method, f"{self.url}{path}", json=body, headers=headers, allow_redirects=False
                 ) as response,
             ):
-                return response.status, json.loads(await response.read())
+                answer = json.loads(await response.read())
+                if response.status == _TOO_MANY and "Retry-After" in response.headers and isinstance(answer, dict):
+                    answer.setdefault("retry_after_ms", 1000 * int(response.headers["Retry-After"]))
+                return response.status, answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
                 f"{self.url} does not answer ({_reason(error)}); is the address right, and the homeserver running?"
@@ -121,7 +124,7 @@ async def connect(url: str, waiting: Callable[[float], None]) -> AsyncGenerator[
 
 def _pause(answer: Any) -> float:  # noqa: ANN401 - JSON
     asked = answer.get("retry_after_ms") if isinstance(answer, dict) else None
-    return asked / 1000 if isinstance(asked, int) and asked > 0 else 1.0
+    return asked / 1000 if isinstance(asked, int | float) and asked > 0 else 1.0
 
 
 def _reason(error: BaseException) -> str:
