@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -131,5 +132,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "time is up"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or "no connection"
+        number = error.os_error.errno  # its own text names addresses, several of them
+        return os.strerror(number) if number else "no connection"
     return type(error).__name__

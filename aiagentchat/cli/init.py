@@ -20,7 +20,16 @@ from aiagentchat.bootstrap.wanted import server_of
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.fields import Person, RoomRef, Url, User
 from aiagentchat.config.load import load
-from aiagentchat.config.secrets import FOLDER, Secret, load_secrets, read_secret, secret_folder, with_folder
+from aiagentchat.config.secrets import (
+    FOLDER,
+    Secret,
+    load_secrets,
+    missing_matrix_login,
+    missing_model_key,
+    read_secret,
+    secret_folder,
+    with_folder,
+)
 from aiagentchat.core.errors import AppError, ConfigError
 from aiagentchat.core.ids import UserId
 from aiagentchat.observability.log import silence
@@ -222,9 +231,9 @@ def _what_comes_next(config: Path, answers: Answers, looked: Looked) -> list[str
     secrets = load_secrets(with_folder(config, os.environ))
     option = "" if config == Path("config.yaml") else f" --config {shlex.quote(str(config))}"
     lines = []
-    if not (secrets.anthropic_api_key or secrets.anthropic_auth_token or secrets.claude_code_oauth_token):
+    if missing_model_key(secrets):
         lines += [KEYS, f"Put it into {FOLDER}/{_KEY} or {FOLDER}/{_SETUP_TOKEN} beside {config.name} (chmod 600)."]
-    if looked.needs_bootstrap:
+    if looked.needs_bootstrap or missing_matrix_login(secrets):
         lines.append(
             f"Next: aiagentchat bootstrap --dry-run{option}, which says what is to be made for {answers.user_id}"
         )

@@ -160,7 +160,8 @@ def read_secret(option: str, file: str) -> Secret:
     try:
         return Secret(_checked(f"{option}: {file}", _content(option, file)))
     except _NotUsableError as error:
-        raise ConfigError([printable(str(error))]) from None
+        # Without the colon, after which what hides secrets would see one.
+        raise ConfigError([printable(str(error).replace(f"{option}: ", f"{option} ", 1))]) from None
 
 
 def missing_matrix_login(secrets: Secrets) -> str | None:

@@ -224,7 +224,7 @@ async def test_a_death_after_any_step_is_made_good_by_the_next_life(
     assert setup.outcome() == straight.outcome()
 
 
-@pytest.mark.parametrize("version", ["11", "12"])
+@pytest.mark.parametrize("version", [pytest.param("11", marks=pytest.mark.long), "12"])
 async def test_rooms_of_each_version_are_as_they_should_be(setup: Setup, version: str) -> None:
     first = await setup.run(room_version=version)
     again = await setup.run(room_version=version)
@@ -256,6 +256,7 @@ async def test_without_means_it_is_said_how_accounts_are_made(setup: Setup) -> N
     assert [step.verdict for step in dry.steps if step.what.startswith("account")] == ["blocked"] * 3
 
 
+@pytest.mark.long
 async def test_a_shared_secret_that_is_another_one_makes_nothing(setup: Setup) -> None:
     with pytest.raises(LoginFailed, match="was not made"):
         await setup.run(Given(shared_secret=Secret("not it")))
@@ -264,6 +265,7 @@ async def test_a_shared_secret_that_is_another_one_makes_nothing(setup: Setup) -
     assert (await setup.run()).said_no == []
 
 
+@pytest.mark.long
 async def test_an_admin_makes_accounts_and_lifts_the_limit(setup: Setup) -> None:
     boss = setup.homeserver.register(f"boss-{setup.mark}", admin=True)
     first = await setup.run(Given(admin_token=Secret(boss.access_token)))
@@ -273,6 +275,7 @@ async def test_an_admin_makes_accounts_and_lifts_the_limit(setup: Setup) -> None
     assert setup.limit()["burst_count"] == 0
 
 
+@pytest.mark.long
 async def test_who_is_no_admin_is_told_so(setup: Setup) -> None:
     nobody = setup.homeserver.register(f"nobody-{setup.mark}")
     with pytest.raises(LoginFailed, match="not one of the homeserver"):
@@ -291,6 +294,7 @@ async def test_with_an_access_token_nobody_logs_in(setup: Setup) -> None:
     assert [device["device_id"] for device in devices] == [account.device_id]
 
 
+@pytest.mark.long
 async def test_no_device_is_left_behind(setup: Setup) -> None:
     await setup.run()
     devices = setup.homeserver.request("GET", "/_matrix/client/v3/devices", token=setup.token())["devices"]
@@ -335,6 +339,16 @@ async def test_who_has_left_is_not_invited_again(setup: Setup, people: People) -
     assert [(step.what, step.verdict) for step in again.steps if setup.anna in step.what][1:] == [
         (f"room {setup.me}-garden: @{setup.anna}:localhost", "left")
     ]
+
+
+async def test_settings_that_were_lost_find_their_rooms_by_the_aliases(setup: Setup) -> None:
+    await setup.run(registry=True, space="Ours")
+    before = load(setup.config, {})
+    setup.config.write_text(setup.original)
+    again = await setup.run()
+
+    assert again.did == [f"room {setup.me}-garden: in config.yaml", f"room {setup.me}-kitchen: in config.yaml"]
+    assert load(setup.config, {}).rooms == before.rooms
 
 
 @pytest.mark.long

@@ -43,7 +43,7 @@ def run(*words: object) -> Result:
         ("--account", "@you:elsewhere", "is not on localhost"),
         ("--server-admin", "@you:elsewhere", "is not on localhost"),
         ("--registry-member", "bot", "is no id"),
-        ("--shared-secret-file", "/nowhere", "cannot be read"),
+        ("--shared-secret-file", "/nowhere", "--shared-secret-file /nowhere: the file cannot be read"),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_a_sentence(config: Path, option: str, value: str, said: str) -> None:

@@ -210,7 +210,7 @@ def test_what_the_environment_gives_goes_before_the_folder(tmp_path: Path) -> No
 
 def test_a_file_that_an_option_names_is_read_as_carefully(tmp_path: Path) -> None:
     assert read_secret("--file", secret_file(tmp_path)) == Secret("hunter2")
-    with pytest.raises(ConfigError, match=r"--file: .* other users can read this file"):
+    with pytest.raises(ConfigError, match=r"--file /.* other users can read this file"):
         read_secret("--file", secret_file(tmp_path, mode=0o644))
-    with pytest.raises(ConfigError, match=r"--file: .* must be one line of text"):
+    with pytest.raises(ConfigError, match=r"--file /.* must be one line of text"):
         read_secret("--file", secret_file(tmp_path, "two\nlines"))
