@@ -11,6 +11,8 @@ from aiagentchat.bootstrap.api import ADMIN, CLIENT, WantsMore, path
 from aiagentchat.bootstrap.plan import (
     CHILD,
     ENCRYPTION,
+    INVITE,
+    JOIN,
     LEVELS,
     PARENT,
     Act,
@@ -78,7 +80,7 @@ class Hands:
             case Link(of, with_):
                 await self._link(of, with_)
             case Invite(place, user):
-                await self._ask("POST", f"/rooms{path(self._id(place))}/invite", {"user_id": user})
+                await self._invite(self._id(place), user)
             case _:
                 assert_never(act)
 
@@ -172,6 +174,14 @@ class Hands:
             await self._put_state(of, CHILD, self._id(with_), {**content, "suggested": True})
         else:
             await self._put_state(of, PARENT, self._id(with_), {**content, "canonical": True})
+
+    async def _invite(self, room: RoomId, user: UserId) -> None:
+        try:
+            await self._ask("POST", f"/rooms{path(room)}/invite", {"user_id": user})
+        except Refused:
+            # Of a room that was joined only now it was not known who is in it.
+            if found(room, await self.site.state(room)).members.get(user) not in (JOIN, INVITE):
+                raise
 
     async def _put_state(self, place: Place, type_: str, key: str, content: Mapping[str, Any]) -> None:
         await self._ask("PUT", f"/rooms{path(self._id(place))}/state{path(type_)}/{path(key)[1:]}", content)

@@ -81,6 +81,7 @@ class Means:
     makes_accounts: bool = False
     makes_admins: bool = False
     is_admin: bool = False
+    """Whether there is the token of one."""
 
 
 # --- what follows
@@ -248,11 +249,16 @@ def _limit(wanted: Wanted, there: There, means: Means) -> Step:
             return Step(Verdict.IS_THERE, what)
         case Limit.NOT_OFFERED:
             return Step(Verdict.LEFT, what, why="this homeserver has no way to lift it that is known here")
-        case Limit.NOT_TOLD if not means.is_admin:
+        case Limit.NOT_TOLD if not (means.is_admin or _admin_comes(wanted, there)):
             why = "only an admin of the homeserver lifts it (--admin-token-file or --server-admin); see rate-limits.md"
             return Step(Verdict.LEFT, what, why=why)
         case _:
             return Step(Verdict.TO_DO, what, LiftLimit())
+
+
+def _admin_comes(wanted: Wanted, there: There) -> bool:
+    """Whether an account is made that can lift it. One that is there, and cannot be logged in, cannot."""
+    return any(account.is_admin and there.accounts.get(account.user) is Standing.NONE for account in wanted.accounts)
 
 
 def _place(wanted: Wanted, there: There, place: Place) -> Iterator[Step]:

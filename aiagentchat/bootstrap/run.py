@@ -45,7 +45,7 @@ async def bootstrap(
     """
     async with connect(url, told.waiting) as api, visit(api, wanted, given, passwords) as site:
         there = await site.look()
-        steps = plan(wanted, there, given.means(wanted))
+        steps = plan(wanted, there, given.means())
         if dry_run:
             for step in steps:
                 told.step(step)

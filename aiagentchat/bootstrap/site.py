@@ -48,13 +48,13 @@ class Given:
     access_token: Secret | None = None
     """Of our account."""
 
-    def means(self, wanted: Wanted) -> Means:
+    def means(self) -> Means:
         """What can be done with it."""
         makes_admins = self.shared_secret is not None or self.admin_token is not None
         return Means(
             makes_accounts=makes_admins or self.registration_token is not None,
             makes_admins=makes_admins,
-            is_admin=self.admin_token is not None or any(account.is_admin for account in wanted.accounts),
+            is_admin=self.admin_token is not None,
         )
 
 

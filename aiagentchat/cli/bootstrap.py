@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from aiagentchat.app.owner import owner_pid
 from aiagentchat.bootstrap.passwords import Passwords, write_secret
 from aiagentchat.bootstrap.plan import Step, Verdict
 from aiagentchat.bootstrap.run import bootstrap
@@ -76,7 +77,10 @@ def bootstrap_command(config: Path, options: Options, *, dry_run: bool) -> int:
     except KeyboardInterrupt:
         typer.echo("\naiagentchat: ended before it was done; the same command goes on with what is left", err=True)
         return ENDED
-    for line in told.summary(_kept(wish, passwords)):
+    runs = owner_pid(settings.data_dir) is not None
+    for line in told.summary(
+        _kept(wish, passwords), "aiagentchat reload" if runs else "aiagentchat doctor, then aiagentchat run"
+    ):
         typer.echo(line)
     return 0 if is_whole else TO_LOOK_AT
 
@@ -111,7 +115,7 @@ class Printed:
         """The homeserver asked for it."""
         typer.echo(f"          the homeserver asks to wait {seconds:.0f} s …", err=True)
 
-    def summary(self, kept: list[str]) -> list[str]:
+    def summary(self, kept: list[str], next_: str) -> list[str]:
         """The last lines."""
         counts = self._counts
         if self._dry_run:
@@ -120,7 +124,7 @@ class Printed:
             ]
         said = f"{counts['done']} done, {counts['there']} there already"
         said += f", {counts['wrong']} not possible: see above." if counts["wrong"] else "."
-        return [said, *kept, *([] if counts["wrong"] else ["Next: aiagentchat doctor, then aiagentchat run"])]
+        return [said, *kept, *([] if counts["wrong"] else [f"Next: {next_}"])]
 
     def _say(self, key: str, word: str, what: str, why: str = "") -> None:
         self._counts[key] += 1
@@ -131,7 +135,11 @@ class Printed:
 def _kept(wish: Wanted, passwords: Passwords) -> list[str]:
     """Where people find their passwords."""
     theirs = [(account.user, passwords.file_of(account.user)) for account in wish.accounts[1:]]
-    return [f"{user}: the password is in {file}" for user, file in theirs if file.is_file()]
+    return [
+        f"{user}: the password is in {file}; give it to its owner, and delete the file"
+        for user, file in theirs
+        if file.is_file()
+    ]
 
 
 def _wishes(options: Options, me: UserId, known: list[str]) -> Wishes:

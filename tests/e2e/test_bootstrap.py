@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+from aiagentchat.bootstrap.api import connect
+from aiagentchat.bootstrap.begin import Answers, Looked, check
 from aiagentchat.bootstrap.passwords import Passwords
 from aiagentchat.bootstrap.plan import Step
 from aiagentchat.bootstrap.run import bootstrap
@@ -307,11 +309,12 @@ async def test_rooms_of_other_people_are_joined_and_what_is_not_ours_to_do_is_sa
 ) -> None:
     anna = await people.person()
     account = setup.homeserver.register(setup.me)
+    setup.config.write_text(setup.original.replace(f"@{setup.anna}:localhost", anna.id))
     room = await people.room(anna, account)
     strange = await people.room(anna)
     ids = f'{{id: "{room}", name: hers}}, {{id: "{strange}", name: strange}}, {{id: "#no-{setup.me}:elsewhere"}}'
     text = f"\nrooms: [{ids}]\n"
-    setup.config.write_text(setup.original.partition("\nrooms:")[0] + text)
+    setup.config.write_text(setup.config.read_text().partition("\nrooms:")[0] + text)
     given = Given(access_token=Secret(account.access_token))
     first = await setup.run(given, rooms=(), accounts=(), space=None)
 
@@ -339,6 +342,33 @@ async def test_who_has_left_is_not_invited_again(setup: Setup, people: People) -
     assert [(step.what, step.verdict) for step in again.steps if setup.anna in step.what][1:] == [
         (f"room {setup.me}-garden: @{setup.anna}:localhost", "left")
     ]
+
+
+async def test_init_looks_at_what_is_there_already(setup: Setup, people: People) -> None:
+    anna = await people.person()
+    setup.homeserver.register(setup.me, "the password")
+    await people.room(anna, alias=f"there-{setup.mark}")
+    answers = Answers(
+        homeserver=setup.homeserver.url,
+        user_id=f"@{setup.me}:localhost",
+        users=(anna.id,),
+        rooms=(f"there-{setup.mark}", f"missing-{setup.mark}"),
+    )
+
+    async def look(password: Secret | None, token: Secret | None = None) -> Looked:
+        async with connect(setup.homeserver.url, print) as api:
+            return await check(api, answers, password, token)
+
+    good, bad, none = await look(Secret("the password")), await look(Secret("another")), await look(None)
+    other = await look(None, Secret(anna.account.access_token))
+
+    assert [finding.is_well for finding in good.findings] == [True, True, True, True]
+    assert "can log in" in good.findings[1].said
+    assert f"there is #there-{setup.mark}" in good.findings[2].said
+    assert "aiagentchat bootstrap makes it" in good.findings[3].said
+    assert [finding.is_well for finding in bad.findings] == [True, False, True, True]
+    assert none.needs_bootstrap
+    assert "is that of" in other.findings[1].said
 
 
 async def test_settings_that_were_lost_find_their_rooms_by_the_aliases(setup: Setup) -> None:

@@ -152,6 +152,17 @@ def test_the_limit_is_lifted_where_somebody_is_an_admin(limit: Limit, means: Mea
     assert [step.verdict for step in steps if "rate limit" in step.what] == [verdict]
 
 
+def test_an_admin_whose_account_is_made_lifts_it_and_one_who_cannot_be_logged_in_does_not() -> None:
+    both = want(accounts=(Account(user=ME), Account(user=ADA, is_admin=True)))
+    means = Means(makes_accounts=True, makes_admins=True)
+    made = plan(both, There(accounts={ME: Standing.OURS, ADA: Standing.NONE}), means)
+    there = plan(both, There(accounts={ME: Standing.OURS, ADA: Standing.TAKEN}), means)
+
+    assert LiftLimit() in acts(made)
+    assert acts(there) == []
+    assert blocked(there) == {}
+
+
 def test_a_room_under_an_alias_gets_its_id_into_the_settings() -> None:
     there = replace(READY, places={"kitchen": room("!k", LEVELS)})
     by_alias, by_id = replace(ROOM, in_config="#kitchen:hs"), replace(ROOM, in_config="!k")
