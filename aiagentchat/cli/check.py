@@ -9,7 +9,7 @@ from aiagentchat.agents.claude_code.binary import find
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.describe import describe
 from aiagentchat.config.load import load
-from aiagentchat.config.secrets import load_secrets
+from aiagentchat.config.secrets import load_secrets, with_folder
 from aiagentchat.core.errors import AppError
 
 IN_CLEAR = "with history, what is said there lies in data_dir in clear text, also if the room is encrypted"
@@ -17,9 +17,10 @@ IN_CLEAR = "with history, what is said there lies in data_dir in clear text, als
 
 def check_command(config: Path) -> int:
     """Print the effective settings, or every problem. Returns the exit code."""
+    environ = with_folder(config, os.environ)
     try:
-        settings = load(config, os.environ)
-        typer.echo(describe(settings, load_secrets(os.environ)), nl=False)
+        settings = load(config, environ)
+        typer.echo(describe(settings, load_secrets(environ)), nl=False)
     except AppError as error:
         return complain(error)
     for name, agent in settings.agents.items():

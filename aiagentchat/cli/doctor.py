@@ -16,6 +16,7 @@ from rich.text import Text
 
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.cli.problems import complain
+from aiagentchat.config.secrets import with_folder
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.doctor.attacks import ATTACKS
 from aiagentchat.doctor.examination import Part, examine
@@ -78,7 +79,9 @@ async def _examined(config: Path, parts: Sequence[Part], progress: "Progress") -
     # Whoever ends us, the decoys must end, too; a shell's background job would not even hear Ctrl-C.
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await examine(config, os.environ, parts=parts, now_ms=SystemClock().now_ms, progress=progress.show)
+    return await examine(
+        config, with_folder(config, os.environ), parts=parts, now_ms=SystemClock().now_ms, progress=progress.show
+    )
 
 
 class Progress:

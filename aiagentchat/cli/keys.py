@@ -17,7 +17,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.app.owner import own, owner_pid
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
-from aiagentchat.config.secrets import load_secrets
+from aiagentchat.config.secrets import load_secrets, with_folder
 from aiagentchat.core.errors import AlreadyRunning, AppError, ConfigError
 from aiagentchat.core.redact import shapes_only
 from aiagentchat.matrix.crypto.cross_signing import UNSIGNED
@@ -97,7 +97,8 @@ def _run(config: Path, work: Callable[[Live], int]) -> int:
     silence()
     redact = shapes_only()
     try:
-        live = Live(load(config, os.environ), load_secrets(os.environ), dict(os.environ))
+        environ = with_folder(config, os.environ)
+        live = Live(load(config, environ), load_secrets(environ), environ)
         redact = live.redactor()
         return work(live)
     except AppError as error:

@@ -10,7 +10,8 @@ from aiagentchat import __version__
 app = typer.Typer(
     name="aiagentchat",
     help="Puts Claude Code into Matrix rooms.",
-    epilog="Examples:  aiagentchat check  ·  aiagentchat run  ·  aiagentchat run --config /etc/aiagentchat/config.yaml",
+    epilog="Examples:  aiagentchat init  ·  aiagentchat bootstrap  ·  aiagentchat check  ·  aiagentchat run  ·  "
+    "aiagentchat run --config /etc/aiagentchat/config.yaml",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -20,6 +21,54 @@ Config = Annotated[
     Path, typer.Option("--config", "-c", help="The settings file.", envvar="AIAGENTCHAT_CONFIG", show_default=True)
 ]
 DEFAULT_CONFIG = Path("config.yaml")
+
+
+@app.command(
+    epilog="Examples:  aiagentchat init  ·  aiagentchat init --homeserver https://matrix.example.org "
+    "--user-id @claude:example.org --user @you:example.org --api-key-file key  "
+    "Exit codes: 0 written, 10 written and something is not well, else as for errors."
+)
+def init(  # noqa: PLR0913 - one for each option
+    config: Config = DEFAULT_CONFIG,
+    homeserver: Annotated[str, typer.Option(help="Where the homeserver is.")] = "",
+    user_id: Annotated[str, typer.Option(help="The account that answers there.")] = "",
+    user: Annotated[list[str] | None, typer.Option(help="Who may ask it: a Matrix id.")] = None,
+    admin: Annotated[list[str] | None, typer.Option(help="Who may also answer for others: a Matrix id.")] = None,
+    room: Annotated[
+        list[str] | None, typer.Option(help="A name (bootstrap makes it), an alias, an id, or NAME=ID. Else: first.")
+    ] = None,
+    registry_room: Annotated[str, typer.Option(help="Where agents find each other: an alias or an id.")] = "",
+    allow_http: Annotated[bool, typer.Option("--allow-http", help="Accept plain http to another machine.")] = False,
+    data_dir: Annotated[str, typer.Option(help="Where the database goes.")] = "",
+    workspaces: Annotated[str, typer.Option(help="Where the rooms work.")] = "",
+    password_file: Annotated[Path | None, typer.Option(help="Holds the password of the account.")] = None,
+    access_token_file: Annotated[Path | None, typer.Option(help="Holds an access token of the account.")] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="Holds a key for the model.")] = None,
+    setup_token_file: Annotated[Path | None, typer.Option(help="Holds what claude setup-token printed.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the homeserver.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Write a commented config.yaml and the secrets. Asks, unless --homeserver, --user-id and --user are given."""
+    from aiagentchat.cli.init import Typed, init_command
+
+    typed = Typed(
+        homeserver=homeserver,
+        user_id=user_id,
+        users=tuple(user or ()),
+        admins=tuple(admin or ()),
+        rooms=tuple(room or ()),
+        registry=registry_room,
+        allow_http=allow_http,
+        data_dir=data_dir,
+        workspaces=workspaces,
+        files={
+            "MATRIX_PASSWORD": password_file,
+            "MATRIX_ACCESS_TOKEN": access_token_file,
+            "ANTHROPIC_API_KEY": api_key_file,
+            "CLAUDE_CODE_OAUTH_TOKEN": setup_token_file,
+        },
+    )
+    raise typer.Exit(init_command(config, typed, force=force, offline=offline))
 
 
 @app.command()
@@ -270,6 +319,95 @@ def restore(
     from aiagentchat.cli.keys import restore_command
 
     raise typer.Exit(restore_command(config, file))
+
+
+bootstrap = typer.Typer(help="Make what the daemon needs at the homeserver: account, rooms, space, power, invites.")
+app.add_typer(bootstrap, name="bootstrap")
+
+
+@bootstrap.callback(
+    invoke_without_command=True,
+    epilog="Examples:  aiagentchat bootstrap --dry-run  ·  aiagentchat bootstrap --room backend  ·  "
+    "aiagentchat bootstrap --shared-secret-file secret --account @you:example.org  "
+    "Exit codes: 0 all of it is there, 10 something is not possible, else as for errors.",
+)
+def make_what_is_needed(  # noqa: PLR0913 - one for each option
+    context: typer.Context,
+    config: Config = DEFAULT_CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print each step, and change nothing.")] = False,
+    room: Annotated[list[str] | None, typer.Option(help="A room to make and to put into the settings: a name.")] = None,
+    space: Annotated[str, typer.Option(help="What the space is called that has the rooms in it.")] = "",
+    no_space: Annotated[bool, typer.Option("--no-space", help="Make no space.")] = False,
+    registry: Annotated[
+        bool, typer.Option("--registry", help="Make a registry room if the settings name none.")
+    ] = False,
+    registry_member: Annotated[
+        list[str] | None, typer.Option(help="Invite the account of another daemon into the registry room.")
+    ] = None,
+    encrypt: Annotated[
+        list[str] | None, typer.Option(help="Encrypt this room, by its name, or all. There is no way back.")
+    ] = None,
+    account: Annotated[list[str] | None, typer.Option(help="Also make an account for this person.")] = None,
+    server_admin: Annotated[
+        list[str] | None, typer.Option(help="The same, as an admin of the homeserver, who lifts the rate limit.")
+    ] = None,
+    shared_secret_file: Annotated[
+        Path | None, typer.Option(help="Makes accounts: Synapse's registration_shared_secret.")
+    ] = None,
+    registration_token_file: Annotated[
+        Path | None, typer.Option(help="Makes accounts: a registration token of the homeserver.")
+    ] = None,
+    admin_token_file: Annotated[
+        Path | None, typer.Option(help="Makes accounts, and lifts the rate limit: an access token of a Synapse admin.")
+    ] = None,
+    room_version: Annotated[
+        str, typer.Option(help="Of rooms that are made; without it, the homeserver's choice.")
+    ] = "",
+) -> None:
+    """Make what the daemon needs at the homeserver. What is there stays; doing it again changes nothing."""
+    if context.invoked_subcommand is not None:
+        return
+    from aiagentchat.cli.bootstrap import Options, bootstrap_command
+
+    options = Options(
+        rooms=room or [],
+        space=space,
+        no_space=no_space,
+        registry=registry,
+        members=registry_member or [],
+        encrypt=encrypt or [],
+        accounts=account or [],
+        admins=server_admin or [],
+        shared_secret=shared_secret_file,
+        registration_token=registration_token_file,
+        admin_token=admin_token_file,
+        room_version=room_version,
+    )
+    raise typer.Exit(bootstrap_command(config, options, dry_run=dry_run))
+
+
+@bootstrap.command(
+    epilog="Example:  aiagentchat bootstrap synapse-config --server-name example.org --out /etc/synapse",
+)
+def synapse_config(
+    server_name: Annotated[str, typer.Option(help="The part of ids after the colon. It can never be changed.")],
+    out: Annotated[Path, typer.Option(help="The folder for the settings, and for all that Synapse keeps.")],
+    public_url: Annotated[str, typer.Option(help="How clients reach it; without it, on this machine.")] = "",
+    bind: Annotated[str, typer.Option(help="The address that it listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port that it listens on.", min=1, max=65_535)] = 8008,
+    federation: Annotated[bool, typer.Option("--federation", help="Let other homeservers talk to it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the settings anew. Keys and secrets stay in any case.")
+    ] = False,
+) -> None:
+    """Write the settings of a Synapse that is closed: no federation, no registration but by a secret."""
+    from aiagentchat.bootstrap.synapse import Synapse
+    from aiagentchat.cli.bootstrap import synapse_config_command
+
+    synapse = Synapse(
+        server_name=server_name, folder=str(out), public_url=public_url, bind=bind, port=port, federation=federation
+    )
+    raise typer.Exit(synapse_config_command(synapse, force=force))
 
 
 @app.command()

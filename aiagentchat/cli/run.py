@@ -13,7 +13,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.app.push import loki_handler
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
-from aiagentchat.config.secrets import load_secrets
+from aiagentchat.config.secrets import load_secrets, with_folder
 from aiagentchat.core.errors import AppError, ConfigError
 from aiagentchat.observability.log import Format, set_up
 
@@ -25,11 +25,12 @@ def run_command(config: Path, log_format: str, log_level: str, *, take_over: boo
     """Run the daemon. Returns the exit code: 0 after a signal or a drain, otherwise by cause."""
     os.umask(0o077)
     open_because = harden()
+    environ = with_folder(config, os.environ)
     try:
         _check_options(log_format, log_level)
-        settings = load(config, os.environ)
-        secrets = load_secrets(os.environ)
-        live = Live(settings, secrets, dict(os.environ))
+        settings = load(config, environ)
+        secrets = load_secrets(environ)
+        live = Live(settings, secrets, environ)
         push = loki_handler(live)
     except AppError as error:
         return complain(error)

@@ -20,10 +20,7 @@ _MOST_NODES = 50_000  # aliases can make a small file endless
 _MOST_DEPTH = 20
 _UNQUOTED = re.compile(r"[:,\[{-]\s*[@!#%`]")
 _CORE = "tag:yaml.org,2002:"
-_MISSING_FILE = (
-    "there is no such file; copy the commented config.yaml that comes with aiagentchat and edit it, "
-    "or name another file with --config"
-)
+_MISSING_FILE = "there is no such file; make one with aiagentchat init, or name another file with --config"
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,7 +73,7 @@ def read_text(path: Path) -> str:
         reason = getattr(error, "strerror", None) or "not a usable file name"
         raise _unreadable(path, f"the file cannot be read: {reason}") from None
     if not text.strip():
-        raise _unreadable(path, "the file is empty; copy the commented config.yaml that comes with aiagentchat")
+        raise _unreadable(path, "the file is empty; make one with: aiagentchat init --force")
     return text
 
 

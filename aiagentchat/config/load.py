@@ -14,7 +14,7 @@ from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
 from aiagentchat.config.rooms import bypass_refused, merge, template
 from aiagentchat.config.schema import Agent, File, Shared
-from aiagentchat.config.secrets import secret_places
+from aiagentchat.config.secrets import secret_folder, secret_places
 from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.config.validate import validate
 from aiagentchat.config.workspaces import root_problem, workspace_problems
@@ -41,7 +41,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     file = validate(document.data, problems)
     paths = _Paths(path, environ, problems)
     mounted = list(_mounted(file, paths, problems))
-    settings = replace(_settings(path, file, paths, mounted, problems), secret_places=secret_places(environ))
+    settings = replace(
+        _settings(path, file, paths, mounted, problems), secret_places=(*secret_places(environ), secret_folder(path))
+    )
     _check(settings, mounted, problems)
     problems.raise_if_any()
     return settings

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from aiagentchat.config.fields import split_url
+from aiagentchat.config.folders import real
 from aiagentchat.config.problems import printable
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.redact import LEAST_KNOWN
@@ -38,6 +39,9 @@ VARIABLES: Mapping[str, str] = {
 """Each secret's variable, and its field in `Secrets`. Each may be given as NAME or as NAME_FILE."""
 
 
+FOLDER = "secrets"
+"""Beside config.yaml: each file in it is a secret, and its name that of the variable."""
+
 _KEPT_IN = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".config/gcloud", ".config/gh", ".claude")
 """Where people keep what opens other doors, below their HOME."""
 
@@ -49,6 +53,22 @@ def secret_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
     home = environ.get("HOME", "")
     usual = [Path(home) / name for name in _KEPT_IN] if home.startswith("/") else []
     return (*map(Path, given), *usual)
+
+
+def secret_folder(config: Path) -> Path:
+    """Where `aiagentchat init` and `bootstrap` put secrets, and where they are looked for."""
+    return real(config).parent / FOLDER
+
+
+def with_folder(config: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ`, with NAME_FILE for each secret that is a file in the folder and that `environ` does not give."""
+    folder = secret_folder(config)
+    found = {
+        f"{name}_FILE": str(folder / name)
+        for name in VARIABLES
+        if not (environ.get(name, "").strip() or environ.get(f"{name}_FILE")) and os.path.lexists(folder / name)
+    }
+    return {**environ, **found}
 
 
 class Secret:
@@ -138,6 +158,15 @@ def load_secrets(environ: Mapping[str, str]) -> Secrets:
     if problems:
         raise ConfigError(problems)
     return Secrets(**values, anthropic_base_url=url or None, found=tuple(found))
+
+
+def read_secret(option: str, file: str) -> Secret:
+    """The secret in `file`, which `option` names. Raises `ConfigError`."""
+    try:
+        return Secret(_checked(f"{option}: {file}", _content(option, file)))
+    except _NotUsableError as error:
+        # Without the colon, after which what hides secrets would see one.
+        raise ConfigError([printable(str(error).replace(f"{option}: ", f"{option} ", 1))]) from None
 
 
 def missing_matrix_login(secrets: Secrets) -> str | None:

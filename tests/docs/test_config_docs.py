@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from aiagentchat.config.edit import example
 from aiagentchat.config.load import load
 from aiagentchat.config.schema import (
     Agent,
@@ -65,6 +66,10 @@ def test_the_reference_names_the_defaults_there_are() -> None:
     defaults = {key: File.model_fields[key].default for key in File.model_fields.keys() - SECTIONS.keys()}
 
     assert documented == {key: [*value] if isinstance(value, tuple) else value for key, value in defaults.items()}
+
+
+def test_the_example_that_is_installed_is_the_one_that_is_shown() -> None:
+    assert example() == EXAMPLE.read_text(encoding="utf-8"), "run: cp config.yaml aiagentchat/config/example.yaml"
 
 
 def test_the_example_is_accepted_as_it_is() -> None:

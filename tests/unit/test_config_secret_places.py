@@ -70,3 +70,12 @@ def test_a_place_that_is_not_there_hinders_nobody(tmp_path: Path, home: Path) ->
 
     assert problems(tmp_path, "rooms: [{id: '!a:x', name: a, mounts: [{path: ~/project}]}]") == []
     assert problems(tmp_path, "rooms: []", CREDENTIALS_DIRECTORY="/run/none", HOME="relative") == []
+
+
+def test_the_folder_of_secrets_beside_the_settings_is_in_no_mount_and_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    mounted = problems(tmp_path, f"rooms: [{{id: '!a:x', name: a, mounts: [{{path: {tmp_path}/secrets}}]}}]")
+    outside = f"workspace: {tmp_path}/secrets, workspace_outside: true"
+    worked_in = problems(tmp_path, f"rooms: [{{id: '!a:x', name: a, {outside}}}]")
+
+    assert ["where secrets lie" in problem for problem in (*mounted, *worked_in)] == [True, True]

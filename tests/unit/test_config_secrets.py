@@ -15,7 +15,9 @@ from aiagentchat.config.secrets import (
     load_secrets,
     missing_matrix_login,
     missing_model_key,
+    read_secret,
     store_key_bytes,
+    with_folder,
 )
 from aiagentchat.core.errors import ConfigError
 
@@ -183,3 +185,32 @@ def test_every_secret_is_known_by_name_and_value() -> None:
 
 def test_what_is_too_short_to_be_hidden_is_named() -> None:
     assert load_secrets({"MATRIX_PASSWORD": "abcde", "ANTHROPIC_API_KEY": "abcdef"}).too_short() == ("MATRIX_PASSWORD",)
+
+
+def test_a_file_in_the_folder_beside_the_settings_is_the_secret_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in ("MATRIX_PASSWORD", "ANTHROPIC_API_KEY", "NOTHING"):
+        Path(secret_file(tmp_path, f"{name} in a file")).rename(tmp_path / "secrets" / name)
+    found = load_secrets(with_folder(tmp_path / "config.yaml", {}))
+
+    assert found.found == ("MATRIX_PASSWORD_FILE", "ANTHROPIC_API_KEY_FILE")
+    assert found.matrix_password == Secret("MATRIX_PASSWORD in a file")
+
+
+def test_what_the_environment_gives_goes_before_the_folder(tmp_path: Path) -> None:
+    other = secret_file(tmp_path, "from elsewhere")
+    (tmp_path / "secrets").mkdir()
+    for name in ("MATRIX_PASSWORD", "ANTHROPIC_API_KEY"):
+        (tmp_path / "secrets" / name).write_text("from the folder")
+    environ = {"MATRIX_PASSWORD": "typed", "ANTHROPIC_API_KEY_FILE": other}
+
+    assert with_folder(tmp_path / "config.yaml", environ) == environ
+    assert with_folder(tmp_path / "elsewhere" / "config.yaml", {}) == {}
+
+
+def test_a_file_that_an_option_names_is_read_as_carefully(tmp_path: Path) -> None:
+    assert read_secret("--file", secret_file(tmp_path)) == Secret("hunter2")
+    with pytest.raises(ConfigError, match=r"--file /.* other users can read this file"):
+        read_secret("--file", secret_file(tmp_path, mode=0o644))
+    with pytest.raises(ConfigError, match=r"--file /.* must be one line of text"):
+        read_secret("--file", secret_file(tmp_path, "two\nlines"))

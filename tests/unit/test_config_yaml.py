@@ -24,7 +24,7 @@ def problems_of_bytes(folder: Path, content: bytes) -> list[str]:
     [
         pytest.param(
             b"",
-            "config.yaml: the file is empty; copy the commented config.yaml that comes with aiagentchat",
+            "config.yaml: the file is empty; make one with: aiagentchat init --force",
             id="an empty file",
         ),
         pytest.param(
@@ -107,8 +107,8 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load(tmp_path / "config.yaml", ENVIRON)
 
     assert str(caught.value) == (
-        f"{tmp_path}/config.yaml: there is no such file; copy the commented config.yaml that comes with aiagentchat "
-        "and edit it, or name another file with --config"
+        f"{tmp_path}/config.yaml: there is no such file; make one with aiagentchat init, "
+        "or name another file with --config"
     )
 
 

@@ -1,0 +1,176 @@
+"""`aiagentchat init` as an operator types it, and as a script does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from aiagentchat.bootstrap.begin import KEYS
+from aiagentchat.cli.init import Typed, interview
+from aiagentchat.cli.main import app
+from aiagentchat.config.edit import example
+from aiagentchat.config.load import load
+from aiagentchat.config.secrets import Secret, load_secrets, with_folder
+
+CLEAN = dict.fromkeys(("MATRIX_PASSWORD", "MATRIX_ACCESS_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"))
+ENOUGH = ("--homeserver", "https://m.example", "--user-id", "@bot:example", "--user", "@you:example", "--offline")
+
+
+def init(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["init", "--config", str(folder / "config.yaml"), *words], env=CLEAN)
+
+
+def secret_file(folder: Path, name: str, text: str) -> str:
+    file = folder / name
+    file.touch(mode=0o600)
+    file.write_text(text)
+    return str(file)
+
+
+def test_options_are_enough_and_the_file_says_what_the_example_says_with_the_answers_in_it(tmp_path: Path) -> None:
+    shown = init(tmp_path, *ENOUGH, "--room", "one", "--room", "two=!b:example", "--room", "#three:example")
+    text = (tmp_path / "config.yaml").read_text("utf-8")
+    settings = load(tmp_path / "config.yaml", {})
+
+    assert shown.exit_code == 0, shown.output
+    assert [(room.name, room.id) for room in settings.rooms] == [
+        ("one", "#one:example"),
+        ("two", "!b:example"),
+        ("three", "#three:example"),
+    ]
+    assert (settings.matrix.homeserver, settings.matrix.user_id) == ("https://m.example", "@bot:example")
+    assert settings.rooms[0].users == {"@you:example"}
+    comments = [line for line in example().splitlines() if line.lstrip().startswith("#")]
+    assert [line for line in text.splitlines() if line.lstrip().startswith("#")] == comments
+
+
+def test_what_it_writes_for_a_container_is_what_was_asked_for(tmp_path: Path) -> None:
+    there = (
+        "--data-dir",
+        "/data",
+        "--workspaces",
+        "/rooms",
+        "--registry-room",
+        "#agents:example",
+        "--admin",
+        "@a:example",
+    )
+    shown = init(tmp_path, *ENOUGH, "--homeserver", "http://synapse:8008", "--allow-http", *there)
+    settings = load(tmp_path / "config.yaml", {})
+
+    assert shown.exit_code == 0, shown.output
+    assert (str(settings.data_dir), str(settings.workspaces)) == ("/data", "/rooms")
+    assert (settings.matrix.allow_http, settings.registry.room) == (True, "#agents:example")
+    assert settings.rooms[0].admins == {"@a:example"}
+
+
+def test_secrets_are_copied_where_the_daemon_looks_for_them_and_are_its_own(tmp_path: Path) -> None:
+    key, password = secret_file(tmp_path, "key", "sk-ant-api-x\n"), secret_file(tmp_path, "word", "hunter2\n")
+    shown = init(tmp_path, *ENOUGH, "--api-key-file", key, "--password-file", password)
+    folder = tmp_path / "secrets"
+    secrets = load_secrets(with_folder(tmp_path / "config.yaml", {}))
+
+    assert shown.exit_code == 0, shown.output
+    assert secrets.anthropic_api_key == Secret("sk-ant-api-x")
+    assert secrets.matrix_password == Secret("hunter2")
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "hunter2" not in shown.output
+    assert "sk-ant" not in shown.output.replace(KEYS, "")
+    assert "Next: aiagentchat run --config" in shown.output
+
+
+def test_without_a_key_it_says_how_to_get_one(tmp_path: Path) -> None:
+    shown = init(tmp_path, *ENOUGH)
+
+    assert KEYS in shown.output
+    assert "claude setup-token" in shown.output
+    assert "secrets/CLAUDE_CODE_OAUTH_TOKEN" in shown.output
+
+
+def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine")
+    (tmp_path / "secrets").mkdir(mode=0o700)
+    (tmp_path / "secrets" / "ANTHROPIC_API_KEY").write_text("mine")
+    key = secret_file(tmp_path, "key", "new")
+    shown = init(tmp_path, *ENOUGH, "--api-key-file", key)
+
+    assert shown.exit_code == 2
+    assert shown.stderr.count("not overwritten without --force") == 2
+    assert (tmp_path / "config.yaml").read_text() == "mine"
+    assert (tmp_path / "secrets" / "ANTHROPIC_API_KEY").read_text() == "mine"
+
+    assert init(tmp_path, *ENOUGH, "--api-key-file", key, "--force").exit_code == 0
+    assert (tmp_path / "secrets" / "ANTHROPIC_API_KEY").read_text() == "new\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--homeserver", "matrix.example", "matrix.homeserver"),
+        ("--homeserver", "http://m.example", "in the clear"),
+        ("--user-id", "bot", "matrix.user_id"),
+        ("--user", "you", "defaults.users[1]"),
+        ("--room", "a b", "rooms[0].id"),
+        ("--room", "x=y", "rooms[0].id"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path, option: str, value: str, said: str) -> None:
+    shown = init(tmp_path, *ENOUGH, option, value)
+
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert f"{tmp_path}/config.yaml:" in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_terminal_it_says_which_options_it_needs(tmp_path: Path) -> None:
+    shown = init(tmp_path, "--user-id", "@bot:example")
+
+    assert shown.exit_code == 2
+    assert [line.partition(":")[0] for line in shown.stderr.splitlines()[:-1]] == ["--homeserver", "--user"]
+
+
+def test_a_homeserver_that_does_not_answer_is_said_when_all_is_written(tmp_path: Path) -> None:
+    shown = init(tmp_path, *ENOUGH[2:-1], "--homeserver", "http://127.0.0.1:9")
+
+    assert shown.exit_code == 10
+    assert "✗ http://127.0.0.1:9 does not answer" in shown.output
+    assert (tmp_path / "config.yaml").exists()
+
+
+def answering(*answers: str) -> Callable[..., str]:
+    """Somebody who says these, one after the other; empty: what Enter says."""
+    left = list(answers)
+    return lambda _question, otherwise="": left.pop(0) or otherwise
+
+
+def test_somebody_is_asked_until_it_makes_sense() -> None:
+    said: list[str] = []
+    answers = answering(
+        "nowhere", "https://m.example", "bot", "@bot:example", "@you:example, @*:example", "a b!", "one #two:example"
+    )
+    typed, secrets = interview(Typed(files={}), {}, answers, answering(" hunter2 ", "sk-ant-oat-x"), say=said.append)
+
+    assert (typed.homeserver, typed.user_id) == ("https://m.example", "@bot:example")
+    assert (typed.users, typed.rooms) == (("@you:example", "@*:example"), ("one", "#two:example"))
+    assert secrets == {"MATRIX_PASSWORD": Secret("hunter2"), "CLAUDE_CODE_OAUTH_TOKEN": Secret("sk-ant-oat-x")}
+    assert KEYS in said
+    assert any('"nowhere" is not a web address' in line for line in said)
+
+
+def test_enter_takes_what_is_offered_and_a_secret_may_come_later() -> None:
+    offered = answering("", "", "", "")
+    typed, secrets = interview(Typed(files={}), {}, offered, answering("", ""), say=lambda _: None)
+
+    assert (typed.homeserver, typed.user_id) == ("http://127.0.0.1:8008", "@claude:localhost")
+    assert (typed.users, typed.rooms, secrets) == (("@you:localhost",), ("first",), {})
+
+
+def test_what_was_given_is_not_asked_for() -> None:
+    given = {"MATRIX_ACCESS_TOKEN": Secret("x"), "ANTHROPIC_API_KEY": Secret("y")}
+    known = Typed(homeserver="https://m.example", user_id="@bot:example", rooms=("a",), files={})
+    typed, secrets = interview(known, given, answering("@you:example"), answering(), say=lambda _: None)
+
+    assert (typed.users, secrets) == (("@you:example",), {})
