@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.core.exchange import MessageState
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.meters import EndedTurn
@@ -70,7 +71,7 @@ class Gauged:
             "rate_limit_refusals_total": vitals.refusals,
             "sealed_events": vitals.sealed,
             "refused_attempts": by(counted.refused),
-            "messages": by(vitals.messages),
+            "messages": by({**dict.fromkeys(MessageState, 0), **vitals.messages}),
             "halted_rooms": len(await self.ledger.guards.halts()),
             "instances_alive": sum(is_there for _, is_there in self.directory.entries()),
             "history_position": vitals.history_position,

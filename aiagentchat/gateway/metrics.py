@@ -3,6 +3,7 @@
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from aiagentchat.gateway.door import Traffic
+from aiagentchat.observability import exposition  # noqa: F401 - loaded here, in the thread that loads the gateway
 from aiagentchat.observability.metrics import Levels
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

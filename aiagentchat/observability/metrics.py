@@ -7,36 +7,25 @@ Labels are few and bounded: a room by its name in config.yaml, an agent by its n
 code lists. No person, no caller, no id, and nothing that anybody has written.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric as Family
-
-from aiagentchat.core.commands import MOVES, CommandState
 from aiagentchat.core.meters import EndedTurn
+
+if TYPE_CHECKING:
+    from aiagentchat.observability.exposition import Exposition
 
 NAMESPACE = "aiagentchat"
 MADE = "(made in chat)"
 """What all rooms are called together that are not in config.yaml: whoever makes one chooses its name."""
-MICRO = 1_000_000
 
 Kind: TypeAlias = Literal["gauge", "counter", "histogram"]
 Level: TypeAlias = float | Mapping[tuple[str, ...], float]
 """A number, or one for each value of the labels."""
 Levels: TypeAlias = Mapping[str, Level]
 """By the name of the metric, without the namespace."""
-
-disable_created_metrics()  # type: ignore[no-untyped-call] # counters begin with the daemon, which process_start_time says
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,87 +101,26 @@ PROCESS = (
     Metric("process_max_fds", "gauge", "How many it may have."),
 )
 """Those of the library; the help texts are ours, for the page."""
-_LEVELS = {metric.name: metric for metric in METRICS if metric not in COUNTED}
 
 
 class Meters:
     """The numbers of this daemon."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._turns = self._counter(TURNS)
-        self._cost = self._counter(COST)
-        self._tokens = self._counter(TOKENS)
-        self._duration = self._histogram(DURATION)
-        self._first_text = self._histogram(FIRST_TEXT)
-        ProcessCollector(namespace=NAMESPACE, registry=self.registry)
-        self._levels = _Shown()
-        self.registry.register(self._levels)
+    @cached_property
+    def _exposition(self) -> "Exposition":
+        """The library takes a moment to load; the gateway does it in a thread, before anybody asks."""
+        from aiagentchat.observability.exposition import Exposition
+
+        return Exposition()
 
     def know(self, room: str, agent: str) -> None:
         """Show zeros for it: what is first seen at 1 has never risen, for who looks at how much it has."""
-        for state in MOVES[CommandState.RUNNING]:
-            self._turns.labels(room, agent, state.value)
-        for way in ("in", "out"):
-            self._tokens.labels(room, agent, way)
-        for metric in (self._cost, self._duration, self._first_text):
-            metric.labels(room, agent)
+        self._exposition.know(room, agent)
 
     def turn_ended(self, room: str, turn: EndedTurn) -> None:
         """Count it; `room` is what the room is called in labels."""
-        record = turn.record
-        self._turns.labels(room, turn.agent, turn.state.value).inc()
-        self._duration.labels(room, turn.agent).observe(record.duration_ms / 1000)
-        if turn.first_text is not None:
-            self._first_text.labels(room, turn.agent).observe(turn.first_text)
-        self._cost.labels(room, turn.agent).inc(record.cost_micro_usd / MICRO)
-        self._tokens.labels(room, turn.agent, "in").inc(record.input_tokens)
-        self._tokens.labels(room, turn.agent, "out").inc(record.output_tokens)
+        self._exposition.turn_ended(room, turn)
 
     def exposed(self, levels: Levels) -> bytes:
         """All of it in the text format of Prometheus. A level that nobody gives is not shown."""
-        self._levels.now = levels
-        return generate_latest(self.registry)
-
-    def _counter(self, metric: Metric) -> Counter:
-        return Counter(metric.name, metric.help, metric.labels, namespace=NAMESPACE, registry=self.registry)
-
-    def _histogram(self, metric: Metric) -> Histogram:
-        return Histogram(
-            metric.name,
-            metric.help,
-            metric.labels,
-            namespace=NAMESPACE,
-            registry=self.registry,
-            buckets=metric.buckets,
-        )
-
-
-class _Shown:
-    """A collector of what was handed over."""
-
-    def __init__(self) -> None:
-        self.now: Levels = {}
-
-    def collect(self) -> Iterator[Family]:
-        """The families, in the order of the list."""
-        for name in sorted(self.now, key=list(_LEVELS).index):  # a name that is not in the list is a mistake of ours
-            yield _family(_LEVELS[name], self.now[name])
-
-    def describe(self) -> Iterable[Family]:
-        """Nothing is known before somebody asks."""
-        return ()
-
-
-def _family(metric: Metric, level: Level) -> Family:
-    name = f"{NAMESPACE}_{metric.name}"
-    labels: Sequence[str] = metric.labels
-    family: CounterMetricFamily | GaugeMetricFamily = (
-        CounterMetricFamily(name, metric.help, labels=labels)
-        if metric.kind == "counter"
-        else GaugeMetricFamily(name, metric.help, labels=labels)
-    )
-    values = level if isinstance(level, Mapping) else {(): level}
-    for key, value in values.items():
-        family.add_metric(list(key), value)
-    return family
+        return self._exposition.exposed(levels)

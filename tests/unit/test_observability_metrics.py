@@ -80,6 +80,16 @@ def test_a_turn_that_has_ended_is_counted() -> None:
     assert shown["tokens_total{agent=claude,room=kitchen,way=out}"] == 40
 
 
+def test_an_agent_that_says_nonsense_breaks_nothing() -> None:
+    meters = Meters()
+    nonsense = TurnRecord(duration_ms=1, cost_micro_usd=-5, input_tokens=-1, output_tokens=-1)
+    meters.turn_ended(
+        "kitchen", EndedTurn(room=RoomId("!a:hs"), agent="claude", state=CommandState.FAILED, record=nonsense)
+    )
+
+    assert values(meters.exposed({}))["cost_usd_total{agent=claude,room=kitchen}"] == 0
+
+
 def test_a_room_that_is_known_begins_at_zero() -> None:
     meters = Meters()
     meters.know("kitchen", "claude")
