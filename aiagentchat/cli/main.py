@@ -117,6 +117,22 @@ def drain(
 
 
 @app.command(
+    epilog="Examples:  aiagentchat healthcheck  ·  aiagentchat healthcheck --ready  Exit codes: 0 it is, 1 it is not."
+)
+def healthcheck(
+    config: Config = DEFAULT_CONFIG,
+    ready: Annotated[
+        bool,
+        typer.Option("--ready", help="Whether a message that comes now would be answered, not only whether it lives."),
+    ] = False,
+) -> None:
+    """Ask the running daemon whether it lives. For containers, units and scripts."""
+    from aiagentchat.cli.healthcheck import healthcheck_command
+
+    raise typer.Exit(healthcheck_command(config, ready=ready))
+
+
+@app.command(
     epilog="Examples:  aiagentchat doctor  ·  aiagentchat doctor --only attacks  ·  aiagentchat doctor --json | jq .  "
     "Exit codes: 0 all is well, 10 there is something to look at, 20 something is wrong."
 )
