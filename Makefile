@@ -122,6 +122,7 @@ requirements:  ## pin again what requirements*.txt pin (needs uv)
 	$(PIN) requirements-dev.in -o requirements-dev.txt
 	$(PIN) requirements-synapse.in -o requirements-synapse.txt
 	$(PIN) --no-deps requirements-cli.in -o requirements-cli.txt
+	cp requirements-cli.txt aiagentchat/agents/claude_code/
 	$(PIN) requirements-node.in -o requirements-node.txt
 
 clean:  ## remove what the targets made; config, data and rooms stay

@@ -10,6 +10,7 @@ import structlog
 from aiagentchat.app.daemon import first_app_error, run_daemon
 from aiagentchat.app.harden import harden
 from aiagentchat.app.live import Live
+from aiagentchat.cli.fetch_cli import fetch_at_start
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
@@ -35,6 +36,10 @@ def run_command(config: Path, log_format: str, log_level: str, *, take_over: boo
     log = structlog.get_logger(__name__)
     if open_because is not None:
         log.warning("daemon.not_hardened", error=open_because)
+    try:
+        fetch_at_start(settings, live.environ)
+    except KeyboardInterrupt:
+        return 0
     try:
         asyncio.run(run_daemon(live, take_over=take_over))
     except BaseException as error:
