@@ -40,7 +40,7 @@ test: $(READY)  ## the tests, on a real homeserver and the real CLI, with the co
 	@$(BIN)/python -m rig.setup
 	-@$(BIN)/python -m rig.setup --clients
 	@rm -rf $(COVERAGE_DIR) && mkdir -m 1777 $(COVERAGE_DIR)
-	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage run -m pytest -m "not long" --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
+	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage run -m pytest -m "not long and not ship" --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 	@cd $(COVERAGE_DIR) && COVERAGE_FILE=$(COVERAGE_DIR)/data $(CURDIR)/$(BIN)/coverage combine --quiet --rcfile=$(CURDIR)/pyproject.toml
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report --fail-under=100 --include='$(PURE)'
@@ -109,10 +109,11 @@ torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count w
 image:  ## the container image, with docker, podman or buildah
 	deploy/build-image.sh
 
-IMAGE ?= aiagentchat:latest
-image-test: $(READY)  ## an image made with WITH_CLI=1, in containers: each way to run it (needs podman)
+IMAGE ?= localhost/aiagentchat-test:with-cli
+image-test: $(READY)  ## build the image, and start it in containers in each way (needs podman, root)
 	@$(BIN)/python -m rig.setup
-	AIAGENTCHAT_TEST_IMAGE=$(IMAGE) $(BIN)/pytest tests/container $(ARGS)
+	@$(BIN)/python -m rig.image
+	AIAGENTCHAT_TEST_IMAGE=$(IMAGE) $(BIN)/pytest -m ship tests/container $(ARGS)
 
 PIN := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make requirements"
@@ -124,6 +125,7 @@ requirements:  ## pin again what requirements*.txt pin (needs uv)
 	$(PIN) --no-deps requirements-cli.in -o requirements-cli.txt
 	cp requirements-cli.txt aiagentchat/agents/claude_code/
 	$(PIN) requirements-node.in -o requirements-node.txt
+	$(PIN) requirements-ship.in -o requirements-ship.txt
 
 clean:  ## remove what the targets made; config, data and rooms stay
 	rm -rf $(VENV) .rig .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
