@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-long test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-long test-ship test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -48,6 +48,10 @@ test: $(READY)  ## the tests, on a real homeserver and the real CLI, with the co
 test-long: $(READY)  ## the stories that are too many for `test`: the same daemon in more situations (ten minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m long --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
+
+test-ship: $(READY)  ## what ships, as it ships: deployments, alerts that fire (apt: prometheus)
+	@$(BIN)/python -m rig.setup
+	$(BIN)/pytest -m ship $(ARGS)
 
 test-clients: $(READY)  ## encrypted rooms with Element's engine at the other side, in full
 	@$(BIN)/python -m rig.setup --homeserver --cli --clients

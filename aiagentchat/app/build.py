@@ -29,6 +29,7 @@ from aiagentchat.app.connect import (
 )
 from aiagentchat.app.isolation import GATES, delegated_cgroups, has_own_users, ready_for_runs, require_apart
 from aiagentchat.app.live import Live
+from aiagentchat.app.metrics import Gauged, agents_there
 from aiagentchat.app.owner import this_machine
 from aiagentchat.app.registry import registered
 from aiagentchat.config.secrets import missing_model_key
@@ -63,6 +64,7 @@ from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.ownership import Ownership
 from aiagentchat.matrix.roster import Roster
 from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.observability.metrics import Meters
 from aiagentchat.process.cgroup import Subtree
 from aiagentchat.process.children import children
 from aiagentchat.process.posts import Posts
@@ -282,8 +284,16 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         warm_ttl=settings.warm_ttl,
         max_warm=settings.max_warm,
     )
-    posts = Posts(live.settings.data_dir)
-    agents: dict[str, ClaudeCode] = {}
+    posts, agents = Posts(live.settings.data_dir), dict[str, ClaudeCode]()
+    gauged = Gauged(
+        meters=Meters(),
+        settings=live.current,
+        ledger=ledger,
+        directory=instances.book,
+        warm=runs.count,
+        isolation=here.held.isolation,
+        clock=clock,
+    )
     shop = Workshop(
         ledgers=Ledgers(
             commands=ledger.commands,
@@ -317,6 +327,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
         instance=instance,
         post=post,
+        on_turn_ended=gauged.turn_ended,
     )
     scheduler = Scheduler(shop, max_parallel=settings.max_parallel_turns, alive_at=ledger.lives.alive_at)
 
@@ -406,6 +417,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         homeserver=homeserver,
         directory=instances.book,
         health=health,
+        gauged=gauged,
+        agents=lambda: agents_there(live.current(), {name: agent.binary for name, agent in agents.items()}),
         clock=clock,
     )
     clerk = exchanging.clerk(around)

@@ -1,10 +1,11 @@
 """The wiring of what callers ask: the clerk, the gateway, and what both stand on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiagentchat import __version__
 from aiagentchat.app.live import Live
+from aiagentchat.app.metrics import Gauged
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.exchange import Caller, Message, Outgoing
 from aiagentchat.core.ids import RoomId
@@ -35,6 +36,9 @@ class Around:
     homeserver: Homeserver
     directory: Directory
     health: Callable[[], Awaitable[Health]]
+    gauged: Gauged
+    agents: Callable[[], Awaitable[Mapping[str, bool]]]
+    """Whether the programs of the agents that rooms have can be started."""
     clock: Clock
 
 
@@ -83,6 +87,8 @@ def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | 
             directory=around.directory,
             logins=around.ledger.gateway_tokens,
             vitals=lambda: _vitals(around, began),
+            levels=around.gauged.levels,
+            meters=around.gauged.meters,
             make_room=lambda wish: create_room(around.client, wish),
             settings=around.live.current,
             told=around.live.learn,
@@ -103,12 +109,16 @@ async def _vitals(around: Around, began: float) -> Vitals:
         uptime=now - began,
         sync_age=None if health.sync.heard_at is None else now - health.sync.heard_at,
         sync_failures=health.sync.failures,
+        sync_restarts=health.sync.restarts,
         waiting=health.send.waiting,
         limited=health.send.limited,
+        refusals=health.send.refusals,
         sealed=health.seals.sealed,
         store_works=health.store.trouble is None,
+        store_stalls=health.store.stalls,
         runs=commands.get(CommandState.RUNNING, 0),
         commands={state.value: count for state, count in commands.items()},
         messages={state.value: count for state, count in (await around.ledger.messages.counts()).items()},
         history_position=await around.ledger.history.newest(),
+        agents=await around.agents(),
     )

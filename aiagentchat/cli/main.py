@@ -68,13 +68,19 @@ def drain(
 
 
 @app.command(
-    epilog="Example:  aiagentchat healthcheck  Exit codes: 0 it lives, 1 it does not; a sentence says what was seen."
+    epilog="Examples:  aiagentchat healthcheck  ·  aiagentchat healthcheck --ready  Exit codes: 0 it is, 1 it is not."
 )
-def healthcheck(config: Config = DEFAULT_CONFIG) -> None:
-    """Ask the running daemon whether it lives, as the health check of a container does."""
+def healthcheck(
+    config: Config = DEFAULT_CONFIG,
+    ready: Annotated[
+        bool,
+        typer.Option("--ready", help="Whether a message that comes now would be answered, not only whether it lives."),
+    ] = False,
+) -> None:
+    """Ask the running daemon whether it lives. For containers, units and scripts."""
     from aiagentchat.cli.healthcheck import healthcheck_command
 
-    raise typer.Exit(healthcheck_command(config))
+    raise typer.Exit(healthcheck_command(config, ready=ready))
 
 
 @app.command(

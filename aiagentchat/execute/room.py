@@ -28,6 +28,7 @@ from aiagentchat.core.ids import (
     txn_id,
 )
 from aiagentchat.core.isolation import Held
+from aiagentchat.core.meters import EndedTurn, OnTurnEnded, nobody_counts
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
@@ -101,6 +102,8 @@ class Workshop:
     """Who tells other agents that we begin with what they have sent."""
     thumbnailer: Thumbnailer | None = None
     """Who makes small pictures of large ones; None: nobody."""
+    on_turn_ended: OnTurnEnded = nobody_counts
+    """Who counts turns."""
 
     async def wants_words(self, room: RoomId) -> bool:
         """Whether questions are answered in words alone there; of a room that is not ours (any more): yes."""
@@ -129,6 +132,8 @@ class Course:
     waits: int = 0
     """For a usage limit."""
     used: TurnRecord = field(default_factory=TurnRecord)
+    first_text: float | None = None
+    """When, by its clock, the first of its turns that had any had its first words."""
 
 
 class RoomExecutor:
@@ -380,6 +385,7 @@ class RoomExecutor:
     async def _next(self, course: Course, turn: Turn, ended: Outcome, output: Output) -> Outcome | None:
         """What the command comes to, now that its turn has ended; None: there is another turn."""
         course.used = _sum(course.used, ended.record)
+        course.first_text = ended.first_text if course.first_text is None else course.first_text
         if turn.session is not None and turn.session != course.session:
             await self._follow(course, turn.session)
         if turn.lost is not None:
@@ -392,7 +398,7 @@ class RoomExecutor:
                 await self._go_on(course, turn)
                 return None
             ended = waited
-        return replace(ended, session=course.session, record=course.used)
+        return replace(ended, session=course.session, record=course.used, first_text=course.first_text)
 
     async def _lose(self, given: Sequence[Given]) -> None:
         """The turn is to go on later, in another run perhaps: what it has not read is not run, and said to be so."""
@@ -582,6 +588,16 @@ class RoomExecutor:
             carried=[each.command.event for each in carried],
         )
         log.info("turn.ended", state=outcome.state, duration_ms=record.duration_ms, cost=record.cost_micro_usd)
+        room = self._shop.settings().room(self.room)
+        self._shop.on_turn_ended(
+            EndedTurn(
+                room=self.room,
+                agent="" if room is None else room.agent,
+                state=outcome.state,
+                record=record,
+                first_text=outcome.first_text,
+            )
+        )
 
     async def _session_name(self, session: SessionId) -> str:
         known = await self._shop.ledgers.sessions.get(session)

@@ -158,6 +158,10 @@ class Runs:
         kept = self._kept.get(room)
         return kept is not None and kept.run.alive
 
+    def count(self) -> int:
+        """How many processes of agents live, with a turn or without."""
+        return sum(kept.run.alive for kept in self._kept.values())
+
     def end_idle(self) -> float | None:
         """Begin to end what has been idle for too long. Returns the seconds until there is more to do, None if never.
 

@@ -123,6 +123,8 @@ class Outcome:
     """Which limit of the run (a field of `RunLimits`) has ended it."""
     goes_on: bool = False
     """Whether the agent does next by itself what it was given and has not read in the turn."""
+    first_text: float | None = None
+    """Seconds of the turn's clock at its first words; None: there were none."""
 
 
 class Turn:
@@ -186,6 +188,7 @@ class Turn:
         self._verdict: Outcome | None = None
         self._taken = False
         self._used_tools = False
+        self._first_text: float | None = None
         self.doing = ""
         """The last tool that the agent has used, in one line."""
         self.worked = False
@@ -225,7 +228,8 @@ class Turn:
         outcome = self._verdict or ended
         elapsed = round(self._turn_clock.elapsed(self._clock.monotonic()) * 1000)
         changed = await self._changed() if self._changed is not None and self._used_tools else None
-        return dataclasses.replace(outcome, record=_timed(ended.record, elapsed), changed=changed)
+        record, first_text = _timed(ended.record, elapsed), self._first_text
+        return dataclasses.replace(outcome, record=record, changed=changed, first_text=first_text)
 
     async def _pump(self, prompt: Prompt) -> Outcome:
         try:
@@ -251,6 +255,8 @@ class Turn:
         self._used_tools = self._used_tools or isinstance(event, ToolUsed)
         if isinstance(event, ToolUsed | ApprovalAsked):
             self._tools.set()
+        if isinstance(event, TextDelta) and self._first_text is None:
+            self._first_text = self._turn_clock.elapsed(self._clock.monotonic())
         if isinstance(event, TextDelta | ToolUsed | PlanChanged):
             self._timekeeper.seen()
             self.worked = True

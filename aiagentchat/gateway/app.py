@@ -22,7 +22,7 @@ from aiagentchat.gateway.routes import daemon, messages, service, tasks
 
 MOST_SHOWN = 5
 """Mistakes of one request that are named."""
-_OPEN = {("/health", "get"), ("/login", "post")}
+_OPEN = {("/health", "get"), ("/ready", "get"), ("/login", "post")}
 """What needs no token in its header."""
 
 log = structlog.get_logger(__name__)

@@ -34,7 +34,9 @@ REQUEST_SECONDS = 30.0
 SEND_SECONDS = 30.0
 """How long a part of an answer may take: who reads more slowly is cut off."""
 
-HEALTH, LOGIN, ASK, EVENTS, MCP = "/health", "/login", "/ask", "/events", "/mcp"
+LOGIN, ASK, EVENTS, MCP = "/login", "/ask", "/events", "/mcp"
+PROBES = frozenset({"/health", "/ready"})
+"""What whoever watches the daemon asks without a token."""
 _JSON = b"application/json"
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -148,7 +150,7 @@ class Door:
 
     def _is_open(self, scope: Scope) -> bool:
         """Whether no token is needed: what a login gets shows in its body."""
-        return scope["path"] == HEALTH or (scope["path"] == LOGIN and self._place.is_socket)
+        return scope["path"] in PROBES or (scope["path"] == LOGIN and self._place.is_socket)
 
 
 class _Answer:

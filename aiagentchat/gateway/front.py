@@ -20,6 +20,7 @@ from aiagentchat.gateway.feed import Sessions, Streams
 from aiagentchat.gateway.models import Problem, Send
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal
 from aiagentchat.gateway.vitals import Vitals
+from aiagentchat.observability.metrics import Levels, Meters
 
 MakeRoom = Callable[[RoomWish], Awaitable[RoomId]]
 """Raises `MatrixError`."""
@@ -34,6 +35,8 @@ class Front:
     streams: Streams
     sessions: Sessions
     vitals: Callable[[], Awaitable[Vitals]]
+    levels: Callable[[Vitals], Awaitable[Levels]]
+    meters: Meters
     make_room: MakeRoom
     clock: Clock
     traffic: Traffic

@@ -475,8 +475,16 @@ class Health(Answered):
     status: Annotated[
         Literal["healthy", "degraded"], Field(description="`degraded`: it lives, and something is missing.")
     ]
-    homeserver_connected: bool
-    uptime_seconds: int
+    homeserver_connected: Annotated[bool | None, Field(description="For callers with a token, as the next.")] = None
+    uptime_seconds: int | None = None
+
+
+class Ready(Answered):
+    """A message that comes now would be answered."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ready": True}]})
+
+    ready: Literal[True]
 
 
 class Status(Answered):

@@ -40,6 +40,8 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
             streams=streams,
             sessions=Sessions(parts.directory),
             vitals=parts.vitals,
+            levels=parts.levels,
+            meters=parts.meters,
             make_room=parts.make_room,
             clock=parts.clock,
             traffic=traffic,

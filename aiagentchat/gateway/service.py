@@ -17,6 +17,7 @@ from aiagentchat.core.ports.exchange import Exchange
 from aiagentchat.core.ports.gateway import GatewayTokens
 from aiagentchat.exchange.tools import PutFile
 from aiagentchat.gateway.vitals import Vitals
+from aiagentchat.observability.metrics import Levels, Meters
 
 if TYPE_CHECKING:
     from aiagentchat.gateway.feed import Feed
@@ -44,6 +45,9 @@ class Parts:
     directory: Directory
     logins: GatewayTokens
     vitals: Callable[[], Awaitable[Vitals]]
+    levels: Callable[[Vitals], Awaitable[Levels]]
+    """The numbers of this moment; those that are counted as things happen are with `meters`."""
+    meters: Meters
     make_room: "MakeRoom"
     settings: Callable[[], Settings]
     told: Callable[[str, str], None]

@@ -47,6 +47,7 @@ from aiagentchat.store.inbox import SqliteInbox
 from aiagentchat.store.keyring import SqliteKeyring
 from aiagentchat.store.lives import SqliteLives
 from aiagentchat.store.messages import SqliteMessages
+from aiagentchat.store.numbers import Numbers
 from aiagentchat.store.outbox import SqliteOutbox
 from aiagentchat.store.rooms import SqliteRooms
 from aiagentchat.store.runs import SqliteRunRecords
@@ -83,6 +84,7 @@ class Ledger:
     history: History
     tasks: Tasks
     housekeeping: Housekeeping
+    numbers: Numbers
     health: Callable[[], StoreHealth]
     """Whether writing works, as far as anybody has tried."""
 
@@ -122,5 +124,6 @@ async def open_ledger(path: Path, *, clock: Clock | None = None, vault: Vault | 
             history=SqliteHistory(database, bells),
             housekeeping=Housekeeping(database, bells),
             tasks=SqliteTasks(database, bells),
+            numbers=Numbers(database),
             health=lambda: database.health,
         )

@@ -17,6 +17,7 @@ from aiagentchat.core.rooms import RoomWish
 from aiagentchat.gateway.service import SOCKET, Gateway, Parts
 from aiagentchat.gateway.tokens import FOLDER, OPERATOR, PORT
 from aiagentchat.gateway.vitals import Vitals
+from aiagentchat.observability.metrics import Levels, Meters
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
 from tests.fakes.exchange import US, FakeExchange
 from tests.unit.execute_house import make_settings
@@ -94,6 +95,9 @@ def gateway_on(folder: Path, port: int) -> Served:
     async def vitals() -> Vitals:
         return Vitals(version="1", user=US.user, instance=US.instance, sync_age=1.0)
 
+    async def levels(_: Vitals) -> Levels:
+        return {}
+
     async def make_room(_: RoomWish) -> RoomId:
         return RoomId("!made:example.org")
 
@@ -104,6 +108,8 @@ def gateway_on(folder: Path, port: int) -> Served:
             directory=FakeDirectory(),
             logins=FakeLogins(),
             vitals=vitals,
+            levels=levels,
+            meters=Meters(),
             make_room=make_room,
             settings=lambda: settings,
             told=lambda name, value: told.append((name, value)),

@@ -25,6 +25,7 @@ from aiagentchat.gateway.feed import Sessions, Streams
 from aiagentchat.gateway.front import Front
 from aiagentchat.gateway.tokens import OPERATOR, PORT, Tokens, caller_file
 from aiagentchat.gateway.vitals import Vitals
+from aiagentchat.observability.metrics import Levels, Meters
 from aiagentchat.store.bell import EventBell
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
 from tests.fakes.clock import START_MS, FakeClock
@@ -274,6 +275,9 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
     async def vitals() -> Vitals:
         return stage.vitals
 
+    async def levels(_: Vitals) -> Levels:
+        return {"parcels_waiting": 7}
+
     async def make_room(wish: RoomWish) -> RoomId:
         if stage.no_room is not None:
             raise stage.no_room
@@ -286,6 +290,8 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
         streams=Streams(feed),
         sessions=Sessions(directory),
         vitals=vitals,
+        levels=levels,
+        meters=Meters(),
         make_room=make_room,
         clock=clock,
         traffic=traffic,

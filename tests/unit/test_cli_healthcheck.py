@@ -1,15 +1,21 @@
-"""What a health check sees of a daemon."""
+"""What `aiagentchat healthcheck` finds; tests/ship/test_watched.py has it ask a real daemon."""
 
+import asyncio
+import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from aiagentchat.app.owner import own
 from aiagentchat.cli.main import app
+from aiagentchat.gateway.service import SOCKET
+from aiagentchat.gateway.tokens import FOLDER, OPERATOR
+from tests.unit.gateway_server import serving
 from tests.unit.test_app_live import GOOD
 
 
@@ -20,60 +26,99 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def listener(config: Path) -> Iterator[socket.socket]:
-    """The operator's socket of a daemon."""
-    folder = config.parent / "data" / "gateway"
+def ask(config: Path, *more: str) -> Result:
+    return CliRunner().invoke(app, ["healthcheck", "--config", str(config), *more])
+
+
+@contextmanager
+def answering(config: Path, answer: bytes, token: str | None = "secret") -> Iterator[list[bytes]]:
+    """A daemon whose gateway answers one request with that; the requests that it has got."""
+    folder = config.parent / "data" / FOLDER
     folder.mkdir(parents=True)
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(folder / "operator.sock"))
-        made.listen()
-        yield made
+    if token is not None:
+        (folder / OPERATOR).write_text(token)
+    got: list[bytes] = []
+    with own(folder.parent), socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / SOCKET))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                got.append(connection.recv(4096))
+                connection.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+        yield got
+        thread.join()
 
 
-def check(config: Path) -> tuple[int, str]:
-    shown = CliRunner().invoke(app, ["healthcheck", "--config", str(config)])
-    return shown.exit_code, shown.stderr
+def response(status: str, said: object) -> bytes:
+    body = json.dumps(said).encode()
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def test_settings_that_are_wrong_are_not_healthy(tmp_path: Path) -> None:
-    code, said = check(tmp_path / "config.yaml")
+def test_a_daemon_that_answers_lives(config: Path) -> None:
+    with answering(config, response("200 OK", {"status": "degraded"})) as got:
+        shown = ask(config)
 
-    assert (code, "config.yaml" in said) == (1, True)
-
-
-def test_without_a_daemon_it_is_not_healthy(config: Path) -> None:
-    code, said = check(config)
-
-    assert (code, "no daemon runs" in said) == (1, True)
+    assert (shown.exit_code, shown.stdout) == (0, "degraded\n")
+    assert got[0].startswith(b"GET /health ")
+    assert b"Authorization: Bearer secret" in got[0]
 
 
-def test_without_a_gateway_the_daemon_is_seen_by_its_lock(config: Path) -> None:
+def test_one_that_is_ready_is_ready(config: Path) -> None:
+    with answering(config, response("200 OK", {"ready": True})) as got:
+        shown = ask(config, "--ready")
+
+    assert (shown.exit_code, shown.stdout) == (0, "ready\n")
+    assert got[0].startswith(b"GET /ready ")
+
+
+def test_one_that_is_not_ready_says_what_is_missing(config: Path) -> None:
+    problem = {"code": "unavailable", "detail": "The daemon is not ready: the database cannot be written."}
+    with answering(config, response("503 Service Unavailable", problem)):
+        shown = ask(config, "--ready")
+
+    assert (shown.exit_code, shown.stderr) == (1, f"aiagentchat: {problem['detail']}\n")
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", response("200 OK", []), b"HTTP/1.1 200 OK\r\n\r\nx"])
+def test_what_is_no_answer_is_a_sentence(config: Path, answer: bytes) -> None:
+    with answering(config, answer, token=None) as got:
+        shown = ask(config)
+
+    assert shown.exit_code == 1
+    assert "its gateway does not answer" in shown.stderr
+    assert b"Authorization" not in got[0]
+
+
+def test_a_daemon_without_a_gateway_is_told_how_to_have_one(config: Path) -> None:
+    (config.parent / "data").mkdir()
     with own(config.parent / "data"):
-        assert check(config) == (0, "")
+        shown = ask(config)
+
+    assert shown.exit_code == 1
+    assert "gateway: {enabled: true}" in shown.stderr
 
 
-@pytest.mark.parametrize(("status", "code"), [("200 OK", 0), ("500 Oh", 1)])
-def test_it_is_as_healthy_as_it_says(config: Path, listener: socket.socket, status: str, code: int) -> None:
-    def answer() -> None:
-        taken, _ = listener.accept()
-        with taken:
-            taken.recv(4096)
-            taken.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
+def test_without_a_daemon_nothing_is_asked(config: Path) -> None:
+    shown = ask(config)
 
-    thread = Thread(target=answer)
-    thread.start()
-    with own(config.parent / "data"):
-        seen, said = check(config)
-    thread.join()
-
-    assert (seen, "500" in said) == (code, code == 1)
+    assert shown.exit_code == 1
+    assert "no daemon runs" in shown.stderr
 
 
-def test_one_that_does_not_answer_is_not_healthy(config: Path, listener: socket.socket) -> None:
-    listener.close()
+def test_bad_settings_are_told_as_everywhere(config: Path) -> None:
+    config.write_text("nonsense: 1")
 
-    with own(config.parent / "data"):
-        code, said = check(config)
+    assert ask(config).exit_code == 2
 
-    assert (code, "does not answer" in said) == (1, True)
+
+async def test_a_gateway_answers_it(config: Path, tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        with own(tmp_path / "data"):
+            shown = await asyncio.to_thread(ask, config, "--ready")
+
+    assert (shown.exit_code, shown.stdout) == (0, "ready\n")

@@ -19,6 +19,7 @@ from aiagentchat.core.ids import EventId, InstanceName, MessageId, SessionId, Ta
 from aiagentchat.core.isolation import Held, Isolation, Network, RunLimits
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta
+from aiagentchat.core.meters import EndedTurn
 from aiagentchat.core.parcels import MESSAGE, Parcel
 from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.core.ports.post import Post
@@ -30,7 +31,7 @@ from aiagentchat.execute.usage_limit import MOST_WAITS
 from aiagentchat.render import words
 from aiagentchat.send.speech import Speech
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
-from tests.fakes.agent import Emit, End, Fail, Hang, Say, ScriptedAgent, Step, Use, Wait, plays
+from tests.fakes.agent import Emit, End, Fail, Hang, Reach, Say, ScriptedAgent, Step, Use, Wait, plays
 from tests.fakes.signals import FakeSignals
 from tests.unit.execute_house import PATIENCE, TURN_SECONDS, House, make_spec, open_house
 
@@ -137,6 +138,21 @@ async def test_what_a_turn_used_is_kept(tmp_path: Path) -> None:
 
         assert (await house.ledger.spending.session(SESSION)).cost_micro_usd == 2 * 6_600
         assert "$0.0066 · 42 tokens" in (await house.read())[0]
+
+
+async def test_whoever_counts_turns_is_told_of_each_with_its_first_words(tmp_path: Path) -> None:
+    reached, gate, ended = asyncio.Event(), asyncio.Event(), list[EndedTurn]()
+    first: list[Step] = [Reach(reached), Wait(gate), Say("Tea."), Say("Milk.")]
+    agent = ScriptedAgent(Lines(first, [End(TurnEnded(ending=Ending.COMPLETED))]))
+    async with open_house(tmp_path, agent) as house, asyncio.TaskGroup() as group:
+        house.shop = replace(house.shop, on_turn_ended=ended.append)
+        group.create_task(house.execute(command("$1"), command("$2")))
+        await reached.wait()
+        house.clock.advance(2.0)
+        gate.set()
+
+    assert [(turn.room, turn.agent, turn.state) for turn in ended] == [(ROOM, "claude", CommandState.DONE)] * 2
+    assert [turn.first_text for turn in ended] == [2.0, None]
 
 
 async def test_a_failed_command_does_not_hold_up_the_next(tmp_path: Path) -> None:

@@ -55,6 +55,16 @@ async def use(runs: Runs, agent: ScriptedAgent, room: RoomId = ROOM) -> Scripted
 # ── what a turn gets ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_processes_that_live_are_counted(runs: Runs, agent: ScriptedAgent) -> None:
+    before = runs.count()
+    await use(runs, agent)
+    await runs.take(agent, make_spec(OTHER_ROOM))
+    both = runs.count()
+    await runs.drop(ROOM)
+
+    assert (before, both, runs.count()) == (0, 2, 1)
+
+
 async def test_the_next_turn_gets_the_warm_run(runs: Runs, agent: ScriptedAgent) -> None:
     first = await use(runs, agent)
 

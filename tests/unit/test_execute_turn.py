@@ -84,7 +84,9 @@ async def test_a_turn_that_completes_is_done_with_what_it_used(tmp_path: Path) -
         gate.set()
 
     outcome, run = going.result()
-    assert outcome == Outcome(state=CommandState.DONE, record=replace(used, duration_ms=2_000), goes_on=True)
+    assert outcome == Outcome(
+        state=CommandState.DONE, record=replace(used, duration_ms=2_000), goes_on=True, first_text=0.0
+    )
     assert [prompt.text for prompt in run.prompts] == ["make tea"]
 
 

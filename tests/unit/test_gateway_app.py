@@ -200,10 +200,41 @@ async def test_what_is_not_there_is_told_as_a_problem(stage: Stage) -> None:
     ]
 
 
-async def test_health_needs_no_token_and_tells_nothing_else(stage: Stage) -> None:
-    health = await stage.ask("GET", "/health", token=None)
+async def test_health_needs_no_token_and_tells_nothing_else_without_one(stage: Stage) -> None:
+    health, known = await stage.ask("GET", "/health", token=None), await stage.ask("GET", "/health")
 
-    assert health.json == {"status": "healthy", "homeserver_connected": True, "uptime_seconds": 0}
+    assert health.json == {"status": "healthy"}
+    assert known.json == {"status": "healthy", "homeserver_connected": True, "uptime_seconds": 0}
+
+
+async def test_who_asks_whether_it_is_ready_needs_no_token(stage: Stage) -> None:
+    ready = await stage.ask("GET", "/ready", token=None)
+
+    assert (ready.status, ready.json) == (200, {"ready": True})
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ({"sync_age": None}, "the homeserver was not heard yet"),
+        ({"sync_age": 200.4}, "the homeserver was not heard for 200 s"),
+        ({"store_works": False}, "the database cannot be written"),
+        ({"agents": {"claude": False, "other": True}}, "the program of agent claude cannot be started"),
+    ],
+)
+async def test_what_is_missing_is_told_to_whoever_has_a_token(
+    stage: Stage, missing: dict[str, Any], sentence: str
+) -> None:
+    import dataclasses
+
+    stage.vitals = dataclasses.replace(stage.vitals, **missing)
+    stranger, known = await stage.ask("GET", "/ready", token=None), await stage.ask("GET", "/ready")
+    alive = await stage.ask("GET", "/health", token=None)
+
+    assert (stranger.status, stranger.code) == (503, "unavailable")
+    assert stranger.json["detail"] == "The daemon is not ready."
+    assert (known.status, known.json["detail"]) == (503, f"The daemon is not ready: {sentence}.")
+    assert alive.status == 200
 
 
 async def test_a_daemon_that_is_cut_off_is_degraded(stage: Stage) -> None:
@@ -224,17 +255,12 @@ async def test_the_status_has_the_rooms_of_the_caller(stage: Stage) -> None:
 
 
 async def test_numbers_are_told_in_the_text_of_prometheus(stage: Stage) -> None:
-    import dataclasses
-
-    stage.vitals = dataclasses.replace(stage.vitals, waiting=7, messages={"sent": 3}, commands={"running": 1})
     await stage.ask("GET", "/nothing")
     metrics = await stage.ask("GET", "/metrics")
     text = metrics.body.decode()
 
     assert metrics.headers["content-type"].startswith("text/plain")
     assert "aiagentchat_parcels_waiting 7.0\n" in text
-    assert 'aiagentchat_messages{state="sent"} 3.0\n' in text
-    assert 'aiagentchat_commands{state="running"} 1.0\n' in text
     assert 'aiagentchat_gateway_answers_total{status="404"} 1.0\n' in text
     assert "_created" not in text
 

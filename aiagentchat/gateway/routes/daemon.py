@@ -1,10 +1,11 @@
 """How the daemon is."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from aiagentchat.gateway.front import Asking, Front
-from aiagentchat.gateway.metrics import CONTENT_TYPE, exposed
-from aiagentchat.gateway.models import Health, Status, room_item
+from aiagentchat.gateway.metrics import CONTENT_TYPE, of_traffic
+from aiagentchat.gateway.models import Health, Ready, Status, room_item
+from aiagentchat.gateway.problems import Refusal
 
 _NUMBERS = {"schema": {"type": "string"}, "example": "aiagentchat_parcels_waiting 0.0\n"}
 
@@ -13,15 +14,25 @@ def daemon(front: Front) -> APIRouter:
     """For whoever watches it."""
     router = APIRouter(tags=["daemon"])
 
-    @router.get("/health")
-    async def health() -> Health:
-        """Whether the daemon works. Needs no token, and tells nothing else."""
-        vitals = await front.vitals()
+    @router.get("/health", response_model_exclude_none=True)
+    async def health(request: Request) -> Health:
+        """Whether the daemon lives. Needs no token; without one it tells nothing else."""
+        vitals, is_known = await front.vitals(), request.state.caller is not None
         return Health(
             status="healthy" if vitals.is_healthy else "degraded",
-            homeserver_connected=vitals.is_connected,
-            uptime_seconds=int(vitals.uptime),
+            homeserver_connected=vitals.is_connected if is_known else None,
+            uptime_seconds=int(vitals.uptime) if is_known else None,
         )
+
+    @router.get("/ready")
+    async def ready(request: Request) -> Ready:
+        """Whether a message that comes now would be answered, else 503. Needs no token; without one it does not tell
+        what is missing."""
+        vitals = await front.vitals()
+        if not vitals.is_ready:
+            why = "" if request.state.caller is None else f": {'; '.join(vitals.missing)}"
+            raise Refusal("unavailable", f"The daemon is not ready{why}.")
+        return Ready(ready=True)
 
     @router.get("/status")
     async def status(caller: Asking) -> Status:
@@ -50,8 +61,7 @@ def daemon(front: Front) -> APIRouter:
     )
     async def metrics(caller: Asking) -> Response:  # noqa: ARG001 - a token is needed
         """The same in numbers, for Prometheus."""
-        traffic = front.traffic
-        text = exposed(await front.vitals(), traffic.answers, traffic.streams.total())
-        return Response(text, media_type=CONTENT_TYPE)
+        levels = await front.levels(await front.vitals())
+        return Response(front.meters.exposed({**levels, **of_traffic(front.traffic)}), media_type=CONTENT_TYPE)
 
     return router
