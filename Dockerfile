@@ -49,7 +49,7 @@ VOLUME ["/data", "/rooms"]
 USER 10001:10001
 STOPSIGNAL SIGTERM
 # Whether the daemon lives, not whether the homeserver does. The first start may fetch the Claude Code program.
-HEALTHCHECK --interval=30s --timeout=45s --start-period=5m --retries=3 CMD ["aiagentchat", "healthcheck"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=5m --retries=3 CMD ["aiagentchat", "healthcheck"]
 ENTRYPOINT ["/usr/bin/tini", "--", "aiagentchat"]
 CMD ["run"]
 # Last, because they are others in every build. deploy/build-image.sh gives them.
