@@ -210,10 +210,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def test_an_image_without_the_program_fetches_it_where_it_may_and_answers(tell: Tell, wheels: Path) -> None:
+@pytest.mark.parametrize("isolation", ["strict", "users"])
+async def test_an_image_without_the_program_fetches_it_where_it_may_and_answers(
+    tmp_path: Path, tell: Tell, wheels: Path, isolation: str
+) -> None:
     fetching = ["--env=AIAGENTCHAT_FETCH_CLI=1", "--env=PIP_NO_INDEX=1", "--env=PIP_FIND_LINKS=/wheels"]
-    options = [*as_compose_has_it(), *fetching, f"--volume={wheels}:/wheels:ro"]
-    async with tell(*options, image=WITHOUT_CLI) as story:
+    held = as_compose_has_it() if isolation == "strict" else as_docker_has_it(tmp_path, root=True)
+    options = [*held, *fetching, f"--volume={wheels}:/wheels:ro"]
+    async with tell(*options, image=WITHOUT_CLI, isolation_minimum=isolation) as story:
         told = await story.container.until("agent.fetching")
         fetched = await story.container.until("agent.fetched")
         end = await story.shell("echo more >> $(find /data/cli -name claude) 2>&1; find /data/cli -writable > seen")
@@ -222,7 +226,7 @@ async def test_an_image_without_the_program_fetches_it_where_it_may_and_answers(
 
     assert "Commercial Terms" in told["licence"]
     assert fetched["path"].startswith("/data/cli/")
-    assert (end, chosen["isolation"]) == ("✅", "strict")
+    assert (end, chosen["isolation"]) == ("✅", isolation)
     assert writable == ""
 
 
