@@ -1,7 +1,9 @@
 # aiagentchat in a container. Build it with `make image`; docs/how-to/deploy.md says how to run it.
 # No secret belongs in here: they come at run time, as environment variables or as files (docs/reference/environment.md).
 
-# Pin it by digest where you build for others.
+# A tag may point at something else tomorrow. Who builds for others names the digest, too, and has it renewed by a tool:
+#   PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:<64 hex digits> make image
+# `docker image inspect --format '{{index .RepoDigests 0}}' python:3.11-slim-bookworm` prints it after a pull.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -26,12 +28,10 @@ RUN /tmp/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/whe
     && /opt/aiagentchat/bin/pip install --no-deps --no-index /tmp/wheels/*.whl
 
 FROM ${PYTHON_IMAGE}
-LABEL org.opencontainers.image.title="aiagentchat" \
-      org.opencontainers.image.description="A self-hosted daemon that puts Claude Code into Matrix rooms." \
-      org.opencontainers.image.licenses="MIT"
 # bubblewrap keeps the runs in, where the container lets it: docs/how-to/isolation.md. git is for the agent. tini passes
 # signals on also to commands that handle none, and reaps what `docker exec` leaves; the daemon can be process 1 itself,
-# but it ends whatever comes to it so.
+# but it ends whatever comes to it so. Debian's security fixes come by building again, so no version is named.
+# hadolint ignore=DL3008
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends bubblewrap ca-certificates git tini \
     && rm -rf /var/lib/apt/lists/* \
@@ -43,10 +43,24 @@ COPY --from=build /opt/aiagentchat /opt/aiagentchat
 COPY --chown=10001:10001 rooms/_template /rooms/_template
 # A link, and not the whole venv on PATH: the `python3` and `pip` that the agent finds are not the daemon's.
 RUN ln -s /opt/aiagentchat/bin/aiagentchat /usr/local/bin/aiagentchat
-ENV HOME=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AIAGENTCHAT_CONFIG=/config/config.yaml
 WORKDIR /rooms
 VOLUME ["/data", "/rooms"]
 USER 10001:10001
 STOPSIGNAL SIGTERM
+# Whether the daemon lives, not whether the homeserver does. The first start may fetch the Claude Code program.
+HEALTHCHECK --interval=30s --timeout=15s --start-period=5m --retries=3 CMD ["aiagentchat", "healthcheck"]
 ENTRYPOINT ["/usr/bin/tini", "--", "aiagentchat"]
-CMD ["run", "--config", "/config/config.yaml"]
+CMD ["run"]
+# Last, because they are others in every build. deploy/build-image.sh gives them.
+ARG VERSION=0
+ARG REVISION=
+ARG CREATED=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="aiagentchat" \
+      org.opencontainers.image.description="A self-hosted daemon that puts Claude Code into Matrix rooms." \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}"

@@ -113,10 +113,11 @@ torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count w
 image:  ## the container image, with docker, podman or buildah
 	deploy/build-image.sh
 
-IMAGE ?= aiagentchat:latest
-image-test: $(READY)  ## an image made with WITH_CLI=1, in containers: each way to run it (needs podman)
+IMAGE ?= localhost/aiagentchat-test:with-cli
+image-test: $(READY)  ## build the image, and start it in containers in each way (needs podman, root)
 	@$(BIN)/python -m rig.setup
-	AIAGENTCHAT_TEST_IMAGE=$(IMAGE) $(BIN)/pytest tests/container $(ARGS)
+	@$(BIN)/python -m rig.image
+	AIAGENTCHAT_TEST_IMAGE=$(IMAGE) $(BIN)/pytest -m ship tests/container $(ARGS)
 
 PIN := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make requirements"
@@ -126,7 +127,9 @@ requirements:  ## pin again what requirements*.txt pin (needs uv)
 	$(PIN) requirements-dev.in -o requirements-dev.txt
 	$(PIN) requirements-synapse.in -o requirements-synapse.txt
 	$(PIN) --no-deps requirements-cli.in -o requirements-cli.txt
+	cp requirements-cli.txt aiagentchat/agents/claude_code/
 	$(PIN) requirements-node.in -o requirements-node.txt
+	$(PIN) requirements-ship.in -o requirements-ship.txt
 
 clean:  ## remove what the targets made; config, data and rooms stay
 	rm -rf $(VENV) .rig .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,8 +9,11 @@ Usage: deploy/build-image.sh [flag for the builder]...
 Builds the image and prints its name. Everything is set by environment variables:
   IMAGE         its name                                       (aiagentchat:latest)
   ENGINE        docker, podman or buildah                      (the first of them that works)
-  PYTHON_IMAGE  what it is built upon                          (the Dockerfile's: python:3.11-slim-bookworm)
+  PYTHON_IMAGE  what it is built upon, best with its digest    (the Dockerfile's: python:3.11-slim-bookworm)
   WITH_CLI      1 puts the Claude Code program into it; see the Dockerfile about its licence          (0)
+  SOURCE        where the source can be had, for the label     (nothing)
+  REVISION      the commit, where the tree has no git
+Its labels also have the version, and the time of the commit (SOURCE_DATE_EPOCH, where that is set).
 
 Examples:
   deploy/build-image.sh
@@ -46,12 +49,30 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 engine=${ENGINE:-$(choose_engine)}
 image=${IMAGE:-aiagentchat:latest}
-flags=(--file Dockerfile --tag "$image" --build-arg "WITH_CLI=${WITH_CLI:-0}")
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' aiagentchat/__init__.py)
+# A tree without git has no commit; one with changes is not the commit's.
+revision=${REVISION:-$(git rev-parse HEAD 2>/dev/null || true)}
+if [ -z "${REVISION:-}" ] && [ -n "$revision" ] && ! git diff --quiet HEAD 2>/dev/null; then
+    revision=$revision-changed
+fi
+epoch=${SOURCE_DATE_EPOCH:-$(git show --no-patch --format=%ct HEAD 2>/dev/null || date +%s)}
+created=$(date --utc --date="@$epoch" +%Y-%m-%dT%H:%M:%SZ)
+flags=(--file Dockerfile --tag "$image" --build-arg "WITH_CLI=${WITH_CLI:-0}"
+    --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "CREATED=$created"
+    --build-arg "SOURCE=${SOURCE:-}")
 if [ -n "${PYTHON_IMAGE:-}" ]; then
     flags+=(--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE")
 fi
 case $engine in
-    docker | podman | buildah) "$engine" build "${flags[@]}" "$@" . ;;
+    docker) docker build "${flags[@]}" "$@" . ;;
+    # What they make without being told has no place for the health check; and they take labels from an earlier build,
+    # though the arguments are others.
+    podman | buildah)
+        label=org.opencontainers.image
+        flags+=(--format docker --label "$label.version=$version" --label "$label.revision=$revision"
+            --label "$label.created=$created" --label "$label.source=${SOURCE:-}")
+        "$engine" build "${flags[@]}" "$@" .
+        ;;
     *)
         echo "build-image.sh: ENGINE is $engine; it must be docker, podman or buildah" >&2
         exit 2

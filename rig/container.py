@@ -1,8 +1,8 @@
 """The image in containers, as Docker and Podman run it, on the machine's own network so that the rig is in reach.
 
-It takes an image that holds the Claude Code program (`WITH_CLI=1 make image`), named by AIAGENTCHAT_TEST_IMAGE, and
-Podman. Where there is only that, Docker's stricter seccomp profile is made from Podman's: no namespaces, no mounts, no
-keyrings. Its AppArmor profile cannot be imitated.
+It takes Podman, and an image that holds the Claude Code program, named by AIAGENTCHAT_TEST_IMAGE (`python -m rig.image`
+builds one). Where there is only Podman, Docker's stricter seccomp profile is made from Podman's: no namespaces, no
+mounts, no keyrings. Its AppArmor profile cannot be imitated.
 """
 
 import asyncio
@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from rig.image import settings as podmans_settings
+from rig.setup import ROOT
 
 IMAGE = os.environ.get("AIAGENTCHAT_TEST_IMAGE", "")
 PODMANS_PROFILE = Path("/usr/share/containers/seccomp.json")
@@ -62,12 +65,34 @@ def as_docker_has_it(folder: Path, *, root: bool = False) -> list[str]:
     return [*options, "--user", "0:0", "--cap-drop", "all", *(f"--cap-add={name}" for name in DOCKERS_CAPABILITIES)]
 
 
+def as_compose_has_it(service: str = "aiagentchat") -> list[str]:
+    """The options of docker-compose.yml that hold the container, in Podman's words."""
+    said = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"][service]
+    # Podman calls it so; and where the kernel has no AppArmor, it takes no profile for it, not even none.
+    words = {"systempaths=unconfined": "unmask=ALL", "apparmor=unconfined": None}
+    security = [words.get(word, word) for word in said["security_opt"]]
+    return [
+        *(f"--security-opt={word}" for word in security if word),
+        *(f"--cap-drop={name}" for name in said["cap_drop"]),
+        *(f"--tmpfs={place}" for place in said["tmpfs"]),
+        *(["--read-only"] if said["read_only"] else []),
+        f"--memory={said['mem_limit']}",
+        f"--pids-limit={said['pids_limit']}",
+    ]
+
+
 class Container:
     """One container. `start` it and `remove` it, or `run` it to its end."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], environ: Mapping[str, str], options: Iterable[str]
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        environ: Mapping[str, str],
+        options: Iterable[str],
+        image: str = IMAGE,
     ) -> None:
+        self._image = image
         self.name = f"aiagentchat-{secrets.token_hex(4)}"
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
@@ -82,11 +107,11 @@ class Container:
 
     async def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Start it with these words, wait for its end, and remove it."""
-        return await _podman("run", "--rm", *self._options, IMAGE, *words)
+        return await _podman("run", "--rm", *self._options, self._image, *words)
 
     async def start(self, *words: str) -> None:
         """Start it with these words, or the image's own, and let it run."""
-        done = await _podman("run", "--detach", *self._options, IMAGE, *words)
+        done = await _podman("run", "--detach", *self._options, self._image, *words)
         assert done.returncode == 0, done.stderr
 
     async def until(self, event: str) -> dict[str, Any]:
@@ -113,6 +138,19 @@ class Container:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    async def health(self) -> tuple[int, str]:
+        """Have its health check made now: its exit code, and what it says."""
+        # Podman keeps what it says to itself, so it is asked twice.
+        checked = await _podman("healthcheck", "run", self.name)
+        said = await _podman("exec", self.name, "aiagentchat", "healthcheck")
+        assert (checked.returncode == 0) == (said.returncode == 0), (checked, said)
+        return said.returncode, said.stderr
+
+    async def signal(self, name: str, pid: int) -> None:
+        """Send a signal to a process in it."""
+        done = await _podman("exec", self.name, "sh", "-c", f"kill -{name} {pid}")
+        assert done.returncode == 0, done.stderr
+
     async def stop(self) -> int:
         """SIGTERM, and its exit code; after 10 seconds it is killed."""
         await _podman("stop", "--time", "10", self.name)
@@ -132,5 +170,6 @@ async def _podman(*words: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
+        env=os.environ | podmans_settings(),
         timeout=COMMAND_SECONDS,
     )

@@ -188,6 +188,7 @@ def _agents(live: Live, here: "Here", posts: Posts, peers: Peers) -> dict[str, C
         gates=live.settings.data_dir / GATES,
         subscription_in_room=live.settings.subscription_in_room,
         cgroups=here.cgroups,
+        data_dir=live.settings.data_dir,
     )
     environ, credentials = live.environ, live.credentials
     return {

@@ -88,7 +88,7 @@ def needed(settings: Settings, environ: Mapping[str, str]) -> list[Path]:
     paths = [settings.workspaces, *(room.workspace.parent for room in settings.rooms if room.workspace)]
     for agent in settings.agents.values():
         try:
-            paths += readable_for(find(agent.binary, environ))
+            paths += readable_for(find(agent.binary, environ, settings.data_dir))
         except AgentUnavailable:
             continue  # said elsewhere, and again in the room
     return paths

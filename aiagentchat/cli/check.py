@@ -24,15 +24,15 @@ def check_command(config: Path) -> int:
     except AppError as error:
         return complain(error)
     for name, agent in settings.agents.items():
-        typer.echo(f"# agent {name}: {_where(agent.binary)}")
+        typer.echo(f"# agent {name}: {_where(agent.binary, settings.data_dir)}")
     for room in settings.rooms:
         if room.history:
             typer.echo(f"# room {room.name}: {IN_CLEAR}")
     return 0
 
 
-def _where(binary: str) -> str:
+def _where(binary: str, data_dir: Path) -> str:
     try:
-        return str(find(binary, os.environ))
+        return str(find(binary, os.environ, data_dir))
     except AppError as error:
         return str(error)

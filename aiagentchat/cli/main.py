@@ -133,6 +133,22 @@ def healthcheck(
 
 
 @app.command(
+    "fetch-cli", epilog="Examples:  aiagentchat fetch-cli  ·  aiagentchat fetch-cli --yes --from /media/usb/wheels"
+)
+def fetch_cli(
+    config: Config = DEFAULT_CONFIG,
+    wheels: Annotated[
+        Path | None, typer.Option("--from", help="A folder with the wheel; then no index is asked.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the licence that is shown, and do not ask.")] = False,
+) -> None:
+    """Fetch the Claude Code program, in the pinned version and by its hash, after naming its licence."""
+    from aiagentchat.cli.fetch_cli import fetch_cli_command
+
+    raise typer.Exit(fetch_cli_command(config, wheels, yes=yes))
+
+
+@app.command(
     epilog="Examples:  aiagentchat doctor  ·  aiagentchat doctor --only attacks  ·  aiagentchat doctor --json | jq .  "
     "Exit codes: 0 all is well, 10 there is something to look at, 20 something is wrong."
 )

@@ -11,6 +11,7 @@ from aiagentchat.app.daemon import first_app_error, run_daemon
 from aiagentchat.app.harden import harden
 from aiagentchat.app.live import Live
 from aiagentchat.app.push import loki_handler
+from aiagentchat.cli.fetch_cli import fetch_at_start
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets, with_folder
@@ -48,6 +49,10 @@ def _run(live: Live, open_because: str | None, *, take_over: bool) -> int:
     log = structlog.get_logger(__name__)
     if open_because is not None:
         log.warning("daemon.not_hardened", error=open_because)
+    try:
+        fetch_at_start(settings, live.environ)
+    except KeyboardInterrupt:
+        return 0
     try:
         asyncio.run(run_daemon(live, take_over=take_over))
     except BaseException as error:

@@ -87,7 +87,10 @@ def machine_checks(patient: Patient) -> list[Check]:
     return [
         Check(id="config.file", ask=file),
         Check(id="config.secrets", ask=secrets),
-        *(_agent_check(name, agent.binary, patient.environ) for name, agent in settings.agents.items()),
+        *(
+            _agent_check(name, agent.binary, patient.environ, settings.data_dir)
+            for name, agent in settings.agents.items()
+        ),
         Check(id="agent.key", ask=key),
         Check(id="machine.user", ask=user),
         Check(id="machine.daemon", ask=daemon),
@@ -128,12 +131,12 @@ def secret_rows(environ: Mapping[str, str], *, has_login: bool) -> list[Row]:
     return [ok("config.secrets", f"Found: {found}. Files of secrets can be read by their owner alone.")]
 
 
-def _agent_check(name: str, binary: str, environ: Mapping[str, str]) -> Check:
+def _agent_check(name: str, binary: str, environ: Mapping[str, str], data_dir: Path) -> Check:
     id_ = f"agent.{name}"
 
     async def ask() -> list[Row]:
         try:
-            found = await check(find(binary, environ))
+            found = await check(find(binary, environ, data_dir))
         except AgentUnavailable as error:
             return [fail(id_, f"{error}.", "Install Claude Code, or set `binary` of this agent in config.yaml.")]
         version = ".".join(map(str, found.version))

@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -15,14 +16,17 @@ from typing import Any
 import pytest
 
 from aiagentchat.core.errors import IsolationRefused
-from rig.container import IMAGE, PODMANS_PROFILE, Container, as_docker_has_it
+from rig.container import IMAGE, PODMANS_PROFILE, Container, as_compose_has_it, as_docker_has_it
 from rig.homeserver import Account
+from rig.image import WITHOUT_CLI
 from rig.matrix_client import MatrixUser
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
+from rig.setup import ROOT, run_installer
 
 pytestmark = [
+    pytest.mark.ship,
     pytest.mark.real,
     pytest.mark.timeout(300),
     pytest.mark.skipif(not IMAGE or shutil.which("podman") is None, reason="AIAGENTCHAT_TEST_IMAGE names no image"),
@@ -54,17 +58,19 @@ class Story:
     def __init__(self, container: Container, anna: MatrixUser, account: Account, room: str) -> None:
         self.container, self.anna, self.account, self.room = container, anna, account, room
 
-    async def shell(self, command: str) -> str:
-        """Have the agent run a shell command; the reaction at the end."""
-        asked = await self.anna.send(
-            self.room, script("do it", Step(tool="Bash", input={"command": command}), Step(text="Done."))
-        )
+    async def ask(self, *steps: Step) -> str:
+        """Have the agent do this; the reaction at the end."""
+        asked = await self.anna.send(self.room, script("do it", *steps))
 
         def mark() -> str:
             reactions = self.anna.reactions(self.room, asked)
             return next((key for key in ("✅", "❌") if self.account.user_id in reactions.get(key, ())), "")
 
         return await self.anna.until(mark, timeout=90, what="the end of the turn")
+
+    async def shell(self, command: str) -> str:
+        """Have the agent run a shell command; the reaction at the end."""
+        return await self.ask(Step(tool="Bash", input={"command": command}), Step(text="Done."))
 
 
 Tell = Callable[..., AbstractAsyncContextManager[Story]]
@@ -75,7 +81,7 @@ def tell(people: People, model: Model, tmp_path: Path) -> Tell:
     """Begin a story: with these options for the container, and these settings."""
 
     @asynccontextmanager
-    async def begin(*options: str, **settings: Any) -> AsyncIterator[Story]:
+    async def begin(*options: str, image: str = IMAGE, **settings: Any) -> AsyncIterator[Story]:
         anna = await people.person()
         account = people.account()
         room = await people.room(anna, account)
@@ -89,7 +95,7 @@ def tell(people: People, model: Model, tmp_path: Path) -> Tell:
             "ANTHROPIC_API_KEY": "sk-ant-offline",
             "ANTHROPIC_BASE_URL": model.url,
         }
-        container = Container(tmp_path / "config", settings, environ, options)
+        container = Container(tmp_path / "config", settings, environ, options, image)
         try:
             words = ["run", "--config", "/config/config.yaml"] if "--entrypoint=aiagentchat" in options else []
             await container.start(*words)
@@ -150,6 +156,89 @@ async def test_with_the_options_that_it_names_a_turn_is_held_in_strict(
 
     assert (end, chosen["isolation"], code) == ("✅", "strict", 0)
     assert made == "made\n10001\nhomes\n"
+
+
+async def test_as_compose_starts_it_a_message_is_answered_in_strict_and_the_doctor_says_so(tell: Tell) -> None:
+    async with tell(*as_compose_has_it()) as story:
+        end = await story.ask(Step(text="Good morning."))
+        answers = [message.body for message in story.anna.view(story.room)]
+        chosen = await story.container.until("isolation.chosen")
+        health = await story.container.health()
+        rows = {row["id"]: row for row in json.loads(await story.container.exec("aiagentchat", "doctor", "--json"))}
+        status = await story.container.exec("cat", "/proc/1/status")
+        code = await story.container.stop()
+
+    assert (end, chosen["isolation"], health, code) == ("✅", "strict", (0, ""), 0)
+    assert any("Good morning." in answer for answer in answers)
+    assert (rows["isolation.chosen"]["verdict"], rows["isolation.strict"]["verdict"]) == ("ok", "ok")
+    assert "strict" in rows["isolation.chosen"]["detail"]
+    assert [row for row in rows.values() if row["verdict"] == "fail"] == []
+    assert re.findall(r"^(Uid|CapEff|CapBnd|NoNewPrivs):\s*(\w+)", status, re.MULTILINE) == [
+        ("Uid", "10001"), ("CapEff", "0000000000000000"), ("CapBnd", "0000000000000000"), ("NoNewPrivs", "1"),
+    ]  # fmt: skip
+
+
+async def test_a_daemon_that_is_stuck_is_not_healthy_and_one_that_goes_on_is(tell: Tell) -> None:
+    async with tell(*as_compose_has_it()) as story:
+        pid = (await story.container.until("daemon.starting"))["pid"]
+        await story.container.until("gateway.open")
+        await story.container.signal("STOP", pid)
+        stuck = await story.container.health()
+        await story.container.signal("CONT", pid)
+        well = await story.container.health()
+
+    assert stuck[0] == 1
+    assert "does not answer" in stuck[1]
+    assert well == (0, "")
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel that has the Claude Code program in it; nothing else is asked for it then."""
+    folder = tmp_path_factory.mktemp("wheels")
+    flags = [
+        "--no-deps",
+        "--require-hashes",
+        "--requirement",
+        str(ROOT / "requirements-cli.txt"),
+        "--dest",
+        str(folder),
+    ]
+    run_installer([sys.executable, "-m", "pip", "download", "--quiet", *flags])
+    for path in (folder, *folder.iterdir(), *list(folder.parents)[:2]):
+        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+    return folder
+
+
+@pytest.mark.parametrize("isolation", ["strict", "users"])
+async def test_an_image_without_the_program_fetches_it_where_it_may_and_answers(
+    tmp_path: Path, tell: Tell, wheels: Path, isolation: str
+) -> None:
+    fetching = ["--env=AIAGENTCHAT_FETCH_CLI=1", "--env=PIP_NO_INDEX=1", "--env=PIP_FIND_LINKS=/wheels"]
+    held = as_compose_has_it() if isolation == "strict" else as_docker_has_it(tmp_path, root=True)
+    options = [*held, *fetching, f"--volume={wheels}:/wheels:ro"]
+    async with tell(*options, image=WITHOUT_CLI, isolation_minimum=isolation) as story:
+        told = await story.container.until("agent.fetching")
+        fetched = await story.container.until("agent.fetched")
+        end = await story.shell("echo more >> $(find /data/cli -name claude) 2>&1; find /data/cli -writable > seen")
+        writable = await story.container.exec("cat", "/rooms/first/seen")
+        chosen = await story.container.until("isolation.chosen")
+
+    assert "Commercial Terms" in told["licence"]
+    assert fetched["path"].startswith("/data/cli/")
+    assert (end, chosen["isolation"]) == ("✅", isolation)
+    assert writable == ""
+
+
+async def test_an_image_without_the_program_fetches_nothing_unasked(tell: Tell) -> None:
+    async with tell(*as_compose_has_it(), image=WITHOUT_CLI) as story:
+        lacking = await story.container.until("agent.unavailable")
+        events = [line["event"] for line in await story.container.log()]
+        end = await story.ask(Step(text="Good morning."))
+
+    assert "aiagentchat fetch-cli" in lacking["error"]
+    assert "agent.fetching" not in events
+    assert end == "❌"
 
 
 async def test_where_less_is_accepted_an_ordinary_user_gets_landlock(tmp_path: Path, tell: Tell) -> None:

@@ -133,11 +133,32 @@ def test_compose_has_what_the_image_expects() -> None:
     service = COMPOSE["services"]["aiagentchat"]
     mounted = {volume.split(":")[1] for volume in service["volumes"]}
 
-    assert service["image"] == re.search(r"IMAGE:-([^}]*)}", BUILD_IMAGE)[1]  # type: ignore[index]
+    built = re.search(r"{IMAGE:-([^}]*)}", BUILD_IMAGE)[1]  # type: ignore[index]
+    assert service["image"] == f"${{AIAGENTCHAT_IMAGE:-{built}}}"
     assert mounted >= set(re.findall(r'"(/[^"]*)"', re.search(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]
     assert "/config" in mounted
-    assert {volume.split(":")[0] for volume in service["volumes"]} - {"./config"} == set(COMPOSE["volumes"])
-    assert service["env_file"] in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {volume.split(":")[0] for volume in service["volumes"]} - {"./config"} <= set(COMPOSE["volumes"])
+    assert service["env_file"][0]["path"] in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_no_service_gets_more_than_it_needs(name: str) -> None:
+    service = COMPOSE["services"][name]
+    ports = service.get("ports", [])
+
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not {"privileged", "cap_add", "devices", "pid", "ipc"} & service.keys()
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+    if "aiagentchat" in service["image"]:
+        assert (service["read_only"], service["cap_drop"], "user" in service) == (True, ["ALL"], False)
+    else:
+        assert re.fullmatch(r"[\w-]+/[\w-]+:v?\d+\.\d+\.\d+", service["image"])
+
+
+def test_only_the_log_reader_gets_to_the_engine() -> None:
+    mounting = [name for name, each in COMPOSE["services"].items() if "docker.sock" in str(each.get("volumes"))]
+
+    assert mounting == ["alloy"]
 
 
 def test_what_builds_the_package_is_pinned_as_for_development() -> None:
@@ -160,6 +181,16 @@ def test_the_image_is_built_from_files_that_are_there_and_not_ignored() -> None:
     assert copied
     assert [source for source in copied if not (ROOT / source).exists()] == []
     assert [source for source in copied if f"!{source}" not in ignore] == []
+
+
+def test_the_image_says_whether_the_daemon_lives_what_it_is_and_where_it_comes_from() -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', DOCKERFILE))
+
+    assert 'CMD ["aiagentchat", "healthcheck"]' in DOCKERFILE
+    assert labels.keys() == {"title", "description", "licenses", "version", "revision", "created", "source"}
+    for name in ("version", "revision", "created", "source"):
+        assert labels[name] == f"${{{name.upper()}}}"
+        assert f"{name.upper()}=" in BUILD_IMAGE
 
 
 def test_the_image_runs_as_an_ordinary_user_behind_an_init() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from aiagentchat.agents.claude_code.fetched import pinned, place
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.process.children import children
 from aiagentchat.render import words
@@ -30,8 +31,9 @@ class Binary:
     version: tuple[int, int, int]
 
 
-def find(name: str, environ: Mapping[str, str]) -> Path:
-    """The file for `name`: a path, a program on PATH, or the binary inside an installed claude-agent-sdk wheel.
+def find(name: str, environ: Mapping[str, str], data_dir: Path | None = None) -> Path:
+    """The file for `name`: a path, a program on PATH, the binary inside an installed claude-agent-sdk wheel, or the one
+    that was fetched into `data_dir`.
 
     Raises AgentUnavailable.
     """
@@ -44,9 +46,11 @@ def find(name: str, environ: Mapping[str, str]) -> Path:
         return Path(found).resolve()
     if (bundled := _bundled()) is not None:
         return bundled
+    if data_dir is not None and os.access(fetched := place(data_dir), os.X_OK):
+        return fetched
     raise AgentUnavailable(
         f"agent binary {name!r} is neither on PATH nor in an installed claude-agent-sdk; "
-        "try: pip install --no-deps claude-agent-sdk==0.2.186",
+        f"try: aiagentchat fetch-cli, or pip install --no-deps claude-agent-sdk=={pinned()}",
         human=words.NO_BINARY,
     )
 

@@ -502,7 +502,7 @@ class ClaudeCode:
 
     async def binary(self) -> binary.Binary:
         """The CLI, asked for its version again when its file has changed. Raises AgentUnavailable."""
-        path = binary.find(self._name, self._environ)
+        path = binary.find(self._name, self._environ, self._quarters.data_dir)
         changed = path.stat().st_mtime
         if self._checked is None or self._checked[:2] != (path, changed):
             self._checked = path, changed, await binary.check(path)

@@ -40,6 +40,8 @@ class Quarters:
     """Whether a subscription token is given to the room itself."""
     cgroups: Subtree | None = None
     """Where runs get a cgroup of their own."""
+    data_dir: Path | None = None
+    """Where the CLI may have been fetched to."""
 
 
 def settings_file(spec: RunSpec) -> Path:
