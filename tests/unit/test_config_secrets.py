@@ -183,3 +183,44 @@ def test_every_secret_is_known_by_name_and_value() -> None:
 
 def test_what_is_too_short_to_be_hidden_is_named() -> None:
     assert load_secrets({"MATRIX_PASSWORD": "abcde", "ANTHROPIC_API_KEY": "abcdef"}).too_short() == ("MATRIX_PASSWORD",)
+
+
+def credentials(folder: Path, name: str, content: str = "hunter2\n", *, mode: int = 0o400) -> dict[str, str]:
+    """What systemd puts into the environment for `LoadCredential=`."""
+    (folder / name).write_text(content, encoding="utf-8")
+    (folder / name).chmod(mode)
+    return {"CREDENTIALS_DIRECTORY": str(folder)}
+
+
+@pytest.mark.parametrize("prefix", ["", "secrets_"])
+def test_a_credential_of_systemd_is_a_secret(tmp_path: Path, prefix: str) -> None:
+    found = load_secrets(credentials(tmp_path, f"{prefix}MATRIX_PASSWORD"))
+
+    assert found.matrix_password == Secret("hunter2")
+    assert found.found == (f"credential {prefix}MATRIX_PASSWORD",)
+
+
+def test_an_access_list_on_a_credential_is_systemds_own(tmp_path: Path) -> None:
+    found = load_secrets(credentials(tmp_path, "MATRIX_PASSWORD", mode=0o440))
+
+    assert found.matrix_password == Secret("hunter2")
+
+
+@pytest.mark.parametrize("other", ["MATRIX_PASSWORD", "MATRIX_PASSWORD_FILE"])
+def test_a_credential_and_a_variable_at_once_are_an_error(tmp_path: Path, other: str) -> None:
+    environ = {**credentials(tmp_path, "MATRIX_PASSWORD"), other: "y"}
+
+    assert problem_of(environ) == f"{other} and credential MATRIX_PASSWORD are both set; keep one of them"
+
+
+def test_a_credential_that_is_empty_is_an_error(tmp_path: Path) -> None:
+    environ = credentials(tmp_path, "MATRIX_PASSWORD", "")
+
+    assert problem_of(environ) == (
+        f"credential MATRIX_PASSWORD: {tmp_path}/MATRIX_PASSWORD: the file is empty; write the secret into it"
+    )
+
+
+@pytest.mark.parametrize("folder", ["", "relative", "/run/none"])
+def test_where_systemd_gives_nothing_nothing_is_found(folder: str) -> None:
+    assert load_secrets({"CREDENTIALS_DIRECTORY": folder}) == Secrets()
