@@ -1,0 +1,1 @@
+"""Deploying over a real ssh: `make test-ship`."""

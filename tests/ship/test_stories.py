@@ -1,0 +1,31 @@
+"""The stories of deploy.bats, which are written in the language of what they are about."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.host import REPOSITORY
+from rig.unprivileged import clean_env
+
+BATS = Path(__file__).parent / "deploy.bats"
+STORIES = re.findall(r'^@test "(.*)" \{$', BATS.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("bats") is None, reason="needs bats")
+@pytest.mark.parametrize("story", STORIES)
+def test_each_story_is_as_it_is_told(story: str) -> None:
+    environ = clean_env(HOME="/root", PYTHON=sys.executable, REPOSITORY=str(REPOSITORY))
+    environ["PATH"] = f"/usr/sbin:/sbin:{environ['PATH']}"
+    argv = ["bats", "--tap", "--filter", f"^{re.escape(story)}$", str(BATS)]
+
+    told = subprocess.run(
+        argv, env={**environ, "TMPDIR": os.environ.get("TMPDIR", "/tmp")}, capture_output=True, text=True, check=False
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert f"ok 1 {story}" in told.stdout
