@@ -27,9 +27,9 @@ WITHIN = 60.0
 CHECKOUT = ("deploy.sh", "config.yaml", "pyproject.toml", "README.md", "LICENSE", "deploy", "rooms/_template")
 
 
-def missing() -> list[str]:
-    """What a host of tests needs and this machine has not."""
-    names = ("ssh", "ssh-keygen", "rsync", "setpriv", "git")
+def missing(*more: str) -> list[str]:
+    """What a host of tests needs, and `more`, and this machine has not."""
+    names = ("ssh", "ssh-keygen", "rsync", "setpriv", "git", *more)
     return [*(name for name in names if shutil.which(name) is None), *([] if SSHD.exists() else ["sshd"])]
 
 

@@ -1,7 +1,8 @@
 """What stands in on a host of tests for what takes long: a Python that installs nothing, a daemon that is a version.
 
 A release behaves as its version says: `2.broken` ends at its start, `2.silent` is never ready, `2.brief` is ready and
-then ends, `2.ill` says so when it is asked, `2.unfit` has parts that do not fit together.
+then ends. Those that can be asked are `2.well`, `2.ill`, and `2.weak`, which lives and would not answer in a room. What
+is installed for `2.unfit` does not fit together.
 """
 
 PYTHON = r"""#!/bin/bash
@@ -37,6 +38,8 @@ release = pathlib.Path(__file__).resolve().parents[2]
 file = release / "aiagentchat/__init__.py"
 version = file.read_text() if file.exists() else "wheel"
 
+HAS_GATEWAY = any(word in version for word in ("ill", "well", "weak"))
+
 
 def tell(text):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
@@ -51,14 +54,18 @@ match sys.argv[1:]:
         print(f"drained for {wait} by {release.name}")
     case ["db", "backup", copy, *_]:
         pathlib.Path(copy).write_text(release.name)
-    case ["healthcheck", *more]:
-        if "ill" not in version and "well" not in version:
-            sys.exit(2)
-        if not more or more[0] != "--help":
-            sys.exit("the database cannot be written" if "ill" in version else 0)
+    case ["healthcheck", *_] if not HAS_GATEWAY:
+        sys.exit(2)
+    case ["healthcheck", "--help"]:
+        pass
+    case ["healthcheck", "--config", _, *ready]:
+        if "ill" in version or ("weak" in version and ready):
+            sys.exit("the database cannot be written")
     case ["run", *_]:
         secrets = len(os.listdir(os.environ["CREDENTIALS_DIRECTORY"]))
         print(f'{{"event": "daemon.starting", "secrets": {secrets}}}', flush=True)
+        if HAS_GATEWAY:
+            print('{"event": "service.started", "service": "gateway"}', flush=True)
         if "broken" in version:
             print('{"event": "daemon.ended"}')
             sys.exit(3)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # deploy.sh over ssh to a host that listens on loopback, with real rsync, git and sudo-less root there. What runs on the
-# host are stand-ins (rig/host); tests/ship/test_upgrade.py has the real daemon. `make test-ship` runs this.
+# host are stand-ins (rig/host); tests/ship/test_deploy_upgrade.py has the real daemon. `make test-ship` runs this.
 
 bats_require_minimum_version 1.5.0
 
@@ -96,6 +96,11 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
 
     run -0 deploy_version 3.well
     [[ $(running) == 3.well-* ]]
+    [[ $output != *"not answer in a room"* ]]
+
+    run -0 deploy_version 4.weak
+    [[ $output == *"the database cannot be written"*"not answer in a room yet"* ]]
+    [[ $(running) == 4.weak-* ]]
 }
 
 @test "a first release that does not come up is stopped" {

@@ -17,13 +17,19 @@ import pytest
 import yaml
 
 from rig.daemon import Daemon
-from rig.host import USER, Host, free_port
+from rig.host import USER, Host, free_port, missing
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
 from tests.e2e.house import House
 
-pytestmark = pytest.mark.usefixtures("cli")
+pytestmark = [
+    pytest.mark.ship,
+    pytest.mark.usefixtures("cli"),
+    pytest.mark.timeout(1800),  # it installs the whole program four times
+    pytest.mark.skipif(bool(missing()), reason=f"needs {', '.join(missing())}"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the user on a host is"),
+]
 WITHIN = 600.0
 """Seconds for one deployment: it installs sixty packages, perhaps while others use the machine, too."""
 KEY = "sk-ant-offline-and-not-to-be-printed"
