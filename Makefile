@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-long test-clients test-ship properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-long test-ship test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -49,15 +49,15 @@ test-long: $(READY)  ## the stories that are too many for `test`: the same daemo
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m long --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
+test-ship: $(READY)  ## what ships, as it ships: deployments over a real ssh (root; apt: bats openssh-server rsync; five minutes)
+	@for tool in bats rsync git ssh /usr/sbin/sshd setpriv; do command -v $$tool >/dev/null || { echo "test-ship needs" \
+		"$$tool; on Debian: apt-get install --no-install-recommends bats git openssh-server rsync" >&2; exit 2; }; done
+	@$(BIN)/python -m rig.setup
+	$(BIN)/pytest -m ship --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
+
 test-clients: $(READY)  ## encrypted rooms with Element's engine at the other side, in full
 	@$(BIN)/python -m rig.setup --homeserver --cli --clients
 	AIAGENTCHAT_TEST_CLIENTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/clients $(ARGS)
-
-test-ship: $(READY)  ## deploy.sh over a real ssh: fails, upgrades under a running turn, rolls back (root; five minutes)
-	@for tool in bats rsync git ssh /usr/sbin/sshd setpriv; do command -v $$tool >/dev/null || { echo "test-ship needs" \
-		"$$tool; on Debian: apt-get install --no-install-recommends bats git openssh-server rsync" >&2; exit 2; }; done
-	@$(BIN)/python -m rig.setup --homeserver --cli
-	$(BIN)/pytest -m ship --numprocesses=$(WORKERS) --dist=worksteal tests/ship $(ARGS)
 
 properties: $(READY)  ## 10,000 texts for everything that renders, splits and streams (half an hour)
 	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=1000 SCHEMA_EXAMPLES=500 $(BIN)/pytest --numprocesses=$(WORKERS) \

@@ -1,1 +1,0 @@
-"""Deploying over a real ssh: `make test-ship`."""
