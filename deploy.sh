@@ -117,11 +117,11 @@ case $wanted in
 esac
 release=$root/opt/aiagentchat/releases/$version-$(date -u +%Y%m%dT%H%M%S)-$$
 # Its other half is read by a shell there, so that it is always the one of this tree, whatever is deployed.
-on_host=(bash -s -- --root "$root" --user "$user" --drain "$drain" --health "$health" --settle "$settle")
+words=(--root "$root" --user "$user" --drain "$drain" --health "$health" --settle "$settle")
 if [ "$rollback" = yes ]; then
-    on_host+=(--rollback yes)
+    words+=(--rollback yes)
 else
-    on_host+=(--release "$release" --python "$python" --with-cli "$with_cli")
+    words+=(--release "$release" --python "$python" --with-cli "$with_cli")
 fi
 
 say() { echo "deploy.sh: $1"; }
@@ -134,7 +134,7 @@ if [ "$dry_run" = yes ]; then
     to   $release
 PLAN
     cat <<PLAN
-  run    deploy/on-host.sh ${on_host[*]:3}
+  run    deploy/on-host.sh ${words[*]@Q}
 PLAN
     if [ "$rollback" = yes ]; then
         echo "         which takes the release that ran before, and with it"
@@ -145,8 +145,8 @@ PLAN
 PLAN
     fi
     cat <<PLAN
-         runs \`aiagentchat check\` and \`aiagentchat drain\`, switches $root/opt/aiagentchat/current, restarts the unit
-         aiagentchat, waits up to $health s until that is ready, sees whether it stays so for $settle s, and goes back if not
+         runs \`aiagentchat check\` and \`aiagentchat drain\`, copies the database below
+         $root/var/lib/aiagentchat/backups, switches $root/opt/aiagentchat/current, restarts the unit aiagentchat, waits up to $health s until that is ready, sees whether it stays so for $settle s, and goes back if not
 PLAN
     exit 0
 fi
@@ -192,4 +192,4 @@ if [ "$rollback" = no ]; then
     [ -z "$wheel" ] || "${copy[@]}" -- "$wheel" "$host:$release/"
 fi
 
-on "$sudo ${on_host[*]@Q}" <deploy/on-host.sh
+on "$sudo bash -s -- ${words[*]@Q}" <deploy/on-host.sh

@@ -40,9 +40,8 @@ prepare_host() {
     install -d -m 0700 "$etc/secrets"
     install -d -m 0700 -o "$user" -g "$user" "$state"
     if [ ! -e "$state/rooms" ]; then
-        install -d -m 0700 -o "$user" -g "$user" "$state/rooms"
-        cp -r "$release/rooms/_template" "$state/rooms/"
-        chown -R "$user:$user" "$state/rooms"
+        as_daemon mkdir -m 0700 "$state/rooms"
+        as_daemon cp -r "$release/rooms/_template" "$state/rooms/"
     fi
     if [ ! -e "$etc/environment" ]; then
         install -m 0600 /dev/null "$etc/environment"
@@ -104,13 +103,14 @@ drain_the_running() {
 back_up() {
     [ -n "$1" ] && [ -d "$1" ] || return 0
     backup=$state/backups/before-$(basename "$release")-$(date -u +%Y%m%dT%H%M%S).db
-    install -d -m 0700 -o "$user" -g "$user" "$state/backups"
-    as_daemon "$1/venv/bin/aiagentchat" db backup "$backup" --config "$config" >/dev/null || {
+    # By the daemon's user, whose folder this is: what root did there, a link could lead elsewhere.
+    if ! { as_daemon mkdir -p -m 0700 "$state/backups" &&
+        as_daemon "$1/venv/bin/aiagentchat" db backup "$backup" --config "$config" >/dev/null; }; then
         systemctl start --no-block "$UNIT" || true
-        fail "the database could not be backed up, so nothing was switched: $1 goes on"
-    }
-    find "$state/backups" -maxdepth 1 -name 'before-*.db' -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2- |
-        tail -n "+$((KEEP + 1))" | xargs -r -d '\n' rm -f --
+        fail "the database could not be copied, so nothing was switched: $1 goes on"
+    fi
+    # shellcheck disable=SC2016 # it is for the other shell
+    as_daemon sh -c 'ls -t "$1"/before-*.db | tail -n "+$2" | xargs -r -d "\n" rm -f --' sh "$state/backups" $((KEEP + 1))
 }
 
 invocation() { systemctl show -p InvocationID --value "$UNIT"; }

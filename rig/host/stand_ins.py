@@ -2,7 +2,7 @@
 
 A release behaves as its version says: `2.broken` ends at its start, `2.silent` is never ready, `2.brief` is ready and
 then ends. Those that can be asked are `2.well`, `2.ill`, and `2.weak`, which lives and would not answer in a room. What
-is installed for `2.unfit` does not fit together.
+is installed for `2.unfit` does not fit together; the database of `2.full` cannot be copied.
 """
 
 PYTHON = r"""#!/bin/bash
@@ -52,6 +52,8 @@ match sys.argv[1:]:
             sys.exit("config.yaml:1: nonsense")
     case ["drain", _, wait, *_]:
         print(f"drained for {wait} by {release.name}")
+    case ["db", "backup", *_] if "full" in version:
+        sys.exit("No space left on device")
     case ["db", "backup", copy, *_]:
         pathlib.Path(copy).write_text(release.name)
     case ["healthcheck", *_] if not HAS_GATEWAY:

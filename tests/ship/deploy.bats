@@ -151,6 +151,25 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [[ $output != *"drained"* ]]
 }
 
+@test "without a copy of the database nothing is switched" {
+    prepared_with 1.full
+    run -1 deploy_version 2
+    [[ $output == *"No space left"*"nothing was switched"* ]]
+    [[ $(running) == 1.full-* ]]
+    [ "$(state)" = active ]
+    [ "$(releases)" = 1.full ]
+}
+
+@test "a link in the daemon's folder leads root nowhere" {
+    prepared_with 1
+    rm -rf "$HOST/host/var/lib/aiagentchat/backups"
+    mkdir -m 755 "$HOST/of-root"
+    ln -s "$HOST/of-root" "$HOST/host/var/lib/aiagentchat/backups"
+    run -1 deploy_version 2
+    [ "$(stat -c %a:%U "$HOST/of-root")" = 755:root ]
+    [[ $(running) == 1-* ]]
+}
+
 @test "three releases are kept, the current one and the one before among them" {
     prepared_with 1
     for version in 2 3 4; do run -0 deploy_version "$version"; done
