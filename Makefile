@@ -49,9 +49,11 @@ test-long: $(READY)  ## the stories that are too many for `test`: the same daemo
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m long --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
-test-ship: $(READY)  ## what ships, as it ships: deployments, alerts that fire (apt: prometheus)
+test-ship: $(READY)  ## what ships, as it ships: deployments over a real ssh, alerts that fire (root; ten minutes)
+	@for tool in bats promtool rsync git ssh /usr/sbin/sshd setpriv; do command -v $$tool >/dev/null || { echo "test-ship needs" \
+		"$$tool; on Debian: apt-get install --no-install-recommends bats git openssh-server prometheus rsync" >&2; exit 2; }; done
 	@$(BIN)/python -m rig.setup
-	$(BIN)/pytest -m ship $(ARGS)
+	$(BIN)/pytest -m ship --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
 test-clients: $(READY)  ## encrypted rooms with Element's engine at the other side, in full
 	@$(BIN)/python -m rig.setup --homeserver --cli --clients

@@ -36,6 +36,7 @@ from aiagentchat.config.secrets import missing_model_key
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.core.health import SyncHealth
 from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.instances import Pace
 from aiagentchat.core.isolation import Held
@@ -117,6 +118,8 @@ class House:
     """How many parcels wait, needed or not."""
     owed: Callable[[], Awaitable[int]]
     """How many rooms wait for something that they need."""
+    sync: Callable[[], SyncHealth]
+    """How the hearing is."""
 
 
 @asynccontextmanager
@@ -466,4 +469,5 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         report_interrupted=report,
         unsent=ledger.outbox.unsent,
         owed=ledger.outbox.owed,
+        sync=receiver.health,
     )

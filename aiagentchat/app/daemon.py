@@ -15,7 +15,9 @@ import structlog
 
 from aiagentchat import __version__
 from aiagentchat.app.build import House, Service, build
+from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.live import Live
+from aiagentchat.app.notify import Supervisor, ask_for_time, report
 from aiagentchat.app.owner import own
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError
@@ -64,15 +66,18 @@ async def run_daemon(
     asked = Asked()
     asked.listen()
     children.adopt()
+    supervisor = Supervisor(live.environ, os.getpid())
     with own(live.settings.data_dir):
         log.info("daemon.starting", version=__version__, pid=os.getpid(), rooms=len(live.settings.rooms))
         ready = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             opened = build(live, take_over=take_over, patience=patience, pace=pace)
-            serving = group.create_task(_serve(live, asked, ready, opened), name="daemon")
+            serving = group.create_task(_serve(live, asked, ready, opened, supervisor), name="daemon")
             impatient = group.create_task(_end_the_start(asked, ready, serving), name="signals")
+            starting = group.create_task(_tell_of_the_start(ready, supervisor), name="start")
             await asyncio.wait({serving})
             impatient.cancel()
+            starting.cancel()
         log.info("daemon.stopped")
 
 
@@ -84,10 +89,28 @@ async def _end_the_start(asked: Asked, ready: asyncio.Event, serving: "asyncio.T
         serving.cancel()
 
 
-async def _serve(live: Live, asked: Asked, ready: asyncio.Event, opened: AbstractAsyncContextManager[House]) -> None:
+async def _tell_of_the_start(ready: asyncio.Event, supervisor: Supervisor) -> None:
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask_for_time(supervisor, SystemClock()))
+        await ready.wait()
+        asking.cancel()
+
+
+async def _serve(
+    live: Live,
+    asked: Asked,
+    ready: asyncio.Event,
+    opened: AbstractAsyncContextManager[House],
+    supervisor: Supervisor,
+) -> None:
     async with opened as house:
         ready.set()
-        await serve(house, asked, lambda: _reload_on_hangup(live, house.apply))
+        await serve(
+            house,
+            asked,
+            lambda: _reload_on_hangup(live, house.apply),
+            lambda: report(supervisor, house.sync, asked.drain.is_set, SystemClock()),
+        )
 
 
 async def serve(house: House, asked: Asked, *beside: Callable[[], Coroutine[None, None, None]]) -> None:

@@ -50,7 +50,7 @@ def _run(live: Live, open_because: str | None, *, take_over: bool) -> int:
     if open_because is not None:
         log.warning("daemon.not_hardened", error=open_because)
     try:
-        fetch_at_start(settings, live.environ)
+        fetch_at_start(live.settings, live.environ)
     except KeyboardInterrupt:
         return 0
     try:

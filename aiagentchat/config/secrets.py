@@ -1,4 +1,4 @@
-"""Secrets: from the environment or from files, never from config.yaml, and never printed.
+"""Secrets: from the environment, from files or from credentials of systemd, never from config.yaml, and never printed.
 
 What is known here is also hidden wherever it turns up in logs and rooms (`core/redact.py`), but for values of fewer
 than six characters: they would be found in ordinary words.
@@ -41,6 +41,10 @@ VARIABLES: Mapping[str, str] = {
 
 FOLDER = "secrets"
 """Beside config.yaml: each file in it is a secret, and its name that of the variable."""
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what `LoadCredential=` names, for the service alone."""
+_CREDENTIAL_NAMES = ("{}", "secrets_{}")
+"""`LoadCredential=NAME:…`, and `LoadCredential=secrets:FOLDER`, which brings every file of a folder."""
 
 _KEPT_IN = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".config/gcloud", ".config/gh", ".claude")
 """Where people keep what opens other doors, below their HOME."""
@@ -49,7 +53,7 @@ _KEPT_IN = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".
 def secret_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Files and folders with secrets that no room may be let into: those given by `…_FILE`, and the usual ones."""
     given = [environ[f"{name}_FILE"] for name in VARIABLES if environ.get(f"{name}_FILE")]
-    given += [environ[name] for name in ("CREDENTIALS_DIRECTORY",) if environ.get(name)]
+    given += [environ[name] for name in (CREDENTIALS,) if environ.get(name)]
     home = environ.get("HOME", "")
     usual = [Path(home) / name for name in _KEPT_IN] if home.startswith("/") else []
     return (*map(Path, given), *usual)
@@ -66,7 +70,8 @@ def with_folder(config: Path, environ: Mapping[str, str]) -> dict[str, str]:
     found = {
         f"{name}_FILE": str(folder / name)
         for name in VARIABLES
-        if not (environ.get(name, "").strip() or environ.get(f"{name}_FILE")) and os.path.lexists(folder / name)
+        if not (environ.get(name, "").strip() or environ.get(f"{name}_FILE") or credential(name, environ))
+        and os.path.lexists(folder / name)
     }
     return {**environ, **found}
 
@@ -202,22 +207,34 @@ class _NotUsableError(Exception):
     """A secret was given in a way that cannot be used."""
 
 
+def credential(name: str, environ: Mapping[str, str]) -> str:
+    """The file in which systemd gives this secret to us; empty if it gives none."""
+    folder = environ.get(CREDENTIALS, "")
+    files = (f"{folder}/{each.format(name)}" for each in _CREDENTIAL_NAMES)
+    return next((file for file in files if os.path.lexists(file)), "") if folder.startswith("/") else ""
+
+
 def _one(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The variable that the secret came from, and the secret; empty when it was not given."""
-    direct, file = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
-    if direct and file:
-        raise _NotUsableError(f"{name} and {name}_FILE are both set; keep one of them")
+    """The variable that the secret came from, or the credential, and the secret; empty when it was not given."""
+    direct, file, credited = environ.get(name, "").strip(), environ.get(f"{name}_FILE", ""), credential(name, environ)
+    of_systemd = f"credential {Path(credited).name}"
+    given = [how for how, value in ((name, direct), (f"{name}_FILE", file), (of_systemd, credited)) if value]
+    if len(given) > 1:
+        raise _NotUsableError(f"{given[0]} and {given[1]} are both set; keep one of them")
+    if credited:
+        return of_systemd, _checked(of_systemd, _content(of_systemd, credited, check_mode=False))
     if not file:
         return name, _checked(name, direct)
     return f"{name}_FILE", _checked(f"{name}_FILE: {file}", _content(f"{name}_FILE", file))
 
 
-def _content(variable: str, file: str) -> str:
+def _content(variable: str, file: str, *, check_mode: bool = True) -> str:
     try:
         # Not blocking, so that a pipe in its place cannot hold up the start.
         descriptor = os.open(Path(file), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            _check_mode(variable, file, os.fstat(descriptor).st_mode)
+            # A credential is for the service alone, whatever its mode says: an access list may make that 0440.
+            _check_mode(variable, file, os.fstat(descriptor).st_mode & (-1 if check_mode else ~0o077))
             content = os.read(descriptor, _MOST_BYTES + 1)
         finally:
             os.close(descriptor)

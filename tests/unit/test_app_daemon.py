@@ -10,6 +10,7 @@ from aiagentchat.app import daemon
 from aiagentchat.app.build import House, Service
 from aiagentchat.app.daemon import Asked, first_app_error, serve
 from aiagentchat.core.errors import AppError, LoginFailed, OwnedElsewhere, StoreError
+from aiagentchat.core.health import SyncHealth
 from tests.fakes.changes import PATIENCE, Changes
 from tests.fakes.log import FakeLog
 
@@ -42,6 +43,7 @@ class Parts:
             report_interrupted=self._report,
             unsent=self._unsent,
             owed=self._owed,
+            sync=SyncHealth,
         )
 
     def tell(self, what: str) -> None:

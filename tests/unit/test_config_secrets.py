@@ -208,9 +208,59 @@ def test_what_the_environment_gives_goes_before_the_folder(tmp_path: Path) -> No
     assert with_folder(tmp_path / "elsewhere" / "config.yaml", {}) == {}
 
 
+def test_what_systemd_gives_goes_before_the_folder_that_it_is_from(tmp_path: Path) -> None:
+    for folder in ("secrets", "given"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "MATRIX_PASSWORD").write_text("hunter2")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "given")}
+
+    assert with_folder(tmp_path / "config.yaml", environ) == environ
+
+
 def test_a_file_that_an_option_names_is_read_as_carefully(tmp_path: Path) -> None:
     assert read_secret("--file", secret_file(tmp_path)) == Secret("hunter2")
     with pytest.raises(ConfigError, match=r"--file /.* other users can read this file"):
         read_secret("--file", secret_file(tmp_path, mode=0o644))
     with pytest.raises(ConfigError, match=r"--file /.* must be one line of text"):
         read_secret("--file", secret_file(tmp_path, "two\nlines"))
+
+
+def credentials(folder: Path, name: str, content: str = "hunter2\n", *, mode: int = 0o400) -> dict[str, str]:
+    """What systemd puts into the environment for `LoadCredential=`."""
+    (folder / name).write_text(content, encoding="utf-8")
+    (folder / name).chmod(mode)
+    return {"CREDENTIALS_DIRECTORY": str(folder)}
+
+
+@pytest.mark.parametrize("prefix", ["", "secrets_"])
+def test_a_credential_of_systemd_is_a_secret(tmp_path: Path, prefix: str) -> None:
+    found = load_secrets(credentials(tmp_path, f"{prefix}MATRIX_PASSWORD"))
+
+    assert found.matrix_password == Secret("hunter2")
+    assert found.found == (f"credential {prefix}MATRIX_PASSWORD",)
+
+
+def test_an_access_list_on_a_credential_is_systemds_own(tmp_path: Path) -> None:
+    found = load_secrets(credentials(tmp_path, "MATRIX_PASSWORD", mode=0o440))
+
+    assert found.matrix_password == Secret("hunter2")
+
+
+@pytest.mark.parametrize("other", ["MATRIX_PASSWORD", "MATRIX_PASSWORD_FILE"])
+def test_a_credential_and_a_variable_at_once_are_an_error(tmp_path: Path, other: str) -> None:
+    environ = {**credentials(tmp_path, "MATRIX_PASSWORD"), other: "y"}
+
+    assert problem_of(environ) == f"{other} and credential MATRIX_PASSWORD are both set; keep one of them"
+
+
+def test_a_credential_that_is_empty_is_an_error(tmp_path: Path) -> None:
+    environ = credentials(tmp_path, "MATRIX_PASSWORD", "")
+
+    assert problem_of(environ) == (
+        f"credential MATRIX_PASSWORD: {tmp_path}/MATRIX_PASSWORD: the file is empty; write the secret into it"
+    )
+
+
+@pytest.mark.parametrize("folder", ["", "relative", "/run/none"])
+def test_where_systemd_gives_nothing_nothing_is_found(folder: str) -> None:
+    assert load_secrets({"CREDENTIALS_DIRECTORY": folder}) == Secrets()

@@ -1,0 +1,5 @@
+"""`python -m rig.host make|close FOLDER`."""
+
+from rig.host import main
+
+main()
