@@ -49,7 +49,7 @@ test-long: $(READY)  ## the stories that are too many for `test`: the same daemo
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m long --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
-test-ship: $(READY)  ## what ships, as it ships: deployments over a real ssh (root; apt: bats openssh-server rsync; five minutes)
+test-ship: $(READY)  ## what ships, as it ships: deployments over a real ssh (root; apt: bats openssh-server rsync; eight minutes)
 	@for tool in bats rsync git ssh /usr/sbin/sshd setpriv; do command -v $$tool >/dev/null || { echo "test-ship needs" \
 		"$$tool; on Debian: apt-get install --no-install-recommends bats git openssh-server rsync" >&2; exit 2; }; done
 	@$(BIN)/python -m rig.setup
