@@ -71,10 +71,13 @@ match sys.argv[1:]:
         if "broken" in version:
             print('{"event": "daemon.ended"}')
             sys.exit(3)
+        calls = pathlib.Path(os.environ["NOTIFY_SOCKET"]).with_name("calls")
+        before = len(calls.read_text())
         if "silent" not in version:
             tell("READY=1")
-        if "brief" in version:
-            time.sleep(0.3)
+        if "brief" in version:  # until it was seen to be ready: then its kind is asked for
+            while "show -p Type" not in calls.read_text()[before:]:
+                time.sleep(0.05)
             sys.exit(1)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         signal.pause()

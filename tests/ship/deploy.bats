@@ -25,7 +25,7 @@ deploy_version() {
 
 deploy() {
     env -i PATH="$PATH" HOME="$HOST" bash "$HOST/tree/deploy.sh" -F "$HOST/ssh_config" --root "$HOST/host" --user daemon \
-        --health 5 --settle 0 "$@" testhost
+        --health 20 --settle 0 "$@" testhost
 }
 
 # A host that was filled in, and runs version $1.
@@ -75,7 +75,7 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
 
 @test "a release that is never ready is taken back" {
     prepared_with 1
-    run -1 deploy_version 2.silent
+    run -1 deploy_version 2.silent --health 3
     [[ $output == *"rolled back"* ]]
     [[ $(running) == 1-* ]]
     [ "$(state)" = active ]
@@ -83,7 +83,7 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
 
 @test "a release that is ready and does not stay so is taken back" {
     prepared_with 1
-    run -1 deploy_version 2.brief --settle 1
+    run -1 deploy_version 2.brief --settle 3
     [[ $output == *"did not stay so"*"rolled back"* ]]
     [[ $(running) == 1-* ]]
 }
