@@ -213,7 +213,7 @@ async def test_a_message_without_a_gateway_runs_its_command_once(
         to = ["--to", house.account.user_id] if is_for_somebody else []
         for _ in range(2):
             assert (await run(["send", house.room, "--key", "once", text, *to], env))[0] == 0
-        answer = await house.anna.until_message(house.room, "It is done.\n\n— ", sender=house.account.user_id)
+        answer = await house.anna.until_message(house.room, "It is done.", sender=house.account.user_id)
 
         assert answer.body.startswith("It is done.")
         assert len(house.prompts(mark)) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -97,15 +98,16 @@ async def test_a_question_is_answered_and_its_command_runs_once(
 ) -> None:
     async with with_gateway(people, model, workplace) as house:
         config = ["--config", str(house.daemon.config)]
-        text = script("ask it once", Step(text="It is **done**."))
+        mark = f"ask it once {secrets.token_hex(8)}"
+        text = script(mark, Step(text="It is **done**."))
         code, out, err = await cchat(tmp_path, "ask", house.room, text, *config)
         status = json.loads((await cchat(tmp_path, "status", "--json", *config))[1])
         found = json.loads((await cchat(tmp_path, "read", "room0", "--json", *config))[1])
 
         assert (code, out.strip(), err) == (0, "It is **done**.", "")
         assert status["status"] == "healthy"
-        assert [message["body"] for message in found["messages"] if "ask it once" in message["body"]]
-        assert len(house.prompts("ask it once")) == 1
+        assert [message["body"] for message in found["messages"] if mark in message["body"]]
+        assert len(house.prompts(mark)) == 1
 
 
 async def test_a_daemon_that_is_killed_between_its_commit_and_its_answer_says_and_runs_it_once(
@@ -115,7 +117,8 @@ async def test_a_daemon_that_is_killed_between_its_commit_and_its_answer_says_an
         cutting = Cutting(house.daemon)
         server = await asyncio.start_unix_server(cutting.serve, cutting.path)
         token = str(house.daemon.data_dir / "gateway" / "operator.token")
-        text = script("run it once", Step(text="It is done."))
+        mark = f"run it once {secrets.token_hex(8)}"
+        text = script(mark, Step(text="It is done."))
         arguments = ["send", house.room, text, "--to", house.account.user_id, "--json"]
         async with server, asyncio.TaskGroup() as group:
             sending = group.create_task(
@@ -128,6 +131,6 @@ async def test_a_daemon_that_is_killed_between_its_commit_and_its_answer_says_an
         await house.anna.until(lambda: answers(house, "It is done."), what="the answer")
 
         assert (code, message["state"] in ("accepted", "sent", "delivered", "read", "answered")) == (0, True)
-        assert house.told("run it once") == 1
+        assert house.told(mark) == 1
         assert answers(house, "It is done.") == 1
-        assert len(house.prompts("run it once")) == 1
+        assert len(house.prompts(mark)) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from pathlib import Path
 
 import aiohttp
@@ -30,8 +31,10 @@ def use(name: str, **given: object) -> Step:
 async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not_read(
     people: People, model: Model, workplace: Path
 ) -> None:
+    token = secrets.token_hex(8)
+    word, mark = f"A word from the run {token}.", f"use them {token}"
     steps = {
-        "send": use("send", text="A word from the run."),
+        "send": use("send", text=word),
         "ask": use("ask", text="Is anybody there?", to=THEM, seconds=1),
         "read": use("read"),
         "history": use("history", words="swordfish"),
@@ -51,7 +54,7 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
         assert await house.ended(said, room=secret) == "✅"
         assert await house.ended(await house.ask(script("come in", Step(text="Here I am.")))) == "✅"
         (house.workspace() / "a.txt").write_text("hello")
-        command = await house.ask(script("use them", *steps.values(), Step(text="That was it.")))
+        command = await house.ask(script(mark, *steps.values(), Step(text="That was it.")))
 
         # What goes elsewhere is asked first, with its text.
         question = await house.question()
@@ -60,22 +63,22 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
         await house.anna.react(kitchen, question.id, "✅")
         assert await house.ended(command) == "✅"
         await house.anna.until_message(cellar, "Greetings from next door.", sender=me)
-        await house.anna.until_message(kitchen, "A word from the run.", sender=me)
-        assert house.told("A word from the run.") == 1
+        await house.anna.until_message(kitchen, word, sender=me)
+        assert house.told(word) == 1
 
         await house.anna.until_message(kitchen, "[TASK] Wash up.", sender=me)
 
         # Nothing of what it says here begins a turn here.
-        assert model.requests("A word from the run.") == model.requests("use them")
+        assert model.requests(word) == model.requests(mark)
 
         # Each has answered.
-        asked = [request for request in model.requests("use them") if request.body.get("tools")][-1]
+        asked = [request for request in model.requests(mark) if request.body.get("tools")][-1]
         results = [result.text for result in asked.asked.results]
         told = dict(zip(steps, results, strict=True))
         assert told["send"].startswith("Sent to room0: id=m")
         assert "no answer within 1 s" in told["ask"]
         assert told["read"].startswith(DATA)
-        assert "\n| A word from the run." in told["read"]
+        assert f"\n| {word}" in told["read"]
         assert "in room0\n" in told["history"]
         assert f"{me}/" in told["who"]
         assert f"→ {THEM} in room0\n| Wash up." in told["assign_task"]
@@ -86,7 +89,7 @@ async def test_a_run_uses_every_tool_and_learns_nothing_of_rooms_that_it_may_not
         assert told[ELSEWHERE].startswith("Sent to room1: id=m")
 
         # It has learned nothing of the third room, and no secret.
-        for request in model.requests("use them"):
+        for request in model.requests(mark):
             answers = json.dumps([result.text for result in request.asked.results])
             for hidden in ("the word is", secret, house.account.access_token, "sk-ant-offline"):
                 assert hidden not in answers
