@@ -22,7 +22,7 @@ def _say(text: str) -> str:
     return script(f"say {text}", Step(text=f"{text}."))
 
 
-@pytest.mark.parametrize("version", ["11", "12"])
+@pytest.mark.parametrize("version", [pytest.param("11", marks=pytest.mark.long), "12"])
 async def test_a_conversation_in_an_encrypted_room_goes_on_after_a_restart_of_either_side(
     people: People, elements: JsPeople, model: Model, workplace: Path, version: str
 ) -> None:

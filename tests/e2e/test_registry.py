@@ -39,6 +39,7 @@ async def until_told(house: House, text: str) -> str:
     return told
 
 
+@pytest.mark.long
 async def test_daemons_find_each_other_and_see_each_others_end(people: People, model: Model, workplace: Path) -> None:
     await find_each_other(people, model, workplace)
 

@@ -18,8 +18,8 @@ MOST = 64 * 2**20
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        pytest.param("stdout", f"[TooLong(bytes={BYTES}), b'after'] ", id="on stdout"),
-        pytest.param("stderr", "[] after", id="on stderr"),
+        pytest.param("stdout", f"[TooLong(bytes={BYTES}), b'after'] ", marks=pytest.mark.long, id="on stdout"),
+        pytest.param("stderr", "[] after", marks=pytest.mark.long, id="on stderr"),
         pytest.param("agent", "completed", id="from an agent"),
     ],
 )

@@ -9,6 +9,8 @@ from rig.js_people import JsPeople
 from rig.js_user import JsUser
 from rig.people import People
 
+pytestmark = pytest.mark.long
+
 VERSIONS = pytest.mark.parametrize("version", ["11", "12"])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -181,6 +182,7 @@ def test_what_was_taken_back_is_not_read_while_its_page_is_not_full(steps: list[
     assert set(read(story.parcels)) == story.final
 
 
+@pytest.mark.long
 @anything
 @given(MANY_FLUSHES)
 def test_an_answer_that_grows_for_long_is_read_whole(texts: list[str]) -> None:
