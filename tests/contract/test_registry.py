@@ -26,7 +26,7 @@ from rig.matrix_client import MatrixUser
 from rig.people import People, people
 from tests.contract.test_registry_room import logged_in
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 PACE = Pace(heartbeat=0.2, ttl=3.0, delay=1.5)
 """The date of an answer is whole seconds: a shorter TTL would be too short."""

@@ -15,6 +15,8 @@ from rig.people import People
 from rig.script import Step, script
 from tests.e2e.house import House, move_in
 
+pytestmark = pytest.mark.long
+
 TOUCH = script(
     "make a file",
     Step(text="I will.", tool="Bash", input={"command": "touch made", "description": "make it"}),

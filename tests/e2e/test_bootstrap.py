@@ -27,6 +27,8 @@ from aiagentchat.core.instances import INSTANCE
 from rig.homeserver import Homeserver, HomeserverFailed
 from rig.people import People
 
+pytestmark = pytest.mark.long
+
 CONFIG = """\
 # Ours.
 matrix: {{homeserver: "{url}", user_id: "@{me}:localhost"}}

@@ -22,6 +22,8 @@ from rig.unprivileged import clean_env
 from tests.e2e.chat_scene import CCHAT, run
 from tests.e2e.house import move_in
 
+pytestmark = pytest.mark.long
+
 
 @dataclass(slots=True)
 class Desk:

@@ -13,7 +13,7 @@ from rig.script import Step, script
 from tests.e2e.house import move_in
 from tests.e2e.test_encrypted import cellar
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 
 async def _history(data_dir: Path, room: str, words: str = "") -> list[tuple[str, str]]:

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from rig.conversation import Message
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, numbered, script
 from tests.e2e.house import House, move_in
+
+pytestmark = pytest.mark.long
 
 LIVE, APPEND = 0, 1
 TODOS = [

@@ -31,6 +31,7 @@ OURS = {
     # By a descriptor of a folder that was opened beneath HOME.
     "agents/claude_code/transcript.py": {"scandir"},
     # The program, which is the operator's.
+    "agents/claude_code/fetched.py": {"chmod", "is_file", "iterdir", "mkdir", "read_text"},
     "agents/claude_code/binary.py": {"is_file", "open"},
     "agents/claude_code/driver.py": {"stat"},
 }

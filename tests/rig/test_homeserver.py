@@ -9,6 +9,8 @@ import pytest
 
 from rig.homeserver import Homeserver, HomeserverFailed
 
+pytestmark = pytest.mark.long
+
 
 def test_users_outlive_a_restart_and_the_address_stays(tmp_path: Path) -> None:
     with Homeserver(tmp_path / "server") as server:

@@ -18,6 +18,8 @@ from aiagentchat.gateway import door
 from rig import openapi_page
 from tests.unit.gateway_server import Served, serving_beside
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "8"))
 """Requests of each kind for each route; `make properties` has 500."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
