@@ -364,6 +364,7 @@ async def test_a_passphrase_is_taken_where_recovery_was_set_up_with_one(place: N
     assert (await there.start()).standing is Standing.SIGNED
 
 
+@pytest.mark.long
 async def test_whoever_does_not_type_one_has_changed_nothing(place: NewPlace) -> None:
     here = place("here")
     words = [sys.executable, "-m", "aiagentchat", "keys", "restore", "--config", str(here.config)]
