@@ -202,11 +202,13 @@ async def test_idle_runs_are_ended_in_their_time(tmp_path: Path) -> None:
 
 
 async def test_when_it_ends_nothing_of_the_agent_is_left(tmp_path: Path) -> None:
-    async with house_for_a_scheduler(tmp_path, plays(Say("So."), Hang()), *ROOMS) as house:
+    plan = Gated()
+    async with house_for_a_scheduler(tmp_path, ScriptedAgent(plan), *ROOMS) as house:
         await accept(house.ledger, asked(0), asked(1))
         async with running(house):
-            await house.clock.until_asleep()
+            await plan.until(2)
 
+        assert len(house.agent.runs) == 2
         assert not any(run.alive for run in house.agent.runs)
         assert await house.state("$0.0") is CommandState.RUNNING
 

@@ -157,6 +157,15 @@ async def test_a_count_of_zero_is_a_count(table: Table, counts: object, count: i
     assert table.ours.uploaded_key_count == count
 
 
+async def test_a_sync_that_was_asked_for_before_an_upload_does_not_make_the_keys_anew(table: Table) -> None:
+    table.ours.uploaded(50)
+    await table.take(device_one_time_keys_count={"signed_curve25519": 0})
+    first = table.ours.uploaded_key_count
+    await table.take(device_one_time_keys_count={"signed_curve25519": 47})
+
+    assert (first, table.ours.uploaded_key_count) == (50, 47)
+
+
 async def test_whose_devices_changed_is_asked_about_if_we_know_them(table: Table) -> None:
     table.ours.tracked_users |= {ANNA, "@left:hs"}
     await table.take(device_lists={"changed": [ANNA, "@stranger:hs", 5], "left": ["@left:hs", None]})

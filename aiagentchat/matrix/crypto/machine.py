@@ -165,7 +165,7 @@ class Machine:
         counts = body.get("device_one_time_keys_count")
         if isinstance(counts, dict):
             count = counts.get("signed_curve25519", 0)
-            olm.uploaded_key_count = count if isinstance(count, int) else None
+            olm.counted(count if isinstance(count, int) else None)
 
     async def _acquaint(self, senders: Iterable[UserId]) -> None:
         """Know the devices that have sent keys, if they are new."""

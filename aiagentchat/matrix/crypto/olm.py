@@ -19,6 +19,8 @@ class CarefulOlm(Olm):
     def __init__(self, user_id: str, device_id: str, store: KeyStore) -> None:
         super().__init__(user_id, device_id, store)
         self._keys_store = store
+        self._just_uploaded = False
+        """Whether no sync has been heard since our keys were uploaded."""
 
     def start_over(self) -> None:
         """Know what the store knows, and nothing that came after it."""
@@ -103,8 +105,18 @@ class CarefulOlm(Olm):
         """It was. `count` one-time keys are there now."""
         self.account.shared = True
         self.uploaded_key_count = count
+        self._just_uploaded = True
         self.mark_keys_as_published()
         self.save_account()
+
+    def counted(self, count: int | None) -> None:
+        """A sync says that `count` one-time keys are there; None if it makes no sense.
+
+        The first one after an upload may have been asked for before it, and so not know of it: it is not believed.
+        """
+        if not self._just_uploaded:
+            self.uploaded_key_count = count
+        self._just_uploaded = False
 
     def is_sound(self, user: str, device: str, payload: object) -> bool:
         """Whether `payload` are the keys of that device, signed by itself. Safe with any JSON."""
