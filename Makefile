@@ -22,6 +22,11 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml rig/find-python.s
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# What is started as somebody who may not write here would compile all of it at every start.
+.PHONY: compiled
+compiled: $(READY)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q aiagentchat rig
+
 demo: $(READY)  ## try it: a homeserver, the daemon, a room and a chat, all on this machine
 	@$(BIN)/python -m rig.setup
 	@$(BIN)/python -m rig.demo
@@ -36,7 +41,7 @@ fix: $(READY)  ## mend format and lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(READY)  ## the tests, on a real homeserver and the real CLI, with the coverage gate
+test: compiled  ## the tests, on a real homeserver and the real CLI, with the coverage gate
 	@$(BIN)/python -m rig.setup
 	-@$(BIN)/python -m rig.setup --clients
 	@rm -rf $(COVERAGE_DIR) && mkdir -m 1777 $(COVERAGE_DIR)
@@ -45,70 +50,70 @@ test: $(READY)  ## the tests, on a real homeserver and the real CLI, with the co
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
-test-long: $(READY)  ## the stories that are too many for `test`: the same daemon in more situations (ten minutes)
+test-long: compiled  ## the stories that are too many for `test`: the same daemon in more situations (ten minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m long --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
-test-ship: $(READY)  ## what ships, as it ships: deployments over a real ssh, alerts that fire (root; ten minutes)
+test-ship: compiled  ## what ships, as it ships: deployments over a real ssh, alerts that fire (root; ten minutes)
 	@for tool in bats promtool rsync git ssh /usr/sbin/sshd setpriv; do command -v $$tool >/dev/null || { echo "test-ship needs" \
 		"$$tool; on Debian: apt-get install --no-install-recommends bats git openssh-server prometheus rsync" >&2; exit 2; }; done
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m ship --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
-test-clients: $(READY)  ## encrypted rooms with Element's engine at the other side, in full
+test-clients: compiled  ## encrypted rooms with Element's engine at the other side, in full
 	@$(BIN)/python -m rig.setup --homeserver --cli --clients
 	AIAGENTCHAT_TEST_CLIENTS=1 $(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal tests/clients $(ARGS)
 
-properties: $(READY)  ## 10,000 texts for everything that renders, splits and streams (half an hour)
+properties: compiled  ## 10,000 texts for everything that renders, splits and streams (half an hour)
 	RENDER_EXAMPLES=10000 ANSWER_EXAMPLES=1000 SCHEMA_EXAMPLES=500 $(BIN)/pytest --numprocesses=$(WORKERS) \
 		--dist=worksteal --timeout=3600 tests/unit/test_render_properties.py \
 		tests/unit/test_send_answer_properties.py tests/unit/test_gateway_schema.py $(ARGS)
 
-screenshots: $(READY)  ## docs/images: Element and Hydrogen in a real browser (needs Chromium; five minutes)
+screenshots: compiled  ## docs/images: Element and Hydrogen in a real browser (needs Chromium; five minutes)
 	@$(BIN)/python -m rig.setup --homeserver --cli
 	$(BIN)/python -m rig.screenshots $(ARGS)
 
-bench: $(READY)  ## the benchmark: aiagentchat beside a floor, in one run
+bench: compiled  ## the benchmark: aiagentchat beside a floor, in one run
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.run $(ARGS)
 
-bench-limits: $(READY)  ## 25 answers in 5 rooms under a homeserver's default rate limit (two minutes)
+bench-limits: compiled  ## 25 answers in 5 rooms under a homeserver's default rate limit (two minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.limits $(ARGS)
 
-bench-catch-up: $(READY)  ## 10,000 missed messages in 100 rooms, while another room is answered (ten minutes)
+bench-catch-up: compiled  ## 10,000 missed messages in 100 rooms, while another room is answered (ten minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.catch_up $(ARGS)
 
-bench-neighbours: $(READY)  ## rooms that are answered while another one does its worst (six minutes)
+bench-neighbours: compiled  ## rooms that are answered while another one does its worst (six minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.neighbours $(ARGS)
 
 ROOMS ?= plain
-bench-sealed: $(READY)  ## what encryption costs, beside plain rooms and beside nio alone (two minutes)
+bench-sealed: compiled  ## what encryption costs, beside plain rooms and beside nio alone (two minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.sealed $(ARGS)
 
-bench-changes: $(READY)  ## what looking at what a turn has changed costs, by the size of the workspace (a minute)
+bench-changes: compiled  ## what looking at what a turn has changed costs, by the size of the workspace (a minute)
 	$(BIN)/python -m bench.changes $(ARGS)
 
-bench-gateway: $(READY)  ## how long sending through the gateway takes, beside a PUT to the homeserver (a minute)
+bench-gateway: compiled  ## how long sending through the gateway takes, beside a PUT to the homeserver (a minute)
 	@$(BIN)/python -m rig.setup --homeserver --cli
 	$(BIN)/python -m bench.gateway $(ARGS)
 
-gateway-load: $(READY)  ## 10,000 messages of 20 callers through the gateway, while the daemon is killed (ten minutes)
+gateway-load: compiled  ## 10,000 messages of 20 callers through the gateway, while the daemon is killed (ten minutes)
 	@$(BIN)/python -m rig.setup --homeserver --cli
 	$(BIN)/python -m rig.gateway_load $(ARGS)
 
-bench-cchat: $(READY)  ## how soon cchat is there, and a message accepted, beside the interpreter alone (a minute)
+bench-cchat: compiled  ## how soon cchat is there, and a message accepted, beside the interpreter alone (a minute)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m bench.cchat $(ARGS)
 
-faults: $(READY)  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
+faults: compiled  ## kill it, cut it off and starve it, 1,500 times, and judge the rooms (about an hour)
 	@$(BIN)/python -m rig.setup --homeserver $(if $(filter encrypted,$(ROOMS)),--clients)
 	$(BIN)/python -m rig.faults --full --lanes 2 --rooms $(ROOMS) $(ARGS)
 
-torture: $(READY)  ## end runs that do not want to end, 1,100 times, and count what is left (ten minutes)
+torture: compiled  ## end runs that do not want to end, 1,100 times, and count what is left (ten minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/python -m rig.torture --full --lanes 2 $(ARGS)
 

@@ -1,6 +1,7 @@
-"""Bring a database to the present schema: migrations/NNNN_what.sql in order, each in a transaction of its own.
+"""Bring a database to the present schema: migrations/NNNN_what.sql in order, all that are missing in one transaction.
 
-`PRAGMA user_version` is the number of the newest one that was applied, and is set in the same transaction.
+`PRAGMA user_version` is the number of the newest one that was applied, and is set in the same transaction. So an
+upgrade that fails leaves the file as the program before it knows it.
 """
 
 from pathlib import Path
@@ -31,12 +32,11 @@ async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
         )
     await require_sound(connection, path)
     await connection.executescript(_DATABASE["configure"])
-    for number, script in migrations.items():
-        if number > version:
-            # Where it fails, the connection is closed, and with it the transaction is gone.
-            await connection.executescript(
-                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;",
-            )
+    missing = [script for number, script in migrations.items() if number > version]
+    if missing:
+        # Where one fails, the connection is closed, and with it the transaction is gone.
+        whole = "\n".join(missing)
+        await connection.executescript(f"BEGIN IMMEDIATE;\n{whole}\nPRAGMA user_version = {max(migrations)};\nCOMMIT;")
 
 
 def newest() -> int:

@@ -14,10 +14,11 @@ from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.meta import Address, Meta, MetaKind
 from aiagentchat.core.ports.directory import Directory
 from aiagentchat.exchange.clerk import Clerk, Office
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.exchange_worlds import World
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.execute_house import make_settings
 from tests.unit.gateway_stage import FakeDirectory
 
@@ -154,5 +155,5 @@ class ClerkWorld:
 async def clerk_world() -> AsyncIterator[World]:
     """With the real one."""
     with tempfile.TemporaryDirectory(prefix="aiagentchat-") as folder:
-        async with open_ledger(Path(folder) / "ledger.db") as ledger:
+        async with fresh_ledger(Path(folder) / "ledger.db") as ledger:
             yield ClerkWorld(make_settings(Path(folder)), ledger)

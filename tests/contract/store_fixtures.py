@@ -13,11 +13,12 @@ from aiagentchat.core.effects import AcceptCommand, Effect, RequestStop
 from aiagentchat.core.ids import EventId, RoomId, SessionId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
+from tests.fakes.ledgers import fresh_ledger
 
 OpenLedger: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Ledger]]
 
-BACKENDS: dict[str, OpenLedger] = {"sqlite": open_ledger}
+BACKENDS: dict[str, OpenLedger] = {"sqlite": fresh_ledger}
 """Every implementation of the ledger's ports. A new one is held to the same promises by its line here."""
 
 NOW = 1_700_000_000_000

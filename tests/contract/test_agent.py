@@ -94,7 +94,7 @@ def _kept_in(request: pytest.FixtureRequest, folder: Path) -> Stage:
     params=[
         pytest.param(_scripted, id="scripted"),
         pytest.param(_fake, id="fake cli"),
-        pytest.param(_real, id="real cli", marks=pytest.mark.real),
+        pytest.param(_real, id="real cli", marks=[pytest.mark.real, pytest.mark.long]),
         pytest.param(_kept_in, id="real cli, strict", marks=pytest.mark.real),
     ]
 )

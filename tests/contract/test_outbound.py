@@ -19,8 +19,9 @@ from aiagentchat.matrix import outbound as outbound_module
 from aiagentchat.render import file_words, words
 from aiagentchat.render.message import edit, message, reaction
 from aiagentchat.send.postman import Postman
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.outbound_worlds import REAL, RealWorld, World, fake_world
+from tests.fakes.ledgers import fresh_ledger
 
 HELLO = message("hello", notice=False)
 TXN = TxnId("t1")
@@ -363,7 +364,7 @@ async def test_a_file_that_is_larger_than_the_homeserver_takes_is_refused(world:
 
 async def test_a_parcel_arrives_with_its_file_and_thumbnail(world: World, tmp_path: Path) -> None:
     room = await world.room()
-    async with open_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
         await ledger.outbox.put([picture(room), _after(room)], 0)
         work = group.create_task(_postman(ledger, world.outbound).run())
         await world.until_said(room, "hello")
@@ -385,7 +386,7 @@ async def test_a_parcel_arrives_with_its_file_and_thumbnail(world: World, tmp_pa
 async def test_in_the_place_of_a_file_that_is_too_large_stands_a_sentence(world: World, tmp_path: Path) -> None:
     room = await world.room()
     large = replace(picture(room), attachment=Attachment(bytes(await world.upload_limit() + 1)))
-    async with open_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
         await ledger.outbox.put([large, _after(room)], 0)
         work = group.create_task(_postman(ledger, world.outbound).run())
         await world.until_said(room, "hello")
@@ -530,7 +531,7 @@ async def test_parcels_that_the_homeserver_does_not_take_arrive_in_another_form_
         {**HELLO, "body": "expensive", "cost": 0.5},
         {**HELLO, "body": "last"},
     ]
-    async with open_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger, asyncio.TaskGroup() as group:
         await ledger.outbox.put(
             [Parcel(txn=TxnId(f"p{number}"), room=room, content=content) for number, content in enumerate(contents)], 0
         )

@@ -16,7 +16,7 @@ from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
 from aiagentchat.route.decide import FORGET, STOP
-from aiagentchat.store.ledger import open_ledger
+from tests.fakes.ledgers import fresh_ledger
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/bot-commands.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ PAGE = (ROOT / "docs/reference/bot-commands.md").read_text(encoding="utf-8")
 async def commands(tmp_path: Path) -> list[BotCommand]:
     """The real ones, on a real and empty ledger."""
     settings = load(ROOT / "config.yaml", {})
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
 
         async def health() -> Health:
             return Health()

@@ -178,7 +178,8 @@ async def test_whoever_is_taken_out_of_config_yaml_gets_nothing_more_run(
             assert not house.prompts(hello(bert))
 
 
-@pytest.mark.parametrize("version", [pytest.param("11", marks=pytest.mark.long), "12"])
+@pytest.mark.parametrize("version", ["11", "12"])
+@pytest.mark.long
 async def test_power_levels_narrow_in_rooms_of_either_kind(
     people: People, model: Model, workplace: Path, version: str
 ) -> None:

@@ -85,6 +85,7 @@ async def test_the_room_and_the_projects_instructions_reach_the_system_prompt(
             assert "the project of Zanzibar" in request.system
 
 
+@pytest.mark.long
 async def test_nothing_planted_in_the_workspace_or_home_runs(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, start=False) as house:
         trace = workplace / "trace"

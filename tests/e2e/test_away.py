@@ -50,6 +50,7 @@ async def test_after_an_outage_the_room_reads_what_is_answered_and_in_which_orde
         assert [body.partition("\n")[0] for body in said[1:]] == ["first: done.", "second: done."]
 
 
+@pytest.mark.long
 async def test_what_is_too_old_is_offered_and_runs_with_a_yes(people: People, model: Model, workplace: Path) -> None:
     async with _far_away(people, model, workplace) as (house, clock):
         asked = await _type_while_away(house, clock, timedelta(hours=3), "an old question", "another old one")

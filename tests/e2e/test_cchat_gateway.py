@@ -93,6 +93,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             await writer.drain()
 
 
+@pytest.mark.long
 async def test_a_question_is_answered_and_its_command_runs_once(
     people: People, model: Model, workplace: Path, tmp_path: Path
 ) -> None:

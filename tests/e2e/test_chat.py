@@ -41,7 +41,15 @@ async def test_an_answer_appears_while_it_is_written_and_is_there_once(scene: Sc
         assert terminal.picture.text.count("say hello") == 1
 
 
-@pytest.mark.parametrize(("keys", "reaction"), [("y", "✅"), ("a", "♾️"), ("n", "❌"), ("r\r", "❌")])
+@pytest.mark.parametrize(
+    ("keys", "reaction"),
+    [
+        ("y", "✅"),
+        pytest.param("a", "♾️", marks=pytest.mark.long),
+        ("n", "❌"),
+        pytest.param("r\r", "❌", marks=pytest.mark.long),
+    ],
+)
 async def test_a_key_answers_a_question(scene: Scene, keys: str, reaction: str) -> None:
     async with scene.chat() as terminal:
         asked = await scene.claude.send(scene.room, QUESTION)
@@ -87,6 +95,7 @@ async def test_looking_back_loads_what_lies_before_and_changes_nothing_here(scen
         assert terminal.picture.text.count("message 109") == 1
 
 
+@pytest.mark.long
 async def test_what_is_edited_changes_where_it_stands(scene: Scene) -> None:
     said = await scene.claude.send(scene.room, "before")
     await scene.claude.send(scene.room, "after it")
@@ -98,6 +107,7 @@ async def test_what_is_edited_changes_where_it_stands(scene: Scene) -> None:
         assert terminal.picture.text.index("edited") < terminal.picture.text.index("after it")
 
 
+@pytest.mark.long
 async def test_who_is_in_the_room_is_a_key_away(scene: Scene) -> None:
     async with scene.chat() as terminal:
         terminal.type("\x07")
@@ -133,6 +143,7 @@ async def test_two_terminals_with_logins_of_their_own_talk_in_one_room(scene: Sc
             assert await terminal.ended() == 0
 
 
+@pytest.mark.long
 async def test_a_denial_may_have_a_reason(scene: Scene) -> None:
     async with scene.chat() as terminal:
         await scene.claude.send(scene.room, QUESTION)

@@ -179,6 +179,7 @@ _HIDE = 'for file in $(command -v bwrap); do mount --bind /dev/null "$file"; don
 _HIDDEN = ["unshare", "--mount", "sh", "-c", _HIDE, "sh"]
 
 
+@pytest.mark.long
 async def test_with_a_terminal_one_chats_and_leaving_ends_everything(place: Place) -> None:
     with place.in_no_way_left():
         async with _demo(place) as terminal:

@@ -38,6 +38,7 @@ def drain(house: House, wait: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(argv, env=house.daemon.environ, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.long
 async def test_a_drain_lets_the_turn_end_and_keeps_what_comes_meanwhile_for_the_next_life(
     people: People, model: Model, workplace: Path
 ) -> None:

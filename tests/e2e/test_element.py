@@ -40,6 +40,7 @@ async def test_a_conversation_in_an_encrypted_room_goes_on_after_a_restart_of_ei
         await nothing_is_in_clear(house, anna)
 
 
+@pytest.mark.long
 async def test_a_new_device_of_a_person_is_answered(
     people: People, elements: JsPeople, model: Model, workplace: Path
 ) -> None:

@@ -109,6 +109,7 @@ async def test_a_conversation_in_an_encrypted_room_outlives_the_daemon_and_leave
     assert here.anna.unreadable(here.room) == []
 
 
+@pytest.mark.long
 async def test_a_room_that_becomes_encrypted_is_answered_encrypted(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -206,6 +207,7 @@ async def test_a_kill_between_a_key_and_the_commit_of_its_sync_loses_nothing_and
         assert len(model.requests(mark)) == 1
 
 
+@pytest.mark.long
 async def test_a_daemon_whose_keys_are_gone_says_so_and_does_not_come_up_as_somebody_else(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -220,6 +222,7 @@ async def test_a_daemon_whose_keys_are_gone_says_so_and_does_not_come_up_as_some
         assert not list(here.daemon.data_dir.glob("crypto/*"))
 
 
+@pytest.mark.long
 async def test_a_device_that_cannot_be_signed_answers_and_says_what_is_wrong(
     people: People, model: Model, workplace: Path
 ) -> None:

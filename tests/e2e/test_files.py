@@ -141,6 +141,7 @@ async def _are_looked_at(people: People, model: Model, house: House) -> None:
     assert seen(model, "describe @out/plot.png")[-1] == ("image/png", PLOT)
 
 
+@pytest.mark.long
 async def test_files_come_in_and_go_out_of_an_encrypted_room(people: People, model: Model, workplace: Path) -> None:
     async with cellar(people, model, workplace) as here:
         workspace = here.daemon.workspaces / "cellar"

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -64,6 +66,7 @@ async def test_a_room_sees_itself_and_nothing_else(people: People, model: Model,
     assert KEY not in "".join(request.raw for request in model.requests(house.account.user_id))
 
 
+@pytest.mark.long
 async def test_a_room_commits_as_who_it_is_said_to_be_and_has_its_environment(
     people: People, model: Model, workplace: Path
 ) -> None:
@@ -79,6 +82,7 @@ async def test_a_room_commits_as_who_it_is_said_to_be_and_has_its_environment(
         assert said["env"] == "good 'day'"
 
 
+@pytest.mark.long
 async def test_mounts_hold_for_what_the_shell_does(people: People, model: Model, workplace: Path) -> None:
     for name in ("shown", "shared", "hidden"):
         (workplace / name).mkdir()

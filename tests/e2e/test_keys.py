@@ -27,6 +27,7 @@ def _shown(house: House, mark: str, header: str) -> set[str]:
     return {request.headers.get(header, "") for request in house.model.requests(mark)}
 
 
+@pytest.mark.long
 async def test_a_subscription_stays_outside_and_the_model_sees_it(
     people: People, model: Model, workplace: Path
 ) -> None:

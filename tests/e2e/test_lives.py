@@ -141,6 +141,7 @@ async def test_without_a_key_the_room_reads_one_clear_sentence(people: People, m
             await house.daemon.until_line("agent.no_key")
 
 
+@pytest.mark.long
 async def test_a_missing_binary_is_one_clear_sentence(people: People, model: Model, workplace: Path) -> None:
     agents = {"claude": {"type": "claude-code", "binary": "/nowhere/claude"}}
     async with move_in(people, model, workplace, agents=agents) as house:
@@ -198,6 +199,7 @@ async def test_logs_hold_neither_text_nor_secrets(people: People, model: Model, 
         assert all("timestamp" in line and "level" in line for line in house.daemon.lines())
 
 
+@pytest.mark.long
 async def test_the_database_and_the_homes_are_private(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         await house.ended(await house.ask("hello"))

@@ -64,7 +64,7 @@ async def run_in_vain(house: House) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("way", ["a given token", "a password"])
+@pytest.mark.parametrize("way", ["a given token", pytest.param("a password", marks=pytest.mark.long)])
 async def test_a_daemon_that_is_logged_out_says_one_clear_sentence_and_ends_with_3(
     people: People, model: Model, workplace: Path, way: str
 ) -> None:

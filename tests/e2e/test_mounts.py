@@ -28,6 +28,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 async def test_a_mount_is_read_unasked_and_changed_only_where_it_may_be(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -123,6 +123,7 @@ async def _relay(house: House, room: str) -> int:
 
 
 @needs_root
+@pytest.mark.long
 async def test_the_way_out_of_another_room_is_no_way_out(people: People, model: Model, crossroads: Path) -> None:
     users: dict[str, Any] = {"isolation": "users", "isolation_minimum": "users", "as_root": True}
     async with move_in(people, model, crossroads, rooms=2, room=BASH, **users) as house:

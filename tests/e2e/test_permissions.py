@@ -75,6 +75,7 @@ async def test_a_strangers_yes_is_no_yes(people: People, model: Model, workplace
         assert not _made(house)
 
 
+@pytest.mark.long
 async def test_nobodys_answer_is_a_no_and_the_next_command_runs(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, approval_timeout=2) as house:
         command = await house.ask(TOUCH)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aiagentchat.core.ids import MessageId, UserId
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, read_meta
 from aiagentchat.render.agent_words import OUT_OF_TIME, agent_message
@@ -25,6 +27,7 @@ def says(house: House, message: str) -> list[tuple[Meta, str]]:
     return said
 
 
+@pytest.mark.long
 async def test_an_agent_sees_how_far_its_message_comes_and_where_the_answer_ends(
     people: People, model: Model, workplace: Path
 ) -> None:

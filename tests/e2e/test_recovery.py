@@ -47,6 +47,7 @@ async def test_an_interrupted_command_is_named_and_runs_again_on_request(
         assert await house.ended(retry) == "🛑"
 
 
+@pytest.mark.long
 async def test_a_question_that_waited_goes_on_with_a_yes_after_a_restart(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from rig.conversation import Message
 from rig.model import Model
@@ -88,6 +89,7 @@ async def downloaded(people: People, house: House, message: Message) -> str:
         return await response.text()
 
 
+@pytest.mark.long
 async def test_the_agents_own_commands_and_those_of_the_project(people: People, model: Model, workplace: Path) -> None:
     anna = await people.person()
     async with move_in(people, model, workplace, anna=anna, room={"admins": [anna.id]}) as house:

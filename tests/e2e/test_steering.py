@@ -72,6 +72,7 @@ async def test_a_turn_that_takes_too_long_is_stopped(people: People, model: Mode
         assert await house.ended(following) == "✅"
 
 
+@pytest.mark.long
 async def test_a_new_session_forgets_and_a_restart_does_not(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         await house.ended(await house.ask("my number is 4711"))

@@ -131,6 +131,7 @@ async def test_whatever_is_killed_of_a_user_of_its_own_nothing_is_left(
 
 
 @needs_root
+@pytest.mark.long
 async def test_as_the_first_process_of_a_container_it_leaves_nothing_behind(
     people: People, model: Model, crossroads: Path
 ) -> None:

@@ -29,6 +29,7 @@ def _limit(seconds: float, *, then: str) -> Step:
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.long
 async def test_a_turn_that_is_warned_of_its_end_can_be_given_more_time(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -29,8 +29,9 @@ from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
 from aiagentchat.store.bell import EventBell
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.members import FakeMembers
 from tests.fakes.outbound import FakeOutbound
 from tests.fakes.people import ANNA, ME, OTHER, ROOM, command, settings, typed
@@ -221,6 +222,6 @@ def event_of(txn: TxnId) -> EventId:
 @asynccontextmanager
 async def open_front(path: Path) -> AsyncIterator[Front]:
     """A front on a ledger of its own."""
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         ledger.inbox.bell.wait = _idle  # type: ignore[method-assign]
         yield Front(ledger)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.send import postman
-from aiagentchat.store.ledger import open_ledger
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.log import FakeLog
 from tests.unit.postman_stage import Post
 
@@ -14,7 +14,7 @@ from tests.unit.postman_stage import Post
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     """A postman on a ledger of its own."""
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Post(ledger)
 
 

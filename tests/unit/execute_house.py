@@ -28,10 +28,11 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.turn import Ledgers, Limits, Turn
 from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.send.speech import Speaker
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, SESSION, accept, command, settle
 from tests.fakes.agent import ScriptedAgent, ScriptedRun
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.members import FakeMembers
 from tests.fakes.signals import FakeSignals
 
@@ -188,7 +189,7 @@ async def house_for_a_scheduler(
     """A house whose runs are opened by the scheduler."""
     settings = change(make_settings(folder, *rooms))
     clock = FakeClock(NOW)
-    async with open_ledger(folder / "ledger.db") as ledger:
+    async with fresh_ledger(folder / "ledger.db") as ledger:
         runs = Runs(
             records=ledger.runs,
             boot_id=BOOT,

@@ -18,10 +18,11 @@ from aiagentchat.receive import catch_up, receiver, sieve
 from aiagentchat.receive.catch_up import Tools
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.receiver import Receiver
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.fakes.changes import PATIENCE, Changes
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.homeserver import FakeHomeserver
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.log import FakeLog
 from tests.fakes.people import ME, OTHER, ROOM
 
@@ -154,7 +155,7 @@ class Ear:
 @asynccontextmanager
 async def open_ear(path: Path) -> AsyncIterator[Ear]:
     """An ear with a ledger of its own."""
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         yield Ear(ledger, path)
 
 

@@ -17,10 +17,11 @@ from aiagentchat.gateway.door import Traffic
 from aiagentchat.gateway.metrics import of_traffic
 from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.observability.metrics import COUNTED, MADE, METRICS, Meters
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, accept, command, parcel
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import US
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.execute_house import make_settings
 from tests.unit.gateway_stage import FakeDirectory
 
@@ -43,7 +44,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     settings, clock = make_settings(tmp_path, ROOM, OTHER_ROOM), FakeClock(NOW)
     made = replace(settings.rooms[1], id=ELSEWHERE, name="Anna's secret plans", made_by=ANNA)
     settings = replace(settings, rooms=(*settings.rooms, made))
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         gauged = Gauged(
             meters=Meters(),
             settings=lambda: settings,

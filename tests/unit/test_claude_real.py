@@ -146,6 +146,7 @@ async def own(run: AgentRun, command: str) -> list[AgentEvent]:
     return await rest(run.turn(Prompt(uuid=str(uuid.uuid4()), text="unused", own=command)))
 
 
+@pytest.mark.long
 async def test_its_own_commands_are_run_and_asked_of_no_model_but_for_a_summary(
     agent: ClaudeCode, model: Model, spec: RunSpec
 ) -> None:
@@ -168,6 +169,7 @@ async def test_its_own_commands_are_run_and_asked_of_no_model_but_for_a_summary(
     assert end_of(compacted).ending is Ending.COMPLETED
 
 
+@pytest.mark.long
 async def test_clear_leaves_the_conversation_for_one_that_can_be_taken_up_again(
     agent: ClaudeCode, model: Model, spec: RunSpec
 ) -> None:
@@ -187,6 +189,7 @@ async def test_clear_leaves_the_conversation_for_one_that_can_be_taken_up_again(
     assert model.requests("what came before the purple cow")[-1].has("4711")
 
 
+@pytest.mark.long
 async def test_a_conversation_goes_on_with_another_model_and_with_the_first_one_again(
     agent: ClaudeCode, model: Model, spec: RunSpec
 ) -> None:
@@ -202,6 +205,7 @@ async def test_a_conversation_goes_on_with_another_model_and_with_the_first_one_
     assert first == third != second
 
 
+@pytest.mark.long
 async def test_what_was_said_is_read_from_its_own_record(agent: ClaudeCode, spec: RunSpec) -> None:
     asks = prompt(script("look", Step(text="I look.", tool="Bash", input={"command": "ls"}), Step(text="Done.")))
     async with served(agent, spec) as run:
@@ -249,6 +253,7 @@ async def test_a_resumed_session_knows_what_was_said(agent: ClaudeCode, model: M
     assert asked(model, spec)[-1].has("the word is marmalade")
 
 
+@pytest.mark.long
 async def test_a_prompt_that_was_answered_is_not_run_again_in_another_life(
     agent: ClaudeCode, model: Model, spec: RunSpec
 ) -> None:
@@ -263,6 +268,7 @@ async def test_a_prompt_that_was_answered_is_not_run_again_in_another_life(
     assert len(asked(model, spec)) == 1
 
 
+@pytest.mark.long
 async def test_a_run_with_a_budget_says_what_a_turn_costs_while_it_runs(agent: ClaudeCode, spec: RunSpec) -> None:
     """Of its own turn, also when the process is warm, and when the conversation is taken up again."""
     asked = script(

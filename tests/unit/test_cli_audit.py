@@ -16,7 +16,7 @@ from aiagentchat.cli.main import app
 from aiagentchat.core.audit import AuditFilter, AuditKind, AuditLine, Deed
 from aiagentchat.core.errors import ConfigError, StoreError
 from aiagentchat.core.ids import RoomId, UserId
-from aiagentchat.store.ledger import open_ledger
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.test_app_live import GOOD
 
 ROOM = RoomId("!abc:localhost")
@@ -47,7 +47,7 @@ def database(config: Path) -> Path:
 
 
 async def _write(path: Path) -> None:
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         for at, deed in LINES:
             await ledger.audit.write(deed, at)
 

@@ -11,8 +11,8 @@ from aiagentchat.cli.main import app
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import EventId
 from aiagentchat.store.glance import running_turns
-from aiagentchat.store.ledger import open_ledger
 from tests.contract.store_fixtures import NOW, OTHER_ROOM, ROOM, accept, command
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.test_app_live import GOOD
 
 
@@ -69,7 +69,7 @@ def test_a_daemon_of_somebody_else_is_not_ours_to_drain(config: Path, monkeypatc
 
 
 async def test_running_turns_are_seen_from_another_process(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "a b.db") as ledger:
+    async with fresh_ledger(tmp_path / "a b.db") as ledger:
         await ledger.rooms.slug(ROOM, "kitchen")
         await accept(ledger, command("$1"), command("$2"), command("$3", OTHER_ROOM))
         await ledger.commands.start(EventId("$1"), NOW)
@@ -87,7 +87,7 @@ def test_a_database_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
 
 
 async def test_progress_is_one_line_of_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with open_ledger(tmp_path / "l.db") as ledger:
+    async with fresh_ledger(tmp_path / "l.db") as ledger:
         await accept(ledger, command("$1"))
         await ledger.commands.start(EventId("$1"), NOW)
         capsys.readouterr()  # what the ledger logs is not ours to judge

@@ -106,6 +106,7 @@ def results(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, bool]]:
     ]
 
 
+@pytest.mark.long
 async def test_every_tool_is_listed_and_called_in_somebodys_own_claude_code(
     cli: Path, model: Model, tmp_path: Path
 ) -> None:

@@ -15,8 +15,8 @@ from aiagentchat.core.effects import AcceptCommand, LeaveRoom, MakeRoom
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.rooms import MadeRoom
 from aiagentchat.store.glance import made
-from aiagentchat.store.ledger import open_ledger
 from tests.contract.store_fixtures import NOW, command, settle
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.test_app_live import GOOD
 
 YOU = UserId("@you:localhost")
@@ -35,7 +35,7 @@ def config(tmp_path: Path) -> Path:
 
 
 async def _make(path: Path) -> None:
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         for room, folder in ((TEA, "tea"), (POT, "pot")):
             made_room = MadeRoom(room=room, folder=folder, by=YOU, at=NOW)
             await settle(ledger, MakeRoom(made_room, EventId("$x")), event=f"$make-{folder}")

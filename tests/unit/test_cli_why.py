@@ -33,8 +33,9 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.render.marks import accepted
 from aiagentchat.render.message import message
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import DEVICE, SESSION
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.test_app_live import GOOD
 
 ROOM = RoomId("!abc:localhost")
@@ -101,7 +102,7 @@ class Place:
 
     def happens(self, *happenings: Happening) -> None:
         async def all_of_it() -> None:
-            async with open_ledger(self.data / "aiagentchat.db") as ledger:
+            async with fresh_ledger(self.data / "aiagentchat.db") as ledger:
                 for happening in happenings:
                     await happening(ledger)
 

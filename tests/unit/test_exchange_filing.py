@@ -12,9 +12,10 @@ from aiagentchat.core.ids import CallerName
 from aiagentchat.core.parcels import Attachment
 from aiagentchat.exchange.filing import MIB, Filing
 from aiagentchat.render.file_message import file_message
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import DEVICE, NOW, ROOM
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.pictures import png
 
 CALLER = Caller(name=CallerName("script"), scopes={ROOM: EVERYTHING})
@@ -22,7 +23,7 @@ CALLER = Caller(name=CallerName("script"), scopes={ROOM: EVERYTHING})
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with open_ledger(tmp_path / "ledger.db") as opened:
+    async with fresh_ledger(tmp_path / "ledger.db") as opened:
         yield opened
 
 

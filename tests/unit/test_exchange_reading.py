@@ -16,8 +16,9 @@ from aiagentchat.core.ports.matrix import Before
 from aiagentchat.core.redact import Redactor
 from aiagentchat.exchange import reading
 from aiagentchat.exchange.reading import MOST, RECENT, Reader
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.fakes.homeserver import FakeHomeserver
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.people import ME, OTHER, ROOM, event, typed
 
 NOW = 1_700_000_000_000
@@ -72,7 +73,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Desk(ledger)
 
 

@@ -14,10 +14,11 @@ from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import MESSAGE
 from aiagentchat.core.tasks import QUIET_MS, Ours, Task, TaskState, Word, armed
 from aiagentchat.exchange.reminders import LEAST_NAP, LONGEST_NAP, Reminders
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import NOW, command, settle, waiting_texts
 from tests.contract.store_fixtures import ROOM as KITCHEN
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 
 MINUTE = 60_000
 ANNA = UserId("@anna:hs")
@@ -70,7 +71,7 @@ class Service:
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Service(ledger)
 
 

@@ -14,9 +14,10 @@ from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, R
 from aiagentchat.core.meta import Address, Meta, MetaKind, Step, read_meta
 from aiagentchat.core.tasks import Ours, Task, TaskState, assigned
 from aiagentchat.exchange.tasks import TaskExchange
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import DEVICE, OTHER_ROOM, ROOM, command, settle, waiting_texts
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 
 US = Address(UserId("@claude:hs"), InstanceName("desk"))
 THEM = Address(UserId("@bot:hs"), InstanceName("workshop"))
@@ -106,7 +107,7 @@ class Office:
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Office(ledger)
 
 

@@ -19,9 +19,10 @@ from aiagentchat.core.ports.matrix import SPOILED, TOO_LARGE
 from aiagentchat.execute import fetching
 from aiagentchat.execute.fetching import Fetcher, NotFetchedError, StoppedError, paths_in
 from aiagentchat.render.file_words import NotFetched, Shown, with_files
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, NOW, accept, command, incoming, settle, stop
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.media import FakeMedia
 from tests.pictures import jpeg, pdf, png
 
@@ -64,7 +65,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Desk(ledger, workspace)
 
 

@@ -11,7 +11,8 @@ from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.execute.places import Places
 from aiagentchat.render import words
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.execute_house import make_settings
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -24,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with open_ledger(tmp_path / "ledger.db") as opened:
+    async with fresh_ledger(tmp_path / "ledger.db") as opened:
         yield opened
 
 

@@ -12,10 +12,10 @@ from aiagentchat.core.ids import RoomId
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.execute import runs as module
 from aiagentchat.execute.runs import Runs
-from aiagentchat.store.ledger import open_ledger
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
 from tests.fakes.agent import ScriptedAgent, ScriptedRun
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.unit.execute_house import BOOT, PATIENCE, make_spec
 
 TTL = 300.0
@@ -34,7 +34,7 @@ def agent() -> ScriptedAgent:
 
 @pytest.fixture
 async def made(clock: FakeClock, tmp_path: Path) -> AsyncIterator[Runs]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Runs(records=ledger.runs, boot_id=BOOT, clock=clock, warm_ttl=TTL, max_warm=2)
 
 

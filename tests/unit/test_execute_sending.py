@@ -16,10 +16,11 @@ from aiagentchat.execute.sending import MOST_TRIES, Sending, Told, beneath
 from aiagentchat.render import file_words
 from aiagentchat.render.file_message import file_message
 from aiagentchat.send.speech import Speaker
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import DEVICE, NOW, ROOM, command
 from tests.fakes.agent import Emit, Offer, Say, plays
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.pictures import png
 from tests.unit.execute_house import open_house
 
@@ -57,7 +58,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         yield Desk(ledger, workspace)
 
 

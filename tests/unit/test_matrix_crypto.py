@@ -17,7 +17,7 @@ from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.opening import Plain, unseal
 from aiagentchat.matrix.crypto.rooms import EncryptedRooms
-from aiagentchat.store.ledger import open_ledger
+from tests.fakes.ledgers import fresh_ledger
 
 ME = UserId("@claude:hs")
 ANNA = UserId("@anna:hs")
@@ -68,7 +68,7 @@ def test_a_device_with_other_keys_does_not_begin(
 
 
 async def test_what_was_seen_to_be_encrypted_stays_so_over_lives(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         rooms = EncryptedRooms()
         await rooms.remember(ledger.keyring, lambda: 1)
         rooms.plain(OTHER)

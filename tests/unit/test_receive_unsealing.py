@@ -13,9 +13,10 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.seals import Forged, Opened, Untold
 from aiagentchat.receive import unsealing
 from aiagentchat.receive.unsealing import KEEP_MS, PAGE, TELL_AFTER_MS, Unsealing, due, too_old
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.fakes.bell import WatchedBell
 from tests.fakes.clock import START_MS, FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.log import FakeLog
 from tests.fakes.opener import FakeOpener
 
@@ -83,7 +84,7 @@ class Desk:
 async def at_work(folder: Path, log: FakeLog, *events: Incoming, keeps: bool = False) -> AsyncIterator[Desk]:
     clock, opener = FakeClock(), FakeOpener()
     bell = WatchedBell(opener.bell)
-    async with open_ledger(folder / "ledger.db") as ledger, asyncio.TaskGroup() as group:
+    async with fresh_ledger(folder / "ledger.db") as ledger, asyncio.TaskGroup() as group:
         service = Unsealing(
             seals=ledger.seals,
             opener=opener,

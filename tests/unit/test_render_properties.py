@@ -1,6 +1,6 @@
 """What holds for any text.
 
-200 examples each; `make properties` looks at 10,000 (``RENDER_EXAMPLES``).
+100 examples each; `make properties` looks at 10,000 (``RENDER_EXAMPLES``).
 """
 
 import os
@@ -23,7 +23,7 @@ from aiagentchat.render.split import LEAST_LIMIT, join, split, split_once
 from aiagentchat.render.tools import LINE_LIMIT, tool_line
 
 anything = settings(
-    max_examples=int(os.environ.get("RENDER_EXAMPLES", "200")),
+    max_examples=int(os.environ.get("RENDER_EXAMPLES", "100")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

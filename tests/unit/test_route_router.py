@@ -25,9 +25,9 @@ from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand
 from aiagentchat.route.router import BATCH, JOIN_AGAIN, LONGEST_NAP, LOOK_AGAIN
-from aiagentchat.store.ledger import open_ledger
 from tests.fakes.changes import PATIENCE
 from tests.fakes.front import Front, open_front
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.members import powers
 from tests.fakes.people import ADA, ANNA, EVE, GARDEN, KITCHEN, ME, OTHER, ROOM, VERA, command, event, settings, typed
 
@@ -65,7 +65,7 @@ async def test_what_came_while_we_were_away_is_routed(tmp_path: Path) -> None:
 
 
 async def test_a_router_that_waits_wakes_up_for_news(tmp_path: Path) -> None:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         front = Front(ledger)
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             routing = group.create_task(front.router.run())

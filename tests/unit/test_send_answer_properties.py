@@ -24,7 +24,7 @@ from tests.fakes.people import command
 from tests.fakes.reader import most_edits, play
 
 anything = settings(
-    max_examples=int(os.environ.get("ANSWER_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("ANSWER_EXAMPLES", "25")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

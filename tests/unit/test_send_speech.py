@@ -16,9 +16,10 @@ from aiagentchat.core.meta import Meta, read_meta
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.showing import Form, Show, Showing
 from aiagentchat.send.speech import EDITS_PER_WIDENING, END_WINDOW, FIRST_WINDOW, WINDOW, Speaker, Speech
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.fakes.changes import PATIENCE, Changes
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.people import command
 from tests.fakes.reader import bodies
 
@@ -61,7 +62,7 @@ async def serving(stage: Stage) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         clock = FakeClock()
         yield Stage(Speaker(outbox=ledger.outbox, clock=clock).open(COMMAND), clock, ledger)
 

@@ -83,14 +83,17 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert list(migrate._migrations()) == list(range(1, NEWEST + 1))
 
 
-async def test_a_migration_that_fails_leaves_what_was_before_it(
+async def test_an_upgrade_that_fails_leaves_the_file_to_the_program_before_it(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "migrations"
     folder.mkdir()
     (folder / "0001_good.sql").write_text("CREATE TABLE good (x);", encoding="utf-8")
-    (folder / "0002_bad.sql").write_text("CREATE TABLE half (x);\nCREATE TABLE good (x);", encoding="utf-8")
     monkeypatch.setattr(migrate, "_FOLDER", folder)
+    async with open_database(path):
+        pass
+    (folder / "0002_better.sql").write_text("CREATE TABLE better (x);", encoding="utf-8")
+    (folder / "0003_bad.sql").write_text("CREATE TABLE half (x);\nCREATE TABLE good (x);", encoding="utf-8")
 
     with pytest.raises(StoreError, match="already exists"):
         async with open_database(path):

@@ -27,7 +27,7 @@ from aiagentchat.core.meta import Address
 from aiagentchat.core.tasks import Ours, Task, TaskState
 from aiagentchat.store import housekeeping
 from aiagentchat.store.database import open_database
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
     ANNA,
     DEVICE,
@@ -43,6 +43,7 @@ from tests.contract.store_fixtures import (
     settle,
     waiting_texts,
 )
+from tests.fakes.ledgers import fresh_ledger
 
 A, B = EventId("$a"), EventId("$b")
 LATER = NOW + 1
@@ -59,7 +60,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def ledger(path: Path) -> AsyncIterator[Ledger]:
-    async with open_ledger(path) as opened:
+    async with fresh_ledger(path) as opened:
         yield opened
 
 

@@ -13,9 +13,10 @@ from aiagentchat.core.guards import AgentTurn
 from aiagentchat.core.ids import EventId
 from aiagentchat.store import janitor
 from aiagentchat.store.janitor import EVERY_SECONDS, Janitor, Keep
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import ANNA, NOW, ROOM, command, command_in, settle
 from tests.fakes.clock import FakeClock
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.log import FakeLog
 
 PATIENCE = 10.0
@@ -36,7 +37,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with open_ledger(tmp_path / "ledger.db") as opened:
+    async with fresh_ledger(tmp_path / "ledger.db") as opened:
         yield opened
 
 

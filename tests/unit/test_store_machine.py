@@ -27,11 +27,12 @@ from aiagentchat.core.effects import (
 from aiagentchat.core.ids import ApprovalId, EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.store.files import files_of
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.maintenance import look_through
 from tests.contract.store_fixtures import ANNA, BERT, NOW, OTHER_ROOM, ROOM, command, incoming, parcel
+from tests.fakes.ledgers import fresh_ledger
 
-EXAMPLES, STEPS = 40, 40
+EXAMPLES, STEPS = 25, 40
 ROOMS = (ROOM, OTHER_ROOM)
 ENDS = (CommandState.DONE, CommandState.FAILED, CommandState.CANCELLED, CommandState.TIMED_OUT)
 OPEN = frozenset({CommandState.QUEUED, CommandState.RUNNING})
@@ -87,7 +88,7 @@ class Machine(RuleBasedStateMachine):
     def _open(self) -> None:
         self.path = self.folder / str(self.lives) / "ledger.db"
         self.path.parent.mkdir(exist_ok=True)
-        self.ledger: Ledger = self.runner.run(self.stack.enter_async_context(open_ledger(self.path)))
+        self.ledger: Ledger = self.runner.run(self.stack.enter_async_context(fresh_ledger(self.path)))
 
     def _fresh(self, letter: str) -> str:
         self.number += 1

@@ -12,10 +12,11 @@ from aiagentchat.core.errors import StoreCorrupt, StoreError, StoreFromFuture
 from aiagentchat.core.exchange import Wanted
 from aiagentchat.core.ids import EventId
 from aiagentchat.store.files import PRIVATE
-from aiagentchat.store.ledger import Ledger, open_ledger
+from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.maintenance import back_up, look_through, shrink
 from aiagentchat.store.migrate import newest
 from tests.contract.store_fixtures import NOW, ROOM, accept, command, command_in, incoming, parcel, settle
+from tests.fakes.ledgers import fresh_ledger
 
 PAGE = 4096
 A = EventId("$a")
@@ -54,7 +55,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def _fill(path: Path) -> None:
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         await accept(ledger, command(A))
         await ledger.outbox.put([parcel("p", "x" * 50_000), parcel("q")], NOW)
 
@@ -69,13 +70,13 @@ def test_a_copy_opens_as_a_ledger_with_everything_in_it(path: Path, tmp_path: Pa
 
 
 async def _queued(path: Path) -> list[EventId]:
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         assert await ledger.outbox.unsent() == 2
         return [each.event for each in await ledger.commands.queue(ROOM)]
 
 
 async def test_a_copy_is_made_while_others_write_and_holds_nobody_up(path: Path, tmp_path: Path) -> None:
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         written = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(_write(ledger, written))
@@ -203,7 +204,7 @@ def test_a_sound_database_has_nothing_wrong_with_it(path: Path) -> None:
 
 @pytest.mark.parametrize("state", CommandState)
 async def test_what_the_ports_have_written_is_sound(tmp_path: Path, state: CommandState) -> None:
-    async with open_ledger(tmp_path / "ledger.db") as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
         await command_in(ledger, state)
         await ledger.outbox.put([parcel("p"), parcel("e", edits="p")], NOW)
         await ledger.outbox.claim(NOW, device="D")
@@ -310,7 +311,7 @@ def test_an_older_version_is_shrunk_as_it_is(path: Path) -> None:
 
 
 async def _found(path: Path) -> list[str]:
-    async with open_ledger(path) as ledger:
+    async with fresh_ledger(path) as ledger:
         page = await ledger.history.search(Wanted(rooms=frozenset({ROOM}), words="tea"))
         return [said.body for said in page.messages]
 

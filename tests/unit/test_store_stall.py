@@ -12,11 +12,11 @@ from aiagentchat.core.errors import StoreCorrupt, StoreError
 from aiagentchat.core.health import StoreHealth
 from aiagentchat.store import stall
 from aiagentchat.store.database import Database, Transaction, open_database
-from aiagentchat.store.ledger import open_ledger
 from aiagentchat.store.stall import RETRY_SECONDS
 from tests.contract.store_fixtures import NOW, incoming
 from tests.fakes.clock import FakeClock
 from tests.fakes.disk import FakeDisk, Fault, When
+from tests.fakes.ledgers import fresh_ledger
 from tests.fakes.log import FakeLog
 
 PATIENCE = 10.0
@@ -236,7 +236,7 @@ async def test_a_page_that_was_overwritten_is_damage(tmp_path: Path) -> None:
 
 
 async def test_a_ledger_tells_of_its_health(tmp_path: Path, clock: FakeClock) -> None:
-    async with open_ledger(tmp_path / "ledger.db", clock=clock) as ledger:
+    async with fresh_ledger(tmp_path / "ledger.db", clock=clock) as ledger:
         assert ledger.health() == StoreHealth()
         other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
