@@ -10,7 +10,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 7 ? n + 1 : 8)))
 PURE   := aiagentchat/core/*,aiagentchat/route/*,aiagentchat/route/bot_commands/*,aiagentchat/render/*,aiagentchat/send/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix test test-long test-ship test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test requirements clean
+.PHONY: help demo check fix test test-long test-ship test-clients properties screenshots bench bench-limits bench-catch-up bench-neighbours bench-sealed bench-changes bench-gateway bench-cchat gateway-load faults torture image image-test pipeline audit sbom dist release deploy requirements clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -126,6 +126,26 @@ image-test: $(READY)  ## build the image, and start it in containers in each way
 	@$(BIN)/python -m rig.image
 	AIAGENTCHAT_TEST_IMAGE=$(IMAGE) $(BIN)/pytest -m ship tests/container $(ARGS)
 
+pipeline: $(READY)  ## run a job of .gitlab-ci.yml here: make pipeline ARGS=check; without ARGS it lists them
+	@$(BIN)/python -m rig.pipeline $(ARGS)
+
+audit: $(READY)  ## ask whether something is known against the versions that are pinned (asks PyPI; or SERVICE=osv)
+	$(BIN)/python -m rig.audit $(if $(SERVICE),--service $(SERVICE)) $(ARGS)
+
+sbom: $(READY)  ## dist/…cdx.json: what an installation is made of, as CycloneDX
+	@$(BIN)/python -m rig.sbom
+
+dist: $(READY)  ## dist: what a release is made of, and its checksums, from the files as they lie here
+	@$(BIN)/python -m rig.release --rehearse
+
+release: $(READY)  ## the same, where version, changelog and tag agree and nothing was changed since
+	@$(BIN)/python -m rig.release
+
+deploy:  ## deploy.sh: make deploy HOST=root@chat.example.org [VERSION=v0.2.0 | VERSION=dist/*.whl | ROLLBACK=yes]
+	@[ -n "$$HOST" ] || { echo "make deploy HOST=root@chat.example.org: say where to" >&2; exit 2; }
+	./deploy.sh $(if $(SSH_CONFIG),-F "$$SSH_CONFIG") $(ARGS) $(if $(ROLLBACK),--rollback,$(if $(VERSION),--version \
+		$(or $(wildcard $(VERSION)),"$$VERSION"))) "$$HOST"
+
 PIN := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL uv pip compile --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make requirements"
 
@@ -137,6 +157,7 @@ requirements:  ## pin again what requirements*.txt pin (needs uv)
 	cp requirements-cli.txt aiagentchat/agents/claude_code/
 	$(PIN) requirements-node.in -o requirements-node.txt
 	$(PIN) requirements-ship.in -o requirements-ship.txt
+	$(PIN) requirements-supply.in -o requirements-supply.txt
 
 clean:  ## remove what the targets made; config, data and rooms stay
 	rm -rf $(VENV) .rig .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -106,6 +106,11 @@ def logql_parser(*, say: Say = say) -> Node:
     return node_with(FOLDER / "logql", ROOT / "rig" / "logql" / "packages.txt", say=say)
 
 
+def gitlab_ci_local(*, say: Say = say) -> Node:
+    """node with what runs the jobs of .gitlab-ci.yml here, after they were installed when need be."""
+    return node_with(FOLDER / "gitlab", ROOT / "rig" / "gitlab" / "packages.txt", say=say)
+
+
 def node_with(folder: Path, listed: Path, *, say: Say = say) -> Node:
     """node with the packages that are listed, in `folder`, after they were installed when need be."""
     python = ensure_venv(FOLDER / "node", ROOT / "requirements-node.txt", say=say)
