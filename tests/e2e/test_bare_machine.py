@@ -87,11 +87,9 @@ def answers(homeserver: Homeserver) -> bool:
 async def test_the_tutorial_leads_from_a_bare_machine_to_the_first_answer(
     model: Model, workplace: Path, tmp_path: Path
 ) -> None:
-    install, install_cli, doctor, run, synapse, begin = of_scene("bare machine")
+    install, install_cli, doctor, run, synapse, put_key, begin = of_scene("bare machine")
     tree, port, home = workplace / "checkout", free_port(), workplace / "aiagentchat"
     checkout(tree)
-    (workplace / "anthropic-key").touch(mode=0o600)
-    (workplace / "anthropic-key").write_text("sk-ant-api-offline")
     own(workplace)
     homeserver = Homeserver(tmp_path, port=port)  # not started: the page has one made, and this is how we ask it
     instead = {"http://127.0.0.1:8008": homeserver.url, "--out ~/synapse": f"--port {port} --out ~/synapse"}
@@ -105,6 +103,7 @@ async def test_the_tutorial_leads_from_a_bare_machine_to_the_first_answer(
     await asyncio.to_thread(one.run, install_cli, within=INSTALLS_WITHIN)
     async with foreground(one, synapse, synapse_log):
         await until(lambda: answers(homeserver), synapse_log, within=INSTALLS_WITHIN)
+        await asyncio.to_thread(other.run, put_key, typed="sk-ant-api-offline\n")
         await asyncio.to_thread(other.run, begin)
         told = await asyncio.to_thread(other.run, doctor, within=INSTALLS_WITHIN, may_end_with=(0, DOCTOR_LOOKS))
         assert "matrix.homeserver" in told.stdout

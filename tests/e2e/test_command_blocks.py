@@ -44,6 +44,9 @@ def furnish(home: Path) -> Path:
     for keeper in ("journalctl", "docker"):
         put_program(programs, keeper, f"exec cat {home}/daemon.log")
     (home / ".curlrc").write_text("fail-with-body\n")
+    (home / "secrets").mkdir(mode=0o700)
+    (home / "secrets/ANTHROPIC_API_KEY").touch(mode=0o600)
+    (home / "secrets/ANTHROPIC_API_KEY").write_text("sk-ant-offline")
     subprocess.run(["git", "init", "--quiet", "--bare", home / "backend.git"], check=True)
     own(home)
     return programs
@@ -67,7 +70,8 @@ async def test_every_command_does_what_its_page_says(model: Model, workplace: Pa
                 environ={"MATRIX_PASSWORD": account.password},
                 gateway={"enabled": True, "port": port, "callers": {"ci": {"send": ["backend"], "run": ["backend"]}}},
             )
-            del daemon.environ["MATRIX_ACCESS_TOKEN"]
+            for name in ("MATRIX_ACCESS_TOKEN", "ANTHROPIC_API_KEY"):
+                del daemon.environ[name]
             programs = furnish(workplace)
             instead = {
                 "https://matrix.example.org": homeserver.url,
@@ -104,6 +108,12 @@ async def test_every_command_does_what_its_page_says(model: Model, workplace: Pa
                         await daemon.start(until="sync.resumed")
                         await daemon.until_line("gateway.open")
 
+                question = script(f"who asks {port}", Step(text="It is still green."))
+                await anna.send(room, question)
+                await anna.until_message(room, "It is still green.", sender=account.user_id)
+                keys = {request.headers.get("x-api-key") for request in model.requests(f"who asks {port}")}
+
+            assert keys == {"typed"}
             answers = [text for text in said.values() if '"answered"' in text]
             assert len(answers) == 1
             await anna.until_message(room, "Build 1204 is", sender=account.user_id)
