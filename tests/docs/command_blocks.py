@@ -3,7 +3,8 @@
 A fence says its language: `sh` for what is typed in a shell, `text` for what is only read. The line before an `sh`
 fence says, in a comment that no reader of the page sees, one of these:
 
-    <!-- run: SCENE -->        a test runs this very block, in that scene (`SCENES`)
+    <!-- run: SCENE -->        a test runs this very block, in that scene (`SCENES`); behind the scene may stand
+                               ", in a new terminal", where the blocks before it on the page have left their variables
     <!-- run by: FILE -->      that test runs the same commands, or this block out of the page
     <!-- not run: REASON -->   nobody runs it here, and why
 """
@@ -29,6 +30,8 @@ SCENES = {
 }
 """Each with the one test that runs its blocks, all of them, in the order of the pages."""
 
+NEW_TERMINAL = ", in a new terminal"
+
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)(?P=ticks) *$",
     re.MULTILINE | re.DOTALL,
@@ -53,6 +56,16 @@ class Block:
     def place(self) -> str:
         """For a message: the page, and the line of the fence."""
         return f"{self.page}:{self.line}"
+
+    @property
+    def scene(self) -> str:
+        """Where it is to be run; empty where it is not."""
+        return self.what.removesuffix(NEW_TERMINAL) if self.how == "run" else ""
+
+    @property
+    def is_in_a_new_terminal(self) -> bool:
+        """Whether it does not go on from the block before."""
+        return self.how == "run" and self.what.endswith(NEW_TERMINAL)
 
     @property
     def commands(self) -> list[str]:
@@ -84,7 +97,7 @@ def blocks(*pages: str) -> list[Block]:
 
 def of_scene(scene: str) -> list[Block]:
     """The blocks that are to be run there."""
-    return [block for block in blocks() if (block.how, block.what) == ("run", scene)]
+    return [block for block in blocks() if block.scene == scene]
 
 
 @dataclass(slots=True)
@@ -94,7 +107,7 @@ class Shell:
     folder: Path
     """Where he begins."""
     environ: Mapping[str, str]
-    instead: Mapping[str, str]
+    instead: dict[str, str]
     """What stands on the pages for what is his own, such as the name of his homeserver, and what that is here."""
 
     def script(self, block: Block, *, foreground: bool = False) -> str:

@@ -1,11 +1,13 @@
 """Every command on the pages is run by a test, or says why not (`command_blocks.py` has the rules)."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
-from tests.docs.command_blocks import ROOT, SCENES, Block, Shell, blocks, of_scene, parse
+from tests.docs.command_blocks import PAGES, ROOT, SCENES, Block, Shell, blocks, of_scene, parse
 
 BLOCKS = blocks()
 COMMANDS = [block for block in BLOCKS if block.language == "sh"]
@@ -29,6 +31,14 @@ def is_run_by(block: Block, text: str) -> bool:
     return Path(block.page).name in text or all(word in text for each in block.commands for word in words(each))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_is_a_fence_and_all_of_them_are_found(page: Path) -> None:
+    found = Counter(token.type for token in MarkdownIt().parse(page.read_text(encoding="utf-8")))
+
+    assert found["code_block"] == 0, "a block by indentation says no language"
+    assert found["fence"] == len(blocks(str(page.relative_to(ROOT))))
+
+
 def test_every_fence_says_its_language() -> None:
     assert [block.place for block in BLOCKS if block.language in OTHER_NAMES_OF_SH] == []
 
@@ -46,7 +56,7 @@ def test_every_block_of_commands_is_run_or_says_why_not() -> None:
 
 
 def test_every_scene_that_a_block_names_is_played_and_every_scene_has_blocks() -> None:
-    named = {block.what for block in COMMANDS if block.how == "run"}
+    named = {block.scene for block in COMMANDS if block.how == "run"}
 
     assert named == SCENES.keys()
     for scene, file in SCENES.items():
