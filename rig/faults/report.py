@@ -57,6 +57,7 @@ The daemon was killed (`kill -9`) with {queued} commands in its queue, {tries} t
 _AGAIN = """\
 ## Run it again
 
+<!-- not run: takes about an hour; tests/e2e/test_faults.py runs a part of it -->
 ```sh
 {again}
 ```

@@ -20,6 +20,7 @@ from aiagentchat.config.schema import (
     Section,
 )
 from aiagentchat.config.secrets import VARIABLES
+from tests.docs.command_blocks import blocks
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.yaml"
@@ -100,3 +101,14 @@ def test_the_reference_lists_exactly_the_secrets_there_are() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", ENVIRONMENT_PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert {name for name, has_file in rows if has_file == "yes"} == set(VARIABLES)
+
+
+def test_the_settings_of_the_guide_to_several_agents_are_accepted(tmp_path: Path) -> None:
+    first, second = (block.text for block in blocks("docs/how-to/several-agents.md") if block.language == "yaml")
+    account = 'matrix: {homeserver: "http://127.0.0.1:8008", user_id: "@claude:localhost"}\n'
+    (tmp_path / "config.yaml").write_text(account + first)
+    settings = load(tmp_path / "config.yaml", {})
+    (tmp_path / "config.yaml").write_text(account + second)
+
+    assert [room.agent for room in settings.rooms] == ["claude", "reviewer"]
+    assert [room.mention_only for room in load(tmp_path / "config.yaml", {}).rooms] == [True]

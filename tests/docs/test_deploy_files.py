@@ -96,7 +96,7 @@ def test_the_page_shows_the_profile_that_is_shipped() -> None:
     profile = (ROOT / "deploy/apparmor-bwrap").read_text(encoding="utf-8")
     page = (ROOT / "docs/how-to/isolation.md").read_text(encoding="utf-8")
 
-    assert f"```\n{re.sub('^#.*$', '', profile, flags=re.MULTILINE).strip()}\n```" in page
+    assert f"```text\n{re.sub('^#.*$', '', profile, flags=re.MULTILINE).strip()}\n```" in page
 
 
 @pytest.mark.skipif(shutil.which("apparmor_parser") is None, reason="apparmor_parser is not installed")

@@ -14,10 +14,10 @@ from aiagentchat.app.owner import own
 from aiagentchat.cli.main import app
 from aiagentchat.store.ledger import open_ledger
 from tests.contract.store_fixtures import accept, command
+from tests.docs.command_blocks import blocks
 from tests.unit.test_app_live import GOOD
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/how-to/back-up.md"
 PAGE_BYTES = 4096
 
 
@@ -155,8 +155,7 @@ async def _known(path: Path) -> list[bool]:
 
 def _steps(**places: Path) -> str:
     """The commands under "Restore", at these places."""
-    section = PAGE.read_text(encoding="utf-8").partition("## Restore")[2]
-    script = section.split("```")[1]
+    [script] = [block.text for block in blocks("docs/how-to/back-up.md") if block.text.startswith("DATA=")]
     for name, place in places.items():
         script, count = re.subn(rf"^{name}=.*$", f"{name}={place}", script, flags=re.MULTILINE)
         assert count == 1
