@@ -337,7 +337,13 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     async def health() -> Health:
         sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
         seals = replace(await unsealing.health(), signed=account.device.identity.standing is Standing.SIGNED)
-        return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=seals)
+        return Health(
+            sync=receiver.health(),
+            send=sending,
+            store=ledger.health(),
+            seals=seals,
+            gateway=exchanging.gateway_health(gateway, settings),
+        )
 
     desk = Desk(
         inbox=ledger.inbox,

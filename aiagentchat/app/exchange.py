@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from aiagentchat import __version__
 from aiagentchat.app.live import Live
 from aiagentchat.app.metrics import Gauged
+from aiagentchat.config.settings import Settings
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.exchange import Caller, Message, Outgoing
+from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.clock import Clock
@@ -96,6 +98,14 @@ def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | 
             put_file=Filing(around.ledger.outbox, around.clock, lambda: around.live.current().max_file),
         )
     )
+
+
+def gateway_health(gateway: Gateway | None, settings: Settings) -> GatewayHealth:
+    """How it is, or why there is none."""
+    if gateway is not None:
+        return gateway.health()
+    said_so = settings.gateway.enabled is not None
+    return GatewayHealth(state=GatewayState.OFF if said_so else GatewayState.NOT_APART)
 
 
 async def _vitals(around: Around, began: float) -> Vitals:
