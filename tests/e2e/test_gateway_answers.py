@@ -106,7 +106,7 @@ def values(room: str, message: str, event: str, task: str) -> Mapping[str, objec
 
 def requests(aim: Mapping[str, object]) -> list[tuple[str, str, object]]:
     """Each route, once: method, path with its query, body."""
-    asked = []
+    asked: list[tuple[str, str, object]] = []
     for path, methods in ROUTES.items():
         for method, about in methods.items():
             where, query = path, {}
