@@ -459,7 +459,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("backup", _backup(client, ledger, here, machine).run),
         Service("signals", signals.run, tells=True),
         Service("expiry", Expiry(ledger.messages, clock).run),
-        *([] if gateway is None else [Service("gateway", gateway.run)]),
+        Service("alive", exchanging.sign_of_life(around).run) if gateway is None else Service("gateway", gateway.run),
         *([] if instances.presence is None else [Service("registry", instances.presence.run)]),
     ]
 

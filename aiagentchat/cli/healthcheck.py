@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from aiagentchat.app.owner import owner_pid
+from aiagentchat.app.sign_of_life import Sign, sign_of
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.core.errors import AppError
@@ -24,8 +25,11 @@ def healthcheck_command(config: Path, *, ready: bool = False) -> int:
         settings = load(config, os.environ)
     except AppError as error:
         return complain(error)
-    if owner_pid(settings.data_dir) is None:
+    pid, sign = owner_pid(settings.data_dir), sign_of(settings.data_dir)
+    if pid is None:
         return _no(f"no daemon runs on {settings.data_dir}")
+    if sign is not None and sign.pid == pid:
+        return _by_sign(sign, ready=ready)
     folder = settings.data_dir / FOLDER
     try:
         target, token = "/ready" if ready else "/health", operator_token(folder)
@@ -33,12 +37,22 @@ def healthcheck_command(config: Path, *, ready: bool = False) -> int:
     except UNANSWERED as error:
         why = str(error) or type(error).__name__
         return _no(
-            f"the daemon runs, and its gateway does not answer at {folder / SOCKET} ({why}); "
-            "in the isolations landlock and none there is a gateway only with gateway: {enabled: true}"
+            f"the daemon runs, and its gateway does not answer at {folder / SOCKET} ({why}); in the first seconds of a "
+            "life it does not yet, and where it could not be opened the log says why (gateway.not_open)"
         )
     if status != http.client.OK:
         return _no(str(said.get("detail") or f"the daemon has answered {status}"))
     typer.echo("ready" if ready else str(said.get("status", "alive")))
+    return 0
+
+
+def _by_sign(sign: Sign, *, ready: bool) -> int:
+    """There is no gateway; the daemon says by itself, again and again, how it is."""
+    if not sign.is_fresh:
+        return _no(f"the daemon runs (pid {sign.pid}), and has given no sign of life for {sign.age:.0f} s")
+    if ready and sign.missing:
+        return _no(f"The daemon is not ready: {'; '.join(sign.missing)}.")
+    typer.echo("ready" if ready else "degraded" if sign.missing else "alive")
     return 0
 
 
