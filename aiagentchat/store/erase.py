@@ -10,6 +10,7 @@ import re
 from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
+from aiagentchat.render.hygiene import as_written
 from aiagentchat.store import history, task_moves
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.joining import set_joined_text
@@ -103,7 +104,7 @@ async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) 
 
 async def _erase_between_programs(transaction: Transaction, event: EventId, room: RoomId, said: str | None) -> None:
     """Erase it from what was sent for programs, and answered. NULL is found nowhere."""
-    text = said.strip() if said else ""
+    text = as_written(said.strip()) if said else ""  # as they keep it
     quoted = text if len(text) >= LEAST_WORDS else None
     await transaction.run(_ERASE["part_of_answer"], event=event, room=room, said=quoted)
     if quoted is not None:
