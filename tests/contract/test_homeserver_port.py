@@ -158,8 +158,7 @@ class FakeWorld:
     async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
         self.homeserver.read(Receipt(room=room, event=event, user=self.anna, thread=thread, at=self._next()))
 
-    async def read_by_us(self, room: RoomId, event: EventId) -> None:
-        """A port tells of others."""
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:  # noqa: ARG002 - nobody is told of what
         self.homeserver.stir()
 
     def again(self) -> Homeserver:
