@@ -776,6 +776,8 @@ def _gateway(gateway: GatewayHealth, held: Held) -> str:
             return f"open at its socket alone, because something else has port {gateway.lacks}"
         case GatewayState.OPEN:
             return "open at its socket" + ("" if gateway.port is None else f" and at 127.0.0.1:{gateway.port}")
+        case _:
+            assert_never(gateway.state)
 
 
 def isolation_warning(held: Held) -> str | None:
