@@ -35,6 +35,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,8 @@ UNFIT = "unfit"
 _NEVER_ASKED = ("echo ", "sleep ", "cat ")
 RUN_LOG = "FAKE_CLI_RUN_LOG"
 """The variable that names the run log; the starter sets it."""
+_ROOM, _OF_ITS_ROOM = "AIAGENTCHAT_ROOM", "mcp__room__"
+"""The variable that leads to the tools of the room, and how their names begin."""
 WORDS_IN_A_PARAGRAPH = 20
 
 
@@ -313,6 +316,9 @@ class FakeCli:
 
     def _tool(self, tool: str, used: dict[str, Any]) -> None:
         self._assistant({"type": "tool_use", "id": "toolu_1", "name": tool, "input": used})
+        if tool.startswith(_OF_ITS_ROOM) and _ROOM in os.environ:
+            self._use_of_room(tool.removeprefix(_OF_ITS_ROOM), used)
+            return
         command = str(used.get("command", ""))
         if not command.startswith(_NEVER_ASKED):
             answer = self._ask({"subtype": "can_use_tool", "tool_name": tool, "input": used})
@@ -320,6 +326,26 @@ class FakeCli:
                 return
         if tool == "Bash":
             self._run(command)
+
+    def _use_of_room(self, tool: str, used: dict[str, Any]) -> None:
+        """Ask the server behind the way out; whoever stops the turn does not wait for what it answers."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": used}}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ[_ROOM + '_TOKEN']}"}
+        request = urllib.request.Request(os.environ[_ROOM], json.dumps(call).encode(), headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        answered = threading.Event()
+
+        def ask() -> None:
+            try:
+                with opener.open(request) as answer:
+                    answer.read()
+            except OSError:
+                pass
+            answered.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        while not answered.is_set():
+            self._pause(0.02)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         number = str(uuid.uuid4())

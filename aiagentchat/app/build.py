@@ -81,7 +81,7 @@ from aiagentchat.route.doors import Doorkeeper
 from aiagentchat.route.lobby import Lobby
 from aiagentchat.route.router import Router
 from aiagentchat.send.post import RoomPost
-from aiagentchat.send.postman import Postman
+from aiagentchat.send.postman import Postman, Small
 from aiagentchat.send.redacting import RedactingOutbound
 from aiagentchat.send.signals import RoomSignals
 from aiagentchat.send.speech import Speaker
@@ -246,6 +246,12 @@ async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: S
     return await asyncio.to_thread(transcript.read, home, workspace, session)
 
 
+def _thumbnails(shop: Workshop, live: Live) -> Small | None:
+    """Of pictures that go into rooms without a turn."""
+    maker = shop.thumbnailer
+    return None if maker is None else partial(maker.in_room, places=shop.places, settings=live.current)
+
+
 def _backup(client: Client, ledger: Ledger, here: Here, machine: Machine) -> Follower:
     return Follower(
         asks=client,
@@ -337,7 +343,13 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
     async def health() -> Health:
         sending = replace(postman.health(), waiting=await ledger.outbox.unsent())
         seals = replace(await unsealing.health(), signed=account.device.identity.standing is Standing.SIGNED)
-        return Health(sync=receiver.health(), send=sending, store=ledger.health(), seals=seals)
+        return Health(
+            sync=receiver.health(),
+            send=sending,
+            store=ledger.health(),
+            seals=seals,
+            gateway=exchanging.gateway_health(gateway, settings),
+        )
 
     desk = Desk(
         inbox=ledger.inbox,
@@ -399,6 +411,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         device=str(client.nio.device_id or ""),
         clock=clock,
         random=random.random,
+        small=_thumbnails(shop, live),
     )
 
     def open_agents() -> None:
@@ -453,7 +466,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("backup", _backup(client, ledger, here, machine).run),
         Service("signals", signals.run, tells=True),
         Service("expiry", Expiry(ledger.messages, clock).run),
-        *([] if gateway is None else [Service("gateway", gateway.run)]),
+        Service("alive", exchanging.sign_of_life(around).run) if gateway is None else Service("gateway", gateway.run),
         *([] if instances.presence is None else [Service("registry", instances.presence.run)]),
     ]
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from aiagentchat import __version__
 from aiagentchat.app.live import Live
 from aiagentchat.app.metrics import Gauged
+from aiagentchat.app.sign_of_life import SignOfLife
+from aiagentchat.config.settings import Settings
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.exchange import Caller, Message, Outgoing
+from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.clock import Clock
@@ -96,6 +99,24 @@ def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | 
             put_file=Filing(around.ledger.outbox, around.clock, lambda: around.live.current().max_file),
         )
     )
+
+
+def gateway_health(gateway: Gateway | None, settings: Settings) -> GatewayHealth:
+    """How it is, or why there is none."""
+    if gateway is not None:
+        return gateway.health()
+    said_so = settings.gateway.enabled is not None
+    return GatewayHealth(state=GatewayState.OFF if said_so else GatewayState.NOT_APART)
+
+
+def sign_of_life(around: Around) -> SignOfLife:
+    """What stands in for the gateway's `/health` and `/ready` where there is none."""
+    began = around.clock.monotonic()
+
+    async def missing() -> list[str]:
+        return (await _vitals(around, began)).missing
+
+    return SignOfLife(around.live.settings.data_dir, missing, around.clock)
 
 
 async def _vitals(around: Around, began: float) -> Vitals:

@@ -13,6 +13,8 @@ from pathlib import Path
 from aiagentchat.core.errors import AlreadyRunning, ConfigError
 
 LOCK = "daemon.lock"
+SIGN = "daemon.alive"
+"""The daemon's sign of life, where it gives one (`app/sign_of_life.py`). One of an earlier life says nothing."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -27,6 +29,7 @@ def own(data_dir: Path) -> Iterator[None]:
         raise ConfigError([f"data_dir {data_dir}: {error.strerror}; make it writable for uid {os.getuid()}"]) from error
     try:
         _lock(descriptor, data_dir)
+        (data_dir / SIGN).unlink(missing_ok=True)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from aiagentchat.bootstrap.api import connect
-from aiagentchat.bootstrap.begin import FIRST_ROOM, KEYS, Answers, Looked, check, room_entries, settings_text
+from aiagentchat.bootstrap.begin import FIRST_ROOM, KEYS, Answers, Looked, check, settings_text
 from aiagentchat.bootstrap.passwords import write_secret
 from aiagentchat.bootstrap.wanted import server_of
+from aiagentchat.cli.init_options import Fits, by_option, fits, fits_room, problem_of, problems_of
 from aiagentchat.cli.problems import complain
-from aiagentchat.config.fields import Person, RoomRef, Url, User
+from aiagentchat.config.fields import Person, Url, User
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import (
     FOLDER,
@@ -53,8 +53,6 @@ _PASSWORD = "MATRIX_PASSWORD"  # noqa: S105 - a name
 Ask = Callable[[str, str], str]
 """Called with a question and what Enter answers."""
 AskHidden = Callable[[str], str]
-Fits = Callable[[str], object]
-"""Raises ValidationError for what cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,9 @@ def init_command(config: Path, typed: Typed, *, force: bool, offline: bool) -> i
             given |= asked
             _refuse_to_overwrite(config, given, force=force)
         answers = _answers(typed)
-        _write(config, settings_text(answers), given, force=force)
+        if problems := problems_of(answers):
+            raise ConfigError(problems)
+        _write(config, answers, given, force=force)
         looked = Looked() if offline else asyncio.run(_look(answers, config))
     except AppError as error:
         return complain(error)
@@ -111,21 +111,21 @@ def interview(
 ) -> tuple[Typed, dict[str, Secret]]:
     """Ask for what was not given, and for each again until it makes sense."""
 
-    def until(question: str, otherwise: str, fits: Fits) -> tuple[str, ...]:
+    def until(question: str, otherwise: str, kind: Fits) -> tuple[str, ...]:
         while True:
             words = tuple(ask(question, otherwise).replace(",", " ").split())
-            problem = next((problem for word in words if (problem := _problem(word, fits))), "")
+            problem = next((problem for word in words if (problem := problem_of(word, kind))), "")
             if words and not problem:
                 return words
             say(problem or "This one is needed.")
 
-    homeserver = typed.homeserver or until("Where is the homeserver?", "http://127.0.0.1:8008", _fits(Url))[0]
-    user_id = typed.user_id or until("Which account answers there? (not your own)", "@claude:localhost", _fits(User))[0]
+    homeserver = typed.homeserver or until("Where is the homeserver?", "http://127.0.0.1:8008", fits(Url))[0]
+    user_id = typed.user_id or until("Which account answers there? (not your own)", "@claude:localhost", fits(User))[0]
     server = server_of(UserId(user_id))
-    users = typed.users or until("Who may ask it? (Matrix ids)", f"@you:{server}", _fits(Person))
+    users = typed.users or until("Who may ask it? (Matrix ids)", f"@you:{server}", fits(Person))
     if not typed.rooms:
         say("Rooms: a short name for each that is to be made, or the id or alias of one that is there.")
-    rooms = typed.rooms or until("Which rooms?", FIRST_ROOM, _fits_room)
+    rooms = typed.rooms or until("Which rooms?", FIRST_ROOM, fits_room)
     secrets: dict[str, Secret] = {}
     if not given.keys() & {_PASSWORD, "MATRIX_ACCESS_TOKEN"}:
         secrets |= _hidden(_PASSWORD, ask_hidden(f"Password of {user_id} (Enter: none yet, bootstrap makes one): "))
@@ -134,25 +134,6 @@ def interview(
         key = ask_hidden("Key or setup token (Enter: later): ").strip()
         secrets |= _hidden(_SETUP_TOKEN if key.startswith("sk-ant-oat") else _KEY, key)
     return replace(typed, homeserver=homeserver, user_id=user_id, users=users, rooms=rooms), secrets
-
-
-def _fits(kind: Any) -> Fits:  # noqa: ANN401 - a type with its checks
-    return TypeAdapter(kind).validate_python
-
-
-def _fits_room(word: str) -> object:
-    """A name makes an alias; anything else must be an id or an alias already."""
-    entry, *_ = room_entries(Answers(homeserver="", user_id="@a:b", users=(), rooms=(word,)))
-    return _fits(RoomRef)(entry["id"])
-
-
-def _problem(word: str, fits: Fits) -> str:
-    """What is wrong with an answer; empty if nothing is."""
-    try:
-        fits(word)
-    except ValidationError as error:
-        return str(error.errors()[0].get("ctx", {}).get("error", "this cannot be used"))
-    return ""
 
 
 def _hidden(name: str, value: str) -> dict[str, Secret]:
@@ -194,16 +175,16 @@ def _refuse_to_overwrite(config: Path, secrets: Mapping[str, Secret], *, force: 
         raise ConfigError([f"{file} is there already, and is not overwritten without --force" for file in there])
 
 
-def _write(config: Path, text: str, secrets: Mapping[str, Secret], *, force: bool) -> None:
+def _write(config: Path, answers: Answers, secrets: Mapping[str, Secret], *, force: bool) -> None:
     """Everything, after the settings were found to be good. Raises ConfigError."""
     new = config.with_name(f".{config.name}.new")
     try:
         config.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
+        new.write_text(settings_text(answers), encoding="utf-8")
         try:
             load(new, os.environ)
         except ConfigError as error:
-            raise ConfigError([problem.replace(str(new), str(config)) for problem in error.problems]) from None
+            raise ConfigError([by_option(problem, str(new), answers) for problem in error.problems]) from None
         for name, secret in secrets.items():
             write_secret(secret_folder(config) / name, secret.reveal(), replace=force)
         new.replace(config)

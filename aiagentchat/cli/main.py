@@ -189,7 +189,12 @@ def audit(  # noqa: PLR0913 - one for each option
     "aiagentchat why '$Zk3…' --json | jq .verdict  Exit codes: 0 it is known, 1 it is not, else as for errors."
 )
 def why(
-    event: Annotated[str, typer.Argument(help="The message: its event id or a link to it, in single quotes.")],
+    event: Annotated[
+        str,
+        typer.Argument(
+            help="The message: its event id or a link to it, in single quotes; or what the gateway calls it, or a task."
+        ),
+    ],
     config: Config = DEFAULT_CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
     content: Annotated[bool, typer.Option("--content", help="Print also what was said, as far as it is kept.")] = False,

@@ -35,6 +35,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _HOST = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+|\[[0-9A-Fa-f:.]{2,45}\]")
 _UIDS = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 _LEAST_UID, _MOST_UID = 1000, 2**32 - 3
+RESERVED_CALLERS = frozenset({"operator", "port"})
+"""Names that the gateway gives by itself: to whoever comes to its socket, and to whoever comes to its port."""
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LABELS_OURS = ("level", "room", "command", "event_id", "run", "turn", "sender")
@@ -277,6 +279,15 @@ def is_identity(value: str) -> bool:
     return value.isprintable() and set(value).isdisjoint("<>")
 
 
+def _caller(value: object) -> object:
+    if value in RESERVED_CALLERS:
+        raise ValueError(
+            f"{show(value)} is what the gateway itself calls whoever has the token in {value}.token; "
+            'write another name, for example "ci"'
+        )
+    return value
+
+
 LISTED = BeforeValidator(_listed)
 a_mount = BeforeValidator(_mount)
 
@@ -287,6 +298,7 @@ Person: TypeAlias = Annotated[UserId, BeforeValidator(_person)]
 Users: TypeAlias = Annotated[tuple[Person, ...], LISTED]
 RoomRef: TypeAlias = Annotated[str, text("a room id or alias", "!abc:localhost", _is_room)]
 Name: TypeAlias = Annotated[str, text("a short name of a-z, 0-9, _ and -", "backend", is_name)]
+CallerKey: TypeAlias = Annotated[Name, BeforeValidator(_caller)]
 Reached: TypeAlias = Annotated[
     tuple[Annotated[str, text("a room of this file, or *", "backend", _is_reached)], ...], LISTED
 ]

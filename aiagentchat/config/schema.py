@@ -9,6 +9,7 @@ from aiagentchat.config.fields import (
     LISTED,
     WEEK,
     Approvals,
+    CallerKey,
     Direct,
     EncryptTo,
     Env,
@@ -214,7 +215,7 @@ class Gateway(Section):
     """None: on, unless runs are kept in by less than a sandbox of their own."""
     port: Annotated[int, whole("a port", example=8870, least=0, most=65_535)] = 8870
     """On 127.0.0.1. 0: only the socket in data_dir."""
-    callers: dict[Name, GatewayCaller] = Field(default_factory=dict)
+    callers: dict[CallerKey, GatewayCaller] = Field(default_factory=dict)
 
 
 class Registry(Section):

@@ -1,6 +1,7 @@
 """How the daemon itself is, for /status and the log."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +46,27 @@ class StoreHealth:
     """Why nothing can be written now; None when all is well."""
     stalls: int = 0
     """How often writing had to wait for the cause to go away since the start."""
+
+
+class GatewayState(StrEnum):
+    """Whether programs are let in."""
+
+    OFF = "off"
+    """config.yaml says so."""
+    NOT_APART = "not apart"
+    """config.yaml says nothing, and what runs in rooms could get at it."""
+    OPENING = "opening"
+    OPEN = "open"
+    NOT_OPEN = "not open"
+    """It was to be, and could not be opened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayHealth:
+    """How programs get at the daemon."""
+
+    state: GatewayState = GatewayState.OFF
+    port: int | None = None
+    """Where it listens beside its socket; None: nowhere else."""
+    lacks: int | None = None
+    """A port at which it was to listen, and which somebody else has."""

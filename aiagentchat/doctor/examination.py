@@ -18,6 +18,7 @@ from aiagentchat.doctor.account import account_checks, visit
 from aiagentchat.doctor.assault import Progress
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.examine import Check, answer, aside
+from aiagentchat.doctor.gateway import gateway_check
 from aiagentchat.doctor.isolation import attack_rows, ladder_rows
 from aiagentchat.doctor.machine import Patient, machine_checks
 from aiagentchat.doctor.rows import Row, fail
@@ -57,6 +58,7 @@ async def examine(
     found, problems = await _ladder(settings, environ)
     if Part.CHECKS in parts:
         rows += problems or ladder_rows(found, settings)
+        rows += await answer(gateway_check(settings, found.chosen))
     if Part.ATTACKS in parts:
         rows += await attack_rows(found, settings, progress=progress)
     return rows

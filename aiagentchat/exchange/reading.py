@@ -16,6 +16,7 @@ from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.ports.history import History
 from aiagentchat.core.ports.matrix import Asked, Before, Homeserver
 from aiagentchat.core.redact import Redacting, Redactor, shapes_only
+from aiagentchat.render.hygiene import as_written
 
 RECENT = 200
 """Messages of a room that are kept in memory."""
@@ -149,7 +150,8 @@ class Reader:
     def _shown(self, page: Page) -> Page:
         """Without the secrets that somebody has typed: they were for the room, and not for whoever reads it later."""
         redactor = self._redacting()
-        return replace(page, messages=tuple(replace(said, body=redactor(said.body)) for said in page.messages))
+        shown = (replace(said, body=redactor(_as_meant(said))) for said in page.messages)
+        return replace(page, messages=tuple(shown))
 
     def _cursor(self, room: RoomId, asked: Asked) -> int:
         """The number by which a caller names the place: the same one for as long as it is known."""
@@ -162,3 +164,8 @@ class Reader:
         if len(self._cursors) > MOST_CURSORS:
             self._cursors.popitem(last=False)
         return self._next_cursor
+
+
+def _as_meant(said: Said) -> str:
+    """What a program has written, without what daemons put there so that it rings nobody."""
+    return as_written(said.body) if said.by_agent else said.body

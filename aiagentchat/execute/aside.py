@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiagentchat.core.errors import NotOpened
+from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation
-from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.process.beneath import make_folder_beneath
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.sandbox.cell import Cell
@@ -65,7 +65,26 @@ class Aside:
             tree.end()
 
 
-def folder_beside(spec: RunSpec, name: str) -> Path:
+class Corner(Protocol):
+    """Where a room keeps what is its own: a `RunSpec` says so, among much else."""
+
+    @property
+    def room(self) -> RoomId:
+        """Which room."""
+        ...
+
+    @property
+    def home(self) -> str:
+        """Its HOME."""
+        ...
+
+    @property
+    def uid(self) -> int | None:
+        """Its user; None: the daemon's own."""
+        ...
+
+
+def folder_beside(spec: Corner, name: str) -> Path:
     """A folder of that name beside the room's HOME, out of its reach; it is made. Raises NotOpened and OSError."""
     home = Path(spec.home)
     folder = home.with_name(f"{home.name}.{name}")

@@ -11,17 +11,20 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from aiagentchat.core.errors import NotOpened
+from aiagentchat.config.settings import Settings
+from aiagentchat.core.errors import AgentUnavailable, NotOpened
+from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation, RunLimits
 from aiagentchat.core.pictures import JPEG, PNG, Picture, picture_of
-from aiagentchat.core.ports.agent import RunSpec
-from aiagentchat.execute.aside import Aside, folder_beside
+from aiagentchat.execute.aside import Aside, Corner, folder_beside
+from aiagentchat.execute.places import Places
 from aiagentchat.process import thumbnail
 from aiagentchat.process.sandbox.cell import Cell
 
@@ -38,13 +41,20 @@ _PROGRAM = Path(thumbnail.__file__).resolve()
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Corner:
+    room: RoomId
+    home: str
+    uid: int | None
+
+
 class Thumbnailer:
     """One for the whole daemon."""
 
     def __init__(self, isolation: Isolation, *, path: str = os.defpath) -> None:
         self._aside = Aside(isolation, path)
 
-    async def of(self, data: bytes, spec: RunSpec) -> bytes | None:
+    async def of(self, data: bytes, spec: Corner) -> bytes | None:
         """A small picture of `data`; None where it is no picture, is small itself, or nothing came of it."""
         picture = picture_of(data)
         if picture is None or (_fits(picture) and len(data) <= SMALL_BYTES):
@@ -56,7 +66,20 @@ class Thumbnailer:
             log.warning("thumbnail.not_made", why=why)
         return small
 
-    async def _said(self, data: bytes, spec: RunSpec) -> dict[str, Any] | str:
+    async def in_room(
+        self, room: RoomId, data: bytes, *, places: Places, settings: Callable[[], Settings]
+    ) -> bytes | None:
+        """The same for what goes into a room without a turn; None also where the room has no place any more."""
+        known = settings().room(room)
+        if known is None:
+            return None
+        try:
+            place = await places.of(known)
+        except AgentUnavailable:
+            return None
+        return await self.of(data, _Corner(room, str(place.home), place.uid))
+
+    async def _said(self, data: bytes, spec: Corner) -> dict[str, Any] | str:
         library = importlib.util.find_spec("PIL")
         if library is None or library.origin is None:
             return "Pillow is not installed"

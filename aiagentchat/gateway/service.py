@@ -10,6 +10,7 @@ import structlog
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError
+from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.directory import Directory
@@ -66,6 +67,19 @@ class Gateway:
         """Where it listens; None: at the socket alone, or not yet."""
         self.opened = asyncio.Event()
         """Set once it listens."""
+        self.failed = False
+        """Whether it could not be opened."""
+
+    def health(self) -> GatewayHealth:
+        """How it is."""
+        if self.failed:
+            return GatewayHealth(state=GatewayState.NOT_OPEN)
+        if not self.opened.is_set():
+            return GatewayHealth(state=GatewayState.OPENING)
+        wanted = self._parts.settings().gateway.port
+        return GatewayHealth(
+            state=GatewayState.OPEN, port=self.port, lacks=wanted if wanted and self.port is None else None
+        )
 
     async def run(self) -> None:
         """Serve. What cannot be opened is logged, and the daemon goes on without it."""
@@ -74,6 +88,7 @@ class Gateway:
         try:
             await opening.serve(self, self._parts)
         except ConfigError as error:
+            self.failed = True
             log.error("gateway.not_open", problems=error.problems)  # noqa: TRY400
             await asyncio.Event().wait()
 

@@ -42,6 +42,7 @@ async def read_batch(answer: Answer, me: UserId, reads: Reads = read, *, registr
     for name, room in mapped(rooms.get("invite")).items():
         found = invite(RoomId(name), listed(mapped(mapped(room).get("invite_state")).get("events")), me, token)
         events += [found] if found is not None else []
+    read_by_others = tuple(islice(receipts(mapped(rooms.get("join")), me), MOST_RECEIPTS))
     return SyncBatch(
         token=token,
         events=tuple(events),
@@ -49,8 +50,27 @@ async def read_batch(answer: Answer, me: UserId, reads: Reads = read, *, registr
         gaps=tuple(gaps),
         now=answer.now,
         owner=_owner(answer.body),
-        receipts=tuple(islice(receipts(mapped(rooms.get("join")), me), MOST_RECEIPTS)),
+        receipts=read_by_others,
         instances=await instances.heard(rooms, registry, breath),
+        is_quiet=not read_by_others and _is_quiet(answer.body),
+    )
+
+
+def _is_quiet(body: Mapping[str, Any]) -> bool:
+    """Whether nothing is told but receipts, and data of the account."""
+    rooms, devices = mapped(body.get("rooms")), mapped(body.get("device_lists"))
+    others = any(mapped(rooms.get(how)) for how in ("invite", "leave", "knock"))
+    to_device = listed(mapped(body.get("to_device")).get("events"))
+    if others or to_device or listed(devices.get("changed")) or listed(devices.get("left")):
+        return False
+    return not any(_has_news(mapped(room)) for room in mapped(rooms.get("join")).values())
+
+
+def _has_news(room: Mapping[str, Any]) -> bool:
+    return bool(
+        _sources(room)
+        or mapped(room.get("timeline")).get("limited") is True
+        or listed(mapped(room.get("state")).get("events"))
     )
 
 

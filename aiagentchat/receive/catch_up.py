@@ -32,6 +32,10 @@ MOST_HELD = 2000
 COMMIT = 500
 """So many events of whole rooms go into one transaction."""
 
+QUIET_SECONDS = 300.0
+"""For so long the token may lag behind what is heard, as long as nothing happens: each commit is a write that waits for
+the disk, and every receipt of ours comes back as a sync. After a crash that is heard once more, and is as quiet."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -120,6 +124,8 @@ class CatchUp:
         self._reached: str | None = None
         """The token up to which everything is committed but for the rooms that are behind."""
         self._syncs = 0
+        self._committed_at: float | None = None
+        """When (monotonic seconds) a batch's token was committed last."""
         self.heard_until = 0
         """When (milliseconds, by the homeserver's clock) the last sync was; 0 if nobody knows."""
 
@@ -133,6 +139,9 @@ class CatchUp:
         moment = self._moment(batch, anew=since is None)
         self._syncs += 1
         self.note(batch)
+        if since is not None and batch.is_quiet and self._may_lag():
+            self._reached = batch.token
+            return
         rooms = by_room(batch.events)
         gaps = {gap.room: gap for gap in batch.gaps if self._tools.rules.is_configured(gap.room)}
         for room in [room for room in {**rooms, **gaps} if room in gaps or room in self._behind]:
@@ -143,8 +152,15 @@ class CatchUp:
         self._reached = batch.token
         if token is None:
             await self._settle()
+        else:
+            self._committed_at = self._clock.monotonic()
         if batch.events or batch.gaps:
             log.info("sync.batch", events=len(batch.events), new=new, behind=len(self._behind))
+
+    def _may_lag(self) -> bool:
+        """Whether the token in the ledger is young enough."""
+        now = self._clock.monotonic()
+        return self._committed_at is not None and now - self._committed_at < QUIET_SECONDS
 
     def note(self, batch: SyncBatch) -> None:
         """The homeserver was heard."""

@@ -27,10 +27,8 @@ def file_message(
     info: dict[str, Any] = {"mimetype": kind, "size": len(data)}
     if picture is not None:
         info |= {"w": picture.width, "h": picture.height}
-    small = None if thumbnail is None else picture_of(thumbnail)
-    if thumbnail is not None and small is not None:
-        said = {"mimetype": small.mime, "size": len(thumbnail), "w": small.width, "h": small.height}
-        info["thumbnail_info"] = said
+    if thumbnail is not None:
+        info |= thumbnail_info(thumbnail)
     shown_as = "m.image" if picture is not None else _SHOWN_AS.get(kind.partition("/")[0], "m.file")
     shown = safe_name(name, kind)
     content: dict[str, Any] = {"msgtype": shown_as, "body": shown, "filename": shown, "info": info, "m.mentions": {}}
@@ -38,6 +36,15 @@ def file_message(
         words = message(caption[:MOST_CAPTION], notice=False)
         content |= {key: words[key] for key in ("body", *_HTML) if key in words}
     return content
+
+
+def thumbnail_info(thumbnail: bytes) -> dict[str, Any]:
+    """What a message says about its thumbnail; nothing where that is no picture."""
+    small = picture_of(thumbnail)
+    if small is None:
+        return {}
+    said = {"mimetype": small.mime, "size": len(thumbnail), "w": small.width, "h": small.height}
+    return {"thumbnail_info": said}
 
 
 def _by_name(name: str, data: bytes) -> str:

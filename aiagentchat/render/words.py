@@ -5,13 +5,14 @@ A sentence says what happened, what was and was not done, and what to do next. I
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import assert_never
 
 from aiagentchat.core.access import Grant, Hindrance, Role
 from aiagentchat.core.agent_events import Failure
 from aiagentchat.core.errors import AgentDied, AppError
+from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.power import MOST_LEVEL
@@ -701,6 +702,7 @@ class Status:
     """Messages that cannot be read, because nobody has given us the key."""
     signed: bool = True
     """Whether our device is signed with the account's identity."""
+    gateway: GatewayHealth = field(default_factory=GatewayHealth)
     allowed: Sequence[str] = ()
     """Lines about what is allowed without a question (`render.asking_words.rules_listed`)."""
     agents: Sequence[str] = ()
@@ -724,6 +726,7 @@ def status_text(status: Status) -> str:
         *status.allowed,
         f"- Agent's process: {process}; isolation: {status.held.isolation}",
         f"- Homeserver: {_hearing(status)}; {_speaking(status)}",
+        f"- Gateway for programs: {_gateway(status.gateway, status.held)}",
         f"- aiagentchat {status.version}, up for {duration(status.uptime_ms)}",
     ]
     if status.stalled is not None or status.stalls:
@@ -754,6 +757,27 @@ def _hearing(status: Status) -> str:
 def _speaking(status: Status) -> str:
     limit = ", held back by its rate limit" if status.limited else ""
     return f"{count(status.unsent, 'message')} to send{limit}"
+
+
+def _gateway(gateway: GatewayHealth, held: Held) -> str:
+    match gateway.state:
+        case GatewayState.OFF:
+            return "off, as config.yaml says"
+        case GatewayState.NOT_APART:
+            return (
+                f"off, because in the isolation {held.isolation} what runs here could get at it; "
+                "`gateway: {enabled: true}` in config.yaml opens it all the same"
+            )
+        case GatewayState.OPENING:
+            return "is being opened"
+        case GatewayState.NOT_OPEN:
+            return "could not be opened; the daemon's log says why"
+        case GatewayState.OPEN if gateway.lacks is not None:
+            return f"open at its socket alone, because something else has port {gateway.lacks}"
+        case GatewayState.OPEN:
+            return "open at its socket" + ("" if gateway.port is None else f" and at 127.0.0.1:{gateway.port}")
+        case _:
+            assert_never(gateway.state)
 
 
 def isolation_warning(held: Held) -> str | None:

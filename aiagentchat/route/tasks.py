@@ -25,6 +25,7 @@ from aiagentchat.core.tasks import (
     opened,
     supposed,
 )
+from aiagentchat.render.hygiene import as_written
 from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.spec import Desk, stop
 
@@ -39,7 +40,8 @@ def given_by(event: Incoming, us: Address) -> Task | None:
         meta = typed_meta(event.event)
     if meta is None or meta.kind is not MetaKind.TASK:
         return None
-    return opened(event, meta, us, us)
+    body = event.body if event.meta is None else as_written(event.body)
+    return opened(replace(event, body=body), meta, us, us)
 
 
 def typed_meta(event: EventId) -> Meta:
@@ -75,6 +77,7 @@ async def news(desk: Desk, event: Incoming, effects: Sequence[Effect], roles: Ro
     meta = event.meta
     if not isinstance(meta, Meta) or event.kind not in (Kind.TEXT, Kind.NOTICE):
         return []
+    event = replace(event, body=as_written(event.body))
     if meta.kind is MetaKind.TASK:
         return _given(desk, event, meta, effects, roles)
     name, word = meta.task or meta.in_reply_to, heard(event, meta)

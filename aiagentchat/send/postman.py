@@ -7,7 +7,7 @@ which the homeserver answers with the first event; where it may have forgotten t
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import structlog
 
@@ -35,6 +35,8 @@ from aiagentchat.send.variants import (
     content_without_file,
     is_edit,
     kind_of,
+    wants_thumbnail,
+    with_thumbnail,
     words_of,
 )
 from aiagentchat.send.verdict import NEVER_ARRIVED, AskLater, GiveUp, NothingToDo, TryAgain, judge
@@ -42,6 +44,8 @@ from aiagentchat.send.verdict import NEVER_ARRIVED, AskLater, GiveUp, NothingToD
 LONGEST_NAP = 30.0
 NEXT_PROBE_SECONDS = 0.05
 """How much longer a parcel waits that found nobody at home: another room asks first."""
+
+Small: TypeAlias = Callable[[RoomId, bytes], Awaitable[bytes | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +63,7 @@ class _Delivery:
 class Postman:
     """Delivers parcels."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each a part of its own, and no two belong together
         self,
         *,
         outbox: Outbox,
@@ -69,14 +73,19 @@ class Postman:
         device: str,
         clock: Clock,
         random: Random,
+        small: Small | None = None,
     ) -> None:
-        """`owing` says how many answers are still to be written; `device` is what transaction ids are good for."""
+        """`owing` says how many answers are still to be written; `device` is what transaction ids are good for.
+
+        `small` makes the thumbnail of a picture for a room, and never raises: here, where only that room waits for it.
+        """
         self._outbox = outbox
         self._outbound = outbound
         self._owing = owing
         self._device = device
         self._clock = clock
         self._random = random
+        self._small = small
         self._pacer = Pacer(clock.monotonic())
         self._line = Line(random)
         self._places = Places(clock)
@@ -211,11 +220,15 @@ class Postman:
             file = await self._outbox.attachment(parcel.txn)
             if file is None:
                 return content_without_file(parcel)
+            thumbnail = file.thumbnail
+            if self._small is not None and wants_thumbnail(parcel, file):
+                thumbnail = await self._small(parcel.room, file.data)
+                parcel = parcel if thumbnail is None else with_thumbnail(parcel, thumbnail)
             name, mime, small_mime = kind_of(parcel)
             where = await self._upload(parcel.room, file.data, name, mime)
             small: Content = {}
-            if file.thumbnail is not None:
-                small = await self._upload(parcel.room, file.thumbnail, name, small_mime)
+            if thumbnail is not None:
+                small = await self._upload(parcel.room, thumbnail, name, small_mime)
             self._uploaded[parcel.txn] = content_with_file(parcel, where, small)
         return self._uploaded[parcel.txn]
 

@@ -3,14 +3,16 @@
 All go under the transaction id of the parcel: if one of them did arrive after all, the next is answered with it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from aiagentchat.core.files import ANY_TYPE
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.meta import META_KEY
-from aiagentchat.core.parcels import MESSAGE, TXN_KEY, Content, Parcel
+from aiagentchat.core.parcels import MESSAGE, TXN_KEY, Attachment, Content, Parcel
 from aiagentchat.render import file_words, words
 from aiagentchat.render.fences import close_open
+from aiagentchat.render.file_message import thumbnail_info
 from aiagentchat.render.hygiene import clean
 from aiagentchat.render.message import edit, message
 from aiagentchat.render.threads import in_thread
@@ -49,6 +51,17 @@ def content_with_file(parcel: Parcel, file: Content, thumbnail: Content) -> Cont
     empty."""
     info = {**parcel.content.get("info", {}), **{f"thumbnail_{key}": value for key, value in thumbnail.items()}}
     return _marked(parcel, {**parcel.content, **file, "info": info})
+
+
+def wants_thumbnail(parcel: Parcel, file: Attachment) -> bool:
+    """Whether its picture has none, and nobody was there to make one: what no turn has sent, `/get` or a program."""
+    return file.thumbnail is None and parcel.command is None and parcel.content.get("msgtype") == "m.image"
+
+
+def with_thumbnail(parcel: Parcel, thumbnail: bytes) -> Parcel:
+    """The parcel, which says what its thumbnail is."""
+    info = {**parcel.content.get("info", {}), **thumbnail_info(thumbnail)}
+    return replace(parcel, content={**parcel.content, "info": info})
 
 
 def kind_of(parcel: Parcel) -> tuple[str, str, str]:

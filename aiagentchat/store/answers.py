@@ -11,6 +11,7 @@ from aiagentchat.core.exchange import MOST_ANSWER, MOST_PARTS, Message, MessageS
 from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, TxnId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import Meta, MetaKind, read_meta, recalled, unprefixed
+from aiagentchat.render.hygiene import as_written
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.queries import statements
 
@@ -61,6 +62,8 @@ async def _take(
     if message.ended_at is not None:
         return None
     meta = read if isinstance(read, Meta) else None
+    # What a person types is taken to the letter.
+    body = body if meta is None else as_written(body)
     if meta is not None and meta.kind in _ENDINGS:
         why = unprefixed(meta.kind, body)
         return await close(transaction, message.id, _ENDINGS[meta.kind], why, now, event=event)

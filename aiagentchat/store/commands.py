@@ -89,11 +89,17 @@ class SqliteCommands:
         ours = await self._database.run(
             _COMMANDS["replied_to_ours"], **asked, session=command.session, command=command.event
         )
+        if any(row["is_last"] for row in ours):
+            return None
         for row in ours:
-            text = "" if row["content"] is None or row["is_last"] else json.loads(row["content"]).get("body", "")
-            return RepliedTo(text=text, of_agent=bool(row["of_agent"])) if text else None
-        typed = await self._database.run(_COMMANDS["replied_to_typed"], **asked)
-        return RepliedTo(text=typed[0]["text"], by=UserId(typed[0]["sender"])) if typed and typed[0]["text"] else None
+            text = "" if row["content"] is None else json.loads(row["content"]).get("body", "")
+            if text:
+                return RepliedTo(text=text, of_agent=bool(row["of_agent"]))
+        for statement in (_COMMANDS["replied_to_typed"], _COMMANDS["replied_to_heard"]):
+            for row in await self._database.run(statement, **asked):
+                if row["text"]:
+                    return RepliedTo(text=row["text"], by=UserId(row["sender"]))
+        return None
 
     async def is_taken_up(self, event: EventId) -> bool:
         """Whether another command took this one up again."""

@@ -10,6 +10,7 @@ import re
 from aiagentchat.core.audit import Detail
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.parcels import PARCEL, REDACTION, Parcel
+from aiagentchat.render.hygiene import as_written
 from aiagentchat.store import history, task_moves
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.joining import set_joined_text
@@ -32,6 +33,7 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
     """Erase what `event` said. Returns None where it was neither a command nor a message of ours."""
     said = await transaction.run(_INBOX["get"], event=event)
     body = next((row["body"] for row in said if row["room_id"] == room), "")
+    [known] = await transaction.run(_ERASE["said"], event=event, room=room)
     await transaction.run(_ERASE["event"], event=event, room=room)
     await transaction.run(_ERASE["edits"], event=event, room=room)
     await transaction.run(_ERASE["malformed"], event=event, room=room)
@@ -50,6 +52,7 @@ async def erase(transaction: Transaction, event: EventId, room: RoomId, by: User
         await transaction.run(_ERASE["edits_of_ours"], message=message["txn_id"], now=now)
     await transaction.run(_ERASE["sent"], event=event, room=room)
     await transaction.run(_ERASE["answer_to_sent"], event=event, room=room)
+    await _erase_between_programs(transaction, event, room, known["body"])
     await transaction.run(_ERASE["task"], event=event, room=room)
     await history.take_back(transaction, event, room)
     await history.erase_with_parcels(transaction, room)
@@ -97,6 +100,15 @@ async def _erase_turn(transaction: Transaction, command: EventId, room: RoomId) 
     await transaction.run(_ERASE["rules"], command=command, room=room)
     await transaction.run(_ERASE["parcels_of_command"], command=command, room=room)
     await transaction.run(_ERASE["patch_of_command"], command=command, room=room)
+
+
+async def _erase_between_programs(transaction: Transaction, event: EventId, room: RoomId, said: str | None) -> None:
+    """Erase it from what was sent for programs, and answered. NULL is found nowhere."""
+    text = as_written(said.strip()) if said else ""  # as they keep it
+    quoted = text if len(text) >= LEAST_WORDS else None
+    await transaction.run(_ERASE["part_of_answer"], event=event, room=room, said=quoted)
+    if quoted is not None:
+        await transaction.run(_ERASE["sent_quotes"], room=room, said=quoted)
 
 
 def _deletion(row: Row, command: EventId | None) -> Parcel:

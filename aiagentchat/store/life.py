@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,9 +13,12 @@ from aiagentchat.core.access import Grant, Role
 from aiagentchat.core.approvals import ApprovalKind, ApprovalState
 from aiagentchat.core.audit import AuditLine
 from aiagentchat.core.commands import CommandState
-from aiagentchat.core.ids import ApprovalId, EventId, RoomId, UserId, txn_id
+from aiagentchat.core.exchange import MessageState
+from aiagentchat.core.ids import ApprovalId, EventId, MessageId, RoomId, TaskId, UserId, txn_id
 from aiagentchat.core.messages import Kind
+from aiagentchat.core.meta import MetaKind
 from aiagentchat.core.parcels import MESSAGE, Urgency
+from aiagentchat.core.tasks import TaskState
 from aiagentchat.store.audit import line_of
 from aiagentchat.store.queries import statements
 
@@ -104,6 +107,52 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a caller of the gateway, or a run, has sent, and how far it has come."""
+
+    id: MessageId
+    room: RoomId
+    caller: str
+    kind: MetaKind
+    to: UserId | None
+    state: MessageState
+    event: EventId | None
+    answer_event: EventId | None
+    accepted_at: int
+    sent_at: int | None
+    delivered_at: int | None
+    read_at: int | None
+    ended_at: int | None
+    expires_at: int | None
+    parcel: str
+    """The state of its parcel; empty when that is not kept any more."""
+    parcel_why: str
+    body: str
+    """Empty when it is not kept any more, as the next two."""
+    answer: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Work that somebody has given to an agent."""
+
+    id: TaskId
+    room: RoomId
+    by: UserId
+    to: UserId
+    state: TaskState
+    command: EventId | None
+    thread: EventId | None
+    message: MessageId | None
+    created_at: int
+    changed_at: int
+    title: str
+    """Empty when it is not kept any more, as the next."""
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """One message and what became of it."""
 
@@ -128,19 +177,23 @@ class Life:
     """Roles that were given in the room, and hold now."""
     alive_at: int | None = None
     """When the daemon was last known to live."""
+    sent: Sent | None = None
+    """What it was before it was an event, if it was sent through us."""
+    task: Given | None = None
+    """What it gives, or was given with."""
     first_at: int | None = None
     """The first moment of which messages are still kept."""
 
     @property
     def room(self) -> RoomId | None:
         """Where it was said."""
-        about = self.command or self.heard
+        about = self.command or self.heard or self.sent or self.task
         return None if about is None else about.room
 
     @property
     def is_known(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.heard or self.command or self.lines or self.parcels)
+        return bool(self.heard or self.command or self.lines or self.parcels or self.sent or self.task)
 
 
 _Ask = Callable[..., list[sqlite3.Row]]
@@ -149,7 +202,7 @@ _Ask = Callable[..., list[sqlite3.Row]]
 def life_of(path: Path, id_: EventId, now: int) -> Life | None:
     """What the database at `path` knows of `id_` at one moment; None if it cannot be read.
 
-    `id_` is a message, a part of one, an answer of ours or a question.
+    `id_` is a message, a part of one, an answer of ours, a question, what a caller has sent, or a task.
     """
     try:
         with contextlib.closing(
@@ -167,6 +220,25 @@ def life_of(path: Path, id_: EventId, now: int) -> Life | None:
 
 
 def _life(ask: _Ask, id_: EventId, now: int) -> Life:
+    task = next((_given(row) for row in ask(_LIFE["task"], id=id_)), None)
+    sent = next((_sent(row) for row in ask(_LIFE["sent"], id=id_)), None)
+    if sent is None and task is not None:
+        sent = next((_sent(row) for row in ask(_LIFE["sent"], id=task.message or task.thread)), None)
+    elif sent is not None and task is None:
+        task = next((_given(row) for row in ask(_LIFE["task"], id=sent.id)), None)
+    return replace(_of_event(ask, id_, _event_of(id_, sent, task), now), sent=sent, task=task)
+
+
+def _event_of(id_: EventId, sent: Sent | None, task: Given | None) -> EventId:
+    """The event that it has become, or whose command does it."""
+    if id_.startswith("$"):
+        return id_
+    if sent is not None:
+        return sent.event or id_
+    return id_ if task is None else task.command or task.thread or id_
+
+
+def _of_event(ask: _Ask, asked_for: EventId, id_: EventId, now: int) -> Life:
     about = _about(ask, id_)
     found = [EventId(row["event_id"]) for row in ask(_LIFE["command_of"], id=id_) or ask(_LIFE["command_of"], id=about)]
     command = found[0] if found else None
@@ -179,7 +251,7 @@ def _life(ask: _Ask, id_: EventId, now: int) -> Life:
     place = next(iter(ask(_LIFE["room"], room=room)), None)
     parcels = ask(_LIFE["parcels"], id=about, command=command, room=room, reply=txn_id(about, "reply", "0"))
     return Life(
-        id=id_,
+        id=asked_for,
         heard=heard[0] if heard else None,
         command=asked[0] if asked else None,
         parts=[EventId(row["event_id"]) for row in ask(_LIFE["parts"], command=command)],
@@ -273,6 +345,47 @@ def _put(row: sqlite3.Row) -> Put:
         ended_at=row["ended_at"],
         why=row["why"] or "",
         body=body if isinstance(body, str) else "",
+    )
+
+
+def _sent(row: sqlite3.Row) -> Sent:
+    return Sent(
+        id=MessageId(row["id"]),
+        room=RoomId(row["room_id"]),
+        caller=row["caller"],
+        kind=MetaKind(row["kind"]),
+        to=_maybe(UserId, row["to_user"]),
+        state=MessageState(row["state"]),
+        event=_maybe(EventId, row["event_id"]),
+        answer_event=_maybe(EventId, row["answer_event"]),
+        accepted_at=row["accepted_at"],
+        sent_at=row["sent_at"],
+        delivered_at=row["delivered_at"],
+        read_at=row["read_at"],
+        ended_at=row["ended_at"],
+        expires_at=row["expires_at"],
+        parcel=row["parcel_state"] or "",
+        parcel_why=row["parcel_why"] or "",
+        body=row["body"],
+        answer=row["answer"],
+        why=row["why"],
+    )
+
+
+def _given(row: sqlite3.Row) -> Given:
+    return Given(
+        id=TaskId(row["id"]),
+        room=RoomId(row["room_id"]),
+        by=UserId(row["by_user"]),
+        to=UserId(row["to_user"]),
+        state=TaskState(row["state"]),
+        command=_maybe(EventId, row["command"]),
+        thread=_maybe(EventId, row["thread"]),
+        message=_maybe(MessageId, row["message"]),
+        created_at=row["created_at"],
+        changed_at=row["changed_at"],
+        title=row["title"],
+        note=row["note"],
     )
 
 

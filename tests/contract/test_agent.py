@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.agent_events import (
+    SEND_FILE,
     AgentEvent,
     ApprovalAsked,
     ApprovalWithdrawn,
     Ending,
+    FileOffered,
     Folded,
     NotFolded,
     TextBlockEnded,
@@ -189,6 +191,51 @@ async def test_a_stop_withdraws_the_question_and_a_late_answer_changes_nothing(s
     assert end_of(ended).ending is Ending.INTERRUPTED
     assert text_of(after) == "Another answer."
     assert not made(spec)
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+OFFER = script(
+    "send it",
+    Step(text="Here it is.", tool=SEND_FILE, input={"path": "a.png", "caption": "look"}),
+    Step(text="That was it."),
+)
+
+
+async def test_a_file_is_offered_without_a_question_and_the_turn_goes_on_once_it_is_known_what_came_of_it(
+    stage: Stage, spec: RunSpec
+) -> None:
+    async with served(stage.agent, spec) as run:
+        for _ in range(2):  # in each turn of a run
+            events = run.turn(prompt(OFFER))
+            begun = await until(events, FileOffered)
+            offered = begun[-1]
+            assert isinstance(offered, FileOffered)
+            await run.reply(offered.request, "It is on its way.")
+            ended = await rest(events)
+
+            assert (offered.path, offered.caption) == ("a.png", "look")
+            assert text_of(begun) == "Here it is."
+            assert text_of(ended) == "That was it."
+            assert not [event for event in begun + ended if isinstance(event, ApprovalAsked)]
+            assert end_of(ended).ending is Ending.COMPLETED
+
+
+async def test_a_stop_while_a_file_is_offered_ends_the_turn_and_a_late_reply_changes_nothing(
+    stage: Stage, spec: RunSpec
+) -> None:
+    async with served(stage.agent, spec) as run:
+        events = run.turn(prompt(OFFER))
+        offered = (await until(events, FileOffered))[-1]
+        assert isinstance(offered, FileOffered)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run.stop())
+            ended = await rest(events)
+        await run.reply(offered.request, "It is on its way.")
+        after = await turn(run, AGAIN)
+
+    assert end_of(ended).ending is Ending.INTERRUPTED
+    assert text_of(after) == "Another answer."
 
 
 # ── stop ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -158,8 +158,8 @@ class FakeWorld:
     async def read(self, room: RoomId, event: EventId, thread: str | None = None) -> None:
         self.homeserver.read(Receipt(room=room, event=event, user=self.anna, thread=thread, at=self._next()))
 
-    async def read_by_us(self, room: RoomId, event: EventId) -> None:
-        """A port tells of others."""
+    async def read_by_us(self, room: RoomId, event: EventId) -> None:  # noqa: ARG002 - nobody is told of what
+        self.homeserver.stir()
 
     def again(self) -> Homeserver:
         return self.homeserver
@@ -351,6 +351,21 @@ async def test_of_two_on_one_event_the_one_for_the_whole_room_is_told(world: Wor
         batch = await news(world, since)
         told, since = [*told, *batch.receipts], batch.token
     assert [receipt.thread for receipt in told] == [None]
+
+
+async def test_a_batch_is_quiet_that_brings_only_back_how_far_we_have_read(world: World) -> None:
+    room = await world.room()
+    first = await world.say(room, "one")
+    since = await now(world)
+
+    await world.read_by_us(room, first)
+    ours = await world.homeserver.sync(since, timeout=30)
+    await world.read(room, first)
+    theirs = await news(world, ours.token)
+    await world.say(room, "two")
+    said = await news(world, theirs.token)
+
+    assert [batch.is_quiet for batch in (ours, theirs, said)] == [True, False, False]
 
 
 async def test_how_far_we_have_read_is_no_news(world: World) -> None:

@@ -20,9 +20,11 @@ from aiagentchat.core.effects import (
     OpenApproval,
     PutParcel,
 )
+from aiagentchat.core.exchange import Message
 from aiagentchat.core.heard import heard
-from aiagentchat.core.ids import ApprovalId, EventId, TxnId
+from aiagentchat.core.ids import ApprovalId, CallerName, EventId, MessageId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
+from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, written
 from aiagentchat.core.parcels import MESSAGE, PARCEL, REDACTION, Parcel
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import (
@@ -504,6 +506,111 @@ async def test_what_was_sent_for_somebody_outside_goes_with_its_event(ledger: Le
     assert await gone(ledger, tmp_path)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         assert connection.execute("SELECT body FROM messages ORDER BY id").fetchall() == [("",), ("work",)]
+
+
+# ── what programs say to each other ──
+
+PROGRAM = UserId("@program:example.org")
+
+
+async def sent_for_a_program(ledger: Ledger, name: str, body: str = "Is it ready?") -> EventId:
+    """A question that a caller has sent to a program in the room; the event that it is."""
+    meta = Meta(id=MessageId(name), kind=MetaKind.QUESTION, to=Address(PROGRAM))
+    asking = Message(meta=meta, room=ROOM, caller=CallerName("ci"), body=body, accepted_at=NOW)
+    content = {"body": body, META_KEY: written(meta)}
+    await ledger.messages.accept(asking, Parcel(txn=TxnId(name), room=ROOM, content=content))
+    await deliver(ledger)
+    return EventId(f"$sent-{name}")
+
+
+async def answered(
+    ledger: Ledger, name: str, event: EventId, body: str, part: int = 0, kind: MetaKind = MetaKind.ANSWER
+) -> None:
+    """The program answers with this part of several."""
+    meta = Meta(id=MessageId(f"of-{event[1:]}"), kind=kind, in_reply_to=MessageId(name), part=part, last=part == 1)
+    said = replace(incoming(event, body), sender=PROGRAM, meta=meta, by_agent=True)
+    await ledger.inbox.take_in("t", [said], NOW)
+    await ledger.messages.heard(said, NOW)
+    assert await ledger.inbox.settle(event, [], NOW)
+
+
+async def answer_to(ledger: Ledger, name: str) -> str:
+    kept = await ledger.messages.get(MessageId(name))
+    assert kept is not None
+    return kept.answer
+
+
+async def test_a_part_of_an_answer_to_a_program_is_gone_and_the_others_are_the_answer(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await sent_for_a_program(ledger, "m1")
+    await answered(ledger, "m1", A, SECRET)
+
+    await take_back(ledger)
+    assert await gone(ledger, tmp_path)
+
+    await answered(ledger, "m1", B, "It is ready.", part=1)
+    assert await answer_to(ledger, "m1") == "It is ready."
+
+
+@pytest.mark.parametrize("deleted", [A, B], ids=["its first part", "its last part"])
+async def test_an_answer_to_a_program_is_gone_with_any_of_its_parts(
+    ledger: Ledger, tmp_path: Path, deleted: EventId
+) -> None:
+    await sent_for_a_program(ledger, "m1")
+    await answered(ledger, "m1", A, "battery" if deleted == A else "It is:")
+    await answered(ledger, "m1", B, "battery" if deleted == B else "So it is.", part=1)
+    assert "battery" in await answer_to(ledger, "m1")
+
+    await take_back(ledger, deleted)
+
+    assert await answer_to(ledger, "m1") == ""
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_is_there_of_an_answer_goes_with_what_it_answers(ledger: Ledger, tmp_path: Path) -> None:
+    asking = await sent_for_a_program(ledger, "m1", SECRET)
+    await answered(ledger, "m1", A, f"You ask for the {SECRET}:")
+    await ledger.inbox.settle(A, [], NOW)
+
+    await take_back(ledger, asking)
+    await take_back(ledger, A)  # what was heard of it is a message of its own
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_why_something_was_refused_is_gone_with_the_refusal(ledger: Ledger, tmp_path: Path) -> None:
+    await sent_for_a_program(ledger, "m1")
+    await answered(ledger, "m1", A, "The battery is low.", kind=MetaKind.REFUSED)
+    await take_back(ledger)
+
+    assert await gone(ledger, tmp_path)
+
+
+async def test_what_programs_have_quoted_of_it_is_gone_and_nothing_else(ledger: Ledger, tmp_path: Path) -> None:
+    await hear(ledger, incoming(A, SECRET))  # a person's, which begins nothing
+    await sent_for_a_program(ledger, "m1", f"What is “{SECRET}”?")
+    await sent_for_a_program(ledger, "m2")
+    await sent_for_a_program(ledger, "m3")
+    await answered(ledger, "m2", EventId("$m2"), f"Somebody said {SECRET}", part=1)
+    await answered(ledger, "m3", EventId("$m3"), f"Somebody said {SECRET}")
+    await take_back(ledger)
+
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        bodies = connection.execute("SELECT body, answer FROM messages ORDER BY id").fetchall()
+        parts = connection.execute("SELECT body FROM message_parts").fetchall()
+    assert bodies == [("", ""), ("Is it ready?", ""), ("Is it ready?", "")]
+    assert parts == [("",), ("",)]
+
+
+async def test_a_short_word_is_not_looked_for_in_what_programs_say(ledger: Ledger) -> None:
+    await hear(ledger, incoming(A, "ready"))
+    await sent_for_a_program(ledger, "m1")
+    await take_back(ledger)
+
+    kept = await ledger.messages.get(MessageId("m1"))
+    assert kept is not None
+    assert kept.body == "Is it ready?"
 
 
 async def test_what_leaves_the_history_a_moment_later_leaves_the_file_with_the_janitor(

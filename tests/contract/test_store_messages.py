@@ -323,6 +323,21 @@ async def test_an_answer_is_its_parts_in_their_order_as_they_read_last(ledger: L
     assert (answered.ended_at, answered.delivered_at, answered.read_at) == (NOW + 5, NOW + 5, NOW + 5)
 
 
+async def test_an_answer_is_what_the_agent_wrote_and_a_persons_is_taken_to_the_letter(ledger: Ledger) -> None:
+    asked, refused, told = [await accept(ledger, made(name)) for name in ("m1", "m2", "m3")]
+    await send_all(ledger)
+    wrote, rings_nobody = "Ask @bob:example.org, not @room.", "Ask @\u2060bob:example.org, not @\u2060room."
+
+    answered = await ledger.messages.heard(said(rings_nobody, asked), NOW)
+    turned_down = await ledger.messages.heard(said(rings_nobody, refused, kind=MetaKind.REFUSED, event="$r"), NOW)
+    typed = await ledger.messages.heard(reply(rings_nobody, told), NOW)
+
+    assert answered is not None
+    assert turned_down is not None
+    assert typed is not None
+    assert (answered.answer, turned_down.why, typed.answer) == (wrote, wrote, rings_nobody)
+
+
 async def test_parts_may_come_in_any_order(ledger: Ledger) -> None:
     message = await accept(ledger, made("m1"))
     await send_all(ledger)

@@ -7,6 +7,7 @@ import pytest
 from aiagentchat.core.commands import MOST_HELD_MS, Command, CommandState, RepliedTo, TurnRecord
 from aiagentchat.core.effects import AcceptCommand, EditCommand, EraseText, KeepFile, NewSession
 from aiagentchat.core.files import MediaFile
+from aiagentchat.core.heard import heard
 from aiagentchat.core.ids import EventId, TxnId
 from aiagentchat.core.messages import Kind
 from aiagentchat.core.parcels import Parcel
@@ -360,6 +361,26 @@ async def test_what_somebody_typed_reads_as_it_was_changed(ledger: Ledger) -> No
 
     assert await ledger.commands.replied_to(reply_to(A)) == RepliedTo(text="make coffee", by=ANNA)
     assert await ledger.commands.replied_to(reply_to("$said")) == RepliedTo(text="I am thirsty", by=BERT)
+
+
+async def test_what_is_only_in_the_history_is_quoted_from_there(ledger: Ledger) -> None:
+    notice = replace(incoming("$notice", "The build is red."), kind=Kind.NOTICE, sender=BERT)
+    await ledger.inbox.take_in("t", [], NOW, heard([notice], lambda *_: True))
+    told = RepliedTo(text="The build is red.", by=BERT)
+    assert await ledger.commands.replied_to(reply_to("$notice")) == told
+    assert await ledger.commands.replied_to(replace(reply_to("$notice"), room=OTHER_ROOM)) is None
+
+    await settle(ledger, EraseText(notice.event, ROOM), event="$erase")
+    assert await ledger.commands.replied_to(reply_to("$notice")) is None
+
+
+async def test_what_is_erased_by_time_as_a_message_of_ours_is_quoted_from_the_history(ledger: Ledger) -> None:
+    await said(ledger, "notice", "Queued: yours is next.")
+    echo = replace(incoming("$notice", "Queued: yours is next."), sender=BERT, txn=TxnId("notice"))
+    await ledger.inbox.take_in("t", [], NOW + 2, heard([echo], lambda *_: True))
+    await ledger.housekeeping.erase(NOW + 1)
+
+    assert await ledger.commands.replied_to(reply_to("$notice")) == RepliedTo(text="Queued: yours is next.", by=BERT)
 
 
 @pytest.mark.parametrize("about", ["$nothing", "$elsewhere", "$gone"])

@@ -136,6 +136,11 @@ async def _are_looked_at(people: People, model: Model, house: House) -> None:
     await house.ask("/get inbox/notes.txt")
     got = await house.anna.until_message(room, lambda message: message.body == "notes.txt", sender=me)
     assert await download(people, house, got.content["url"]) == NOTES
+    await house.ask("/get out/plot.png")
+    again = await house.anna.until_message(room, lambda message: message.body == "plot.png", sender=me)
+    small = picture_of(await download(people, house, again.content["info"]["thumbnail_url"]))
+    assert small is not None
+    assert (small.width, small.height) == (800, 600)
     command = await house.ask(script("describe @out/plot.png", Step(text="Black, too.")))
     assert await house.ended(command) == "✅"
     assert seen(model, "describe @out/plot.png")[-1] == ("image/png", PLOT)

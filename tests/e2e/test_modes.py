@@ -1,9 +1,11 @@
 """A conversation goes on in whatever keeps its runs in, and whatever its room is called."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from aiagentchat.cli.healthcheck import healthcheck_command
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -26,6 +28,8 @@ async def _goes_on(house: House, isolation: str, *, known: str) -> None:
     assert await house.ended(command) == "✅"
     assert known in house.prompts(mark)[-1]
     assert house.model.requests(mark)[-1].asked.results[-1].text == "kept"
+    healthy = await asyncio.to_thread(healthcheck_command, Path(house.daemon.config))
+    assert healthy == 0  # with a gateway, and in the isolations that have none
     assert house.told("I started a new one") == house.told("I set that aside") == 0
     assert await house.daemon.stop() == 0
 

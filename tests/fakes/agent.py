@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from aiagentchat.core.agent_events import (
+    SEND_FILE,
     AgentEvent,
     ApprovalAsked,
     ApprovalWithdrawn,
@@ -102,7 +103,9 @@ def written(prompt: Prompt) -> list[Step]:
 def _read(raw: Mapping[str, Any]) -> Iterator[Step]:
     if raw.get("text"):
         yield Say(raw["text"], raw.get("chunk") or 2000)
-    if raw.get("tool"):
+    if raw.get("tool") == SEND_FILE:
+        yield Offer(**raw.get("input", {}))
+    elif raw.get("tool"):
         yield Use(raw["tool"], raw.get("input", {}))
     if raw.get("hang"):
         yield Hang()

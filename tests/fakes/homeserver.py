@@ -54,6 +54,7 @@ class FakeHomeserver:
         self._gaps_are_told.set()
         self._changes = Changes()
         self._receipts: list[Receipt] = []
+        self._stirs = 0
 
     # --- what a test arranges
 
@@ -81,6 +82,11 @@ class FakeHomeserver:
             return
         self._receipts = [each for each in self._receipts if each not in clash or receipt.thread is not None]
         self._receipts.append(receipt)
+        self._changes.tell()
+
+    def stir(self) -> None:
+        """A receipt of our own comes back: the next sync is answered at once, and tells nothing."""
+        self._stirs += 1
         self._changes.tell()
 
     def fail(self, error: MatrixError, times: int = 1) -> None:
@@ -120,8 +126,9 @@ class FakeHomeserver:
         start = 0 if since is None else self._place_of(since)
         with contextlib.suppress(TimeoutError):
             await self._changes.until(
-                lambda: since is None or len(self._log) > start or self._receipts, patience=timeout
+                lambda: since is None or len(self._log) > start or self._receipts or self._stirs, patience=timeout
             )
+        self._stirs = max(0, self._stirs - 1)
         return self._batch(start, is_first=since is None)
 
     async def missed(self, gap: Gap, *, since: str | None, oldest: int, most: int) -> Missed:
@@ -216,6 +223,7 @@ class FakeHomeserver:
             owner=self.owner,
             receipts=receipts,
             instances=self.instances,
+            is_quiet=not (rooms or receipts or self.instances),
         )
 
 

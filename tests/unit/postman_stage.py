@@ -10,7 +10,7 @@ from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import TXN_KEY, Content, Parcel
 from aiagentchat.render.message import message
 from aiagentchat.send.places import MAX_IN_FLIGHT
-from aiagentchat.send.postman import Postman
+from aiagentchat.send.postman import Postman, Small
 from aiagentchat.store.ledger import Ledger
 from tests.fakes.bell import WatchedBell
 from tests.fakes.changes import PATIENCE
@@ -37,6 +37,8 @@ class Post:
         self.outbound.now_ms = self.clock.now_ms
         self.device = "HERE"
         self.bell = WatchedBell(ledger.outbox.bell)
+        self.small: Small | None = None
+        """What makes thumbnails, if there is anything."""
         for room in (ROOM, OTHER, *ROOMS):
             self.outbound.room(room)
 
@@ -61,6 +63,7 @@ class Post:
             device=self.device,
             clock=self.clock,
             random=lambda: 1.0,
+            small=self.small,
         )
         async with asyncio.timeout(3 * PATIENCE), asyncio.TaskGroup() as group:
             work = group.create_task(postman.run())

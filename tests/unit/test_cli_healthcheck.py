@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from threading import Thread
 import pytest
 from typer.testing import CliRunner, Result
 
-from aiagentchat.app.owner import own
+from aiagentchat.app.owner import SIGN, own
+from aiagentchat.app.sign_of_life import sign_of
 from aiagentchat.cli.main import app
 from aiagentchat.gateway.service import SOCKET
 from aiagentchat.gateway.tokens import FOLDER, OPERATOR
@@ -94,13 +96,64 @@ def test_what_is_no_answer_is_a_sentence(config: Path, answer: bytes) -> None:
     assert b"Authorization" not in got[0]
 
 
-def test_a_daemon_without_a_gateway_is_told_how_to_have_one(config: Path) -> None:
+def test_a_daemon_that_says_nothing_yet_is_said_to_say_nothing(config: Path) -> None:
     (config.parent / "data").mkdir()
     with own(config.parent / "data"):
         shown = ask(config)
 
     assert shown.exit_code == 1
-    assert "gateway: {enabled: true}" in shown.stderr
+    assert "its gateway does not answer" in shown.stderr
+
+
+@contextmanager
+def giving_a_sign(config: Path, missing: list[str], *, pid: int | None = None, age: float = 0.0) -> Iterator[None]:
+    """A daemon without a gateway, that has said so much so long ago."""
+    with own(config.parent / "data"):
+        file = config.parent / "data" / SIGN
+        file.write_text(json.dumps({"pid": pid or os.getpid(), "missing": missing}))
+        then = file.stat().st_mtime - age
+        os.utime(file, (then, then))
+        yield
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "exit_code", "said"),
+    [
+        ([], (), 0, "alive\n"),
+        ([], ("--ready",), 0, "ready\n"),
+        (["tea is out"], (), 0, "degraded\n"),
+        (
+            ["tea is out", "so is milk"],
+            ("--ready",),
+            1,
+            "aiagentchat: The daemon is not ready: tea is out; so is milk.\n",
+        ),
+    ],
+)
+def test_without_a_gateway_its_sign_of_life_says_how_it_is(
+    config: Path, missing: list[str], words: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    with giving_a_sign(config, missing):
+        shown = ask(config, *words)
+
+    assert (shown.exit_code, shown.output) == (exit_code, said)
+
+
+def test_one_that_gives_no_sign_any_more_does_not_live(config: Path) -> None:
+    with giving_a_sign(config, [], age=90.0):
+        shown = ask(config)
+
+    assert shown.exit_code == 1
+    assert f"the daemon runs (pid {os.getpid()}), and has given no sign of life for 9" in shown.stderr
+
+
+def test_the_sign_of_another_life_is_none(config: Path) -> None:
+    with giving_a_sign(config, [], pid=1):
+        shown = ask(config)
+    with own(config.parent / "data"):  # the next life
+        assert sign_of(config.parent / "data") is None
+
+    assert shown.exit_code == 1
 
 
 def test_without_a_daemon_nothing_is_asked(config: Path) -> None:

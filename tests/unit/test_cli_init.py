@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from aiagentchat.bootstrap.begin import KEYS
+from aiagentchat.bootstrap.begin import KEYS, Answers
 from aiagentchat.cli.init import Typed, interview
+from aiagentchat.cli.init_options import by_option
 from aiagentchat.cli.main import app
 from aiagentchat.config.edit import example
 from aiagentchat.config.load import load
@@ -108,21 +109,55 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--homeserver", "matrix.example", "matrix.homeserver"),
-        ("--homeserver", "http://m.example", "in the clear"),
-        ("--user-id", "bot", "matrix.user_id"),
-        ("--user", "you", "defaults.users[1]"),
-        ("--room", "a b", "rooms[0].id"),
-        ("--room", "x=y", "rooms[0].id"),
+        ("--homeserver", "matrix.example", ': "matrix.example" is not a web address; write for example "https://'),
+        ("--homeserver", "http://m.example", ': "http://m.example" would send the password and every message in the'),
+        ("--user-id", "bot", ': "bot" is not a Matrix user id; write for example "@you:localhost"'),
+        ("--user", "you", ': "you" is not a Matrix user id; write for example "@you:localhost"'),
+        ("--admin", "@*", ': "@*" is neither one user nor one server; write "@you:localhost" for one person'),
+        ("--room", "a b", ': "a b" is not a room id or alias; write for example "!abc:localhost"'),
+        ("--room", "x=y", ': "y" is not a room id or alias; write for example "!abc:localhost"'),
+        ("--registry-room", "agents", ': "agents" is not a room id or alias; write for example "!abc:localhost"'),
+        ("--data-dir", " ", ': " " is not a folder; write for example "./rooms"'),
+        ("--data-dir", "~nobody/data", ': "~nobody/data" cannot be looked up; write the whole path, beginning with /'),
     ],
 )
-def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path, option: str, value: str, said: str) -> None:
+def test_an_option_that_cannot_be_used_is_named_with_its_value_and_writes_nothing(
+    tmp_path: Path, option: str, value: str, said: str
+) -> None:
     shown = init(tmp_path, *ENOUGH, option, value)
 
     assert shown.exit_code == 2
-    assert said in shown.stderr
-    assert f"{tmp_path}/config.yaml:" in shown.stderr
+    problem, end = shown.stderr.splitlines()
+    assert problem.startswith(f"{option}{said}")
+    assert end == "1 problem; nothing was changed."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_options_that_cannot_be_used_are_said_at_once(tmp_path: Path) -> None:
+    shown = init(tmp_path, *ENOUGH, "--user", "you", "--user-id", "bot", "--homeserver", "http://m.example")
+
+    assert [line.partition(":")[0] for line in shown.stderr.splitlines()[:-1]] == [
+        "--user-id",
+        "--user",
+        "--homeserver",
+    ]
+    assert "--allow-http" in shown.stderr
+
+
+def test_two_rooms_that_are_one_are_said_of_the_option_that_names_it_again(tmp_path: Path) -> None:
+    shown = init(tmp_path, *ENOUGH, "--room", "one", "--room", "two=#one:example")
+    problem, _ = shown.stderr.splitlines()
+
+    assert shown.exit_code == 2
+    assert problem.startswith('--room "two=#one:example": ')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_no_option_is_said_as_it_is() -> None:
+    answers = Answers(homeserver="https://m.example", user_id="@bot:example", users=("@you:example",))
+
+    assert by_option("new.yaml:7: warm_ttl: too long", "new.yaml", answers) == "new.yaml:7: warm_ttl: too long"
+    assert by_option("new.yaml cannot be read", "new.yaml", answers) == "new.yaml cannot be read"
 
 
 def test_without_a_terminal_it_says_which_options_it_needs(tmp_path: Path) -> None:

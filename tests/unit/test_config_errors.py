@@ -277,6 +277,14 @@ KEYS = [
     row("rooms that are no list", "rooms: {a: b}", f"config.yaml:2: rooms: a group of keys is not a list; {_LIST}"),
     row("agents that are a list", "agents: []", f"config.yaml:2: agents: a list {_GROUP}"),
     row(
+        "a caller with a name that is the gateway's own",
+        'gateway:\n  callers:\n    operator: {}\n    port: {read: ["*"]}\n    ports: {}',
+        'config.yaml:4: gateway.callers.operator: "operator" is what the gateway itself calls whoever has the token in '
+        'operator.token; write another name, for example "ci"',
+        'config.yaml:5: gateway.callers.port: "port" is what the gateway itself calls whoever has the token in '
+        'port.token; write another name, for example "ci"',
+    ),
+    row(
         "an agent with a bad name is not also unknown",
         "agents: {Claude: {}}\ndefaults: {agent: claude}\nrooms: [{id: '!a:x', agent: Claude}]",
         'config.yaml:2: agents.Claude: "Claude" is not a short name of a-z, 0-9, _ and -; write for example "backend"',

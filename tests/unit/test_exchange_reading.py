@@ -108,6 +108,13 @@ async def test_what_has_changed_is_seen_at_once(desk: Desk) -> None:
     assert await desk.read() == ["one", "2"]
 
 
+async def test_what_a_program_wrote_is_read_as_it_wrote_it_and_what_people_typed_to_the_letter(desk: Desk) -> None:
+    rings_nobody = "ask @\u2060bob:example.org"
+    await desk.say(typed(rings_nobody, by_agent=True), typed(rings_nobody))
+
+    assert await desk.read() == ["ask @bob:example.org", rings_nobody]
+
+
 async def test_other_rooms_do_not_make_it_read_again(desk: Desk) -> None:
     await desk.say(*many(2))
     await desk.read()

@@ -9,10 +9,14 @@ import pytest
 
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AgentUnavailable
+from aiagentchat.core.ids import RoomId
+from aiagentchat.core.isolation import Isolation
 from aiagentchat.execute.places import Places
+from aiagentchat.execute.thumbnails import Thumbnailer
 from aiagentchat.render import words
 from aiagentchat.store.ledger import Ledger
 from tests.fakes.ledgers import fresh_ledger
+from tests.pictures import png
 from tests.unit.execute_house import make_settings
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -187,3 +191,13 @@ async def test_a_place_that_the_rooms_user_cannot_get_to_is_refused(
     os.chmod(tmp_path, 0o700)  # noqa: PTH101 - nothing else goes on
     with pytest.raises(AgentUnavailable, match="does not get through"):
         await Places(ledger.rooms, lambda: settings, own_users=True).of(settings.rooms[0])
+
+
+async def test_of_a_room_that_has_no_place_no_thumbnail_is_made(settings: Settings, places: Places) -> None:
+    maker, large = Thumbnailer(Isolation.NONE), png(1600, 1200)
+    room = settings.rooms[0].id
+    settings.workspaces.parent.mkdir(parents=True, exist_ok=True)
+    settings.workspaces.write_text("in the way")
+
+    assert await maker.in_room(RoomId("!gone:hs"), large, places=places, settings=lambda: settings) is None
+    assert await maker.in_room(room, large, places=places, settings=lambda: settings) is None

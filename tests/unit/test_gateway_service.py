@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.config.schema import Gateway as Section
+from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.gateway import serving as uvicorn_serving
 from aiagentchat.gateway.service import SOCKET, is_wanted
@@ -62,21 +63,24 @@ async def test_without_a_port_it_is_at_the_socket_alone(tmp_path: Path) -> None:
 
     assert status == 200
     assert served.gateway.port is None
+    assert served.gateway.health() == GatewayHealth(state=GatewayState.OPEN)
 
 
 async def test_a_port_that_is_taken_is_done_without(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        async with serving(tmp_path, port=other.getsockname()[1]) as served:
+        async with serving(tmp_path, port=(taken := other.getsockname()[1])) as served:
             status, _ = await served.ask("GET", "/who", at_socket=True)
 
     assert status == 200
+    assert served.gateway.health() == GatewayHealth(state=GatewayState.OPEN, lacks=taken)
 
 
 async def test_a_gateway_that_cannot_be_opened_leaves_the_daemon_alone(tmp_path: Path) -> None:
     made = gateway_on(tmp_path, free_port())
     (tmp_path / "data" / FOLDER).write_text("", encoding="ascii")
+    assert made.gateway.health().state is GatewayState.OPENING
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(made.gateway.run())
@@ -85,6 +89,7 @@ async def test_a_gateway_that_cannot_be_opened_leaves_the_daemon_alone(tmp_path:
 
     assert done == set()
     assert not made.gateway.opened.is_set()
+    assert made.gateway.health() == GatewayHealth(state=GatewayState.NOT_OPEN)
 
 
 async def test_a_socket_that_something_else_stands_in_the_place_of_is_not_taken(tmp_path: Path) -> None:

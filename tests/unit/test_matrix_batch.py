@@ -307,3 +307,32 @@ async def test_more_receipts_than_anybody_needs_are_not_read() -> None:
     many: dict[str, Any] = {f"${number}": {"m.read": {ANNA: {}}} for number in range(MOST_RECEIPTS + 5)}
 
     assert len(await told(**{ROOM: receipts(many)})) == MOST_RECEIPTS
+
+
+OWN_RECEIPT = {"ephemeral": {"events": [{"type": "m.receipt", "content": {"$a": {"m.read": {ME: {"ts": 1}}}}}]}}
+THEIR_RECEIPT = {"ephemeral": {"events": [{"type": "m.receipt", "content": {"$a": {"m.read": {ANNA: {"ts": 1}}}}}]}}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_quiet"),
+    [
+        ({}, True),
+        ({"rooms": {"join": {ROOM: {**OWN_RECEIPT, "unread_notifications": {"highlight_count": 0}}}}}, True),
+        ({"rooms": {"join": {ROOM: timeline()}}, "device_one_time_keys_count": {"signed_curve25519": 50}}, True),
+        ({"account_data": {"events": [{"type": "com.aiagentchat.owner", "content": {"installation": "i"}}]}}, True),
+        ({"rooms": {"join": {ROOM: THEIR_RECEIPT}}}, False),
+        ({"rooms": {"join": {ROOM: timeline(said("hello"))}}}, False),
+        ({"rooms": {"join": {ROOM: timeline({"type": "unknown"})}}}, False),
+        ({"rooms": {"join": {ROOM: timeline(limited=True)}}}, False),
+        ({"rooms": {"join": {ROOM: {"state": {"events": [{"type": "m.room.power_levels"}]}}}}}, False),
+        ({"rooms": {"leave": {ROOM: timeline()}}}, False),
+        ({"rooms": {"invite": {ROOM: {}}}}, False),
+        ({"to_device": {"events": [{"type": "m.room.encrypted"}]}}, False),
+        ({"device_lists": {"changed": [ANNA]}}, False),
+        ({"device_lists": {"left": [ANNA]}}, False),
+    ],
+)
+async def test_a_batch_is_quiet_if_nothing_in_it_would_be_missed(body: dict[str, Any], is_quiet: bool) -> None:
+    batch = await read_batch(Answer({"next_batch": "s1", **body}, now=5), ME)
+
+    assert batch.is_quiet is is_quiet

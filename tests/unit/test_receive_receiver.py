@@ -11,6 +11,7 @@ from aiagentchat.core.health import SyncHealth
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Kind, Receipt
+from aiagentchat.receive.catch_up import QUIET_SECONDS
 from tests.fakes.clock import START_MS
 from tests.fakes.homeserver import TIMELINE_LIMIT
 from tests.fakes.log import FakeLog
@@ -106,6 +107,39 @@ async def test_a_quiet_poll_is_followed_by_the_next(ear: Ear) -> None:
         await ear.until_asked(None, 0, 1)
 
     assert await ear.ledger.inbox.token() == token(1)
+
+
+async def test_what_tells_nothing_is_not_committed_and_what_follows_is(ear: Ear) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+        commits = list(ear.inbox.commits)
+        for receipts in range(5):  # of our own, which come back
+            ear.homeserver.stir()
+            await ear.until_asked(None, 0, *[1] * (receipts + 2))
+        assert ear.inbox.commits == commits
+
+        ear.homeserver.happen(typed("two"))
+        await ear.until_asked(None, 0, *[1] * 6, 2)
+        assert ear.inbox.commits == [*commits, (token(2), 1)]
+
+    assert await ear.heard() == ["one", "two"]
+
+
+async def test_the_token_lags_behind_what_tells_nothing_for_a_while_only(ear: Ear) -> None:
+    async with ear.listening():
+        await ear.until_asked(None, 0)
+        ear.homeserver.happen(typed("one"))
+        await ear.until_asked(None, 0, 1)
+        commits = list(ear.inbox.commits)
+        ear.clock.advance(QUIET_SECONDS)
+        ear.homeserver.stir()
+        await ear.until_asked(None, 0, 1, 1)
+        ear.homeserver.stir()
+        await ear.until_asked(None, 0, 1, 1, 1)
+
+    assert ear.inbox.commits == [*commits, (token(1), 0)]
 
 
 # ── trouble ──

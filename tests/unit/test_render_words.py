@@ -7,6 +7,7 @@ import pytest
 
 from aiagentchat.core.access import Grant, Hindrance, Role
 from aiagentchat.core.agent_events import Failure
+from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.ids import RoomId, SessionId, UserId
 from aiagentchat.core.isolation import Held, Isolation, RunLimits
 from aiagentchat.render import words
@@ -233,6 +234,7 @@ def test_status_of_a_working_room() -> None:
         "- Running: a turn, for 1 min 05 s; 1 message queued\n"
         "- Agent's process: warm; isolation: strict\n"
         "- Homeserver: heard 1.2 s ago; 1 message to send\n"
+        "- Gateway for programs: off, as config.yaml says\n"
         "- aiagentchat 1.2.3, up for 1 h 00 min"
     )
 
@@ -242,11 +244,12 @@ def test_status_of_a_daemon_in_trouble() -> None:
         heard_ms=90_000, failures=2, restarts=1, unsent=3, limited=True, stalled="no space", stalls=2, draining=True
     )
 
-    assert told.splitlines()[-4:] == [
+    assert told.splitlines()[-5:] == [
         (
             "- Homeserver: heard 1 min 30 s ago, 2 syncs failed since, lost and found 1 time; "
             "3 messages to send, held back by its rate limit"
         ),
+        "- Gateway for programs: off, as config.yaml says",
         "- Database: no space; had to wait 2 times",
         "- aiagentchat 1.2.3, up for 0.0 s",
         "- About to be restarted: what is queued runs afterwards",
@@ -256,7 +259,34 @@ def test_status_of_a_daemon_in_trouble() -> None:
 def test_status_after_a_trouble_that_is_over() -> None:
     told = status_text(stalls=1)
 
-    assert "- Homeserver: not heard yet; 0 messages to send\n- Database: works; had to wait 1 time\n" in told
+    assert "- Homeserver: not heard yet; 0 messages to send\n" in told
+    assert "- Database: works; had to wait 1 time\n" in told
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        (GatewayHealth(state=GatewayState.OPEN, port=8870), "open at its socket and at 127.0.0.1:8870"),
+        (GatewayHealth(state=GatewayState.OPEN), "open at its socket"),
+        (
+            GatewayHealth(state=GatewayState.OPEN, lacks=8870),
+            "open at its socket alone, because something else has port 8870",
+        ),
+        (GatewayHealth(state=GatewayState.OPENING), "is being opened"),
+        (GatewayHealth(state=GatewayState.NOT_OPEN), "could not be opened; the daemon's log says why"),
+        (
+            GatewayHealth(state=GatewayState.NOT_APART),
+            (
+                "off, because in the isolation landlock what runs here could get at it; "
+                "`gateway: {enabled: true}` in config.yaml opens it all the same"
+            ),
+        ),
+    ],
+)
+def test_status_says_how_programs_get_at_the_daemon(gateway: GatewayHealth, told: str) -> None:
+    status = status_text(held=Held(Isolation.LANDLOCK), gateway=gateway)
+
+    assert f"- Gateway for programs: {told}\n" in status
 
 
 def test_status_of_a_fresh_room_without_isolation() -> None:

@@ -99,6 +99,13 @@ async def test_a_task_of_an_agent_is_a_command_in_the_conversation_of_its_thread
     assert await steps(front) == [Step.ACCEPTED]
 
 
+@pytest.mark.parametrize("to", [WE, THEY], ids=["ours", "watched"])
+async def test_what_it_is_about_is_as_the_agent_wrote_it(front: Front, to: Address) -> None:
+    await front.hear(given(meta(to=to), body="[TASK] Ask @\u2060bob:example.org"))
+
+    assert (await stands(front)).title == "Ask @bob:example.org"
+
+
 async def test_a_person_gives_one_by_its_prefix(front: Front) -> None:
     event = typed("[TASK] @claude:hs: tidy up\nAll of it.")
     await front.hear(event)

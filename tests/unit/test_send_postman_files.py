@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Attachment, Parcel
 from aiagentchat.render import file_words
 from aiagentchat.render.message import message
 from tests.fakes.outbound import NOWHERE
 from tests.fakes.people import ROOM
+from tests.pictures import png
 from tests.unit.postman_stage import Post, parcel
 
 CONTENT: dict[str, Any] = {
@@ -115,3 +118,58 @@ async def test_a_file_that_is_not_there_any_more_is_missed(post: Post, tmp_path:
 
     async with post.working():
         await post.until_said([file_words.not_taken("a.bin", "")])
+
+
+BY_NOBODY: Parcel = replace(
+    PICTURE, content={**CONTENT, "info": {"mimetype": "image/png", "w": 900, "h": 9}}, attachment=Attachment(b"large")
+)
+"""What `/get` or a program sends: no turn was there to make a thumbnail."""
+
+
+class Maker:
+    """Makes the same thumbnail of everything, or none."""
+
+    def __init__(self, made: bytes | None) -> None:
+        self.asked: list[tuple[RoomId, bytes]] = []
+        self._made = made
+
+    async def small(self, room: RoomId, data: bytes) -> bytes | None:
+        self.asked.append((room, data))
+        return self._made
+
+
+async def test_a_picture_that_no_turn_has_sent_gets_its_thumbnail_when_it_leaves(post: Post) -> None:
+    maker = Maker(png(4, 3))
+    post.small = maker.small
+    await post.put(BY_NOBODY)
+
+    async with post.working():
+        await post.until_said(["Look!"])
+    assert maker.asked == [(ROOM, b"large")]
+    where, small = post.outbound.files
+    assert post.outbound.files[small] == png(4, 3)
+    assert post.outbound.uploads == [("a.png", "image/png"), ("a.png", "image/png")]
+    info = post.contents()[0]["info"]
+    assert (post.contents()[0]["url"], info["thumbnail_url"], info["w"]) == (where, small, 900)
+    assert info["thumbnail_info"] == {"mimetype": "image/png", "size": len(png(4, 3)), "w": 4, "h": 3}
+
+
+@pytest.mark.parametrize("made", [None, b"no picture"])
+async def test_a_picture_of_which_no_thumbnail_can_be_made_goes_without(post: Post, made: bytes | None) -> None:
+    post.small = Maker(made).small
+    await post.put(BY_NOBODY)
+
+    async with post.working():
+        await post.until_said(["Look!"])
+    assert "thumbnail_info" not in post.contents()[0]["info"]
+
+
+async def test_no_thumbnail_is_made_of_what_has_one_or_could_have_had_one_or_is_no_picture(post: Post) -> None:
+    maker = Maker(png())
+    post.small = maker.small
+    of_a_turn = replace(BY_NOBODY, txn=TxnId("p2"), command=EventId("$asked"))
+    await post.put(PICTURE, of_a_turn, replace(BARE, txn=TxnId("p3")))
+
+    async with post.working():
+        await post.until_said(["Look!", "Look!", "a.bin"])
+    assert maker.asked == []

@@ -354,13 +354,16 @@ async def test_what_was_sent_for_others_is_erased_and_pruned_but_not_what_is_sti
                 " accepted_at) VALUES (?, ?, 'ci', 'd', 'task', ?, '{}', ?, ?, ?, ?)",
                 (name, ROOM, SECRET, name, state, SECRET, NOW),
             )
+            connection.execute("INSERT INTO message_parts VALUES (?, 0, ?, ?, 1, 0)", (name, f"${name}", SECRET))
     connection.close()
 
     assert await ledger.housekeeping.erase(NOW) == 0
     assert await ledger.housekeeping.erase(LATER) == 2
     assert _rows(path, "SELECT id FROM messages WHERE body <> '' OR answer <> ''") == [("m2",)]
+    assert _rows(path, "SELECT message FROM message_parts WHERE body <> ''") == [("m2",)]
     await ledger.housekeeping.prune(LATER)
     assert _rows(path, "SELECT id FROM messages") == [("m2",)]
+    assert _rows(path, "SELECT message FROM message_parts") == [("m2",)]
 
 
 def _rows(path: Path, sql: str) -> list[tuple[str, ...]]:

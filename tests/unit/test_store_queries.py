@@ -34,7 +34,7 @@ FEW_ROWS = {
 }
 """Statements that may read their whole table, because it has a few rows for each room and not one for each message."""
 
-BY_HAND = {"life.lines", "life.parcels"}
+BY_HAND = {"life.lines", "life.parcels", "life.task"}
 """Statements that may, because an operator runs them once, beside the daemon."""
 
 WHOLE = {"database", "invariants"}

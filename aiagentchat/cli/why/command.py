@@ -17,7 +17,8 @@ from rich.text import Text
 
 from aiagentchat.app.owner import owner_pid
 from aiagentchat.cli.problems import complain
-from aiagentchat.cli.why.story import Row, Story, tell
+from aiagentchat.cli.why.row import Row
+from aiagentchat.cli.why.story import Story, tell
 from aiagentchat.cli.why.verdict import Here, unknown
 from aiagentchat.config.load import load
 from aiagentchat.config.made import with_made
@@ -127,6 +128,8 @@ def _as_json(life: Life, story: Story, room: RoomSettings | None, *, content: bo
         "room": life.room,
         "name": _name(life, room),
         "sender": None if about is None else about.sender,
+        "message": None if life.sent is None else life.sent.id,
+        "task": None if life.task is None else life.task.id,
         "command": None if life.command is None else life.command.event,
         "state": None if life.command is None else life.command.state,
         "rows": rows,
@@ -139,7 +142,8 @@ def _print(life: Life, story: Story, room: RoomSettings | None, *, content: bool
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     about = life.command or life.heard
     head = f"{life.id} in {_name(life, room) or 'no room that is known'}"
-    console.print(Text(visible(head if about is None else f"{head}, by {about.sender}")))
+    by = f", by {about.sender}" if about is not None else f", by {life.sent.caller}" if life.sent is not None else ""
+    console.print(Text(visible(f"{head}{by}")))
     if life.command is not None and life.command.event != life.id:
         console.print(Text(visible(f"belongs to the command {life.command.event}")))
     console.print(_table(story.rows, content=content))

@@ -6,6 +6,8 @@ No row and no verdict has a text of anybody in it; `Row.text` has, for whoever a
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from aiagentchat.cli.why.between import rows_of_sent, rows_of_task
+from aiagentchat.cli.why.row import Row
 from aiagentchat.cli.why.verdict import Here, verdict
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.audit import AuditKind, AuditLine
@@ -17,18 +19,6 @@ _TOLD_OTHERWISE = frozenset({AuditKind.ASKED, AuditKind.REJECTED})
 """Kinds whose moment has a row of its own."""
 _SLOW_MS = 60_000
 """A message that took longer from the homeserver to us was late."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One thing that happened."""
-
-    at: int | None
-    """Milliseconds since the epoch; None: nobody knows when."""
-    what: str
-    more: str = ""
-    text: str = ""
-    """What somebody wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +39,10 @@ def tell(life: Life, here: Here) -> Story:
 
 
 def _rows(life: Life, here: Here) -> Iterator[Row]:
+    if life.sent is not None:
+        yield from rows_of_sent(life.sent)
+    if life.task is not None:
+        yield from rows_of_task(life.task)
     if life.heard is not None:
         yield from _came(life.heard)
         yield from _routed(life, life.heard, here)

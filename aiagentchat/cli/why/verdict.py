@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aiagentchat.cli.why.between import verdict_of_sent, verdict_of_task
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.audit import AuditKind
 from aiagentchat.core.commands import MOST_HELD_MS, CommandState
@@ -34,6 +35,10 @@ def verdict(life: Life, here: Here) -> tuple[bool, str]:
     """Whether it was answered, and the sentence."""
     if life.command is not None:
         return _of_command(life, life.command, here)
+    if life.task is not None and str(life.task.id) == life.id:
+        return verdict_of_task(life.task, here.now)
+    if life.sent is not None:
+        return verdict_of_sent(life.sent, here.now)
     if life.heard is not None:
         return _of_message(life, life.heard, here)
     return _of_nothing_else(life, here)
@@ -45,7 +50,7 @@ def unknown(life: Life, here: Here) -> Sequence[str]:
         "It is of a room that is not answered here; these are: aiagentchat rooms.",
         "It is the daemon's own, or of a kind that is not looked at: a change of the room's state, a notice of a bot.",
         "It was said before the daemon came into the room, or while it was away for longer than catch_up_max_age.",
-        "It is mistyped: an id begins with $, and capitals matter. In a shell put it in single quotes.",
+        "It is mistyped: an event's id begins with $, and capitals matter. In a shell put it in single quotes.",
     ]
     if life.first_at is not None:
         ago = duration(here.now - life.first_at)

@@ -102,6 +102,9 @@ class SyncBatch:
     """How far others have read."""
     instances: Heard = field(default_factory=Heard)
     """What it tells of the registry room, where there is one."""
+    is_quiet: bool = False
+    """Whether nothing has happened of which it would matter to hear again, or never: no event of any kind, no state, no
+    key, no device, no receipt of others. Our own receipts come so, and our record of who owns the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from aiagentchat.config.fields import RESERVED_CALLERS
 from aiagentchat.core.errors import ExchangeRefused, MatrixError, RateLimited, Refused
 from aiagentchat.core.exchange import EVERYTHING, OVER, Caller, Message, MessageState, Outgoing, Scope, Wanted
 from aiagentchat.core.ids import CallerName, RoomId, UserId
@@ -33,7 +34,6 @@ EVENT_SECONDS = 5.0
 """How long `/messages/send` waits for the event."""
 LOOK_SECONDS = 0.05
 
-_RESERVED = frozenset({"operator", "port"})
 _TALKING = frozenset({Scope.READ, Scope.SEND})
 
 
@@ -113,7 +113,7 @@ def logins(front: Front) -> APIRouter:
         """A token that expires, for a password that is a token. At the operator's socket alone."""
         if not request.state.at_socket:
             raise Refusal("not_allowed", "Logins are at the operator's socket alone.")
-        if body.username in _RESERVED:
+        if body.username in RESERVED_CALLERS:
             raise Refusal("invalid", f"username: {body.username} is another token's name.")
         granted = _granted(front, body)
         may = _TALKING if body.may is None else frozenset(map(Scope, body.may))

@@ -8,7 +8,7 @@ from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
-from aiagentchat.core.health import SealHealth, SendHealth, StoreHealth, SyncHealth
+from aiagentchat.core.health import GatewayHealth, SealHealth, SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.messages import Incoming
@@ -55,6 +55,7 @@ class Health:
     send: SendHealth = field(default_factory=SendHealth)
     store: StoreHealth = field(default_factory=StoreHealth)
     seals: SealHealth = field(default_factory=SealHealth)
+    gateway: GatewayHealth = field(default_factory=GatewayHealth)
 
 
 async def no_transcript(_: RoomSettings, __: SessionId) -> Transcript | None:

@@ -44,6 +44,7 @@ def status_command(desk: Desk) -> BotCommand:
             draining=desk.is_draining(),
             sealed=health.seals.sealed,
             signed=health.seals.signed,
+            gateway=health.gateway,
             agents=await guarding.lines(desk, room),
             allowed=asking_words.rules_listed(await desk.approvals.rules(room.id)),
         )

@@ -69,6 +69,7 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX messages_once ON messages (caller, idempotency) WHERE idempotency IS NOT NULL;
 CREATE INDEX messages_open ON messages (room_id, state) WHERE ended_at IS NULL;
+CREATE INDEX messages_of_room ON messages (room_id);
 CREATE INDEX messages_states ON messages (state);
 CREATE INDEX messages_of_caller ON messages (caller, room_id) WHERE ended_at IS NULL;
 
@@ -77,11 +78,16 @@ CREATE TABLE message_parts (
     message   TEXT NOT NULL,
     part      INTEGER NOT NULL,
     event_id  TEXT NOT NULL,
-    body      TEXT NOT NULL,        -- as it reads after its last edit …
+    body      TEXT NOT NULL,        -- as it reads after its last edit; '' once the answer is whole, or it was erased …
     said_at   INTEGER NOT NULL,     -- … which was sent then
     last      INTEGER NOT NULL,
     PRIMARY KEY (message, part)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX message_parts_events ON message_parts (event_id);
+CREATE TRIGGER message_parts_are_erased AFTER UPDATE OF body ON messages WHEN new.body = ''
+BEGIN UPDATE message_parts SET body = '' WHERE message = new.id AND body <> ''; END;
+CREATE TRIGGER message_parts_are_removed AFTER DELETE ON messages
+BEGIN DELETE FROM message_parts WHERE message = old.id; END;
 CREATE INDEX messages_accepted ON messages (accepted_at);
 CREATE INDEX messages_answer ON messages (answer_event) WHERE answer_event IS NOT NULL;
 

@@ -196,6 +196,10 @@ SELECT inbox.sender, coalesce(nullif(commands.text, ''), inbox.body) AS text
 FROM inbox LEFT JOIN commands ON commands.event_id = inbox.event_id
 WHERE inbox.event_id = :about AND inbox.room_id = :room AND inbox.kind IN ('text', 'notice');
 
+-- name: replied_to_heard
+-- What is only in the history: notices of others, and what is not kept as anything else any more. Deleted: it has no words.
+SELECT sender, body AS text FROM history WHERE event_id = :about AND room_id = :room AND body <> '';
+
 -- name: taken_up
 -- Whether another command took this one up again.
 SELECT 1 FROM commands WHERE origin = :event LIMIT 1;

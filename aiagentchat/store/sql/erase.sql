@@ -14,8 +14,28 @@ UPDATE inbox SET body = '' WHERE target = :event AND kind = 'edit' AND room_id =
 UPDATE messages SET body = '', answer = '' WHERE event_id = :event AND room_id = :room;
 
 -- name: answer_to_sent!
--- What was answered to it.
-UPDATE messages SET answer = '' WHERE answer_event = :event AND room_id = :room;
+-- What was answered to it: the end of that, or another part.
+UPDATE messages SET answer = '', why = iif(answer_event = :event, '', why)
+WHERE room_id = :room
+  AND (answer_event = :event OR id IN (SELECT message FROM message_parts WHERE event_id = :event));
+
+-- name: part_of_answer!
+-- What was answered, as long as that is not whole.
+UPDATE message_parts SET body = ''
+WHERE body <> '' AND (event_id = :event OR instr(body, :said) > 0)
+  AND message IN (SELECT id FROM messages WHERE room_id = :room);
+
+-- name: sent_quotes!
+-- What was sent, or answered, and has it to the letter.
+UPDATE messages
+SET body = iif(instr(body, :said) > 0, '', body), answer = iif(instr(answer, :said) > 0, '', answer),
+    why = iif(instr(why, :said) > 0, '', why)
+WHERE room_id = :room AND (instr(body, :said) > 0 OR instr(answer, :said) > 0 OR instr(why, :said) > 0);
+
+-- name: said
+-- What it reads, as far as that is known. NULL: it is not.
+SELECT coalesce((SELECT nullif(body, '') FROM inbox WHERE event_id = :event AND room_id = :room),
+                (SELECT nullif(body, '') FROM history WHERE event_id = :event AND room_id = :room)) AS body;
 
 -- name: task!
 -- What its thread begins with.

@@ -68,10 +68,10 @@ RETURNING room_id;
 
 -- name: erase_messages
 -- What we have sent for others, and what was answered.
-UPDATE messages SET body = '', answer = ''
+UPDATE messages SET body = '', answer = '', why = ''
 WHERE position IN (
     SELECT position FROM messages
-    WHERE accepted_at < :before AND state <> 'accepted' AND (body <> '' OR answer <> '')
+    WHERE accepted_at < :before AND state <> 'accepted' AND (body <> '' OR answer <> '' OR why <> '')
     ORDER BY accepted_at LIMIT :most)
 RETURNING position;
 

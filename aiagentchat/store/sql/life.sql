@@ -18,6 +18,21 @@ WHERE event_id = :id;
 SELECT json_extract(content, '$."m.relates_to"."m.in_reply_to".event_id') AS event_id FROM outbox
 WHERE event_id = :id;
 
+-- name: sent
+-- What a caller has sent, by its id or by what it has become; with its parcel, as far as that is kept.
+SELECT messages.*, outbox.state AS parcel_state, outbox.why AS parcel_why FROM messages
+LEFT JOIN outbox ON outbox.txn_id = messages.txn_id
+WHERE messages.id = :id
+UNION ALL
+SELECT messages.*, outbox.state AS parcel_state, outbox.why AS parcel_why FROM messages
+LEFT JOIN outbox ON outbox.txn_id = messages.txn_id
+WHERE messages.event_id = :id
+LIMIT 1;
+
+-- name: task
+-- By its id, which is its room's: what is younger, if there are several. Or by what it was given with.
+SELECT * FROM tasks WHERE id = :id OR message = :id OR thread = :id ORDER BY id = :id DESC, position DESC LIMIT 1;
+
 -- name: command
 -- With what was and is before it in its room.
 SELECT commands.*,

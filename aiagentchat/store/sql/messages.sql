@@ -68,8 +68,8 @@ SET body = excluded.body, said_at = excluded.said_at, last = excluded.last WHERE
 SELECT event_id, body, last FROM message_parts WHERE message = :message ORDER BY part;
 
 -- name: forget_parts!
--- The answer has them.
-DELETE FROM message_parts WHERE message = :message;
+-- The answer has them; which events they are, it has not.
+UPDATE message_parts SET body = '' WHERE message = :message;
 
 -- name: answer
 -- From any state but an end; what is answered was delivered and read.
