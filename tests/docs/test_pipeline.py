@@ -18,6 +18,7 @@ MAKE_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 CALLED = {target for job in JOBS.values() for line in job["script"] for target in line.split()[1:]}
 BY_HAND = {
     "help", "clean", "fix", "requirements", "screenshots",  # for a person, who looks at what comes of them
+    "compiled",  # others begin with it
     "demo", "pipeline",  # for a person, who is at the machine
     "image",  # image-test builds it in the same way, and deploys nothing
     "bench", "bench-limits", "bench-catch-up", "bench-neighbours", "bench-sealed", "bench-changes", "bench-gateway",
