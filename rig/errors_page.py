@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +67,7 @@ def in_shells() -> dict[str, list[Sentence]]:
     found: dict[str, list[Sentence]] = {}
     ours = _errors()
     for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in ast.walk(_tree(file)):
             match node:
                 case ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[said, *_])) if name in ours:
                     pass
@@ -85,6 +86,11 @@ def in_shells() -> dict[str, list[Sentence]]:
     return {name: _once(sentences) for name, sentences in sorted(found.items())}
 
 
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
 def _is_config(file: Path) -> bool:
     """Whether it reads config.yaml, and what it finds there goes into one `ConfigError`."""
     return file.parent == PACKAGE / "config"
@@ -93,7 +99,7 @@ def _is_config(file: Path) -> bool:
 def _errors() -> set[str]:
     bases: dict[str, list[str]] = {}
     for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in ast.walk(_tree(file)):
             if isinstance(node, ast.ClassDef):
                 bases[node.name] = [base.id for base in node.bases if isinstance(base, ast.Name)]
 

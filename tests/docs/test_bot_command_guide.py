@@ -23,7 +23,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
         name = path.removesuffix(".py").replace("/", ".")
         modules[path] = ModuleType(name)
         monkeypatch.setitem(sys.modules, name, modules[path])
-        exec(compile(block.text, path, "exec"), vars(modules[path]))
+        # By no path of the package, whose files the coverage gate would look for.
+        exec(compile(block.text, f"<{path}>", "exec"), vars(modules[path]))
     return modules
 
 

@@ -126,6 +126,7 @@ async def test_what_somebody_who_was_kicked_while_we_were_down_had_queued_is_not
             assert not house.prompts(hello(bert))
 
 
+@pytest.mark.long
 async def test_an_admin_lets_somebody_in_for_as_long_as_it_is_meant(
     people: People, model: Model, workplace: Path
 ) -> None:

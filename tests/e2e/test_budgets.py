@@ -40,6 +40,7 @@ async def reload(house: House, **budget: float) -> None:
     await house.daemon.until_line("config.reloaded", skip=lines)
 
 
+@pytest.mark.long
 async def test_a_room_reads_what_turns_cost_what_they_changed_and_when_its_money_is_gone(
     people: People, model: Model, workplace: Path
 ) -> None:

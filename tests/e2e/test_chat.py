@@ -76,6 +76,7 @@ async def test_a_number_chooses_and_several_are_typed(scene: Scene) -> None:
         assert said.reply_to == second
 
 
+@pytest.mark.long
 async def test_looking_back_loads_what_lies_before_and_changes_nothing_here(scene: Scene) -> None:
     first = await scene.claude.send(scene.room, "the very first")
     for number in range(110):

@@ -233,6 +233,7 @@ async def test_what_a_killed_demo_left_is_ended_by_the_next_one_and_no_other_sta
 _LONG_LIVED = {"synapse.app.homeserver", "aiagentchat"}
 
 
+@pytest.mark.long
 def test_a_failure_is_a_sentence_that_names_the_log(place: Place) -> None:
     place.rooms.mkdir()
     (place.rooms / "demo").symlink_to("/")

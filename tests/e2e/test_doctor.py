@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 import yaml
 
 from aiagentchat.core.ids import UserId
@@ -81,6 +82,7 @@ async def test_each_room_is_looked_at_as_the_account_sees_it(people: People, tmp
     assert not any(account.access_token in f"{row.detail}{row.fix}" for row in found.values())
 
 
+@pytest.mark.long
 async def test_the_registry_room_is_looked_at_as_the_account_sees_it(people: People, tmp_path: Path) -> None:
     anna, account = await people.person(), people.account()
     bot = await people.play(account)

@@ -55,6 +55,7 @@ async def test_a_new_device_of_a_person_is_answered(
         assert (phone.sight(told.id).shield, anna.sight(told.id).shield) == ("none", "none")
 
 
+@pytest.mark.long
 async def test_of_a_turn_that_takes_longer_than_notify_after_the_first_message_and_the_last_ring(
     people: People, elements: JsPeople, model: Model, workplace: Path
 ) -> None:

@@ -134,6 +134,7 @@ async def _a_question_is_answered_by_a_reply(here: Cellar, model: Model) -> None
     assert "Reactions do not count in this room." in question.source["content"]["body"]
 
 
+@pytest.mark.long
 async def test_what_the_daemon_could_not_read_is_run_when_its_key_comes(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -48,6 +48,7 @@ async def test_a_program_sends_and_everybody_sees_how_far_it_has_come(
         assert house.rooms[1] not in str(answer)
 
 
+@pytest.mark.long
 async def test_a_program_asks_the_agent_and_hears_the_answer_while_people_watch(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -122,6 +122,7 @@ if __name__ == "__main__":
 MAKEFILE = "made: hello.txt\n\tcat hello.txt > made && echo made it\n"
 
 
+@pytest.mark.long
 async def test_a_days_work_is_possible(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room=BASH) as house:
         house.workspace().mkdir(exist_ok=True)

@@ -152,6 +152,7 @@ async def test_a_room_is_taken_away_in_the_room_or_by_the_operator(
             assert (house.daemon.workspaces / "tea").is_dir()
 
 
+@pytest.mark.long
 async def test_a_direct_chat_is_a_room_by_itself(people: People, model: Model, workplace: Path) -> None:
     async with house_of(people, model, workplace, dm="create") as house, house.daemon:
         room = await house.anna.create_room(house.account.user_id, is_direct=True)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
 from tests.e2e.house import move_in
 
 
+@pytest.mark.long
 async def test_whoever_lets_it_in_is_greeted_once(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, start=False) as house:
         anna, me = house.anna, house.account.user_id
@@ -41,6 +44,7 @@ async def test_it_shows_that_it_has_heard_and_that_it_works(people: People, mode
         await anna.until(lambda: anna.read_up_to(house.room, me) == stop, what="a read receipt")
 
 
+@pytest.mark.long
 async def test_it_explains_how_it_is_used(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         for typed, expected in (

@@ -38,6 +38,7 @@ def _rename(house: House, name: str) -> None:
     house.daemon.settings["rooms"][0]["name"] = name
 
 
+@pytest.mark.long
 async def test_a_conversation_goes_on_in_every_isolation_and_after_a_rename(
     people: People, model: Model, workplace: Path
 ) -> None:

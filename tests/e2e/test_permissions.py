@@ -98,6 +98,7 @@ async def test_a_rule_of_the_room_allows_without_asking(people: People, model: M
         assert _made(house)
 
 
+@pytest.mark.long
 async def test_answers_that_last_choices_and_plans(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         await house.prove()

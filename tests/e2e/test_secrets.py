@@ -45,6 +45,7 @@ async def _answered(house: House, *steps: Step, prompt: str) -> str:
 
 
 @pytest.mark.usefixtures("cli")
+@pytest.mark.long
 async def test_what_the_agent_says_of_a_secret_is_a_mark(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, environ={"ANTHROPIC_API_KEY": KEY}, room={"allow": ["Bash"]}) as house:
         token = house.account.access_token

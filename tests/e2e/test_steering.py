@@ -52,6 +52,7 @@ async def test_stop_ends_a_tool_and_says_so(people: People, model: Model, workpl
         assert await house.ended(following) == "✅"
 
 
+@pytest.mark.long
 async def test_a_stop_sign_on_the_command_ends_it(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"allow": ["Bash"]}) as house:
         command = await house.ask(_holding("hold on"))

@@ -90,6 +90,7 @@ async def test_a_key_that_is_refused_ends_the_turn_at_once(people: People, model
         assert len(house.prompts(mark)) == 1
 
 
+@pytest.mark.long
 async def test_a_usage_limit_is_waited_for_and_the_same_is_asked_again(
     people: People, model: Model, workplace: Path
 ) -> None:
