@@ -173,7 +173,9 @@ class Judge:
         """Until nobody is left, or it is certain that somebody stays."""
         seconds = await self._until_gone()
         left = self.scene.left(self.spared, thorough=True)
-        if left and seconds is not None:  # out of sight of the first process, and still there
+        patience = time.monotonic() + self.survives_after
+        # Out of sight of the first process; or begun since, as what looks at what a turn has changed: that ends.
+        while left and seconds is not None and time.monotonic() < patience:
             await asyncio.sleep(LOOK_EVERY)
             left = self.scene.left(self.spared, thorough=True)
         zombies = await self._zombies()

@@ -24,7 +24,9 @@ def _python(program: str) -> str:
 
 TOO_MUCH = [
     pytest.param("memory", 800, _python(HOG), "used more than 800 MiB of memory", marks=pytest.mark.long, id="memory"),
-    pytest.param("processes", 120, FORKS, "more than 120 processes and threads", id="processes"),
+    pytest.param(
+        "processes", 120, FORKS, "more than 120 processes and threads", marks=pytest.mark.long, id="processes"
+    ),
     pytest.param(
         "file_size", 20, _python(FILL), "a file that it wrote reached 20 MiB", marks=pytest.mark.long, id="a file"
     ),

@@ -129,6 +129,7 @@ async def test_a_reload_applies_and_a_bad_one_keeps_the_old(people: People, mode
         assert await house.ended(await house.ask("still there?")) == "✅"
 
 
+@pytest.mark.long
 async def test_without_a_key_the_room_reads_one_clear_sentence(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, start=False) as house:
         del house.daemon.environ["ANTHROPIC_API_KEY"]

@@ -53,6 +53,7 @@ async def _ask(house: House, *urls: str) -> str:
     return await house.shell("\n".join(ASK.format(url) for url in urls))
 
 
+@pytest.mark.long
 async def test_a_room_of_api_reaches_no_host_and_reads_which_and_why_once(
     people: People, model: Model, workplace: Path, host: str
 ) -> None:

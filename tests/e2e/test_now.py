@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
@@ -12,6 +14,7 @@ TOUCH = script("touch it", Step(text="I will.", tool="Bash", input={"command": "
 SLOWLY = script("say it slowly", Step(text="All of what was said, and it took quite a while.", chunk=2, delay=0.15))
 
 
+@pytest.mark.long
 async def test_what_is_typed_while_something_runs_steers_it(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace, room={"debounce": 0.5}) as house:
         await house.prove()

@@ -58,6 +58,7 @@ async def test_a_no_in_words_reaches_the_agent_with_its_reason(people: People, m
         assert house.prompts("not on a Friday evening")
 
 
+@pytest.mark.long
 async def test_a_strangers_yes_is_no_yes(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         bob = await people.person("bob")

@@ -31,6 +31,7 @@ async def ask_in(house: House, root: str, text: str) -> str:
     return await house.anna.send(house.room, {"msgtype": "m.text", "body": text, "m.relates_to": relation})
 
 
+@pytest.mark.long
 async def test_a_room_leaves_a_conversation_goes_back_and_takes_it_along(
     people: People, model: Model, workplace: Path
 ) -> None:

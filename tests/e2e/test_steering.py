@@ -88,6 +88,7 @@ async def test_a_new_session_forgets_and_a_restart_does_not(people: People, mode
         assert "my number is 4711" not in house.prompts("third message")[-1]
 
 
+@pytest.mark.long
 async def test_bot_commands_are_answered_by_the_daemon(people: People, model: Model, workplace: Path) -> None:
     async with move_in(people, model, workplace) as house:
         before = len(model.all_requests())
