@@ -23,19 +23,14 @@ def _python(program: str) -> str:
 
 
 TOO_MUCH = [
-    pytest.param("memory", 800, _python(HOG), "used more than 800 MiB of memory", marks=pytest.mark.long, id="memory"),
-    pytest.param(
-        "processes", 120, FORKS, "more than 120 processes and threads", marks=pytest.mark.long, id="processes"
-    ),
-    pytest.param(
-        "file_size", 20, _python(FILL), "a file that it wrote reached 20 MiB", marks=pytest.mark.long, id="a file"
-    ),
+    pytest.param("memory", 800, _python(HOG), "used more than 800 MiB of memory", id="memory"),
+    pytest.param("processes", 120, FORKS, "more than 120 processes and threads", id="processes"),
+    pytest.param("file_size", 20, _python(FILL), "a file that it wrote reached 20 MiB", id="a file"),
     pytest.param(
         "workspace_size",
         40,
         _python(MANY),
         "with the agent's own folder, outgrew 40 MiB",
-        marks=pytest.mark.long,
         id="the workspace",
     ),
 ]
@@ -56,6 +51,7 @@ async def takes_too_much(house: House, key: str, command: str, sentence: str) ->
     assert f"`limits.{key}` of this room" in answer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("key", "most", "command", "sentence"), TOO_MUCH)
 async def test_a_limit_ends_the_turn_with_its_name_and_nothing_else(
     people: People, model: Model, workplace: Path, key: str, most: int, command: str, sentence: str

@@ -171,9 +171,12 @@ def _chain(spec: RunSpec) -> list[psutil.Process]:
 
 def main_process(spec: RunSpec) -> psutil.Process:
     """The CLI itself: the last of the chain."""
-    chain = _chain(spec)
-    parents = {each.ppid() for each in chain}
-    [main] = [each for each in chain if each.pid not in parents]
+    chain = {each.pid: each for each in _chain(spec)}
+    parents = {each.ppid() for each in chain.values()}
+    [main] = [each for each in chain.values() if each.pid not in parents]
+    # What it has just forked, to be a tool, has its words until it is one.
+    while (above := chain[main.ppid()]).cmdline() == main.cmdline():
+        main = above
     return main
 
 
