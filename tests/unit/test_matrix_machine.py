@@ -12,7 +12,7 @@ from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.seals import NO_KEY, Opened, Shut
+from aiagentchat.core.seals import NO_KEY, UNKNOWN_DEVICE, Opened, Shut
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto import machine as machine_module
 from aiagentchat.matrix.crypto.backup import BackedUp
@@ -121,6 +121,24 @@ async def test_for_a_homeserver_that_does_not_answer_nobody_waits_twice(table: T
 
     assert table.asked() == ["keys/query"]
     assert ANNA in table.ours.users_for_key_query
+
+
+async def test_a_device_that_is_missed_when_something_is_opened_is_asked_about_at_once(table: Table) -> None:
+    await table.take(table.room_key())
+    assert await table.machine.bell.wait(10)
+    told = table.machine.read(ROOM, table.say("hello"), ME).told
+    table.ours.users_for_key_query.clear()
+    table.ours.uploaded(50)  # so that there is nothing to ask
+    table.wire.asked.clear()
+    assert isinstance(told, Incoming)
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(table.machine.run())
+        await asyncio.sleep(0)  # it has nothing to do, and waits for work
+        assert await table.machine.open(told) == Shut(UNKNOWN_DEVICE)
+        assert await table.machine.bell.wait(10)
+        asking.cancel()
+
+    assert "keys/query" in table.asked()
 
 
 async def test_a_key_that_is_told_again_is_known(table: Table) -> None:

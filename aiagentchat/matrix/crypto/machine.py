@@ -235,7 +235,10 @@ class Machine:
     async def open(self, sealed: Incoming) -> Opening:
         """What a sealed event is."""
         source = json.loads(sealed.raw or "{}")
-        return self._open(sealed.room, source)
+        found = self._open(sealed.room, source)
+        if self.keys.is_work:  # what it lacks is asked for now, not at the end of a sync that may wait for long
+            self._work.ring()
+        return found
 
     def peek(self, room: RoomId, source: Source) -> Content:
         """The content of an event of our own; empty if we cannot read it."""
