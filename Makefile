@@ -50,7 +50,7 @@ test: compiled  ## the tests, on a real homeserver and the real CLI, with the co
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report
 	COVERAGE_FILE=$(COVERAGE_DIR)/data $(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
-test-long: compiled  ## the stories that are too many for `test`: the same daemon in more situations (ten minutes)
+test-long: compiled  ## the stories that are too many for `test`: the same daemon in more situations (twenty minutes)
 	@$(BIN)/python -m rig.setup
 	$(BIN)/pytest -m long --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 

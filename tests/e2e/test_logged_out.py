@@ -212,7 +212,7 @@ async def test_the_limit_on_logins_that_synapse_ships_with_is_waited_for_and_the
 
 @pytest.mark.long
 async def test_after_the_wait_it_logs_in_once(tmp_path: Path, model: Model, workplace: Path) -> None:
-    strict = {"rc_login": {"address": {"per_second": 0.25, "burst_count": 1}}}
+    strict = {"rc_login": {"address": {"per_second": 0.05, "burst_count": 1}}}
     async with (
         on_its_own(tmp_path, config=strict) as people,
         move_in(people, model, workplace, start=False) as house,
