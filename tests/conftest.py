@@ -17,6 +17,7 @@ from rig.people import People
 from rig.people import people as invite_people
 from rig.setup import Node, SetupFailed, js_client
 from rig.unprivileged import own
+from tests.fakes.plain_log import plain_log
 
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=5000)
@@ -27,6 +28,7 @@ GARBAGE = 10_000
 _REAL_PARTS = {"homeserver", "cli", "node"}
 
 
+plain_log()
 gc.disable()  # until all is collected: none of it is garbage, and looking through it is a third of the work
 
 

@@ -5,9 +5,10 @@ python -m rig.screenshots [--into FOLDER] [--only SCENE …]
 
 import argparse
 import asyncio
+import itertools
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from rig.unprivileged import own
 
 IMAGES = ROOT / "docs" / "images"
 ROOM = "website"
+APPENDED = "website-appended"
+"""The room with `output: append`, for clients that show each edit as a message of its own."""
 FILES = {"app.py": "from pathlib import Path\n" * 40, "README.md": "# website\n", "sessions/one": "", "static/logo": ""}
 
 
@@ -38,6 +41,8 @@ class Stage:
     room: str
     windows: Sequence[Window]
     into: Path
+    appended: "Stage | None" = None
+    """The same with `output: append`."""
 
     async def ask(self, text: str) -> str:
         """Anna types something; its event."""
@@ -99,11 +104,19 @@ async def long_answer(stage: Stage) -> None:
     await stage.shoot("long-begin", at=story.COMPARED)
 
 
+async def append(stage: Stage) -> None:
+    """The live answer once more, where nothing is edited."""
+    assert stage.appended is not None
+    await stage.appended.shown("Hello!")
+    await answer(stage.appended)
+
+
 SCENES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "help": help_,
     "answer": answer,
     "approval": approval,
     "long": long_answer,
+    "append": append,
 }
 
 
@@ -121,7 +134,9 @@ async def take(node: Node, built: Path, program: Path, scenes: Sequence[str], in
             path = f"/_matrix/client/v3/profile/{account.user_id}/displayname"
             server.request("PUT", path, {"displayname": name}, token=account.access_token)
         room = await anna.create_room(claude.user_id, name=ROOM)
-        await stack.enter_async_context(_daemon(folder, server, model, claude, room, anna.id))
+        appended = await anna.create_room(claude.user_id, name=APPENDED)
+        rooms = {ROOM: {"id": room}, APPENDED: {"id": appended, "output": "append"}}
+        await stack.enter_async_context(_daemon(folder, server, model, claude, rooms, anna.id))
         engine = await stack.enter_async_context(browser(node, program, own_folder / "browser.log"))
         urls = {page: stack.enter_context(served(built / page)) for page in PAGES}
         windows: list[Element | Hydrogen] = [
@@ -129,27 +144,36 @@ async def take(node: Node, built: Path, program: Path, scenes: Sequence[str], in
             Element(engine, "element-phone", PHONE, again=True),
             Hydrogen(engine, "hydrogen-phone", PHONE),
         ]
-        for window in windows:
-            await window.open(urls[window.page], server.url, anna.account, room)
+        other = Hydrogen(engine, "hydrogen-phone-append", PHONE)
+        for window, shows in [*((window, room) for window in windows), (other, appended)]:
+            await window.open(urls[window.page], server.url, anna.account, shows)
             say(f"opened {window.name}")
-        stage = Stage(anna=anna, claude=claude, room=room, windows=windows, into=into)
+        beside = Stage(anna=anna, claude=claude, room=appended, windows=[other], into=into)
+        stage = Stage(anna=anna, claude=claude, room=room, windows=windows, into=into, appended=beside)
         await stage.shown("Hello!")
         for scene in scenes:
             await SCENES[scene](stage)
 
 
-def _daemon(folder: Path, server: Homeserver, model: Model, claude: Account, room: str, user: str) -> Daemon:
+def _daemon(
+    folder: Path,
+    server: Homeserver,
+    model: Model,
+    claude: Account,
+    rooms: Mapping[str, Mapping[str, str]],
+    user: str,
+) -> Daemon:
     for text, steps in story.ANSWERS.items():
         model.rehearse(text, *steps)
-    for name, content in FILES.items():
-        file = folder / "rooms" / ROOM / name
+    for room, (name, content) in itertools.product(rooms, FILES.items()):
+        file = folder / "rooms" / room / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, "utf-8")
     return Daemon(
         folder,
         server.url,
         claude,
-        [{"id": room, "name": ROOM, "allow": ["Bash(ls)", "Bash(wc:*)"]}],
+        [{"name": name, "allow": ["Bash(ls)", "Bash(wc:*)"], **keys} for name, keys in rooms.items()],
         model_url=model.url,
         defaults={"users": [user]},
     )

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from nio.client.async_client import AsyncClient, AsyncClientConfig
 from typer.testing import CliRunner
 
@@ -45,6 +44,7 @@ from aiagentchat.store.ledger import Ledger, open_ledger
 from rig.homeserver import PASSWORD, Account
 from rig.people import People
 from tests.e2e.terminal import in_terminal
+from tests.fakes.plain_log import plain_log
 from tests.unit.crypto_stage import close_store
 from tests.unit.test_crypto_backup import Session, sealed
 
@@ -122,7 +122,7 @@ def said_by_nobody_else() -> Iterator[None]:
     """The command silences the log of this process."""
     before = logging.getLogger().handlers
     yield
-    structlog.reset_defaults()
+    plain_log()
     logging.getLogger().handlers = before
 
 

@@ -14,6 +14,7 @@ from aiagentchat.app.daemon import first_app_error
 from aiagentchat.cli.main import app
 from aiagentchat.core.errors import AlreadyRunning, AppError, ConfigError
 from aiagentchat.observability.log import set_up
+from tests.fakes.plain_log import plain_log
 from tests.unit.test_app_live import GOOD
 
 
@@ -31,7 +32,7 @@ def console(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     handlers, level = root.handlers[:], root.level
     yield lambda: capsys.readouterr().out
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    plain_log()
 
 
 def test_help_shows_the_commands_and_an_example() -> None:

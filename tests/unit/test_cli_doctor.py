@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from aiagentchat.cli.doctor import last_lines, table
 from aiagentchat.cli.main import app
 from aiagentchat.doctor.rows import fail, ok, unknown
+from tests.fakes.plain_log import plain_log
 
 SETTINGS = """
 matrix: {homeserver: "http://127.0.0.1:9", user_id: "@claude:localhost"}
@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
     file.write_text(SETTINGS)
     yield file
     root.handlers = handlers
-    structlog.reset_defaults()
+    plain_log()
 
 
 def _run(config: Path, *words: str) -> Result:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from aiagentchat.app.keys import KeyReport
 from aiagentchat.app.owner import own
 from aiagentchat.cli.keys import lines, to_do
 from aiagentchat.cli.main import app
+from tests.fakes.plain_log import plain_log
 from tests.unit.test_app_live import GOOD
 
 WELL = KeyReport(
@@ -36,7 +36,7 @@ def said_by_nobody_else() -> Iterator[None]:
     """The command silences the log of this process."""
     before = logging.getLogger().handlers
     yield
-    structlog.reset_defaults()
+    plain_log()
     logging.getLogger().handlers = before
 
 
