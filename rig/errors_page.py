@@ -225,7 +225,7 @@ def _once(sentences: list[Sentence]) -> list[Sentence]:
 def listed(which: str) -> str:
     """One of the two lists, as Markdown."""
     if which == ROOMS:
-        sections = {name: ("said when", in_rooms()[name]) for name in in_rooms()}
+        sections = {name: ("said when", sentences) for name, sentences in in_rooms().items()}
     else:
         sections = {f"`{name}`": ("", sentences) for name, sentences in in_shells().items()}
     return "\n".join(line for name, (means, rows) in sections.items() for line in _section(name, means, rows))

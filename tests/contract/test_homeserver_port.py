@@ -597,7 +597,7 @@ async def gap_of(world: World, room: RoomId, since: str) -> tuple[Gap, SyncBatch
     return gap, batch
 
 
-@pytest.mark.parametrize("missing", [1, 57, 257])
+@pytest.mark.parametrize("missing", [1, 57, pytest.param(257, marks=pytest.mark.long)])
 async def test_a_gap_holds_what_the_batch_does_not_in_order(world: World, missing: int) -> None:
     room, quiet = await world.room(), await world.room()
     since = await now(world)

@@ -107,9 +107,8 @@ async def test_the_cli_reads_no_project_file_by_itself(agent: ClaudeCode, model:
     assert not request.has("a line that only the file has")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+async def test_what_a_person_types_arrives_as_plain_text(agent: ClaudeCode, model: Model, spec: RunSpec) -> None:
+    typed = [
         "@/etc/passwd",
         "look at @/etc/passwd please",
         "@secret.txt",
@@ -121,21 +120,19 @@ async def test_the_cli_reads_no_project_file_by_itself(agent: ClaudeCode, model:
         "@bob:hs hello",
         "# remember this",
         "--version",
-    ],
-)
-async def test_what_a_person_types_arrives_as_plain_text(
-    agent: ClaudeCode, model: Model, spec: RunSpec, text: str
-) -> None:
+    ]
     write(spec, "secret.txt", "the content of the file")
     async with served(agent, spec) as run:
-        events = await turn(run, text)
+        said = [(text, await turn(run, text)) for text in typed]
 
-    [request] = asked(model, spec)
-    assert request.asked.text.endswith(text)
-    assert not request.has("root:x:0:0")
-    assert not request.has("the content of the file")
-    assert events[0].session == spec.session  # type: ignore[union-attr]
-    assert text in text_of(events).replace("\\", "")  # the model says what it was told
+    requests = asked(model, spec)
+    assert len(requests) == len(typed)
+    assert [text for text, request in zip(typed, requests, strict=True) if not request.asked.text.endswith(text)] == []
+    assert [request for request in requests if request.has("root:x:0:0")] == []
+    assert [request for request in requests if request.has("the content of the file")] == []
+    assert {events[0].session for _, events in said} == {spec.session}  # type: ignore[union-attr]
+    # The model says what it was told.
+    assert [text for text, events in said if text not in text_of(events).replace("\\", "")] == []
 
 
 # ── the agent's own commands ──────────────────────────────────────────────────────────────────────────────────────────
