@@ -8,7 +8,7 @@ from aiagentchat.render.words import isolation_warning
 
 _MODES = {
     Isolation.STRICT: "strict (bubblewrap). What the agent runs sees only this room and the machine's programs.",
-    Isolation.USERS: "users. What the agent runs is a user of its own, yet sees the command lines of other processes.",
+    Isolation.USERS: "users. What the agent runs is a user of its own; it sees this room and the machine's programs.",
     Isolation.NONE: "none. What the agent runs can do whatever you can on this machine. Only for yourself.",
 }
 
@@ -27,11 +27,11 @@ def _is_about_strict(event: Mapping[str, Any]) -> bool:
 
 def _mode(chosen: Mapping[str, Any]) -> str:
     held = Held(Isolation(chosen["isolation"]), int(chosen["landlock_abi"]))
-    said = _MODES.get(held.isolation)
-    if said is None:
-        what = str(isolation_warning(held)).partition(": ")[2]
-        said = f"{held.isolation}. {what[:1].upper()}{what[1:]}"
-    return f"Isolation: {said}"
+    warning = isolation_warning(held)
+    if warning is None or held.isolation is Isolation.NONE:
+        return f"Isolation: {_MODES[held.isolation]}"
+    what = warning.partition(": ")[2]
+    return f"Isolation: {held.isolation}. {what[:1].upper()}{what[1:]}"
 
 
 def _for_strict(missing: Mapping[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """Where a room lives on the disk: its workspace and its HOME. Both are made on first use, with one path for ever."""
 
+import asyncio
 import shutil
 import stat
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,8 @@ class Places:
         self._settings = settings
         self._own_users = own_users
         """Whether each room is a user of its own."""
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By room: its folders are made by one at a time."""
 
     async def of(self, room: RoomSettings) -> Place:
         """The folders of `room`, made if they are not there. Raises AgentUnavailable if that is not possible."""
@@ -49,7 +53,9 @@ class Places:
         uid = await self._uid(room, settings)
         place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug, uid)
         try:
-            self._make(place, settings.workspaces / TEMPLATE)
+            async with self._making[slug]:
+                # Not here: to give a large workspace to a user of its own takes as long as there are files in it.
+                await asyncio.to_thread(self._make, place, settings.workspaces / TEMPLATE)
         except OSError as error:
             raise AgentUnavailable(f"workspace {place.workspace}: {error}", human=words.NO_WORKSPACE) from error
         return place

@@ -269,7 +269,9 @@ class RoomExecutor:
         given = await steering.given()
         carried = [each for each in given if outcome.goes_on and not each.is_read]
         await self._finish(command, sink, outcome, given, carried)
-        if not any(each.is_out for each in carried):  # else the agent is at work on the first of them
+        if outcome.limit == "memory":
+            await shop.runs.drop(self.room)  # what has grown may be the agent itself, and is as large in the next turn
+        elif not any(each.is_out for each in carried):  # else the agent is at work on the first of them
             await shop.runs.give_back(self.room, empty=outcome.empty)
         return carried
 

@@ -252,6 +252,8 @@ class Turn:
         return Outcome(state=CommandState.FAILED, words=words.AGENT_DIED)
 
     def _heard(self, event: AgentEvent) -> None:
+        if isinstance(event, HostBlocked | LimitReached):
+            return  # what stands around the agent says so, and the agent may be silent, or not there yet
         self._timekeeper.noise()
         self._taken = self._taken or not isinstance(event, Unrecognised)
         self._used_tools = self._used_tools or isinstance(event, ToolUsed)

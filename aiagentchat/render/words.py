@@ -257,7 +257,7 @@ _LIMITS: Mapping[str, str] = {
     "workspace_size": "the workspace, with the agent's own folder, outgrew {most} MiB",
 }
 """By the name of the field of `RunLimits`."""
-_HOSTS_KEY = "`network_hosts` of this room in config.yaml, with `network: allowlist`"
+_HOSTS_KEY = "`network_hosts` of this room in config.yaml (and sets `network: allowlist`, where it is `api` now)"
 OTHER_HOSTS_BLOCKED = f"🚧 More hosts were refused; I do not name them all. The operator allows hosts in {_HOSTS_KEY}."
 
 
@@ -780,6 +780,11 @@ def _gateway(gateway: GatewayHealth, held: Held) -> str:
             assert_never(gateway.state)
 
 
+_CONNECTS_SINCE = 4
+"""The first ABI of Landlock that holds connections back (`man 7 landlock`)."""
+_ANY_HOST = "reach any host in spite of `network`"
+
+
 def isolation_warning(held: Held) -> str | None:
     """What the isolation in force does not hold back; None when there is nothing to warn of."""
     if held.isolation is Isolation.LANDLOCK:
@@ -789,6 +794,8 @@ def isolation_warning(held: Held) -> str | None:
             "⚠️ No isolation: what the agent runs here can read and change whatever the daemon's own user can. "
             "Only use it for yourself."
         )
+    if held.isolation is Isolation.USERS and held.landlock_abi < _CONNECTS_SINCE:
+        return f"⚠️ Degraded isolation: the kernel here is old, and what the agent runs can {_ANY_HOST}."
     return None
 
 
@@ -796,7 +803,7 @@ def _degraded(held: Held) -> str:
     """What Landlock does not hold at this ABI (`man 7 landlock`)."""
     can = ["can change modes and times of files whose path it knows"]
     can += ["truncate them"] if held.landlock_abi < 3 else []
-    can += ["reach services on this machine"] if held.landlock_abi < 4 else []
+    can += [_ANY_HOST] if held.landlock_abi < _CONNECTS_SINCE else []
     can += ["signal the daemon"] if held.landlock_abi < 6 else []
     return f"{', '.join(can[:-1])} and {can[-1]}" if len(can) > 1 else can[0]
 

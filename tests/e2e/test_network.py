@@ -66,7 +66,10 @@ async def test_a_room_of_api_reaches_no_host_and_reads_which_and_why_once(
         assert "hello" not in straight
         assert house.told("wanted to reach") == 2  # each port is another host
         told = await house.anna.until_message(house.room, "pypi.org:443", sender=house.account.user_id)
-        assert "`network_hosts` of this room in config.yaml, with `network: allowlist`" in told.body
+        assert (
+            "`network_hosts` of this room in config.yaml (and sets `network: allowlist`, where it is `api` now)"
+            in told.body
+        )
 
 
 @pytest.mark.long

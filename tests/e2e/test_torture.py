@@ -1,4 +1,7 @@
-"""A minute of the torture rig, with a fixed seed: `make torture` is the long form, and the one that judges how fast."""
+"""More than a minute of the torture rig, with a fixed seed: the driver alone, and then each end through all of it.
+
+`make torture` is the long form, and the one that judges how fast.
+"""
 
 import random
 import tempfile

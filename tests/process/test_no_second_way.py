@@ -7,8 +7,8 @@ from pathlib import Path
 import aiagentchat
 
 PACKAGE = Path(aiagentchat.__file__).parent
-FOLDERS = ("execute", "agents")
-"""The parts that know where a room lives."""
+FOLDERS = ("execute", "agents", "receive", "route", "send", "exchange", "registry")
+"""The parts that know where a room lives, and those that speak of its files: they have no business in them."""
 
 # fmt: off
 TOUCHING = frozenset({

@@ -41,9 +41,15 @@ def log(isolation: str, why: str = "", fix: Sequence[str] = (), *, abi: int = 7)
         ),
         pytest.param(
             log("users", "no answer in 10 s"),
-            "Isolation: users. What the agent runs is a user of its own, yet sees the command lines of other "
-            "processes. Strict does not work here: no answer in 10 s",
+            "Isolation: users. What the agent runs is a user of its own; it sees this room and the machine's programs. "
+            "Strict does not work here: no answer in 10 s",
             id="a reason without a remedy",
+        ),
+        pytest.param(
+            [{"event": "isolation.chosen", "isolation": "users", "landlock_abi": 2}],
+            "Isolation: users. The kernel here is old, and what the agent runs can reach any host in spite of "
+            "`network`.",
+            id="users on an old kernel",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from aiagentchat.config.settings import GitIdentity, Settings
 from aiagentchat.core.access import Hindrance
-from aiagentchat.core.agent_events import Ending, Failure, ToolUsed, TurnEnded, UsageLimited
+from aiagentchat.core.agent_events import Ending, Failure, LimitReached, ToolUsed, TurnEnded, UsageLimited
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord, TurnTime
 from aiagentchat.core.effects import AcceptCommand, EditCommand, RequestStop
@@ -562,6 +562,15 @@ async def test_a_process_that_answers_empty_twice_is_replaced_and_the_conversati
         (SESSION, True, 1),
     ]
     assert [text.partition("\n")[0] for text in shown[:3]] == [words.NO_TEXT, words.NO_TEXT, "So."]
+
+
+async def test_a_process_that_used_too_much_memory_is_replaced_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    agent = ScriptedAgent(Lines([Emit((LimitReached("memory", 7),)), Hang()], [Say("So.")]))
+    async with open_house(tmp_path, agent) as house:
+        await house.execute(command("$1"), command("$2"))
+
+        assert [await house.state(f"${number}") for number in (1, 2)] == [CommandState.FAILED, CommandState.DONE]
+    assert [(run.spec.resume, len(run.prompts)) for run in agent.runs] == [(False, 1), (True, 1)]
 
 
 # ── what keeps a turn from starting ───────────────────────────────────────────────────────────────────────────────

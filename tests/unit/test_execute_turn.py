@@ -492,6 +492,7 @@ class _StillbornAgent(ScriptedAgent):
     [
         pytest.param((), True, id="it had said nothing"),
         pytest.param((Unrecognised("hologram"),), True, id="nothing that we know"),
+        pytest.param((HostBlocked("pypi.org"),), True, id="only its way out has been heard"),
         pytest.param((TurnStarted(SESSION),), False, id="it had taken the prompt"),
         pytest.param((TextDelta("Te"),), False, id="it must have taken the prompt"),
     ],
