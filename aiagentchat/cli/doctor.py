@@ -49,6 +49,7 @@ _TITLES = {
     "kernel": "Attacks on the kernel",
     "system": "Attacks on this machine",
     "own": "Attacks on what holds the room",
+    "cli": "What a room plants for the agent's program",
 }
 
 

@@ -1,6 +1,6 @@
 """The catalogue of attacks: what is tried, what it means when it works, and what stops it. Pure.
 
-`docs/reference/attacks.md` lists exactly these. What tries them is the program in `doctor/raid`.
+`docs/reference/attacks.md` lists exactly these. What tries them is the program in `doctor/raid`, and `doctor/planted`.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ class Kind(StrEnum):
     """What an attack is tried with."""
 
     RAID = "raid"
-    """Our own program, by the doctor and by the tests."""
+    """Our own program (`doctor/raid`)."""
     CLI = "cli"
-    """The real Claude Code program, by the tests."""
+    """The real Claude Code program (`doctor/planted`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,4 +191,6 @@ ATTACKS: tuple[Attack, ...] = (
 )
 
 RAIDED: tuple[Attack, ...] = tuple(attack for attack in ATTACKS if attack.kind is Kind.RAID)
-"""What the doctor tries."""
+"""What our own program tries."""
+PLANTED: tuple[Attack, ...] = tuple(attack for attack in ATTACKS if attack.kind is Kind.CLI)
+"""What is planted for the real program."""

@@ -19,7 +19,7 @@ from aiagentchat.doctor.assault import Progress
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.examine import Check, answer, aside
 from aiagentchat.doctor.gateway import gateway_check
-from aiagentchat.doctor.isolation import attack_rows, ladder_rows
+from aiagentchat.doctor.isolation import attack_rows, ladder_rows, planted_rows
 from aiagentchat.doctor.machine import Patient, machine_checks
 from aiagentchat.doctor.rows import Row, fail
 from aiagentchat.store.glance import Known, known
@@ -61,6 +61,7 @@ async def examine(
         rows += await answer(gateway_check(settings, found.chosen))
     if Part.ATTACKS in parts:
         rows += await attack_rows(found, settings, progress=progress)
+        rows += await planted_rows(found, settings, environ)
     return rows
 
 

@@ -1,21 +1,27 @@
 """How rooms are kept apart here: which ways work, which one is taken, and whether it holds when it is attacked."""
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from aiagentchat.agents.claude_code.binary import find
 from aiagentchat.config.settings import Settings
-from aiagentchat.core.errors import AppError
+from aiagentchat.core.errors import AgentUnavailable, AppError
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.doctor.assault import Progress, RaidFailed, assault
-from aiagentchat.doctor.attacks import RAIDED, Attack
+from aiagentchat.doctor.attacks import PLANTED, RAIDED, Attack
 from aiagentchat.doctor.cells import Found
 from aiagentchat.doctor.judge import Sighting, judge
 from aiagentchat.doctor.lab import NOBODY_ELSE, Users
+from aiagentchat.doctor.planted import planted
 from aiagentchat.doctor.rows import Row, fail, ok, unknown, warn
 from aiagentchat.process.sandbox.ladder import Tried
 
 FAILED = "attacks"
 """The row that stands for all attacks when they could not be tried."""
+FAILED_PLANTED = "cli"
+"""The same, for what is planted for the agent's program."""
 
 
 def ladder_rows(found: Found, settings: Settings) -> list[Row]:
@@ -74,6 +80,28 @@ async def attack_rows(
     except AppError as error:
         return [fail(FAILED, f"Not known what holds: {error}", "Look at the rows about isolation first.")]
     return [judge(attack, inside, bare) for attack in attacks]
+
+
+async def planted_rows(found: Found, settings: Settings, environ: Mapping[str, str]) -> list[Row]:
+    """What a room plants for the agent's program: started as anybody would, and as the daemon does where it would."""
+    if found.chosen is None:
+        return []  # the other attacks have said so
+    try:
+        program = find(next(iter(settings.agents.values())).binary, environ, settings.data_dir)
+    except AgentUnavailable as error:
+        return [unknown(attack.id, f"Not tried: {error}.") for attack in PLANTED]
+    if shutil.which("git") is None:
+        return [unknown(attack.id, "Not tried: git is not installed.") for attack in PLANTED]
+    try:
+        bare, inside = await _planted_twice(program, found.chosen, users_of(found.chosen, settings))
+    except RaidFailed as error:
+        return [fail(FAILED_PLANTED, f"Not known what holds: {error}.", "Look at the rows about the agent first.")]
+    return [judge(attack, inside, bare) for attack in PLANTED]
+
+
+async def _planted_twice(program: Path, isolation: Isolation, users: Users) -> tuple[Sighting, Sighting]:
+    bare = await planted(Isolation.NONE, program, ours=False)
+    return bare, await planted(isolation, program, ours=True, users=users)
 
 
 async def _sighting(isolation: Isolation, users: Users, progress: Progress, attacks: Sequence[Attack]) -> Sighting:
