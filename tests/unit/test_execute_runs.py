@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from aiagentchat.core.errors import AgentUnavailable
-from aiagentchat.core.ids import RoomId
+from aiagentchat.core.ids import RoomId, RunId
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.core.ports.ledger import RunRecord, RunRecords
 from aiagentchat.execute import runs as module
 from aiagentchat.execute.runs import Runs
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
@@ -52,6 +53,43 @@ async def use(runs: Runs, agent: ScriptedAgent, room: RoomId = ROOM) -> Scripted
     return run
 
 
+class _Watched(ScriptedRun):
+    """A run that says when its process would be there."""
+
+    def __init__(self, agent: ScriptedAgent, spec: RunSpec) -> None:
+        super().__init__(agent, spec)
+        self.spawned = asyncio.Event()
+
+    async def serve(self) -> None:
+        self.spawned.set()
+        await super().serve()
+
+
+class _WatchedAgent(ScriptedAgent):
+    async def open(self, spec: RunSpec) -> _Watched:
+        self.opened = _Watched(self, spec)
+        return self.opened
+
+
+class _HeldRecords:
+    """The records of runs, of which the first is written when it is let."""
+
+    def __init__(self, records: RunRecords) -> None:
+        self._records = records
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def begun(self, record: RunRecord) -> None:
+        self.asked.set()
+        await self.let.wait()
+        await self._records.begun(record)
+
+    async def ended(self, run: RunId) -> None:
+        await self._records.ended(run)
+
+    async def left(self) -> list[RunRecord]:
+        return await self._records.left()
+
+
 # ── what a turn gets ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -63,6 +101,24 @@ async def test_processes_that_live_are_counted(runs: Runs, agent: ScriptedAgent)
     await runs.drop(ROOM)
 
     assert (before, both, runs.count()) == (0, 2, 1)
+
+
+async def test_there_is_no_process_before_its_record(tmp_path: Path, clock: FakeClock) -> None:
+    agent = _WatchedAgent()
+    async with fresh_ledger(tmp_path / "ledger.db") as ledger:
+        records = _HeldRecords(ledger.runs)
+        runs = Runs(records=records, boot_id=BOOT, clock=clock, warm_ttl=TTL, max_warm=2)
+        async with asyncio.timeout(PATIENCE), runs.open(), asyncio.TaskGroup() as group:
+            taking = group.create_task(runs.take(agent, make_spec()))
+            await records.asked.wait()
+            before = agent.opened.spawned.is_set(), await records.left()
+            records.let.set()
+            await agent.opened.spawned.wait()
+            after = [record.run for record in await records.left()]
+        run = taking.result()
+
+    assert before == (False, [])
+    assert after == [run.id]
 
 
 async def test_the_next_turn_gets_the_warm_run(runs: Runs, agent: ScriptedAgent) -> None:
