@@ -67,6 +67,10 @@ WRONG_TOKEN = Refusal(
     status=UNAUTHORIZED,
     sentence="This is not the token of this run. The program has to use the one it was started with.",
 )
+NO_KEY = Refusal(
+    status=UNAUTHORIZED,
+    sentence="The daemon has no key for the model any more. Who runs aiagentchat can give it one, and reload.",
+)
 NO_PROXY_TOKEN = Refusal(
     status=PROXY_AUTHENTICATION,
     sentence="The way out of this run asks for the run's token. Use the address in HTTPS_PROXY as it is.",

@@ -52,7 +52,7 @@ class Gate:
         *,
         socket: Path,
         token: str,
-        upstream: Callable[[], Upstream],
+        upstream: Callable[[], Upstream | None],
         network: Network,
         hosts: tuple[str, ...],
         on_blocked: Callable[[str], None],
@@ -61,7 +61,7 @@ class Gate:
         limits: Limits | None = None,
         room: Callable[[bytes], Awaitable[bytes | None]] | None = None,
     ) -> None:
-        """`upstream` is asked at each request, so that a key that was replaced applies to the next one.
+        """`upstream` is asked at each request: a key that was replaced applies to the next one; None: there is none.
 
         `room` answers what is asked of the room's tools; it never raises.
         """
@@ -183,7 +183,8 @@ class Gate:
 
     async def _act(self, client: Client, asked: Asked, http: aiohttp.ClientSession) -> None:
         upstream = self._upstream()
-        door = Door(token=self._token, also=upstream.shown_by_run, network=self._network, hosts=self._hosts)
+        also = None if upstream is None else upstream.shown_by_run
+        door = Door(token=self._token, also=also, network=self._network, hosts=self._hosts)
         decision = decide(asked, door)
         if isinstance(decision, Refusal):
             raise RefusedError(decision)
@@ -197,7 +198,7 @@ class Gate:
             raise RefusedError(answers.MODEL_SILENT) from None
 
     async def _carry_out(
-        self, client: Client, asked: Asked, decision: Allowed, upstream: Upstream, http: aiohttp.ClientSession
+        self, client: Client, asked: Asked, decision: Allowed, upstream: Upstream | None, http: aiohttp.ClientSession
     ) -> None:
         seconds = self._limits.connect_seconds
         match decision:
@@ -205,7 +206,10 @@ class Gate:
                 await client.greet()
             case AskRoom():
                 await self._ask_room(client)
+            case AskModel() if upstream is None:
+                raise RefusedError(answers.NO_KEY)
             case AskModel(target):
+                assert upstream is not None
                 most = self._limits.body_bytes
                 await ask_model(client, asked, target, upstream=upstream, http=http, most=most)
             case Tunnel(target, how):

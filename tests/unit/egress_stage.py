@@ -97,7 +97,7 @@ async def stage(
     hosts: Sequence[str] = (),
     outside: FakeOutside | None = None,
     limits: Limits | None = None,
-    upstream: Callable[[], Upstream] | None = None,
+    upstream: Callable[[], Upstream | None] | None = None,
     room: Callable[[bytes], Awaitable[bytes | None]] | None = None,
 ) -> AsyncIterator[Stage]:
     """A gate in a folder of its own."""

@@ -1,6 +1,7 @@
 """What a run holds in place of a key, and what its way out makes of it."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from aiagentchat.agents.claude_code.binary import readable_for
 from aiagentchat.agents.claude_code.quarters import cell_of, held, new_token, prepare, settings_file, upstream
 from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.egress.upstream import Upstream
 from tests.unit.claude_stage import make_spec
 
 KEY, GATEWAY, SUBSCRIPTION = "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"
@@ -37,22 +39,30 @@ def test_a_run_holds_a_token_of_its_own_in_the_place_of_the_credential(
     assert variables["https_proxy"] == f"http://run:{token}@127.0.0.1:0"
 
 
+def known(credentials: Mapping[str, str], *, subscription_in_room: bool) -> Upstream:
+    """The upstream of credentials that have one."""
+    found = upstream(credentials, subscription_in_room=subscription_in_room)
+    assert found is not None
+    return found
+
+
 def test_a_subscription_is_in_the_room_only_where_that_was_asked_for() -> None:
     credentials = {SUBSCRIPTION: "sk-ant-oat01-real"}
     token = new_token(credentials)
 
     assert held(credentials, token, subscription_in_room=True)[SUBSCRIPTION] == "sk-ant-oat01-real"
-    assert upstream(credentials, subscription_in_room=True).passthrough
-    assert not upstream(credentials, subscription_in_room=False).passthrough
+    assert known(credentials, subscription_in_room=True).passthrough
+    assert not known(credentials, subscription_in_room=False).passthrough
 
 
 def test_the_way_out_knows_the_real_one_and_where_it_is_asked() -> None:
-    with_key = upstream({KEY: "k", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}, subscription_in_room=True)
-    with_token = upstream({GATEWAY: "t"}, subscription_in_room=True)
+    with_key = known({KEY: "k", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}, subscription_in_room=True)
+    with_token = known({GATEWAY: "t"}, subscription_in_room=True)
 
     assert (with_key.credential(), with_key.base_url) == (("x-api-key", "k"), "http://127.0.0.1:9")
     assert (with_token.credential(), with_token.passthrough) == (("authorization", "Bearer t"), False)
     assert with_token.base_url == "https://api.anthropic.com"
+    assert upstream({KEY: ""}, subscription_in_room=True) is None
 
 
 def test_a_program_is_read_alone_and_a_script_with_what_is_beside_it(tmp_path: Path) -> None:

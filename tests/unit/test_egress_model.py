@@ -162,6 +162,18 @@ async def test_a_key_that_is_replaced_counts_from_the_next_request_on(api: Api) 
     assert [heard.values("x-api-key") for heard in api.heard] == [["first"], ["second"]]
 
 
+async def test_a_key_that_is_taken_away_is_a_sentence_from_the_next_request_on(api: Api) -> None:
+    keys = iter([Upstream(base_url=api.url, api_key=Secret("first")), None])
+
+    async with stage(upstream=lambda: next(keys)) as at, connected(at.path) as run:
+        first = await run.ask("POST", "/v1/messages", MINE, body=b"{}")
+        second = await run.ask("POST", "/v1/messages", MINE, body=b"{}")
+
+    assert (first.status, second.status) == (200, 401)
+    assert b"has no key for the model any more" in second.body
+    assert len(api.heard) == 1
+
+
 async def test_the_path_of_the_upstream_comes_first(api: Api) -> None:
     async with stage(f"{api.url}/team/anthropic/") as at:
         await ask_model(at.path)

@@ -131,8 +131,10 @@ def has_key(credentials: Mapping[str, str]) -> bool:
     return any(credentials.get(name) for name in PLACEHOLDERS)
 
 
-def upstream(credentials: Mapping[str, str], *, subscription_in_room: bool) -> Upstream:
-    """Where the model is asked, with the real credential. StopIteration if there is none (any more)."""
+def upstream(credentials: Mapping[str, str], *, subscription_in_room: bool) -> Upstream | None:
+    """Where the model is asked, with the real credential; None if there is none (any more)."""
+    if not has_key(credentials):
+        return None
     used = _used(credentials)
     secret = Secret(credentials[used])
     is_key = used == "ANTHROPIC_API_KEY"
