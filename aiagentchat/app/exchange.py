@@ -139,7 +139,7 @@ async def _vitals(around: Around, began: float) -> Vitals:
         sync_restarts=health.sync.restarts,
         waiting=health.send.waiting,
         limited=health.send.limited,
-        refusals=health.send.refusals,
+        refusals=around.client.refusals,
         sealed=health.seals.sealed,
         store_works=health.store.trouble is None,
         store_stalls=health.store.stalls,

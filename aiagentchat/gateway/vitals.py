@@ -30,7 +30,7 @@ class Vitals:
     limited: bool = False
     """Whether the homeserver's limit holds parcels back."""
     refusals: int = 0
-    """How often it has refused one for that."""
+    """How often the homeserver has answered, whatever was asked, that we ask too much."""
     sealed: int = 0
     """Messages whose key is missing."""
     store_works: bool = True
