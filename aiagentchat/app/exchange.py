@@ -140,7 +140,6 @@ async def _vitals(around: Around, began: float) -> Vitals:
         waiting=health.send.waiting,
         limited=health.send.limited,
         refusals=around.client.refusals,
-        sealed=health.seals.sealed,
         store_works=health.store.trouble is None,
         store_stalls=health.store.stalls,
         runs=commands.get(CommandState.RUNNING, 0),

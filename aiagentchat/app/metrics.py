@@ -73,7 +73,7 @@ class Gauged:
             "oldest_parcel_age_seconds": 0 if counted.oldest_parcel is None else _age(counted.oldest_parcel, now),
             "rate_limited": int(vitals.limited),
             "rate_limit_refusals_total": vitals.refusals,
-            "sealed_events": vitals.sealed,
+            "sealed_events": counted.sealed,
             "refused_attempts": by(counted.refused),
             "messages": by({**dict.fromkeys(MessageState, 0), **vitals.messages}),
             "halted_rooms": len(await self.ledger.guards.halts()),

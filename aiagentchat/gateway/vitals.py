@@ -31,8 +31,6 @@ class Vitals:
     """Whether the homeserver's limit holds parcels back."""
     refusals: int = 0
     """How often the homeserver has answered, whatever was asked, that we ask too much."""
-    sealed: int = 0
-    """Messages whose key is missing."""
     store_works: bool = True
     store_stalls: int = 0
     """How often writing had to wait."""

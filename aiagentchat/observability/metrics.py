@@ -85,7 +85,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "rate_limit_refusals_total", "counter", "How often the homeserver has answered with 429, whatever was asked."
     ),
-    Metric("sealed_events", "gauge", "Messages whose key is missing."),
+    Metric("sealed_events", "gauge", "Messages of the last day whose key is missing."),
     Metric("refused_attempts", "gauge", "What was refused in the last hour, by what was tried.", ("kind",)),
     Metric("messages", "gauge", "Messages to others that were accepted and are known, by their state.", ("state",)),
     Metric("halted_rooms", "gauge", "Rooms in which agents wait for a person."),
