@@ -144,7 +144,11 @@ OPERATIONS: Mapping[str, Sequence[Panel]] = {
                 (m("rate_limited"), "holds back"),
             ],
         ),
-        Panel(title="Messages whose key is missing", told="", queries=[(m("sealed_events"), "{{instance}}")]),
+        Panel(
+            title="Messages whose key is missing",
+            told="Of the last day.",
+            queries=[(m("sealed_events"), "{{instance}}")],
+        ),
         Panel(
             title="Lost and found",
             told="Syncs that fail in a row; how often in an hour the homeserver came back, and writing had to wait.",

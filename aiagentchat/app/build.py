@@ -120,6 +120,8 @@ class House:
     """How many rooms wait for something that they need."""
     sync: Callable[[], SyncHealth]
     """How the hearing is."""
+    missing: Callable[[], Awaitable[Sequence[str]]]
+    """What keeps it from answering, in words."""
 
 
 @asynccontextmanager
@@ -434,7 +436,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         directory=instances.book,
         health=health,
         gauged=gauged,
-        agents=lambda: agents_there(live.current(), {name: agent.binary for name, agent in agents.items()}),
+        agents=lambda: agents_there(live.current(), {name: agent.glance for name, agent in agents.items()}),
         clock=clock,
     )
     clerk = exchanging.clerk(around)
@@ -466,7 +468,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Service("backup", _backup(client, ledger, here, machine).run),
         Service("signals", signals.run, tells=True),
         Service("expiry", Expiry(ledger.messages, clock).run),
-        Service("alive", exchanging.sign_of_life(around).run) if gateway is None else Service("gateway", gateway.run),
+        *([] if gateway is None else [Service("gateway", gateway.run)]),
         *([] if instances.presence is None else [Service("registry", instances.presence.run)]),
     ]
 
@@ -483,4 +485,5 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         unsent=ledger.outbox.unsent,
         owed=ledger.outbox.owed,
         sync=receiver.health,
+        missing=lambda: exchanging.missing(around),
     )

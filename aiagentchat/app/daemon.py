@@ -19,6 +19,7 @@ from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.live import Live
 from aiagentchat.app.notify import Supervisor, ask_for_time, report
 from aiagentchat.app.owner import own
+from aiagentchat.app.sign_of_life import SignOfLife
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError
 from aiagentchat.core.instances import Pace
@@ -69,15 +70,17 @@ async def run_daemon(
     supervisor = Supervisor(live.environ, os.getpid())
     with own(live.settings.data_dir):
         log.info("daemon.starting", version=__version__, pid=os.getpid(), rooms=len(live.settings.rooms))
-        ready = asyncio.Event()
+        ready, alive = asyncio.Event(), SignOfLife(live.settings.data_dir, SystemClock())
         async with asyncio.TaskGroup() as group:
             opened = build(live, take_over=take_over, patience=patience, pace=pace)
-            serving = group.create_task(_serve(live, asked, ready, opened, supervisor), name="daemon")
+            serving = group.create_task(_serve(live, asked, ready, opened, supervisor, alive), name="daemon")
+            living = group.create_task(alive.run(), name="alive")
             impatient = group.create_task(_end_the_start(asked, ready, serving), name="signals")
             starting = group.create_task(_tell_of_the_start(ready, supervisor), name="start")
             await asyncio.wait({serving})
             impatient.cancel()
             starting.cancel()
+            living.cancel()
         log.info("daemon.stopped")
 
 
@@ -102,9 +105,11 @@ async def _serve(
     ready: asyncio.Event,
     opened: AbstractAsyncContextManager[House],
     supervisor: Supervisor,
+    alive: SignOfLife,
 ) -> None:
     async with opened as house:
         ready.set()
+        alive.missing = house.missing
         await serve(
             house,
             asked,

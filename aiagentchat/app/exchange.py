@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from aiagentchat import __version__
 from aiagentchat.app.live import Live
 from aiagentchat.app.metrics import Gauged
-from aiagentchat.app.sign_of_life import SignOfLife
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.exchange import Caller, Message, Outgoing
@@ -90,6 +89,7 @@ def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | 
             directory=around.directory,
             logins=around.ledger.gateway_tokens,
             vitals=lambda: _vitals(around, began),
+            agents=around.agents,
             levels=around.gauged.levels,
             meters=around.gauged.meters,
             make_room=lambda wish: create_room(around.client, wish),
@@ -109,37 +109,41 @@ def gateway_health(gateway: Gateway | None, settings: Settings) -> GatewayHealth
     return GatewayHealth(state=GatewayState.OFF if said_so else GatewayState.NOT_APART)
 
 
-def sign_of_life(around: Around) -> SignOfLife:
-    """What stands in for the gateway's `/health` and `/ready` where there is none."""
-    began = around.clock.monotonic()
+async def missing(around: Around) -> list[str]:
+    """What keeps the daemon from answering, in words: as the gateway's `/ready` has it."""
+    health, own = await around.health(), around.directory.own
+    return Vitals(
+        version=__version__,
+        user=own.user,
+        sync_age=_sync_age(around, health),
+        store_works=health.store.trouble is None,
+        agents=await around.agents(),
+    ).missing
 
-    async def missing() -> list[str]:
-        return (await _vitals(around, began)).missing
 
-    return SignOfLife(around.live.settings.data_dir, missing, around.clock)
+def _sync_age(around: Around, health: Health) -> float | None:
+    return None if health.sync.heard_at is None else around.clock.monotonic() - health.sync.heard_at
 
 
 async def _vitals(around: Around, began: float) -> Vitals:
-    health, now = await around.health(), around.clock.monotonic()
+    health = await around.health()
     commands = await around.ledger.commands.counts()
     own = around.directory.own
     return Vitals(
         version=__version__,
         user=own.user,
         instance=own.instance,
-        uptime=now - began,
-        sync_age=None if health.sync.heard_at is None else now - health.sync.heard_at,
+        uptime=around.clock.monotonic() - began,
+        sync_age=_sync_age(around, health),
         sync_failures=health.sync.failures,
         sync_restarts=health.sync.restarts,
         waiting=health.send.waiting,
         limited=health.send.limited,
-        refusals=health.send.refusals,
-        sealed=health.seals.sealed,
+        refusals=around.client.refusals,
         store_works=health.store.trouble is None,
         store_stalls=health.store.stalls,
         runs=commands.get(CommandState.RUNNING, 0),
         commands={state.value: count for state, count in commands.items()},
         messages={state.value: count for state, count in (await around.ledger.messages.counts()).items()},
         history_position=await around.ledger.history.newest(),
-        agents=await around.agents(),
     )

@@ -1,5 +1,6 @@
 """What the daemon knows about itself, brought together for `/ready` and `/metrics`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from aiagentchat.core.ports.directory import Directory
 from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.observability.metrics import MADE, Levels, Meters
 from aiagentchat.store.ledger import Ledger
+
+AGENT_SECONDS = 5.0
+"""How long whoever watches waits for an answer: a program that hangs must not look like a daemon that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Gauged:
             "oldest_parcel_age_seconds": 0 if counted.oldest_parcel is None else _age(counted.oldest_parcel, now),
             "rate_limited": int(vitals.limited),
             "rate_limit_refusals_total": vitals.refusals,
-            "sealed_events": vitals.sealed,
+            "sealed_events": counted.sealed,
             "refused_attempts": by(counted.refused),
             "messages": by({**dict.fromkeys(MessageState, 0), **vitals.messages}),
             "halted_rooms": len(await self.ledger.guards.halts()),
@@ -91,15 +95,19 @@ def by(values: Mapping[str, float]) -> Mapping[tuple[str, ...], float]:
 
 async def agents_there(settings: Settings, ask: Mapping[str, Callable[[], Awaitable[object]]]) -> Mapping[str, bool]:
     """Of the agents that rooms have: whether their programs can be started. `ask` raises AgentUnavailable."""
-    found = {}
-    for name in sorted({room.agent for room in settings.rooms} & set(ask)):
-        try:
-            await ask[name]()
-        except AgentUnavailable:
-            found[name] = False
-        else:
-            found[name] = True
-    return found
+    names = sorted({room.agent for room in settings.rooms} & set(ask))
+    async with asyncio.TaskGroup() as group:
+        looks = {name: group.create_task(_is_there(ask[name]), name=f"agent {name}") for name in names}
+    return {name: look.result() for name, look in looks.items()}
+
+
+async def _is_there(ask: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        async with asyncio.timeout(AGENT_SECONDS):
+            await ask()
+    except (AgentUnavailable, TimeoutError):
+        return False
+    return True
 
 
 def _age(since: int, now: int) -> float:

@@ -18,7 +18,7 @@ from aiagentchat.core.ports.clock import Clock
 STUCK_SECONDS = 600.0
 """So long a sync may neither succeed nor fail. One waits for 140 s at most; then there may be much to write down."""
 EXTENSION_SECONDS = 60.0
-"""So much more time the start asks for, again and again, while it waits for the homeserver."""
+"""So much more time the start asks for, again and again, while it waits for the homeserver or fetches a program."""
 START_LOOK_SECONDS, LOOK_SECONDS = 0.5, 20.0
 """How often it is looked how things are: before the homeserver was heard, and afterwards. A watchdog may want it more
 often."""
@@ -116,10 +116,13 @@ async def _give_signs_of_life(
     await asyncio.Event().wait()  # from here on it is the watchdog's to act
 
 
+def more_time(supervisor: Supervisor, doing: str) -> None:
+    """Ask for it once, and say for what."""
+    supervisor.tell(f"EXTEND_TIMEOUT_USEC={EXTENSION_SECONDS * 1_000_000:.0f}", f"STATUS={doing}")
+
+
 def _ask_for_time(supervisor: Supervisor, sync: SyncHealth) -> None:
-    supervisor.tell(
-        f"EXTEND_TIMEOUT_USEC={EXTENSION_SECONDS * 1_000_000:.0f}", f"STATUS={status(sync, is_draining=False)}"
-    )
+    more_time(supervisor, status(sync, is_draining=False))
 
 
 def _address(name: str) -> str | None:

@@ -14,7 +14,7 @@ from aiagentchat.core.errors import AlreadyRunning, ConfigError
 
 LOCK = "daemon.lock"
 SIGN = "daemon.alive"
-"""The daemon's sign of life, where it gives one (`app/sign_of_life.py`). One of an earlier life says nothing."""
+"""The daemon's sign of life (`app/sign_of_life.py`). One of an earlier life says nothing."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

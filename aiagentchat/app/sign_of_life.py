@@ -1,4 +1,5 @@
-"""That the daemon lives, and what it lacks, in a file: for whoever asks from outside where there is no gateway.
+"""That the daemon lives, and what it lacks, in a file: for whoever asks from outside where no gateway answers, because
+there is none, because it could not be opened, or because the start still waits for the homeserver.
 
 It is written in place: where the disk is full, a new file could not be.
 """
@@ -14,7 +15,9 @@ from pathlib import Path
 import structlog
 
 from aiagentchat.app.owner import SIGN
+from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ports.clock import Clock
+from aiagentchat.gateway.vitals import NOT_HEARD
 
 EVERY_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -24,7 +27,8 @@ WITHIN_SECONDS = 10.0
 SIZE = 2048
 _MOST_MISSING = 20
 _MOST_TEXT = 80
-_NO_ANSWER = "the database does not answer"
+_NOT_FOUND_OUT = f"what is missing could not be found out within {WITHIN_SECONDS:.0f} s"
+_NO_DATABASE = "the database does not answer"
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +52,11 @@ class Sign:
 class SignOfLife:
     """Gives it."""
 
-    def __init__(self, data_dir: Path, missing: Callable[[], Awaitable[Sequence[str]]], clock: Clock) -> None:
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
         self._file = data_dir / SIGN
-        self._missing = missing
         self._clock = clock
+        self.missing: Callable[[], Awaitable[Sequence[str]]] = _not_heard
+        """Says what is missing; set once there is somebody who knows."""
         self._failed = False
 
     async def run(self) -> None:
@@ -63,11 +68,13 @@ class SignOfLife:
     async def _give(self) -> None:
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
-                missing = await self._missing()
+                missing = await self.missing()
         except TimeoutError:
-            missing = [_NO_ANSWER]
+            missing = [_NOT_FOUND_OUT]
+        except StoreError:
+            missing = [_NO_DATABASE]
         try:
-            await asyncio.to_thread(_write, self._file, missing)
+            await asyncio.to_thread(write, self._file, missing)
         except OSError as error:
             if not self._failed:
                 log.warning("life.not_told", error=error.strerror or type(error).__name__)
@@ -87,7 +94,12 @@ def sign_of(data_dir: Path) -> Sign | None:
         return None
 
 
-def _write(file: Path, missing: Sequence[str]) -> None:
+async def _not_heard() -> Sequence[str]:
+    return [NOT_HEARD]
+
+
+def write(file: Path, missing: Sequence[str]) -> None:
+    """Give a sign. Raises OSError."""
     shown = [each[:_MOST_TEXT] for each in missing[:_MOST_MISSING]]
     said = json.dumps({"pid": os.getpid(), "missing": shown}).encode("ascii")
     while len(said) > SIZE:

@@ -13,6 +13,7 @@ import typer
 
 from aiagentchat.agents.claude_code.binary import find
 from aiagentchat.agents.claude_code.fetched import LICENCE, NotFetched, fetch, pinned, place
+from aiagentchat.app.beforehand import alive
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.settings import Settings
@@ -20,6 +21,8 @@ from aiagentchat.core.errors import AgentUnavailable, AppError
 
 VARIABLE = "AIAGENTCHAT_FETCH_CLI"
 """1: the daemon fetches the CLI at its start if there is none."""
+DOING = "Fetches the agent's program"
+MISSING = "the agent's program is not fetched yet"
 ENDED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -58,13 +61,13 @@ def _agreed() -> bool:
 def fetch_at_start(settings: Settings, environ: Mapping[str, str]) -> None:
     """Fetch the CLI if the environment says so and an agent lacks it. What fails is logged, and said in the rooms.
 
-    Raises KeyboardInterrupt when a signal comes meanwhile.
+    Raises KeyboardInterrupt when a signal comes meanwhile, and as `own`.
     """
     if environ.get(VARIABLE, "") != "1" or not _is_missing(settings, environ):
         return
     log.info("agent.fetching", package=f"claude-agent-sdk {pinned()}", licence=LICENCE)
     try:
-        with _ended_by_sigterm():
+        with _ended_by_sigterm(), alive(settings.data_dir, environ, doing=DOING, missing=MISSING):
             program = fetch(settings.data_dir, environ)
     except NotFetched as error:
         log.error("agent.not_fetched", error=str(error))  # noqa: TRY400 - a sentence

@@ -25,20 +25,23 @@ def healthcheck_command(config: Path, *, ready: bool = False) -> int:
         settings = load(config, os.environ)
     except AppError as error:
         return complain(error)
-    pid, sign = owner_pid(settings.data_dir), sign_of(settings.data_dir)
+    pid = owner_pid(settings.data_dir)
     if pid is None:
         return _no(f"no daemon runs on {settings.data_dir}")
-    if sign is not None and sign.pid == pid:
-        return _by_sign(sign, ready=ready)
     folder = settings.data_dir / FOLDER
     try:
         target, token = "/ready" if ready else "/health", operator_token(folder)
         status, said = ask_at_socket(folder / SOCKET, target, token=token, within=ANSWER_SECONDS)
     except UNANSWERED as error:
+        sign = sign_of(settings.data_dir)
+        # One that takes the question, and answers late, nothing or nonsense, is there.
+        nobody_there = isinstance(error, OSError) and not isinstance(error, (TimeoutError, http.client.HTTPException))
+        if nobody_there and sign is not None and sign.pid == pid:
+            return _by_sign(sign, ready=ready)
         why = str(error) or type(error).__name__
         return _no(
-            f"the daemon runs, and its gateway does not answer at {folder / SOCKET} ({why}); in the first seconds of a "
-            "life it does not yet, and where it could not be opened the log says why (gateway.not_open)"
+            f"the daemon runs, and its gateway does not answer at {folder / SOCKET} ({why}); in the first second of a "
+            "life it does not yet"
         )
     if status != http.client.OK:
         return _no(str(said.get("detail") or f"the daemon has answered {status}"))
@@ -47,7 +50,7 @@ def healthcheck_command(config: Path, *, ready: bool = False) -> int:
 
 
 def _by_sign(sign: Sign, *, ready: bool) -> int:
-    """There is no gateway; the daemon says by itself, again and again, how it is."""
+    """No gateway is there (yet); the daemon says by itself, again and again, how it is."""
     if not sign.is_fresh:
         return _no(f"the daemon runs (pid {sign.pid}), and has given no sign of life for {sign.age:.0f} s")
     if ready and sign.missing:

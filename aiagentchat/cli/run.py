@@ -50,10 +50,10 @@ def _run(live: Live, open_because: str | None, *, take_over: bool) -> int:
     if open_because is not None:
         log.warning("daemon.not_hardened", error=open_because)
     try:
-        fetch_at_start(live.settings, live.environ)
-    except KeyboardInterrupt:
-        return 0
-    try:
+        try:
+            fetch_at_start(live.settings, live.environ)
+        except KeyboardInterrupt:
+            return 0
         asyncio.run(run_daemon(live, take_over=take_over))
     except BaseException as error:
         found = first_app_error(error)

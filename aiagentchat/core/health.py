@@ -24,8 +24,6 @@ class SendHealth:
     """Parcels on their way."""
     limited: bool = False
     """Whether the homeserver's limit holds parcels back now."""
-    refusals: int = 0
-    """How often it has refused a parcel for that since the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What the routes ask: the parts that the app wires together for them, and what several routes do alike."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -35,6 +35,8 @@ class Front:
     streams: Streams
     sessions: Sessions
     vitals: Callable[[], Awaitable[Vitals]]
+    """All but the agents, which may take a moment."""
+    agents: Callable[[], Awaitable[Mapping[str, bool]]]
     levels: Callable[[Vitals], Awaitable[Levels]]
     meters: Meters
     make_room: MakeRoom

@@ -40,6 +40,7 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
             streams=streams,
             sessions=Sessions(parts.directory),
             vitals=parts.vitals,
+            agents=parts.agents,
             levels=parts.levels,
             meters=parts.meters,
             make_room=parts.make_room,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,9 @@ class Parts:
     directory: Directory
     logins: GatewayTokens
     vitals: Callable[[], Awaitable[Vitals]]
+    """All but the agents."""
+    agents: Callable[[], Awaitable[Mapping[str, bool]]]
+    """Whether the programs of the agents that rooms have can be started."""
     levels: Callable[[Vitals], Awaitable[Levels]]
     """The numbers of this moment; those that are counted as things happen are with `meters`."""
     meters: Meters

@@ -7,6 +7,7 @@ from aiagentchat.core.ids import InstanceName, UserId
 
 STALE_SECONDS = 180.0
 """Without a word from the homeserver for so long, the daemon counts as cut off: longer than any sync waits."""
+NOT_HEARD = "the homeserver was not heard yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,7 @@ class Vitals:
     limited: bool = False
     """Whether the homeserver's limit holds parcels back."""
     refusals: int = 0
-    """How often it has refused one for that."""
-    sealed: int = 0
-    """Messages whose key is missing."""
+    """How often the homeserver has answered, whatever was asked, that we ask too much."""
     store_works: bool = True
     store_stalls: int = 0
     """How often writing had to wait."""
@@ -64,12 +63,14 @@ class Vitals:
         """What is not as it must be, in words. One failed sync is nothing yet: the last one may be a second old."""
         missing = []
         if self.sync_age is None:
-            missing.append("the homeserver was not heard yet")
+            missing.append(NOT_HEARD)
         elif self.sync_age >= STALE_SECONDS:
             missing.append(f"the homeserver was not heard for {self.sync_age:.0f} s")
         if not self.store_works:
             missing.append("the database cannot be written")
         missing += [
-            f"the program of agent {name} cannot be started" for name, there in self.agents.items() if not there
+            f"the program of agent {name} cannot be started, or does not answer"
+            for name, there in self.agents.items()
+            if not there
         ]
         return missing

@@ -34,6 +34,7 @@ REFRESH_RETRY_SECONDS = 5.0
 
 _OK = 200
 _UNAUTHORIZED = 401
+_TOO_MANY = 429
 _RENEWALS = 2
 """So often one request may be sent again: with what the refresh token gave, and with what the password gave."""
 
@@ -89,6 +90,8 @@ class _Renewing(AsyncClient):
         self._renew = renew
         self.accepted = ""
         """The newest token that was good for something."""
+        self.refusals = 0
+        """Answers that asked us to wait."""
 
     async def send(
         self,
@@ -103,8 +106,7 @@ class _Renewing(AsyncClient):
         given = dict(headers or {})
         used = given.pop("Authorization", "").removeprefix("Bearer ")
         if path.partition("?")[0] in grants.WITHOUT_TOKEN:
-            answer: aiohttp.ClientResponse = await super().send(method, path, data, given, trace_context, timeout)
-            return answer
+            return self._counted(await super().send(method, path, data, given, trace_context, timeout))
         used = await self._freshen(used) if used else used
         answer = await self._send_as(used, method, path, data, given, trace_context, timeout)
         for _ in range(_RENEWALS):
@@ -146,9 +148,13 @@ class _Renewing(AsyncClient):
         *rest: Any,  # noqa: ANN401
     ) -> aiohttp.ClientResponse:
         given = {**headers, "Authorization": f"Bearer {token}"} if token else headers
-        answer: aiohttp.ClientResponse = await super().send(method, path, data, given, *rest)
+        answer = self._counted(await super().send(method, path, data, given, *rest))
         if answer.status == _OK and token == self.access_token:
             self.accepted = token
+        return answer
+
+    def _counted(self, answer: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+        self.refusals += answer.status == _TOO_MANY
         return answer
 
 
@@ -261,6 +267,11 @@ class Client:
         refused: Any = nio.ErrorResponse.from_dict(said)
         refused.transport_response = answer
         raise error(what, refused)
+
+    @property
+    def refusals(self) -> int:
+        """How often the homeserver has answered, whatever was asked, that we ask too much."""
+        return self.nio.refusals
 
     async def close(self) -> None:
         """End all connections."""

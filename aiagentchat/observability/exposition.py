@@ -30,6 +30,8 @@ from aiagentchat.observability.metrics import (
 )
 
 MICRO = 1_000_000
+_OUTCOMES = MOVES[CommandState.RUNNING] - {CommandState.INTERRUPTED}
+"""Of turns that are counted. One that was cut short is told by another life, in which it would never have been 0."""
 _LEVELS = {metric.name: metric for metric in METRICS if metric not in COUNTED}
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # counters begin with the daemon, which process_start_time says
@@ -51,7 +53,7 @@ class Exposition:
 
     def know(self, room: str, agent: str) -> None:
         """As `Meters.know`, and so the next two."""
-        for state in MOVES[CommandState.RUNNING]:
+        for state in _OUTCOMES:
             self._turns.labels(room, agent, state.value)
         for way in ("in", "out"):
             self._tokens.labels(room, agent, way)

@@ -82,8 +82,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("parcels_waiting", "gauge", "Parcels in the outbox that are not sent."),
     Metric("oldest_parcel_age_seconds", "gauge", "How long the oldest parcel waits; 0: none does."),
     Metric("rate_limited", "gauge", "1 while the homeserver's limit holds parcels back."),
-    Metric("rate_limit_refusals_total", "counter", "How often the homeserver has answered a parcel with 429."),
-    Metric("sealed_events", "gauge", "Messages whose key is missing."),
+    Metric(
+        "rate_limit_refusals_total", "counter", "How often the homeserver has answered with 429, whatever was asked."
+    ),
+    Metric("sealed_events", "gauge", "Messages of the last day whose key is missing."),
     Metric("refused_attempts", "gauge", "What was refused in the last hour, by what was tried.", ("kind",)),
     Metric("messages", "gauge", "Messages to others that were accepted and are known, by their state.", ("state",)),
     Metric("halted_rooms", "gauge", "Rooms in which agents wait for a person."),

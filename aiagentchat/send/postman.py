@@ -90,13 +90,12 @@ class Postman:
         self._line = Line(random)
         self._places = Places(clock)
         self._fix = lift_limit(user)
-        self._refusals = 0
         self._uploaded: dict[TxnId, Content] = {}
         """What is sent of parcels whose files are there already, and whose turn has not come."""
 
     def health(self) -> SendHealth:
         """Whether the homeserver's limit holds parcels back; how many wait, the outbox knows."""
-        return SendHealth(limited=self._pacer.is_limited, refusals=self._refusals)
+        return SendHealth(limited=self._pacer.is_limited)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises LoginFailed, in a group, when the homeserver does not know us any more."""
@@ -149,7 +148,6 @@ class Postman:
                 if self._pacer.passed(self._clock.monotonic(), delivery.ticket):
                     log.info("outbox.rate_proven")
         except RateLimited as error:
-            self._refusals += 1
             self._line.answered()
             if self._pacer.refused(self._clock.monotonic(), delivery.ticket, error.retry_after):
                 log.warning("outbox.rate_limited", retry_after=error.retry_after, fix=self._fix)

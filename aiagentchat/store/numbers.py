@@ -31,6 +31,8 @@ class Counted:
     """When a turn was last cut short."""
     refused: Mapping[str, int]
     """Attempts of the last hour, by what was tried."""
+    sealed: int
+    """Messages of the last day whose key has not come. Of older ones nobody need be told any more."""
 
 
 class Numbers:
@@ -45,10 +47,12 @@ class Numbers:
         queues = await run(_NUMBERS["queues"])
         [oldest] = await run(_NUMBERS["oldest_parcel"])
         interrupted = await run(_NUMBERS["interrupted"])
+        [sealed] = await run(_NUMBERS["sealed"], since=now - 24 * HOUR_MS)
         refused = await run(_NUMBERS["refused"], since=now - HOUR_MS, hour=now // HOUR_MS)
         return Counted(
             queues={RoomId(row["room_id"]): Queue(row["count"], row["since"]) for row in queues},
             oldest_parcel=oldest["since"],
             interrupted={RoomId(row["room_id"]): row["at"] for row in interrupted},
             refused={str(row["kind"]): row["count"] for row in refused},
+            sealed=sealed["count"],
         )

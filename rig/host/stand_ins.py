@@ -38,7 +38,7 @@ release = pathlib.Path(__file__).resolve().parents[2]
 file = release / "aiagentchat/__init__.py"
 version = file.read_text() if file.exists() else "wheel"
 
-HAS_GATEWAY = any(word in version for word in ("ill", "well", "weak"))
+CAN_BE_ASKED = any(word in version for word in ("ill", "well", "weak"))
 
 
 def tell(text):
@@ -56,7 +56,7 @@ match sys.argv[1:]:
         sys.exit("No space left on device")
     case ["db", "backup", copy, *_]:
         pathlib.Path(copy).write_text(release.name)
-    case ["healthcheck", *_] if not HAS_GATEWAY:
+    case ["healthcheck", *_] if not CAN_BE_ASKED:
         sys.exit(2)
     case ["healthcheck", "--help"]:
         pass
@@ -66,8 +66,6 @@ match sys.argv[1:]:
     case ["run", *_]:
         secrets = len(os.listdir(os.environ["CREDENTIALS_DIRECTORY"]))
         print(f'{{"event": "daemon.starting", "secrets": {secrets}}}', flush=True)
-        if HAS_GATEWAY:
-            print('{"event": "service.started", "service": "gateway"}', flush=True)
         if "broken" in version:
             print('{"event": "daemon.ended"}')
             sys.exit(3)

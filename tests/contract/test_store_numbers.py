@@ -6,13 +6,14 @@ from aiagentchat.core.audit import HOUR_MS, MOST_REFUSALS, AuditKind, Deed
 from aiagentchat.core.commands import TurnRecord
 from aiagentchat.core.effects import LeaveRoom
 from aiagentchat.core.ids import EventId, TxnId
+from aiagentchat.core.messages import Kind
 from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.numbers import Counted, Queue
-from tests.contract.store_fixtures import ANNA, DEVICE, NOW, OTHER_ROOM, ROOM, accept, command, parcel, settle
+from tests.contract.store_fixtures import ANNA, DEVICE, NOW, OTHER_ROOM, ROOM, accept, command, incoming, parcel, settle
 
 
 async def test_of_a_new_ledger_there_is_nothing_to_tell(ledger: Ledger) -> None:
-    assert await ledger.numbers.counted(NOW) == Counted({}, None, {}, {"more": 0})
+    assert await ledger.numbers.counted(NOW) == Counted({}, None, {}, {"more": 0}, 0)
 
 
 async def test_what_waits_is_counted_by_room_with_the_age_of_the_oldest(ledger: Ledger) -> None:
@@ -71,3 +72,12 @@ async def test_what_the_audit_holds_back_counts_too(ledger: Ledger) -> None:
         await ledger.audit.write(message, NOW)
 
     assert (await ledger.numbers.counted(NOW)).refused == {"message": MOST_REFUSALS, "more": 3}
+
+
+async def test_what_cannot_be_read_counts_for_a_day(ledger: Ledger) -> None:
+    sealed = [replace(incoming(event, "s1"), kind=Kind.SEALED, raw="{}") for event in ("$1", "$2", "$3")]
+    await ledger.inbox.take_in("t1", sealed[:1], NOW)
+    await ledger.inbox.take_in("t2", [*sealed[1:], incoming("$4")], NOW + HOUR_MS)
+
+    assert [(await ledger.numbers.counted(NOW + hours * HOUR_MS)).sealed for hours in (1, 24, 25, 26)] == [3, 3, 2, 0]
+    assert await ledger.seals.count() == 3

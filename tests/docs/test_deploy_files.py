@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from aiagentchat.app.notify import EXTENSION_SECONDS, LOOK_SECONDS
+from aiagentchat.core import errors
+from aiagentchat.core.errors import AppError, IdentityError
 from aiagentchat.process.sandbox.ladder import OPTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,18 @@ def test_the_unit_waits_for_what_the_daemon_says_of_itself() -> None:
     # It asks for EXTENSION_SECONDS when it starts, and gives signs of life three times as often as it must.
     assert int(keys["TimeoutStartSec"]) >= EXTENSION_SECONDS
     assert int(keys["WatchdogSec"]) / 3 > LOOK_SECONDS
+
+
+def test_the_unit_starts_nothing_again_that_ends_in_the_same_way_again() -> None:
+    [prevented] = re.findall("^RestartPreventExitStatus=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8").partition("## When it does not run")[2]
+    codes = {
+        error.exit_code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, AppError)
+    }
+    lasting = codes - {AppError.exit_code, IdentityError.exit_code}  # what may pass, and what `keys` alone ends with
+
+    assert {int(code) for code in prevented.split()} == lasting
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == lasting
 
 
 def test_the_unit_leaves_bubblewrap_what_it_needs() -> None:

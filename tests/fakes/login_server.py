@@ -38,6 +38,8 @@ class LoginServer:
         """Every request that needs a login is answered with a 401 and this."""
         self.busy_for_ms: int | None = None
         """Logins are refused for so long."""
+        self.wants_quiet = False
+        """Every request that needs a login is asked to wait."""
         self.user = USER
         """Who has logged in, by the homeserver's account."""
         self.lifetime_ms: int | None = None
@@ -81,6 +83,8 @@ class LoginServer:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         await request.read()
         self.asked.append((request.path.rpartition("/")[2], token))
+        if self.wants_quiet:
+            return web.json_response({"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests"}, status=429)
         if self.nonsense is not None:
             return web.Response(status=401, body=self.nonsense, content_type="application/json")
         if token not in self.good:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,6 +95,9 @@ def gateway_on(folder: Path, port: int) -> Served:
     async def vitals() -> Vitals:
         return Vitals(version="1", user=US.user, instance=US.instance, sync_age=1.0)
 
+    async def agents() -> Mapping[str, bool]:
+        return {}
+
     async def levels(_: Vitals) -> Levels:
         return {}
 
@@ -108,6 +111,7 @@ def gateway_on(folder: Path, port: int) -> Served:
             directory=FakeDirectory(),
             logins=FakeLogins(),
             vitals=vitals,
+            agents=agents,
             levels=levels,
             meters=Meters(),
             make_room=make_room,

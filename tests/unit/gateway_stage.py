@@ -1,5 +1,6 @@
 """The gateway's app behind its doors, on fakes, asked without a network."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -172,6 +173,8 @@ class Stage:
     vitals: Vitals = field(
         default_factory=lambda: Vitals(version="1", user=US.user, instance=US.instance, sync_age=1.0)
     )
+    agents_hang: bool = False
+    """Whether their programs do not answer."""
     wished: list[RoomWish] = field(default_factory=list)
     no_room: MatrixError | None = None
     told: list[tuple[str, str]] = field(default_factory=list)
@@ -273,7 +276,12 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
     await callers.prepare()
 
     async def vitals() -> Vitals:
-        return stage.vitals
+        return replace(stage.vitals, agents={})
+
+    async def agents() -> Mapping[str, bool]:
+        if stage.agents_hang:
+            await asyncio.Event().wait()
+        return stage.vitals.agents
 
     async def levels(_: Vitals) -> Levels:
         return {"parcels_waiting": 7}
@@ -290,6 +298,7 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
         streams=Streams(feed),
         sessions=Sessions(directory),
         vitals=vitals,
+        agents=agents,
         levels=levels,
         meters=Meters(),
         make_room=make_room,

@@ -44,6 +44,7 @@ class Parts:
             unsent=self._unsent,
             owed=self._owed,
             sync=SyncHealth,
+            missing=self._missing,
         )
 
     def tell(self, what: str) -> None:
@@ -99,6 +100,9 @@ class Parts:
         self.tell(f"{self.waiting} wait")
         self.waiting -= self.sends
         return self.waiting + self.sends
+
+    async def _missing(self) -> list[str]:
+        return []
 
     async def _owed(self) -> int:
         return self.owed

@@ -1,11 +1,13 @@
 """What is brought together for /metrics and /ready."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from aiagentchat.app import metrics
 from aiagentchat.app.metrics import Gauged, agents_there, label
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.commands import CommandState, TurnRecord
@@ -114,17 +116,29 @@ def test_a_room_that_is_gone_from_the_settings_has_no_name(tmp_path: Path) -> No
     assert label(make_settings(tmp_path), RoomId("!gone:hs")) == MADE
 
 
-async def test_only_agents_that_rooms_have_are_asked_for_their_programs(desk: Desk) -> None:
+async def test_only_agents_that_rooms_have_are_asked_for_their_programs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def there() -> None:
         """It is."""
 
     async def missing() -> None:
         raise AgentUnavailable("no such file", human="It is not there.")
 
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(metrics, "AGENT_SECONDS", 0.01)
     asks: tuple[Mapping[str, Callable[[], Awaitable[object]]], ...] = (
         {"claude": there, "unused": missing},
         {"claude": missing},
+        {"claude": silent},
         {},
     )
 
-    assert [await agents_there(desk.settings, ask) for ask in asks] == [{"claude": True}, {"claude": False}, {}]
+    assert [await agents_there(desk.settings, ask) for ask in asks] == [
+        {"claude": True},
+        {"claude": False},
+        {"claude": False},
+        {},
+    ]

@@ -1,4 +1,4 @@
-"""The daemon's sign of life, where nobody can ask it."""
+"""The daemon's sign of life, for when nobody can ask it."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ import pytest
 from aiagentchat.app import sign_of_life
 from aiagentchat.app.owner import SIGN
 from aiagentchat.app.sign_of_life import EVERY_SECONDS, SIZE, SignOfLife, sign_of
+from aiagentchat.core.errors import StoreError
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
 
@@ -22,11 +23,15 @@ class Daemon:
         self.clock = FakeClock()
         self.missing: list[str] = []
         self.hangs = False
-        self.made = SignOfLife(folder, self._look, self.clock)
+        self.fails = False
+        self.made = SignOfLife(folder, self.clock)
+        self.made.missing = self._look
 
     async def _look(self) -> list[str]:
         if self.hangs:
             await asyncio.Event().wait()
+        if self.fails:
+            raise StoreError("disk I/O error")
         return self.missing
 
     @asynccontextmanager
@@ -85,7 +90,29 @@ async def test_one_that_cannot_find_out_what_is_missing_says_so(
         sign = sign_of(tmp_path)
 
     assert sign is not None
+    assert list(sign.missing) == ["what is missing could not be found out within 10 s"]
+
+
+async def test_a_database_that_fails_ends_no_sign(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.fails = True
+    async with daemon.living():
+        sign = sign_of(tmp_path)
+
+    assert sign is not None
     assert list(sign.missing) == ["the database does not answer"]
+
+
+async def test_before_anybody_knows_more_the_homeserver_was_not_heard_yet(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(SignOfLife(tmp_path, clock).run())
+        await clock.until_asleep()
+        task.cancel()
+    sign = sign_of(tmp_path)
+
+    assert sign is not None
+    assert list(sign.missing) == ["the homeserver was not heard yet"]
 
 
 async def test_one_that_cannot_be_written_is_said_once_until_it_can(

@@ -1,5 +1,7 @@
 """Where the CLI is, and whether it is one that we can drive."""
 
+import asyncio
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -66,6 +68,15 @@ def test_a_wheel_for_another_platform_has_none(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(metadata, "files", lambda _: [metadata.PackagePath("claude_agent_sdk/__init__.py")])
 
     with pytest.raises(AgentUnavailable):
+        binary.find("claude", NOWHERE)
+
+
+def test_a_wheel_whose_program_is_gone_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = metadata.PackagePath("claude_agent_sdk/_bundled/claude")
+    gone.dist = metadata.PathDistribution(tmp_path / "claude_agent_sdk.dist-info")
+    monkeypatch.setattr(metadata, "files", lambda _: [gone])
+
+    with pytest.raises(AgentUnavailable, match="neither on PATH nor"):
         binary.find("claude", NOWHERE)
 
 
@@ -136,3 +147,76 @@ async def test_the_question_is_asked_without_our_environment(tmp_path: Path, mon
     seen = (tmp_path / "seen").read_text(encoding="utf-8")
     assert "syt_secret" not in seen
     assert "HOME=/nonexistent" in seen
+
+
+# ── once for all who ask ──────────────────────────────────────────────────────────────────────────────────────────
+
+COUNTING = "#!/bin/sh\necho x >> {folder}/asked\n{then}\n"
+
+
+class Asked:
+    """A program that counts how often it was asked, and time that the test moves."""
+
+    def __init__(self, folder: Path, then: str) -> None:
+        self.folder = folder
+        self.now = 0.0
+        self.examiner = binary.Examiner(lambda: self.now)
+        self.becomes(then)
+
+    def becomes(self, then: str) -> None:
+        """From now on it is another file, that does this."""
+        self.path = program(self.folder, COUNTING.format(folder=self.folder, then=then))
+        os.utime(self.path, (self.times + 1, self.times + 1))
+
+    @property
+    def times(self) -> int:
+        file = self.folder / "asked"
+        return file.read_text(encoding="ascii").count("x") if file.exists() else 0
+
+
+async def test_a_program_is_asked_again_when_it_is_another_one(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "echo 2.1.329")
+    said = [await asked.examiner.examine(asked.path) for _ in range(3)]
+    once = asked.times
+    asked.becomes("echo 2.2.0")
+    said.append(await asked.examiner.examine(asked.path))
+
+    assert [found.version for found in said] == [(2, 1, 329)] * 3 + [(2, 2, 0)]
+    assert (once, asked.times) == (1, 2)
+
+
+async def test_a_failure_is_kept_for_who_only_watches(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "exit 1")
+    for seconds in (0.0, 30.0, 59.0, 61.0):
+        asked.now = seconds
+        with pytest.raises(AgentUnavailable, match="no Claude Code version"):
+            await asked.examiner.examine(asked.path, kept=60.0)
+    watched = asked.times
+    with pytest.raises(AgentUnavailable):
+        await asked.examiner.examine(asked.path, kept=60.0)
+    asked.now += 1.0
+    with pytest.raises(AgentUnavailable):
+        await asked.examiner.examine(asked.path)  # a turn that starts wants to know
+
+    assert (watched, asked.times) == (2, 3)
+
+
+async def test_all_who_ask_meanwhile_get_one_answer(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "exit 1")
+    said = await asyncio.gather(*(asked.examiner.examine(asked.path) for _ in range(4)), return_exceptions=True)
+
+    assert [type(each) for each in said] == [AgentUnavailable] * 4
+    assert asked.times == 1
+
+
+async def test_who_only_watches_does_not_wait_for_long(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "sleep 60")
+
+    with pytest.raises(AgentUnavailable, match="did not answer in 0 s"):
+        await asked.examiner.examine(asked.path, within=0.2)
+
+
+async def test_a_program_that_is_gone_in_between_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AgentUnavailable, match="No such file") as caught:
+        await binary.Examiner().examine(tmp_path / "claude")
+    assert caught.value.human == words.NO_BINARY

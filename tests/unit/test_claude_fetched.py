@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import subprocess
 import zipfile
 from pathlib import Path
@@ -145,7 +146,10 @@ def test_the_daemon_fetches_it_only_when_it_is_told_to(
     fetch_at_start(settings, OFFLINE | NOWHERE)
     assert not (settings.data_dir / "cli").exists()
 
-    fetch_at_start(settings, OFFLINE | NOWHERE | {VARIABLE: "1"})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(notify := str(config.parent / "notify"))
+        fetch_at_start(settings, OFFLINE | NOWHERE | {VARIABLE: "1", "NOTIFY_SOCKET": notify})
+        assert b"EXTEND_TIMEOUT_USEC=" in systemd.recv(4096)
     said = capsys.readouterr().out
     assert LICENCE in said
     assert "agent.not_fetched" in said

@@ -96,6 +96,16 @@ def test_what_is_no_answer_is_a_sentence(config: Path, answer: bytes) -> None:
     assert b"Authorization" not in got[0]
 
 
+def test_a_gateway_that_does_not_answer_is_no_gateway_that_is_not_there(config: Path) -> None:
+    with answering(config, b"nonsense\r\n\r\n"):
+        sign = config.parent / "data" / SIGN
+        sign.write_text(json.dumps({"pid": os.getpid(), "missing": []}))
+        shown = ask(config)
+
+    assert shown.exit_code == 1
+    assert "its gateway does not answer" in shown.stderr
+
+
 def test_a_daemon_that_says_nothing_yet_is_said_to_say_nothing(config: Path) -> None:
     (config.parent / "data").mkdir()
     with own(config.parent / "data"):
@@ -169,9 +179,9 @@ def test_bad_settings_are_told_as_everywhere(config: Path) -> None:
     assert ask(config).exit_code == 2
 
 
-async def test_a_gateway_answers_it(config: Path, tmp_path: Path) -> None:
+async def test_a_gateway_answers_it_and_is_asked_first(config: Path, tmp_path: Path) -> None:
     async with serving(tmp_path):
-        with own(tmp_path / "data"):
+        with giving_a_sign(config, ["tea is out"]):
             shown = await asyncio.to_thread(ask, config, "--ready")
 
     assert (shown.exit_code, shown.stdout) == (0, "ready\n")

@@ -219,7 +219,10 @@ async def test_who_asks_whether_it_is_ready_needs_no_token(stage: Stage) -> None
         ({"sync_age": None}, "the homeserver was not heard yet"),
         ({"sync_age": 200.4}, "the homeserver was not heard for 200 s"),
         ({"store_works": False}, "the database cannot be written"),
-        ({"agents": {"claude": False, "other": True}}, "the program of agent claude cannot be started"),
+        (
+            {"agents": {"claude": False, "other": True}},
+            "the program of agent claude cannot be started, or does not answer",
+        ),
     ],
 )
 async def test_what_is_missing_is_told_to_whoever_has_a_token(
@@ -235,6 +238,12 @@ async def test_what_is_missing_is_told_to_whoever_has_a_token(
     assert stranger.json["detail"] == "The daemon is not ready."
     assert (known.status, known.json["detail"]) == (503, f"The daemon is not ready: {sentence}.")
     assert alive.status == 200
+
+
+async def test_a_program_that_hangs_keeps_nobody_from_hearing_that_the_daemon_lives(stage: Stage) -> None:
+    stage.agents_hang = True
+
+    assert [(await stage.ask("GET", path)).status for path in ("/health", "/status")] == [200, 200]
 
 
 async def test_a_daemon_that_is_cut_off_is_degraded(stage: Stage) -> None:

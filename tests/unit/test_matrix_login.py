@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from aiagentchat.core.errors import LoginFailed, Unreachable
+from aiagentchat.core.errors import LoginFailed, RateLimited, Unreachable
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login
 from aiagentchat.matrix.client import Account, Client
@@ -317,3 +317,18 @@ async def test_a_401_that_is_not_the_homeservers_ends_no_login(server: LoginServ
 
         assert await ask(client) == "D1"
     assert server.logins == []
+
+
+async def test_a_refusal_because_it_is_too_much_is_counted_whatever_was_asked(server: LoginServer) -> None:
+    async with a_client(server, stored(server.token("first")), password=PASSWORD) as (client, _):
+        await client.log_in()
+        server.wants_quiet = True
+        with pytest.raises(RateLimited):
+            await ask(client)
+        at_a_question = client.refusals
+        server.wear_off()
+        server.wants_quiet, server.busy_for_ms = False, 333_000
+        with pytest.raises(Unreachable):
+            await ask(client)
+
+        assert (at_a_question, client.refusals) == (1, 2)

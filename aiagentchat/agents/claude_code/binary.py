@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,8 @@ MINIMUM = (2, 1, 197)
 MEASURED = (2, 1, 329)
 """The version that the tests run."""
 VERSION_SECONDS = 20.0
+GLANCE_SECONDS, KEPT_SECONDS = 4.0, 60.0
+"""For who only watches: how long it waits for a version, and takes a failure for what would be said now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def _bundled() -> Path | None:
         return None
     for file in files:
         if str(file).endswith("_bundled/claude"):
-            return Path(str(file.locate()))
+            path = Path(str(file.locate()))
+            return path if path.is_file() else None  # what was installed may be half removed, or just be replaced
     return None
 
 
@@ -76,9 +80,60 @@ def readable_for(path: Path) -> tuple[Path, ...]:
     return (path.parent,) if is_script else (path,)
 
 
-async def check(path: Path) -> Binary:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a program has said, or why it has not."""
+
+    path: Path
+    changed: float
+    said: Binary | AgentUnavailable
+    at: float
+
+
+class Examiner:
+    """Asks a program for its version when it is another one than before, or has failed; one question at a time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._last: _Answer | None = None
+        self._one = asyncio.Lock()
+
+    async def examine(self, path: Path, *, kept: float = 0.0, within: float | None = None) -> Binary:
+        """What is known of it. Raises AgentUnavailable, also for a failure that is at most `kept` seconds old.
+
+        It gets `within` seconds for its answer.
+        """
+        began, changed = self._now(), _changed(path)
+        async with self._one:
+            last = self._last
+            if (
+                last is None
+                or (last.path, last.changed) != (path, changed)
+                or (not isinstance(last.said, Binary) and last.at < began - kept)
+            ):
+                last = self._last = await self._ask(path, changed, within)
+        if isinstance(last.said, Binary):
+            return last.said
+        raise last.said.with_traceback(None)
+
+    async def _ask(self, path: Path, changed: float, within: float | None) -> _Answer:
+        try:
+            said: Binary | AgentUnavailable = await check(path, within)
+        except AgentUnavailable as error:
+            said = error
+        return _Answer(path, changed, said, self._now())
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError as error:
+        raise AgentUnavailable(f"{path} cannot be looked at: {error.strerror}", human=words.NO_BINARY) from error
+
+
+async def check(path: Path, within: float | None = None) -> Binary:
     """Ask the binary for its version. Raises AgentUnavailable if it has none, or one that is too old."""
-    said = await _ask_version(path)
+    said = await _ask_version(path, VERSION_SECONDS if within is None else within)
     match = re.match(r"\s*(\d+)\.(\d+)\.(\d+)", said)
     if match is None:
         raise AgentUnavailable(
@@ -93,7 +148,7 @@ async def check(path: Path) -> Binary:
     return Binary(path, version)
 
 
-async def _ask_version(path: Path) -> str:
+async def _ask_version(path: Path, within: float) -> str:
     try:
         process = await children.start(
             str(path),
@@ -108,12 +163,10 @@ async def _ask_version(path: Path) -> str:
     except OSError as error:
         raise AgentUnavailable(f"{path} cannot be started: {error.strerror}", human=words.NO_BINARY) from error
     try:
-        async with asyncio.timeout(VERSION_SECONDS):
+        async with asyncio.timeout(within):
             out, _ = await process.communicate()
     except TimeoutError as error:
-        raise AgentUnavailable(
-            f"{path} --version did not answer in {VERSION_SECONDS:.0f} s", human=words.NO_BINARY
-        ) from error
+        raise AgentUnavailable(f"{path} --version did not answer in {within:.0f} s", human=words.NO_BINARY) from error
     finally:
         if process.returncode is None:  # not answered in time, or not waited for any more
             os.killpg(process.pid, signal.SIGKILL)  # it is not reaped, so the number is still its own

@@ -498,15 +498,18 @@ class ClaudeCode:
         self._quarters = quarters
         self._posts = posts or Posts()  # which has none ready while nobody serves it
         self._peers = peers
-        self._checked: tuple[Path, float, binary.Binary] | None = None
+        self._examiner = binary.Examiner()
+
+    async def glance(self) -> binary.Binary:
+        """As `binary`, for who watches: soon, and a program that has failed is not started again at each look."""
+        return await self._examiner.examine(self._found(), kept=binary.KEPT_SECONDS, within=binary.GLANCE_SECONDS)
 
     async def binary(self) -> binary.Binary:
         """The CLI, asked for its version again when its file has changed. Raises AgentUnavailable."""
-        path = binary.find(self._name, self._environ, self._quarters.data_dir)
-        changed = path.stat().st_mtime
-        if self._checked is None or self._checked[:2] != (path, changed):
-            self._checked = path, changed, await binary.check(path)
-        return self._checked[2]
+        return await self._examiner.examine(self._found())
+
+    def _found(self) -> Path:
+        return binary.find(self._name, self._environ, self._quarters.data_dir)
 
     async def open(self, spec: RunSpec) -> ClaudeRun:
         """A run for `spec`. Raises AgentUnavailable when binary, key or the room's folder is missing."""

@@ -1,13 +1,20 @@
 """How the daemon is."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request, Response
 
 from aiagentchat.gateway.front import Asking, Front
 from aiagentchat.gateway.metrics import CONTENT_TYPE, of_traffic
 from aiagentchat.gateway.models import Health, Ready, Status, room_item
 from aiagentchat.gateway.problems import Refusal
+from aiagentchat.gateway.vitals import Vitals
 
 _NUMBERS = {"schema": {"type": "string"}, "example": "aiagentchat_parcels_waiting 0.0\n"}
+
+
+async def _with_agents(front: Front) -> Vitals:
+    return replace(await front.vitals(), agents=await front.agents())
 
 
 def daemon(front: Front) -> APIRouter:
@@ -28,7 +35,7 @@ def daemon(front: Front) -> APIRouter:
     async def ready(request: Request) -> Ready:
         """Whether a message that comes now would be answered, else 503. Needs no token; without one it does not tell
         what is missing."""
-        vitals = await front.vitals()
+        vitals = await _with_agents(front)
         if not vitals.is_ready:
             why = "" if request.state.caller is None else f": {'; '.join(vitals.missing)}"
             raise Refusal("unavailable", f"The daemon is not ready{why}.")
@@ -61,7 +68,7 @@ def daemon(front: Front) -> APIRouter:
     )
     async def metrics(caller: Asking) -> Response:  # noqa: ARG001 - a token is needed
         """The same in numbers, for Prometheus."""
-        levels = await front.levels(await front.vitals())
+        levels = await front.levels(await _with_agents(front))
         return Response(front.meters.exposed({**levels, **of_traffic(front.traffic)}), media_type=CONTENT_TYPE)
 
     return router

@@ -17,6 +17,11 @@ WHERE state IN ('waiting', 'claimed')
 -- When a turn was last cut short, by room.
 SELECT room_id, max(ended_at) AS at FROM commands WHERE state = 'interrupted' AND ended_at IS NOT NULL GROUP BY room_id;
 
+-- name: sealed
+-- How many that have come lately cannot be read.
+SELECT count(*) AS count FROM inbox
+WHERE routed_at IS NULL AND kind = 'sealed' AND raw IS NOT NULL AND taken_at >= :since;
+
 -- name: refused
 -- What was tried, and how often, also what is held back from the audit.
 SELECT coalesce(json_extract(detail, '$.what'), kind) AS kind, count(*) AS count FROM audit
