@@ -156,6 +156,7 @@ async def test_a_name_is_not_tried_for_ever(desk: Desk, monkeypatch: pytest.Monk
         pytest.param(png(9000, 1), id="too wide"),
         pytest.param(png() + b"\0" * 4_000_000 + b"IEND", id="too many bytes"),
         pytest.param(pdf(101), id="too many pages"),
+        pytest.param(pdf(0) + b"<< /Type /ObjStm >> %%EOF", id="nobody knows how many pages"),
         pytest.param(b"%PDF-" + b" " * 6_000_000 + b"%%EOF", id="too large a document"),
     ],
 )
