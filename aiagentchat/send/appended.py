@@ -26,7 +26,7 @@ from aiagentchat.send.whole import PREVIEW_BYTES, Whole
 
 MOST_WAITING = 2_000
 """Bytes of a block without a good border in it that are kept waiting for one."""
-MOST_TRIED = 50
+MOST_TRIED = 20
 """So many ends of sentences and lines are looked at, from the last one on, for one that tears nothing."""
 _ENDS = re.compile(r"\n|[。！？]|[.!?](?= (?!(?:[-*+>|]|#{1,6}|\d{1,9}[.)])[ \t]))")
 """Not where what follows would become a list, a heading or a quotation at the beginning of a message."""
