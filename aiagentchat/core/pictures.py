@@ -16,6 +16,10 @@ _SIZES_IN_JPEG = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_IN_JPEG = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length."""
 _PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
+_PAGES = re.compile(rb"/Type\s*/Pages(?![a-zA-Z])")
+_COUNT = re.compile(rb"/Count\s+(\d{1,9})(?!\d)")
+_PACKED = b"/ObjStm"
+"""From PDF 1.5 on pages may stand in a stream of objects, which is packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,13 @@ def picture_of(data: bytes) -> Picture | None:
 
 
 def pages_of_pdf(data: bytes) -> int | None:
-    """How many pages `data` has, as far as they can be counted without unpacking; None if it is no PDF, or locked."""
+    """How many pages `data` has; None if it is no PDF, or locked, or they cannot be counted without unpacking."""
     if not data.startswith(b"%PDF-") or b"%%EOF" not in data[-2048:] or b"/Encrypt" in data:
         return None
-    return len(_PAGE.findall(data))
+    found = len(_PAGE.findall(data))
+    if _PACKED in data and not (_PAGES.search(data) and found == max(map(int, _COUNT.findall(data)), default=0)):
+        return None  # some of them may be packed
+    return found or None
 
 
 _Size = tuple[int, int]

@@ -24,8 +24,11 @@ MOST_KEY = 32_768
 CONTEXT = 256
 """Characters that were let out and are still looked at: the name before a value."""
 
-_BLANK = re.compile(r"\s")
-_TO_LAST_BLANK = re.compile(r".*\s", re.DOTALL)
+_WORD_ENDS = r"[\s\u0080-\U0010ffff]"
+"""No shape runs over these (core/shapes.py): a blank, and any letter or sign beyond ASCII. Of these a language may
+consist that has no blanks, and its answers are not to wait for one."""
+_WORD_END = re.compile(_WORD_ENDS)
+_TO_LAST_WORD_END = re.compile(f".*{_WORD_ENDS}", re.DOTALL)
 _HEX_IN_URL = re.compile(r"%[0-9A-F]{2}")
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -44,8 +47,8 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, longest_first)))
         self.longest = max(map(len, longest_first), default=0)
         """Characters of the longest of all known values and their encodings."""
-        self.with_blanks = tuple(value for value in longest_first if _BLANK.search(value))
-        """Those that are more than one word."""
+        self.of_words = tuple(value for value in longest_first if _WORD_END.search(value))
+        """Those that do not end where a word does."""
 
     def __call__(self, text: str) -> str:
         """`text` with a mark in the place of each secret; the same object if there is none."""
@@ -100,8 +103,8 @@ def redacted(value: Any, redactor: Callable[[str], str]) -> Any:  # noqa: ANN401
 class RedactingStream:
     """Pieces in, safe text out, in the same order.
 
-    A secret that comes in pieces is held back from its beginning on. So what is held is the last word until a blank
-    follows, a private key until its end, and what may become a known secret of several words; all of it within bounds.
+    A secret that comes in pieces is held back from its beginning on. So what is held is the last word of ASCII until it
+    ends, a private key until its end, and what may become a known secret of more than that; all of it within bounds.
     """
 
     def __init__(self, redacting: Redacting = shapes_only) -> None:
@@ -142,14 +145,14 @@ class RedactingStream:
 
 def _held_from(text: str, out: int, redactor: Redactor) -> int:
     """How much of `text` may be let out, when `out` was and more may follow."""
-    words = _TO_LAST_BLANK.match(text, out)
+    words = _TO_LAST_WORD_END.match(text, out)
     cut = out if words is None else words.end()
     if len(text) - cut > max(MOST_HELD, 2 * redactor.longest):
         cut = len(text) - max(CONTEXT, redactor.longest)
     key = unfinished_key(text, out)
     if key is not None and len(text) - key <= MOST_KEY:
         cut = min(cut, key)
-    for value in redactor.with_blanks:
+    for value in redactor.of_words:
         cut = min(cut, _may_become(value, text, out))
     return cut
 

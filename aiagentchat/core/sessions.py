@@ -16,7 +16,8 @@ MOST_WORDS = 4
 LONGEST_NAME = 32
 """… and its characters, so that a line of a list fits on a phone."""
 _LONGEST_WORD = 20
-"""What is longer is no word: an address, a key, a hash."""
+"""What is longer, of ASCII, is no word: an address, a key, a hash. Not every language has blanks."""
+_NO_WORD = re.compile(rf"[!-~]*://[!-~]*|[!-~]{{{_LONGEST_WORD + 1},}}")
 _LOOKED_AT = 400
 """Characters of a message that its name can come from."""
 _CLOSE_ENOUGH = 0.6
@@ -92,7 +93,7 @@ def _words(text: str, *, anything: bool = False) -> list[str]:
     if not anything:
         if said and (said[0].startswith("@") or said[0].endswith(":")):
             del said[0]  # whom it speaks to
-        said = [word for word in said if len(word) <= _LONGEST_WORD and "://" not in word]
+        said = [_NO_WORD.sub(" ", word) for word in said]
     return [part for word in said for part in _plain(word).split()]
 
 

@@ -3,7 +3,7 @@
 Each shape says which letters a text must hold to be worth a closer look, so that ordinary text costs little. Each
 takes time in proportion to it, whatever is in it: a run of characters is entered at its beginning alone, or what is
 looked at is bounded. None but that of a private key holds a blank, a line end or a character that means something to a
-shell, so that a command which a person must judge cannot hide in one.
+shell, so that a command which a person must judge cannot hide in one; and none holds anything but ASCII.
 """
 
 import re
@@ -150,7 +150,7 @@ _BEARER = r"(?i:\bbearer)[ \t]{1,4}(?P<secret>(?=[A-Za-z_.-]{0,64}\d)[A-Za-z0-9.
 _EXAMPLE = r"(?:pass|passwd|password)@"
 _URL_PASSWORD = rf"://[^\s/:@]{{0,64}}:(?P<secret>(?![%*]|{_EXAMPLE})[A-Za-z0-9_+=.~!#%^*,:?-]{{3,256}})@"
 _JWT = r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}"
-_GITHUB = r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{50,})"
+_GITHUB = r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{50,})"
 _MATRIX = r"m(?:at|ct|ar|cr)_[A-Za-z0-9]{16,}+_[A-Za-z0-9]{4,12}"
 _OPENAI = r"sk-(?:(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,})"
 _BY_NAME = ("passw", "passphrase", "secret", "token", "key")

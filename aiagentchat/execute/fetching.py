@@ -115,10 +115,14 @@ class Fetcher:
         self._clock = clock
         self._nudge = nudge
 
-    async def prompt(self, command: Command, workspace: Path, most: int) -> Prompt:
-        """What `command` asks; a file may have `most` MiB. Raises NotFetchedError, and StoppedError."""
+    async def prompt(self, command: Command, workspace: Path, most: int, *, text: str) -> Prompt:
+        """What `command` asks in the words of `text`; a file may have `most` MiB.
+
+        Only what was typed names files: `text` may be what a project's command stands for. Raises NotFetchedError, and
+        StoppedError.
+        """
         async with asyncio.TaskGroup() as group:
-            making = group.create_task(self._try_to_make(command, workspace, most), name="prompt")
+            making = group.create_task(self._try_to_make(command, workspace, most, text), name="prompt")
             stopping = group.create_task(self._stopped(command), name="prompt: stop")
             await asyncio.wait((making, stopping), return_when=asyncio.FIRST_COMPLETED)
             made = making.result() if making.done() else StoppedError(stopping.result())
@@ -138,13 +142,13 @@ class Fetcher:
                 async with asyncio.timeout(LONGEST_NAP):
                     await self._nudge.wait()
 
-    async def _try_to_make(self, command: Command, workspace: Path, most: int) -> Prompt | NotFetchedError:
+    async def _try_to_make(self, command: Command, workspace: Path, most: int, text: str) -> Prompt | NotFetchedError:
         try:
-            return await self.make(command, workspace, most)
+            return await self.make(command, workspace, most, text=text)
         except NotFetchedError as error:
             return error
 
-    async def make(self, command: Command, workspace: Path, most: int) -> Prompt:
+    async def make(self, command: Command, workspace: Path, most: int, *, text: str) -> Prompt:
         """As `prompt`, for what is given to a turn that runs: whoever ends that ends this. Raises NotFetchedError."""
         seen, came = _Seen(), []
         for file in await self._commands.files_of(command.event):
@@ -154,8 +158,8 @@ class Fetcher:
             came.append(Shown(path=path, mime=mime or file.mime, size=len(data), seen=mime is not None))
             log.info("file.fetched", bytes=len(data), seen=mime is not None)
         named = await asyncio.to_thread(_named_in, command.text, workspace, seen, most * MIB)
-        text = with_files(command.text, came, named)
-        return Prompt(uuid=message_uuid(command.event), text=text, blocks=tuple(seen.blocks))
+        said = with_files(text, came, named)
+        return Prompt(uuid=message_uuid(command.event), text=said, blocks=tuple(seen.blocks))
 
     async def _fetch(self, file: MediaFile, most: int) -> bytes:
         if self._media is None:

@@ -223,9 +223,14 @@ class RoomExecutor:
             return plain
         place = await self._shop.places.of(room)
         try:
-            made = await self._fetcher.make(command, place.workspace, settings.max_file)
+            text = custom_commands.expand(place.workspace, command.text)
+        except NotOpened as error:
+            log.warning("custom.not_opened", error=str(error))
+            text = f"{command.text}\n\n({session_words.CUSTOM_NOT_READ})"
+        try:
+            made = await self._fetcher.make(command, place.workspace, settings.max_file, text=text)
         except NotFetchedError as error:
-            made = replace(plain, text=f"{plain.text}\n\n({file_words.not_fetched(error.name, error.why)})")
+            made = replace(plain, text=f"{text}\n\n({file_words.not_fetched(error.name, error.why)})")
         return await self._quoting(command, made)
 
     async def _quoting(self, command: Command, prompt: Prompt) -> Prompt:
@@ -293,8 +298,8 @@ class RoomExecutor:
             return Outcome(state=CommandState.FAILED, words=words.ROOM_NOT_CONFIGURED)
         try:
             place = await shop.places.of(room)
-            asked = replace(command, text=custom_commands.expand(place.workspace, command.text))
-            prompt = await self._fetcher.prompt(asked, place.workspace, settings.max_file)
+            text = custom_commands.expand(place.workspace, command.text)
+            prompt = await self._fetcher.prompt(command, place.workspace, settings.max_file, text=text)
             prompt = replace(await self._quoting(command, prompt), own=command.own)
             prompt = replace(prompt, text=guard_words.for_agent(command, prompt.text))
             prompt = await self._briefed(command, prompt)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from aiagentchat.core.commands import Command, CommandState
-from aiagentchat.core.ids import message_uuid
+from aiagentchat.core.ids import UserId, message_uuid
 from aiagentchat.core.ports.access import Doors
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
@@ -59,11 +59,15 @@ class Steering:
         for given in list(self._given.values()):
             if given.is_written and not given.is_out:
                 await self._give(given, run)
+        waiting: set[UserId] = set()
         for command in await self._commands.urgent(self._host.room):
             if command.session != self._host.session:
-                return  # a thread has a conversation of its own
-            if await self._doors.hindrance(command) is not None:
-                return  # it waits in its place, and hears why when it may not begin there either
+                continue  # a thread has a conversation of its own
+            if command.sender in waiting or await self._doors.hindrance(command) is not None:
+                # It waits in its place, with what its sender has said behind it, and hears why when it may not begin
+                # there either.
+                waiting.add(command.sender)
+                continue
             # Known before it is written down: if we are cancelled meanwhile, the ledger says which it was.
             given = self._given[message_uuid(command.event)] = Given(command)
             given.is_written = await self._commands.give(command.event, self._host.event, self._clock.now_ms())

@@ -104,9 +104,13 @@ def _spans(typed: Iterable[str], between: str = " ") -> str:
 # ── the welcome ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def welcome(folder: str, people: Sequence[UserId], *, mention_only: bool, asks: bool) -> str:
-    """Said once, when we come into a room of config.yaml. `people` may ask the agent; `asks`: it may not do all."""
-    when = "If you mention me or begin with my name, I run" if mention_only else "I run"
+def welcome(folder: str, people: Sequence[UserId], *, only_to: UserId | None, asks: bool) -> str:
+    """Said once, when we come into a room of config.yaml. `people` may ask the agent; `asks`: it may not do all.
+
+    `only_to` is our id, where we must be addressed: by its first part, and not by what clients show as our name.
+    """
+    begin = "" if only_to is None else code_span(f"{only_to[1:].partition(':')[0]}:")
+    when = f"If you mention me or begin with {begin}, I run" if begin else "I run"
     first = " Before it does what nobody has allowed, it asks here." if asks else ""
     return (
         f"👋 Hello! {when} what you write here with the agent, in the folder {quoted(folder)}, and answer in this "

@@ -114,6 +114,11 @@ CUSTOM_NOT_OPENED = (
     "The file of this command in `.claude/commands` is not one that I read: it is a link, no plain file, or has more "
     "than 32 KiB. So nothing was run. Have the agent put a plain file there, and send it again."
 )
+CUSTOM_NOT_READ = (
+    "The file of this command in `.claude/commands` is not one that is read: it is a link, no plain file, or has more "
+    "than 32 KiB. So this is what was typed, and not what it stands for."
+)
+"""Stands behind what the running turn is told with /now."""
 OWN_NOT_CHANGED = (
     "A command of the agent's own cannot be changed, so it runs as it was. Delete the message to take it back, and "
     "send another one."

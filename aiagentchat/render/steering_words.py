@@ -7,7 +7,7 @@ from aiagentchat.core.commands import RepliedTo
 from aiagentchat.core.ids import UserId
 from aiagentchat.render.fences import code_span
 from aiagentchat.render.hygiene import clean, one_line, visible
-from aiagentchat.render.words import count, duration, person
+from aiagentchat.render.words import count, duration, person, quoted
 
 MOST_LISTED = 20
 """Messages that /queue shows; of more it says how many."""
@@ -104,6 +104,14 @@ def stopped_before_it_ran(shown: Shown, *, dropped: int = 0) -> str:
     """The answer to /stop between two turns; `dropped` is what else was taken out of the queue."""
     more = f", nor {count(dropped, 'message')} that waited" if dropped else ""
     return f"Nothing ran yet: {_of(shown)} was next, and is not run{more}."
+
+
+def stop_alone(typed: str) -> str:
+    """Behind /stop stands what means nothing there."""
+    return (
+        f"I do not know what {quoted(typed)} behind `/stop` means, and did what `/stop` does alone; `/stop all` ends "
+        "what waits as well."
+    )
 
 
 # ── /now ──────────────────────────────────────────────────────────────────────────────────────────────────────────

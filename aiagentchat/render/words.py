@@ -156,6 +156,15 @@ def whole_answer(size: int) -> str:
     return f"📄 The whole answer ({-(-size // 1000)} KB)"
 
 
+def answer_in_pieces(number: int, *, as_files: bool) -> str:
+    """The homeserver does not take that file: all of it follows in other ways."""
+    follows = ("file" if as_files else "message") + ("" if number == 1 else "s")
+    return (
+        "⚠️ The homeserver does not take the file with the whole answer. It may be too large for it, or this account "
+        f"may not upload. All of it follows in {number} {follows}; the operator finds the reason in the log."
+    )
+
+
 # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -388,7 +388,7 @@ class Dispatcher:
         told = manual.welcome(
             self._desk.settings().workspace_of(room, slug).name,
             sorted(room.users | room.admins),
-            mention_only=room.mention_only,
+            only_to=self._me if room.mention_only else None,
             asks=room.permission_mode == ASKS,
         )
         return [PutParcel(Parcel(txn=txn_id(room.id, "welcome"), room=room.id, content=message(told, notice=True)))]

@@ -1,9 +1,12 @@
 """An answer in messages that are never edited: each says what is new since the last one. Pure.
 
 For clients, bridges and people that edits are nothing for. A message ends where a sentence, a paragraph or a block
-does; what is not complete waits for the next one. So the texts of all messages, in order, are the whole answer, once.
+does, and where nothing is torn: no item of a list, no quotation, no link, nothing bold. What is not complete waits for
+the next one. So the texts of all messages, in order, are the whole answer, once.
 To an agent each says which part of the answer it is, and the last one that nothing comes after it.
 """
+
+import re
 
 from aiagentchat.core.agent_events import PlanChanged
 from aiagentchat.core.commands import Command
@@ -14,14 +17,24 @@ from aiagentchat.render import words
 from aiagentchat.render.agent_words import signed
 from aiagentchat.render.fences import close_open, open_fence
 from aiagentchat.render.message import PAGE_BYTES, message
+from aiagentchat.render.partial import mended
 from aiagentchat.render.plans import plan_line, plan_list
 from aiagentchat.render.split import LEAST_LIMIT, split_once
+from aiagentchat.render.tables import is_row
 from aiagentchat.send.draft import Draft, is_over
 from aiagentchat.send.whole import PREVIEW_BYTES, Whole
 
 MOST_WAITING = 2_000
 """Bytes of a block without a good border in it that are kept waiting for one."""
-_ENDS = (". ", "! ", "? ", "。", "\n")
+MOST_TRIED = 20
+"""So many ends of sentences and lines are looked at, from the last one on, for one that tears nothing."""
+_ENDS = re.compile(r"\n|[。！？]|[.!?](?= (?!(?:[-*+>|]|#{1,6}|\d{1,9}[.)])[ \t]))")
+"""Not where what follows would become a list, a heading or a quotation at the beginning of a message."""
+_ITEM = re.compile(r"[ \t]|(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\Z)")
+"""How a line begins that may go on in the next ones, if they are indented."""
+_ONE_BLOCK = re.compile(rf"{_ITEM.pattern}|>|#{{1,6}}[ \t]")
+"""How one begins whose second half would not be what the first one is."""
+_LINK_TARGET = re.compile(r"\]\([^()]*\Z")
 
 
 class Appended:
@@ -197,10 +210,33 @@ def _ready(draft: Draft) -> int:
     if not draft.in_block:
         return len(text)
     at = text.rfind("\n\n", draft.final)
-    while at != -1 and open_fence(text[:at]) is not None:
+    while at != -1 and (open_fence(text[:at]) is not None or not _line_is_over(text, at)):
         at = text.rfind("\n\n", draft.final, at)
     begun = max(at, draft.final)
     rest = text[begun:]
-    if open_fence(rest) is not None or rest.lstrip("\n").startswith("|"):
+    if open_fence(rest) is not None:
         return begun
-    return max(begun, *(text.rfind(end, begun) + len(end.rstrip()) for end in _ENDS))
+    ends = [end.start() if end[0] == "\n" else end.end() for end in _ENDS.finditer(text, begun)]
+    return next((end for end in reversed(ends[-MOST_TRIED:]) if _is_whole(text, begun, end)), begun)
+
+
+def _is_whole(text: str, begun: int, end: int) -> bool:
+    """Whether what stands before this end of a line or a sentence looks the same without what follows, and that too."""
+    piece = text[begun:end]
+    if text.startswith("\n", end):
+        return _line_is_over(text, end) and mended(piece) == piece
+    line = text[text.rfind("\n", 0, end) + 1 : end]
+    is_prose = _ONE_BLOCK.match(f"{line} ") is None and not is_row(line)
+    is_in_link = line.count("[") > line.count("]") or _LINK_TARGET.search(line) is not None
+    return is_prose and not is_in_link and mended(piece) == piece
+
+
+def _line_is_over(text: str, end: int) -> bool:
+    """Whether what follows the line that ends here is nothing of it: no next row, and nothing that belongs to its item,
+    which without it would be code."""
+    line = text[text.rfind("\n", 0, end) + 1 : end]
+    if is_row(line):
+        following, line_end, _ = text[end + 1 :].partition("\n")
+        return line_end != "" and not is_row(following)
+    following = text[end:].lstrip("\n")[:1]
+    return _ITEM.match(line) is None or following not in ("", " ", "\t")

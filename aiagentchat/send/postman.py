@@ -23,6 +23,7 @@ from aiagentchat.render.message import message, reaction
 from aiagentchat.send.lift import lift_limit
 from aiagentchat.send.line import Line, Trip
 from aiagentchat.send.pacer import REFILL_SECONDS, Pacer, Ticket
+from aiagentchat.send.pieces import content_before, is_of_answer, pieces_of
 from aiagentchat.send.places import Place, Places
 from aiagentchat.send.search import searched_from
 from aiagentchat.send.variants import (
@@ -189,7 +190,7 @@ class Postman:
             on = await self._arrived(parcel, "what is to be reacted to has not arrived")
             parcel = replace(parcel, content=reaction(on, parcel.content[KEY]))
         if attempt.attached:
-            content = content_without_file(parcel) if variant > AS_WRITTEN else await self._with_file(parcel)
+            content = await (self._instead_of_file(parcel) if variant > AS_WRITTEN else self._with_file(parcel))
             return await self._outbound.send(parcel.room, parcel.type, content, parcel.txn)
         first = None
         if parcel.edits is not None and is_edit(parcel, variant):
@@ -229,6 +230,17 @@ class Postman:
                 small = await self._upload(parcel.room, thumbnail, name, small_mime)
             self._uploaded[parcel.txn] = content_with_file(parcel, where, small)
         return self._uploaded[parcel.txn]
+
+    async def _instead_of_file(self, parcel: Parcel) -> Content:
+        """Of a file that is not taken the room hears; of one with an answer it gets what is in it. Put again after a
+        crash, the pieces are known."""
+        file = await self._outbox.attachment(parcel.txn) if is_of_answer(parcel) else None
+        if file is None:
+            return content_without_file(parcel)
+        pieces = pieces_of(parcel, file.data)
+        await self._outbox.put(pieces, self._clock.now_ms())
+        log.warning("outbox.answer_in_pieces", room=parcel.room, txn=parcel.txn, pieces=len(pieces))
+        return content_of(replace(parcel, content=content_before(parcel, pieces)), AS_WRITTEN)
 
     async def _upload(self, room: RoomId, data: bytes, name: str, mime: str) -> Content:
         try:

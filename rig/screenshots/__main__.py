@@ -142,6 +142,7 @@ async def take(node: Node, built: Path, program: Path, scenes: Sequence[str], in
         windows: list[Element | Hydrogen] = [
             Element(engine, "element-desktop", DESKTOP),
             Element(engine, "element-phone", PHONE, again=True),
+            Hydrogen(engine, "hydrogen-desktop", DESKTOP),
             Hydrogen(engine, "hydrogen-phone", PHONE),
         ]
         other = Hydrogen(engine, "hydrogen-phone-append", PHONE)

@@ -222,3 +222,12 @@ async def house_for_a_scheduler(
             doors=Doorkeeper(settings=lambda: settings, grants=ledger.grants, members=members, clock=clock),
         )
         yield House(ledger=ledger, clock=clock, agent=agent, settings=settings, members=members, runs=runs, shop=shop)
+
+
+def plant(house: House, name: str, text: str) -> Path:
+    """The file of a command that the project brings along."""
+    folder = house.settings.workspaces / "a/.claude/commands"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.md"
+    file.write_text(text)
+    return file

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.effects import Effect
-from aiagentchat.render import words
+from aiagentchat.render import manual, words
 from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Takes
@@ -134,6 +134,15 @@ async def test_what_takes_nothing_is_not_done_when_something_stands_behind_it(fr
 
     assert told.startswith("I do not know what `the build, but slowly` behind `/status` means, so nothing was done.")
     assert "for example `/status`" in told
+
+
+async def test_whatever_takes_nothing_says_how_it_is_used(front: Front, every: list[BotCommand]) -> None:
+    bare = [command for command in every if command.takes is Takes.NOTHING]
+
+    assert {"diff", "export", "forget", "version", "whoami"} <= {command.name for command in bare}
+    for command in bare:
+        [told] = await front.told(typed(f"/{command.name} what I said about it"))
+        assert told == manual.takes_nothing(command.entry, "what I said about it")
 
 
 async def test_what_needs_something_is_not_done_alone(front: Front) -> None:

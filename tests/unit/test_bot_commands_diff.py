@@ -97,6 +97,14 @@ async def test_a_long_one_is_a_beginning_and_a_file(front: Front) -> None:
     assert file.content["info"] == {"mimetype": "text/x-diff", "size": len(patch)}
 
 
+async def test_in_a_thread_both_are_said_there(front: Front) -> None:
+    await keep(front, replace(CHANGED, patch="".join(f"+line {number:05}\n" for number in range(5_000))))
+    root = EventId("$root")
+    await front.hear(typed("/diff", thread=root))
+
+    assert [parcel.thread for parcel in await front.deliver()] == [root, root]
+
+
 async def test_a_line_that_is_too_long_by_itself_is_cut(front: Front) -> None:
     await keep(front, replace(CHANGED, patch="\u202e" * 9_000))
 

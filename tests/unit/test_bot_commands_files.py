@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.files import MOST_UNSENT
+from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import Attachment
 from aiagentchat.render import file_words, words
 from aiagentchat.render.file_message import file_message
@@ -16,6 +17,7 @@ from tests.fakes.people import VERA, settings, typed
 from tests.pictures import png
 
 MIB = 2**20
+ROOT = EventId("$root")
 
 
 @pytest.fixture
@@ -101,6 +103,13 @@ async def test_a_file_is_sent(front: Front, workspace: Path, typed_path: str) ->
     answers = {"m.relates_to": {"m.in_reply_to": {"event_id": said.event}}}
     assert attempt.parcel.content == {**file_message("plot.png", png()), **answers}
     assert await front.ledger.outbox.attachment(attempt.parcel.txn) == Attachment(png())
+
+
+async def test_what_is_asked_for_in_a_thread_is_sent_there(front: Front, workspace: Path) -> None:
+    put(front, workspace / "a.txt")
+    await front.hear(typed("/get a.txt", thread=ROOT), typed("/files", thread=ROOT))
+
+    assert [parcel.thread for parcel in await front.deliver()] == [ROOT, ROOT]
 
 
 async def test_without_a_path_it_says_how(front: Front) -> None:

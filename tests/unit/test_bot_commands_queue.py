@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.core.approvals import Approval
+from aiagentchat.core.approvals import Approval, ApprovalKind
 from aiagentchat.core.commands import Command, CommandState, TurnTime
 from aiagentchat.core.ids import ApprovalId, EventId
 from aiagentchat.core.messages import Kind
@@ -146,6 +146,30 @@ async def test_stop_all_drops_what_waits_as_well(front: Front) -> None:
     assert await front.state(waiting.event) is CommandState.CANCELLED
 
 
+@pytest.mark.parametrize("typed_text", ["/stop All", "!stop ALL"])
+async def test_all_is_all_however_it_is_written(front: Front, typed_text: str) -> None:
+    waiting = command()
+    await front.running(command("make tea"))
+    await front.accepted(waiting)
+    await told(front, typed_text)
+
+    assert await front.state(waiting.event) is CommandState.CANCELLED
+
+
+async def test_stop_with_what_it_does_not_know_stops_what_runs_and_says_so(front: Front) -> None:
+    running, waiting = command("make tea"), command()
+    await front.running(running)
+    await front.accepted(waiting)
+
+    assert await told(front, "/stop everything") == (
+        "Stopping `make tea` of `@anna:hs`, which has run for 0.0 s. 1 message still waits and runs next; `/stop` "
+        "again ends that too. I do not know what `everything` behind `/stop` means, and did what `/stop` does alone; "
+        "`/stop all` ends what waits as well."
+    )
+    assert await front.ledger.commands.stop_requested(running.event) == ANNA
+    assert await front.state(waiting.event) is CommandState.QUEUED
+
+
 async def test_stop_all_between_two_turns_drops_everything(front: Front) -> None:
     await front.accepted(command("make tea"), command())
 
@@ -205,11 +229,17 @@ async def test_now_is_a_message_like_any_other_where_nothing_runs(front: Front) 
     assert (queued.text, queued.state) == ("make tea", CommandState.QUEUED)
 
 
-async def test_now_says_that_a_question_is_answered_first(front: Front) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in ApprovalKind if kind.in_turn])
+async def test_now_says_that_a_question_is_answered_first(front: Front, kind: ApprovalKind) -> None:
     running = command()
     await front.running(running)
     approval = Approval(
-        id=ApprovalId("a"), room=ROOM, command=running.event, tool="Bash", expires_at=front.clock.now_ms() + 60_000
+        id=ApprovalId("a"),
+        room=ROOM,
+        command=running.event,
+        tool="Bash",
+        kind=kind,
+        expires_at=front.clock.now_ms() + 60_000,
     )
     await front.ledger.approvals.ask(approval, [], front.clock.now_ms())
 

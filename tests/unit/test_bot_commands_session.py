@@ -54,7 +54,7 @@ async def test_stop_twice_keeps_who_was_first(front: Front) -> None:
     running = command()
     await front.running(running)
 
-    told = await front.told(typed("/stop"), typed("!stop please", sender=ADA))
+    told = await front.told(typed("/stop"), typed("!stop", sender=ADA))
 
     assert told == ["Stopping `make tea` of `@anna:hs`, which has run for 0.0 s."] * 2
     assert await front.ledger.commands.stop_requested(running.event) == ANNA

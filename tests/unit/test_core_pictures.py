@@ -62,3 +62,15 @@ def test_the_pages_of_a_pdf_are_counted() -> None:
     assert pages_of_pdf(pdf().replace(b"trailer <<", b"trailer << /Encrypt 1 0 R")) is None
     assert pages_of_pdf(pdf()[:-8]) is None
     assert pages_of_pdf(b"no pdf") is None
+
+
+def test_pages_that_may_be_packed_are_not_counted() -> None:
+    packed = b"<< /Type /ObjStm /N 500 >>"
+    nodes = b"<< /Type /Pages /Count 3 >>"
+
+    assert pages_of_pdf(pdf(0)) is None
+    assert pages_of_pdf(pdf(0) + packed + b"%%EOF") is None
+    assert pages_of_pdf(pdf(1) + packed + b"%%EOF") is None
+    assert pages_of_pdf(pdf(3).replace(b"/Pages", b"/Catalog") + packed + b"/Count 3 %%EOF") is None
+    assert pages_of_pdf(pdf(2) + packed + nodes + b"%%EOF") is None
+    assert pages_of_pdf(pdf(3) + packed + nodes + b"<< /Count -2 >> %%EOF") == 3

@@ -24,7 +24,8 @@ from aiagentchat.core.redact import (
 
 TOKEN = "syt_Y2xhdWRl_dOqxPkCLYTvTfwxTzxjK_2Xq9Xp"
 SIGNS = "p<s\"w&r'd/+é ok"
-REDACT = Redactor([("TOKEN", TOKEN), ("SIGNS", SIGNS), ("SHORT", "abcde")])
+UMLAUTS = "größe-schlüssel-密码"
+REDACT = Redactor([("TOKEN", TOKEN), ("SIGNS", SIGNS), ("UMLAUTS", UMLAUTS), ("SHORT", "abcde")])
 LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDIabcdefghijkl"
 KEY = f"-----BEGIN PRIVATE KEY-----\n{LINE}\n{LINE}\nQQ==\n-----END PRIVATE KEY-----"
 
@@ -119,8 +120,23 @@ def _streamed(pieces: list[str], redactor: Redactor = REDACT) -> list[str]:
     return [*map(stream.add, pieces), stream.end()]
 
 
-@pytest.mark.parametrize("secret", [TOKEN, SIGNS, KEY, _base64(b"x", TOKEN, b""), TOKEN.encode().hex()], ids=range(5))
-@pytest.mark.parametrize("around", [("", ""), ("see ", " there"), ("a\n", "\nb\n"), ("`", "` and more"), ("x=", ";")])
+@pytest.mark.parametrize(
+    "secret",
+    [TOKEN, SIGNS, UMLAUTS, UMLAUTS[::-1], KEY, _base64(b"x", TOKEN, b""), TOKEN.encode().hex()],
+    ids=range(7),
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        ("", ""),
+        ("see ", " there"),
+        ("a\n", "\nb\n"),
+        ("`", "` and more"),
+        ("x=", ";"),
+        ("密码是", "。好"),
+        ("grö", "ß"),
+    ],
+)
 def test_a_secret_in_two_pieces_is_never_shown_in_part(secret: str, around: tuple[str, str]) -> None:
     whole = around[0] + secret + around[1]
     expected = REDACT(whole)
@@ -133,7 +149,7 @@ def test_a_secret_in_two_pieces_is_never_shown_in_part(secret: str, around: tupl
 
 WORDS = st.one_of(
     st.sampled_from(
-        [TOKEN, SIGNS, KEY, f"{KEY}\n", "hello", "DB_PASSWORD=hunter22", "password: 'aB3dE6gH9jK'", "-----"]
+        [TOKEN, SIGNS, UMLAUTS, KEY, f"{KEY}\n", "hello", "DB_PASSWORD=hunter22", "password: 'aB3dE6gH9jK'", "-----"]
     ),
     st.text(max_size=12),
 )
@@ -172,11 +188,24 @@ def test_no_more_is_held_than_the_last_word_when_nothing_is_secret(parts: list[s
 
         if "redacted" not in shown:
             held = given_[len(shown) :]
+            assert held.isascii()
             assert not any(map(str.isspace, held))
 
 
 def test_words_come_out_as_soon_as_a_blank_follows() -> None:
     assert _streamed(["Hel", "lo ", "wor", "ld\n", "!"]) == ["", "Hello ", "", "world\n", "", "!"]
+
+
+def test_a_language_without_blanks_comes_out_at_once() -> None:
+    assert _streamed(["我先看", "一下日", "志。", "ภาษา", "テスト"]) == [
+        "我先看",
+        "一下日",
+        "志。",
+        "ภาษา",
+        "テスト",
+        "",
+    ]
+    assert _streamed(["文件 main", ".py 在", "这里", "ok"]) == ["文件 ", "main.py 在", "这里", "", "ok"]
 
 
 def test_a_secret_of_several_words_is_held_from_its_first_one_on() -> None:
@@ -186,6 +215,7 @@ def test_a_secret_of_several_words_is_held_from_its_first_one_on() -> None:
         "the ", "", "", "[redacted: PW] is ", "",
     ]  # fmt: skip
     assert _streamed(["the correct ", "answer "], redactor) == ["the ", "correct answer ", ""]
+    assert _streamed(["是größe-", "schlüssel-密", "码。"], REDACT) == ["是", "", "[redacted: UMLAUTS]。", ""]
 
 
 def test_a_private_key_is_held_until_its_end() -> None:

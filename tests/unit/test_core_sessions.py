@@ -25,6 +25,13 @@ def session(name: str) -> Session:
         pytest.param("use 0123456789abcdef0123456789 here", "use-here", id="nothing that is too long for a word"),
         pytest.param("password=hunter2hunter2 in it", "password-in-it", id="nothing that looks like a secret"),
         pytest.param("Über größere Häuser", "über-größere-häuser", id="letters of any script"),
+        pytest.param(
+            "请帮我修复登录页面上那个奇怪的错误，谢谢你",
+            "请帮我修复登录页面上那个奇怪的错误-谢谢你",
+            id="a language without blanks",
+        ),
+        pytest.param("看https://example.org/x吧", "看-吧", id="no address, also within one"),
+        pytest.param("密钥0123456789abcdef0123456789。", "密钥", id="no key either"),
         pytest.param("ﬁx ①", "fix-1", id="what only looks different"),
         pytest.param("हिन्दी में", "हिन्दी-में", id="marks belong to their letters"),
         pytest.param(

@@ -13,18 +13,10 @@ from aiagentchat.core.ports.agent import Prompt
 from aiagentchat.render import session_words, words
 from tests.contract.store_fixtures import OTHER_ROOM, OTHER_SESSION, ROOM, SESSION, accept, command, settle
 from tests.fakes.agent import Emit, End, Say, ScriptedAgent, Step, plays
-from tests.unit.execute_house import House, open_house
+from tests.unit.execute_house import open_house, plant
 
 NEW = SessionId("5e551011-0000-4000-8000-00000000000a")
 CLEAR = replace(command("$clear"), text="/agent clear", own="clear")
-
-
-def plant(house: House, name: str, text: str) -> Path:
-    folder = house.settings.workspaces / "a/.claude/commands"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{name}.md"
-    file.write_text(text)
-    return file
 
 
 # ── a conversation that is left ──
@@ -118,6 +110,19 @@ async def test_a_command_of_the_project_is_expanded_when_its_turn_starts(tmp_pat
         await house.execute(replace(command("$1"), text="/fix 12"), replace(command("$2"), text="/other 12"))
 
         assert [prompt.text for prompt in house.agent.runs[0].prompts] == ["Fix issue 12.", "/other 12"]
+
+
+async def test_what_a_project_writes_into_its_command_names_no_file_and_what_is_typed_does(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Say("So."))) as house:
+        workspace = plant(house, "fix", "Fix @secret.txt: $1.").parents[2]
+        (workspace / "secret.txt").write_text("not read in")
+        (workspace / "bug.txt").write_text("read in")
+        await house.execute(replace(command("$1"), text="/fix @bug.txt"))
+
+        [prompt] = house.agent.runs[0].prompts
+    assert prompt.text.startswith("Fix @secret.txt: @bug.txt.")
+    assert "read in" in prompt.text.replace("not read in", "!")
+    assert "not read in" not in prompt.text
 
 
 async def test_a_file_that_is_a_link_is_not_read_and_the_room_is_told(tmp_path: Path) -> None:

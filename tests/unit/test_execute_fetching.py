@@ -52,7 +52,7 @@ class Desk:
     async def prompt(self, text: str = "look", most: int = 1) -> Prompt:
         asked = replace(command(ASKED), text=text)
         await accept(self.ledger, asked)
-        return await self.fetcher.prompt(asked, self.workspace, most)
+        return await self.fetcher.prompt(asked, self.workspace, most, text=asked.text)
 
     def put(self, path: str, data: bytes) -> None:
         """A file of the workspace."""
@@ -156,6 +156,7 @@ async def test_a_name_is_not_tried_for_ever(desk: Desk, monkeypatch: pytest.Monk
         pytest.param(png(9000, 1), id="too wide"),
         pytest.param(png() + b"\0" * 4_000_000 + b"IEND", id="too many bytes"),
         pytest.param(pdf(101), id="too many pages"),
+        pytest.param(pdf(0) + b"<< /Type /ObjStm >> %%EOF", id="nobody knows how many pages"),
         pytest.param(b"%PDF-" + b" " * 6_000_000 + b"%%EOF", id="too large a document"),
     ],
 )
@@ -266,7 +267,7 @@ async def test_a_stop_is_heard_while_a_file_does_not_come(desk: Desk) -> None:
     await accept(desk.ledger, command(ASKED))
     assert await desk.ledger.commands.start(ASKED, NOW)
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        making = group.create_task(why_not(desk.fetcher.prompt(command(ASKED), desk.workspace, 1)))
+        making = group.create_task(why_not(desk.fetcher.prompt(command(ASKED), desk.workspace, 1, text="make tea")))
         await desk.clock.until_asleep()
         await stop(desk.ledger, ASKED)
         desk.nudge.set()
@@ -365,5 +366,5 @@ async def test_a_path_that_leads_out_is_only_text(desk: Desk, tmp_path: Path) ->
 async def test_a_command_that_is_not_known_has_no_files(desk: Desk) -> None:
     unknown: Command = command("$unknown")
 
-    assert (await desk.fetcher.prompt(unknown, desk.workspace, 1)).text == unknown.text
+    assert (await desk.fetcher.prompt(unknown, desk.workspace, 1, text=unknown.text)).text == unknown.text
     await settle(desk.ledger)

@@ -67,6 +67,15 @@ def output(folder: Path) -> tuple[Output, Kept]:
     return Output(kept, folder, "a.md", 1, lambda: redactor), kept
 
 
+def test_an_answer_without_blanks_is_said_as_it_comes(tmp_path: Path) -> None:
+    out, kept = output(tmp_path)
+
+    for delta in ("我先看", "一下日", "志，然", "后再说", "。"):
+        out.add(delta)
+
+    assert kept.said == ["我先看", "一下日", "志，然", "后再说", "。"]
+
+
 def test_what_is_within_the_limit_is_said(tmp_path: Path) -> None:
     out, kept = output(tmp_path)
 

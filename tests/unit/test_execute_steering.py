@@ -5,19 +5,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+from aiagentchat.core.access import Hindrance
 from aiagentchat.core.agent_events import Ending, Failure, TurnEnded, UsageLimited
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import RequestStop
 from aiagentchat.core.errors import AgentDied
-from aiagentchat.core.ids import EventId, message_uuid
+from aiagentchat.core.ids import EventId, SessionId, message_uuid
 from aiagentchat.execute.recovery import report_interrupted
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.execute.steering import Given
-from aiagentchat.render import steering_words, words
+from aiagentchat.render import session_words, steering_words, words
 from tests.contract.store_fixtures import ANNA, BERT, NOW, ROOM, accept, command, parcel, settle
 from tests.fakes.agent import Emit, End, Fail, Hang, Reach, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait
-from tests.unit.execute_house import PATIENCE, House, make_spec, open_house
+from tests.unit.execute_house import PATIENCE, House, make_spec, open_house, plant
 
 HOST, MORE, STILL_MORE = (EventId(f"${name}") for name in ("host", "more", "still-more"))
 TOUCH = Use("Bash", {"command": "touch tea"})
@@ -278,15 +279,64 @@ async def test_a_turn_that_waits_for_a_usage_limit_says_what_it_has_not_read(tmp
 # ── what is not given ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_whoever_may_not_any_more_is_not_heard_in_the_turn_either(tmp_path: Path) -> None:
+async def test_whoever_may_not_any_more_is_not_heard_in_the_turn_and_others_are(tmp_path: Path) -> None:
     async with open_house(tmp_path, plays(Hang())) as house:
         await accept(house.ledger, command(HOST), replace(now(MORE), sender=BERT), now(STILL_MORE))
         assert await house.ledger.commands.start(HOST, NOW)
         run = await house.agent.open(make_spec())
         await Scene(house).executor._steering(command(HOST)).look(run)
 
+        assert run.offered == 1
+        assert await Scene(house).states(MORE, STILL_MORE) == [CommandState.QUEUED, CommandState.RUNNING]
+
+
+async def test_what_another_conversation_waits_for_does_not_hold_up_this_one(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Hang())) as house:
+        elsewhere = replace(now(MORE), session=SessionId("of a thread"))
+        await accept(house.ledger, command(HOST), elsewhere, now(STILL_MORE))
+        assert await house.ledger.commands.start(HOST, NOW)
+        run = await house.agent.open(make_spec())
+        await Scene(house).executor._steering(command(HOST)).look(run)
+
+        assert run.offered == 1
+        assert await Scene(house).states(MORE, STILL_MORE) == [CommandState.QUEUED, CommandState.RUNNING]
+
+
+class HinderedOnce:
+    """Doors that do not let the first through, and then everybody."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    async def hindrance(self, command: Command) -> Hindrance | None:  # noqa: ARG002 - the port has it
+        self._asked += 1
+        return Hindrance.UNKNOWN if self._asked == 1 else None
+
+
+async def test_what_one_person_says_is_not_given_in_another_order(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Hang())) as house:
+        await accept(house.ledger, command(HOST), now(MORE), now(STILL_MORE))
+        assert await house.ledger.commands.start(HOST, NOW)
+        run = await house.agent.open(make_spec())
+        steering = Scene(house).executor._steering(command(HOST))
+        steering._doors = HinderedOnce()  # type: ignore[assignment]
+        await steering.look(run)
         assert run.offered == 0
-        assert await Scene(house).states(MORE, STILL_MORE) == [CommandState.QUEUED, CommandState.QUEUED]
+
+        await steering.look(run)
+        assert run.offered == 2
+
+
+async def test_a_command_of_the_project_is_expanded_for_the_running_turn_too(tmp_path: Path) -> None:
+    async with open_house(tmp_path, plays(Hang())) as house:
+        file = plant(house, "fix", "Fix issue $1.")
+        prompt_of = Scene(house).executor._prompt_of
+
+        assert (await prompt_of(now(MORE, "/fix 12"))).text == "Fix issue 12."
+
+        file.rename(tmp_path / "secret")
+        file.symlink_to(tmp_path / "secret")
+        assert (await prompt_of(now(MORE, "/fix 12"))).text == f"/fix 12\n\n({session_words.CUSTOM_NOT_READ})"
 
 
 async def test_what_is_not_written_down_is_not_given(tmp_path: Path) -> None:

@@ -41,8 +41,10 @@ from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.execute.turn import MOST_HOSTS, Outcome
 from aiagentchat.render import asking_words, words
+from aiagentchat.send.speech import WINDOW
 from tests.contract.store_fixtures import ANNA, ROOM, SESSION, accept, command, settle
 from tests.fakes.agent import Emit, End, Fail, Hang, Reach, Say, ScriptedAgent, ScriptedRun, Step, Use, Wait, plays
+from tests.fakes.clock import FakeClock
 from tests.unit.execute_house import APPROVAL_SECONDS, PATIENCE, TURN_SECONDS, House, open_house
 
 TOUCH = Use("Bash", {"command": "touch tea"})
@@ -351,6 +353,31 @@ async def test_a_stop_ends_the_turn_and_names_who_asked(tmp_path: Path) -> None:
 
     assert (outcome.state, outcome.words) == (CommandState.CANCELLED, words.stopped(ANNA))
     assert alive
+
+
+async def test_a_stop_does_not_wait_for_the_window_in_which_words_wait(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def until_words_wait(clock: FakeClock) -> None:
+        while await clock.until_asleep() < WINDOW / 2:
+            await clock.pass_nap()
+
+    async with (
+        open_house(tmp_path, plays(Say("First."), Wait(gate), Say("And more."), Hang())) as house,
+        asyncio.TaskGroup() as group,
+    ):
+        going = group.create_task(_go(house))
+        waiting = group.create_task(until_words_wait(house.clock))
+        await _until_said(house, "First.")
+        gate.set()
+        await waiting
+        before = house.clock.monotonic()
+        await _stop(house)
+        await house.agent.runs[0].stopped.wait()
+        outcome, _ = await going
+
+        assert house.clock.monotonic() == before
+    assert outcome.state is CommandState.CANCELLED
 
 
 async def test_a_stop_while_an_approval_waits_withdraws_it(tmp_path: Path) -> None:

@@ -41,21 +41,21 @@ def test_a_command_is_explained_with_who_may_use_it(role: Role, told: str) -> No
     ],
 )
 def test_the_welcome_says_for_whom_it_is(people: list[UserId], told: str) -> None:
-    assert told in manual.welcome("tea", people, mention_only=False, asks=True)
+    assert told in manual.welcome("tea", people, only_to=None, asks=True)
 
 
 def test_the_welcome_says_when_it_listens_and_whether_it_asks() -> None:
-    always = manual.welcome("tea", [ANNA], mention_only=False, asks=True)
-    addressed = manual.welcome("tea", [ANNA], mention_only=True, asks=False)
+    always = manual.welcome("tea", [ANNA], only_to=None, asks=True)
+    addressed = manual.welcome("tea", [ANNA], only_to=UserId("@aiagentchat:hs"), asks=False)
 
     assert "Hello! I run" in always
     assert "it asks here" in always
-    assert "Hello! If you mention me or begin with my name, I run" in addressed
+    assert "Hello! If you mention me or begin with `aiagentchat:`, I run" in addressed
     assert "it asks here" not in addressed
 
 
 def test_the_welcome_rings_nobody() -> None:
-    content = message(manual.welcome("tea", [ANNA], mention_only=False, asks=True), notice=True)
+    content = message(manual.welcome("tea", [ANNA], only_to=None, asks=True), notice=True)
 
     assert content["m.mentions"] == {}
     assert "matrix.to" not in content["formatted_body"]

@@ -667,6 +667,14 @@ async def test_forget_deletes_the_last_answer_and_then_the_one_before(front: Fro
     assert await front.told(typed("/forget")) == [words.NOTHING_TO_FORGET]
 
 
+async def test_forget_with_words_behind_it_deletes_nothing(front: Front) -> None:
+    await answered_command(front, command("first"), "one")
+    await front.hear(typed("/forget what I said about the tests"))
+    [said] = await front.deliver()
+
+    assert said.content["body"].startswith("I do not know what `what I said about the tests` behind `/forget` means")
+
+
 async def test_forget_as_a_reply_deletes_the_answer_that_it_replies_to(front: Front) -> None:
     first = command("first")
     [answer] = await answered_command(front, first, "one")
@@ -806,7 +814,7 @@ async def test_whoever_lets_us_in_is_welcomed_once(front: Front) -> None:
     told = await front.told(event(Kind.JOINED, sender=ME))
     await front.hear(event(Kind.LEFT, "kick", sender=EVE))
 
-    assert told == [manual.welcome("kitchen", [ADA, ANNA], mention_only=False, asks=True)]
+    assert told == [manual.welcome("kitchen", [ADA, ANNA], only_to=None, asks=True)]
     assert await front.told(event(Kind.JOINED, sender=ME)) == []
 
 

@@ -17,7 +17,9 @@ from aiagentchat.core.ids import UserId
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.showing import Form, Showing
 from aiagentchat.render.fences import open_fence
+from aiagentchat.render.markdown import to_html
 from aiagentchat.render.message import fits
+from aiagentchat.render.partial import mended
 from aiagentchat.send.answer import MAX_EDITS, Answer
 from aiagentchat.send.appended import Appended
 from tests.fakes.people import command
@@ -288,6 +290,43 @@ def test_of_messages_of_their_own_the_first_and_the_last_ring(steps: list[tuple[
     rings = [parcel.content["msgtype"] == "m.text" for parcel in story.parcels]
     assert rings == [index in (0, len(rings) - 1) for index in range(len(rings))]
     assert [parcel.content["body"] for parcel in story.parcels if open_fence(parcel.content["body"]) is not None] == []
+
+
+SENTENCE = st.lists(
+    st.sampled_from(["plain", "Mr. Smith", "**bold. Still so**", "`code. Still so`", "[a link. Still so](http://a.b)"]),
+    min_size=1,
+    max_size=3,
+).map(lambda parts: f"{' '.join(parts)}. ")
+SENTENCES = st.lists(SENTENCE, min_size=1, max_size=3).map(lambda parts: "".join(parts).rstrip())
+BLOCKS = st.lists(
+    SENTENCES
+    | st.lists(SENTENCES, min_size=1, max_size=3).map(
+        lambda items: "\n".join(f"{number}. {item}" for number, item in enumerate(items, start=1))
+    )
+    | st.lists(SENTENCES, min_size=1, max_size=3).map(lambda items: f"- {f'{chr(10)}    - '.join(items)}")
+    | SENTENCES.map(lambda text: f"> {text}")
+    | SENTENCES.map(lambda text: f"## {text}"),
+    min_size=1,
+    max_size=4,
+).map("\n\n".join)
+COUNTED = re.compile("<(?:strong|code|a|blockquote|h2|li|pre)(?= |>)")
+
+
+@anything
+@given(BLOCKS, st.lists(st.integers(1, 30), min_size=1, max_size=10))
+def test_between_messages_of_their_own_nothing_is_torn(text: str, sizes: list[int]) -> None:
+    answer, parcels, rest, pieces = _appended(), [], text, 0
+    while rest:
+        size = sizes[pieces % len(sizes)]
+        answer.add(rest[:size])
+        parcels += answer.flush()
+        rest, pieces = rest[size:], pieces + 1
+    parcels += answer.close("", "")
+    shown = [str(parcel.content.get("formatted_body", "")) for parcel in parcels]
+
+    assert all(mended(parcel.content["body"]) == parcel.content["body"] for parcel in parcels)
+    assert sorted(COUNTED.findall("".join(shown))) == sorted(COUNTED.findall(to_html(text)))
+    assert "<li></li>" not in "".join(shown)
 
 
 @anything

@@ -58,10 +58,40 @@ def test_each_window_is_a_message_and_nothing_is_edited_or_repeated(answer: Appe
         pytest.param(["```\nx\n\ny. z"], [], id="code that is not complete"),
         pytest.param([f"a.\n\n{TABLE}| 1 | 2. 3 |\n", "| 3 | 4 |\n\nb"], ["a.", f"{TABLE}| 1 | 2. 3 |\n| 3 | 4 |"]),
         pytest.param([TABLE], [], id="a table that is not complete"),
+        pytest.param([f"See:\n{TABLE}| 1 | 2 |\n", "so"], ["See:"], id="a table behind a line"),
+        pytest.param([f"See:\n{TABLE}| 1 | 2 |\n", "so\n"], ["See:", f"{TABLE}| 1 | 2 |\nso"], id="and its end"),
+        pytest.param(["日本！日", "本？日"], ["日本！", "日本？"], id="other signs without spaces"),
+        pytest.param(
+            ["1. First st", "ep.\n2. Second st", "ep.\n\nEnd"], ["1. First step.", "2. Second step."], id="a list"
+        ),
+        pytest.param(["1. First. St", "ep.\n"], [], id="an item of a list"),
+        pytest.param(["1. a\n\n", "    - b\n", "- c"], ["1. a\n\n    - b"], id="a list in a list"),
+        pytest.param(["- a\n\n", "b"], ["- a"], id="a list that has ended"),
+        pytest.param(["> quoted. mo", "re\n"], ["> quoted. more"], id="a quotation"),
+        pytest.param(["# About it. An", "d more\n"], ["# About it. And more"], id="a heading"),
+        pytest.param(
+            ["See [notes of Mr. Smi", "th](http://a.b). So"], ["See [notes of Mr. Smith](http://a.b)."], id="a link"
+        ),
+        pytest.param(['[a](http://a.b "See. Tit', 'le"). So'], ['[a](http://a.b "See. Title").'], id="its title"),
+        pytest.param(
+            ["Well. **Careful. It dele", "tes files**. So"], ["Well.", "**Careful. It deletes files**."], id="bold"
+        ),
+        pytest.param(["Run `make. a` no", "w. `b. "], ["Run `make. a` now."], id="code in a line"),
+        pytest.param(
+            ["There are. - two and. 3) thr", "ee. "], ["There are. - two and. 3) three."], id="what would be a list"
+        ),
     ],
 )
 def test_a_message_ends_where_something_is_complete(answer: Appended, texts: list[str], messages: list[str]) -> None:
     assert [body.strip() for body in said(answer, *texts)] == messages
+
+
+@pytest.mark.parametrize("text", ["**bold. ", "1. item. ", "> quoted. ", "[link. ", "| cell. ", "# head. "])
+def test_what_never_ends_is_not_held_for_ever(answer: Appended, text: str) -> None:
+    parcels = said(answer, text * (MOST_WAITING // len(text)))
+
+    assert parcels == []
+    assert said(answer, text * 2) != []
 
 
 def test_a_block_that_has_ended_is_complete(answer: Appended) -> None:

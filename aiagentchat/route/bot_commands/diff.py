@@ -47,5 +47,12 @@ def _file(event: Incoming, change: LastChange) -> PutParcel:
         "info": {"mimetype": "text/x-diff", "size": len(data)},
         "m.mentions": {},
     }
-    said = Parcel(txn=txn_id(event.event, "diff"), room=event.room, content=content, attachment=Attachment(data))
-    return PutParcel(said)
+    return PutParcel(
+        Parcel(
+            txn=txn_id(event.event, "diff"),
+            room=event.room,
+            content=content,
+            thread=event.thread,
+            attachment=Attachment(data),
+        )
+    )

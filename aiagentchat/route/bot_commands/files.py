@@ -69,6 +69,7 @@ def get_command(desk: Desk) -> BotCommand:
                     txn=txn_id(asked.event.event, "get"),
                     room=asked.room.id,
                     content={**file_message(Path(path).name, data), **answers},
+                    thread=asked.event.thread,
                     attachment=Attachment(data),
                 )
             )

@@ -9,7 +9,7 @@ from aiagentchat.core.messages import Incoming
 from aiagentchat.render import words
 from aiagentchat.render.manual import Topic
 from aiagentchat.route.access import Role, role_of
-from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, refused, reply
+from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, refused, reply
 
 
 def forget_command(desk: Desk) -> BotCommand:
@@ -34,6 +34,7 @@ def forget_command(desk: Desk) -> BotCommand:
         role=Role.USER,
         run=run,
         topic=Topic.AFTERWARDS,
+        takes=Takes.NOTHING,
     )
 
 

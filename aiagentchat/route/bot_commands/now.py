@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 
-from aiagentchat.core.approvals import ApprovalKind
 from aiagentchat.core.commands import Command, CommandState
 from aiagentchat.core.effects import Effect, PutParcel
 from aiagentchat.render import steering_words, words
@@ -53,4 +52,4 @@ def text_of(body: str) -> str:
 
 
 async def _is_asking(desk: Desk, running: Command) -> bool:
-    return any(asked.kind is ApprovalKind.TOOL for asked in await desk.approvals.open_of(running.event))
+    return any(asked.kind.in_turn for asked in await desk.approvals.open_of(running.event))

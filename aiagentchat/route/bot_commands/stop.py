@@ -20,7 +20,8 @@ def stop_command(desk: Desk) -> BotCommand:
             return reply(asked.event, words.NOTHING_TO_STOP)
         # Between two turns nothing is running yet: then the one that would start next is meant.
         first, *others = [command for command in queue if command.host is None]
-        dropped = others if asked.arguments == ALL else []
+        drops_all = asked.arguments.strip().lower() == ALL
+        dropped = others if drops_all else []
         ends = [effect for command in (first, *dropped) for effect in stop(command, asked.event.sender)]
         if first.state is CommandState.QUEUED:
             told = steering_words.stopped_before_it_ran(shown(desk, first), dropped=len(dropped))
@@ -28,6 +29,8 @@ def stop_command(desk: Desk) -> BotCommand:
             told = steering_words.stopping(
                 shown(desk, first), doing(desk, asked), waiting=len(others) - len(dropped), dropped=len(dropped)
             )
+        if asked.arguments and not drops_all:  # a brake is no place for a question
+            told = f"{told} {steering_words.stop_alone(asked.arguments)}"
         return [*ends, *reply(asked.event, told)]
 
     return BotCommand(
