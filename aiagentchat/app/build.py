@@ -231,11 +231,13 @@ def _may_read(settings: Settings, machine: Machine, room: RoomId) -> MayRead | N
     return machine.keys.trusted if found is not None and found.encrypt_to == "cross-signed" else None
 
 
-async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender: UserId) -> bool:
-    """Whether somebody's words mean anything in the room."""
+async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender: UserId) -> bool | None:
+    """Whether somebody's words mean anything in the room; None while nobody can know."""
     found = settings.room(room)
-    roles = None if found is None else await doors.roles(found)
-    return roles is not None and roles.of(sender) is not None
+    if found is None:
+        return False
+    roles = await doors.roles(found)
+    return None if roles is None else roles.of(sender) is not None
 
 
 async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: SessionId) -> Transcript | None:
@@ -388,6 +390,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,
+            on_sealed=machine.bell.ring,
         ),
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,
