@@ -4,8 +4,9 @@ It waits in the inbox and holds up nothing. When it opens it comes in as what it
 then is not run.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import structlog
 
@@ -35,6 +36,10 @@ KEEP_MS = 30 * 86_400_000
 """For so long."""
 
 log = structlog.get_logger(__name__)
+
+
+Held: TypeAlias = tuple[RoomId, UserId, str]
+"""Who holds something back in a room: a sender, with a session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +114,22 @@ class Unsealing:
             await self._tell()
             is_to_try = await self._opener.bell.wait(LOOK_SECONDS) or self._is_left
 
-    async def _try_all(self) -> None:
+    async def _try_all(self) -> Mapping[Held, str]:
+        """Open what can be opened; why the first of the rest stays shut."""
         now = self._clock.now_ms()
         self._is_left = False
         if given_up := await self._seals.give_up(now - KEEP_MS, MOST_SEALED, now):
             log.warning("seal.given_up", count=given_up)
-        place = 0
+        place, shut = 0, dict[Held, str]()
         while page := await self._seals.waiting(place, PAGE):
             place = page[-1].position
-            await self._try([each.event for each in page])
+            shut = {**await self._try([each.event for each in page]), **shut}
+        return shut
 
-    async def _try(self, sealed: Sequence[Incoming]) -> None:
+    async def _try(self, sealed: Sequence[Incoming]) -> Mapping[Held, str]:
         opened: list[Incoming] = []
         dropped: list[EventId] = []
+        shut: dict[Held, str] = {}
         for event in sealed:
             match await self._opener.open(event):
                 case Opened(None):
@@ -134,10 +142,11 @@ class Unsealing:
                         dropped.append(event.event)
                     else:
                         opened.append(replace(event, kind=Kind.FORGED, body=how, raw=None))
-                case Shut():
-                    pass
+                case Shut(why):
+                    shut.setdefault((event.room, event.sender, event.body), why)
         if (opened or dropped) and await self._is_settled():
             await self._take_in(opened, dropped)
+        return shut
 
     async def _is_settled(self) -> bool:
         """Whether what was opened is remembered. Until it is, nothing of it is run: it could be said once more."""
@@ -167,10 +176,12 @@ class Unsealing:
     async def _tell(self) -> None:
         if not await self._due():
             return
-        await self._try_all()  # its key may have come before it: a gap is taken in when the whole of it was read
+        shut = await self._try_all()  # its key may have come before it: a gap is taken in when the whole of it was read
         for telling, is_heard in await self._due():
             first = telling.told[0]
-            why = self._opener.why(first.room, first.sender, first.session)
+            why = shut.get((first.room, first.sender, first.session))
+            if why is None:
+                continue  # it opens, and is not taken in yet
             log.warning(
                 "seal.shut", room=telling.room, sender=telling.sender, count=telling.count, why=why, told=is_heard
             )

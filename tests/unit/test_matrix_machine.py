@@ -12,7 +12,7 @@ from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.seals import NO_KEY, UNKNOWN_DEVICE, Opened, Shut
+from aiagentchat.core.seals import BACKUP_ONLY, BROKEN, LATER_KEY, NO_KEY, UNKNOWN_DEVICE, Opened, Shut
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto import machine as machine_module
 from aiagentchat.matrix.crypto.backup import BackedUp
@@ -68,9 +68,10 @@ class Table:
         assert known is not None
         return BackedUp(ROOM, session.id, keys["curve25519"], keys["ed25519"], known.export_session(0))
 
-    def room_key(self) -> dict[str, Any]:
-        """A message from device to device with the key of a new session."""
-        self.theirs.create_outbound_group_session(ROOM)
+    def room_key(self, *, is_new: bool = True) -> dict[str, Any]:
+        """A message from device to device with the key of a new session, or of the one that is there as it is now."""
+        if is_new:
+            self.theirs.create_outbound_group_session(ROOM)
         session = self.theirs.outbound_group_sessions[ROOM]
         ours = self.ours.account.identity_keys
         device = OlmDevice(ME, "OURS", {"ed25519": ours["ed25519"], "curve25519": ours["curve25519"]})
@@ -252,14 +253,12 @@ async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_s
     table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
     await table.machine.keys.query({ANNA})
     key, event = table.room_key(), table.say("rm -rf /")
-    session = event["content"]["session_id"]
     await table.machine.bring_in(table.backed_up())
     told = table.machine.read(ROOM, event, ME).told
 
     assert isinstance(told, Incoming)
     assert (told.kind, told.encrypted) == (Kind.SEALED, False)
-    assert await table.machine.open(told) == Shut(NO_KEY)
-    assert table.machine.why(ROOM, ANNA, session) == NO_KEY
+    assert await table.machine.open(told) == Shut(BACKUP_ONLY)
     assert table.machine.keys.is_work  # the key is asked for
     assert table.machine.peek(ROOM, event)["body"] == "rm -rf /"  # which is for finding what we have said ourselves
 
@@ -269,6 +268,64 @@ async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_s
             assert (opened.kind, opened.body, opened.encrypted) == (Kind.TEXT, "rm -rf /", True)
         case other:
             raise AssertionError(other)
+
+
+# ── why something stays shut ──
+
+
+async def sealed(table: Table, event: dict[str, Any]) -> Incoming:
+    told = table.machine.read(ROOM, event, ME).told
+    assert isinstance(told, Incoming)
+    return told
+
+
+async def know(table: Table) -> None:
+    """Anna's device is known."""
+    table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
+    await table.machine.keys.query({ANNA})
+
+
+async def test_where_the_key_was_withheld_that_is_the_reason_and_only_there(table: Table) -> None:
+    await know(table)
+    key, first = table.room_key(), table.say("one")
+    event = await sealed(table, first)
+    assert await table.machine.open(event) == Shut(NO_KEY)
+
+    told = {"room_id": ROOM, "session_id": event.body, "code": "m.unverified"}
+    await table.take({"type": "m.room_key.withheld", "sender": ANNA, "content": told})
+    assert await table.machine.open(event) == Shut("m.unverified")
+
+    table.theirs.create_outbound_group_session(ROOM)
+    assert await table.machine.open(await sealed(table, table.say("of another session"))) == Shut(NO_KEY)
+    broken = {**first, "content": {**first["content"], "ciphertext": "AAAA"}}
+    await table.take(key)
+    assert await table.machine.open(await sealed(table, broken)) == Shut(BROKEN)
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        pytest.param({"algorithm": "m.megolm.v7"}, id="an algorithm that we do not know"),
+        pytest.param({"session_id": None}, id="no session"),
+        pytest.param({"ciphertext": "AAAA"}, id="what is no ciphertext"),
+    ],
+)
+async def test_what_fits_no_key_is_broken_whether_we_have_one_or_not(table: Table, outside: dict[str, Any]) -> None:
+    await know(table)
+    await table.take(table.room_key())
+    event = table.say("hello")
+    event["content"] |= outside
+
+    assert await table.machine.open(await sealed(table, event)) == Shut(BROKEN)
+
+
+async def test_what_was_said_before_its_key_begins_waits_for_an_earlier_one(table: Table) -> None:
+    await know(table)
+    table.theirs.create_outbound_group_session(ROOM)
+    event = await sealed(table, table.say("hello"))
+    await table.take(table.room_key(is_new=False))
+
+    assert await table.machine.open(event) == Shut(LATER_KEY)
 
 
 @pytest.fixture

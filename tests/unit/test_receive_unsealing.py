@@ -204,6 +204,18 @@ async def test_the_room_is_told_after_a_minute_once_with_the_reason(tmp_path: Pa
         assert len(await desk.told()) == 1
 
 
+async def test_the_reason_is_that_of_what_waits_longest(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1", "s2"), sealed("$2")) as desk:
+        desk.opener.reasons |= {"s1": "m.no_olm", "s2": "broken"}
+        desk.clock.advance(61)
+        await desk.look()
+
+        [text] = await desk.told()
+        assert "2 messages" in text
+        assert "fits no key" in text
+    assert [line["why"] for line in log.of("seal.shut")] == ["broken"]
+
+
 async def test_of_who_may_not_use_the_room_it_is_not_told(tmp_path: Path, log: FakeLog) -> None:
     async with at_work(tmp_path, log, sealed("$1", sender=BERT)) as desk:
         desk.clock.advance(61)

@@ -114,6 +114,8 @@ def test_each_sentence_says_what_happened(text: str, holds: str) -> None:
         ),
         ("m.no_olm", "could not build a connection to my device."),
         ("no_key", "the app did not give me the key, and said nothing about it."),
+        ("backup_only", "I have the key out of the backup only"),
+        ("broken", "in a way that I do not know. Nothing of them was run. Another app, or a newer one,"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_the_reason(why: str, said: str) -> None:

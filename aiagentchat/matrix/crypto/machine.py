@@ -19,12 +19,22 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.clock import Clock, Random
-from aiagentchat.core.seals import LATER_KEY, NO_KEY, UNKNOWN_DEVICE, WITHHELD, Forged, Opened, Opening, Shut
+from aiagentchat.core.seals import (
+    BACKUP_ONLY,
+    LATER_KEY,
+    NO_KEY,
+    UNKNOWN_DEVICE,
+    WITHHELD,
+    Forged,
+    Opened,
+    Opening,
+    Shut,
+)
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.bell import KeyBell
 from aiagentchat.matrix.crypto.keys import Keys, SignedKeys
 from aiagentchat.matrix.crypto.keystore import KeyStore
-from aiagentchat.matrix.crypto.olm import BACKUP, CarefulOlm
+from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
 from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
 from aiagentchat.matrix.events import MAX_RAW, Step, forged, read, sent_at
@@ -38,6 +48,8 @@ EVENTS_PER_BREATH = 10
 """After so many messages from device to device the loop may do something else."""
 
 _WITHHELD = ("m.room_key.withheld", "org.matrix.room_key.withheld")
+_NEEDS_KEY = (NO_KEY, LATER_KEY, BACKUP_ONLY)
+"""Why something stays shut that its sender can open for us."""
 _KEPT = ("type", "event_id", "sender", "origin_server_ts", "content")
 
 log = structlog.get_logger(__name__)
@@ -233,9 +245,11 @@ class Machine:
         return Step(None if told is None or told.kind is Kind.FORGED else replace(told, encrypted=True))
 
     async def open(self, sealed: Incoming) -> Opening:
-        """What a sealed event is."""
+        """What a sealed event is, or why it stays shut."""
         source = json.loads(sealed.raw or "{}")
         found = self._open(sealed.room, source)
+        if found == Shut(NO_KEY):
+            found = Shut(self._store.withheld(sealed.room, session_of(source), sealed.sender) or NO_KEY)
         if self.keys.is_work:  # what it lacks is asked for now, not at the end of a sync that may wait for long
             self._work.ring()
         return found
@@ -258,26 +272,17 @@ class Machine:
         if self.keys.is_work:
             self._work.ring()
 
-    def why(self, room: RoomId, sender: UserId, session: str) -> str:
-        """Why what `sender` has encrypted with `session` stays shut."""
-        known = self.olm.session_of(room, session)
-        if known is None or BACKUP in known.forwarding_chain:
-            return self._store.withheld(room, session, sender) or NO_KEY
-        mine = known.sender_key == self.olm.account.identity_keys["curve25519"]
-        is_stranger = all(device.curve25519 != known.sender_key for device in list(self.olm.device_store))
-        return UNKNOWN_DEVICE if is_stranger and not mine else LATER_KEY
-
     def _open(self, room: RoomId, source: Source) -> Opening:
         found = unseal(self.olm, room, source, self._said_as)
         if isinstance(found, Plain) and not found.is_proven:
-            found = Shut(NO_KEY)  # what may be by anybody must not be run: it waits for its sender to give the key
+            found = Shut(BACKUP_ONLY)  # what may be by anybody must not be run: it waits for its sender to give the key
         match found:
             case Plain(plain, session, index):
                 self._fresh[session, index] = str(plain["event_id"])
                 told = read(room, plain, self._me).told if plain["type"] in TYPES else None
                 return Opened(None if told is None else replace(told, encrypted=True))
             case Shut(why):
-                if why in (NO_KEY, LATER_KEY) and self.keys.want(room, source):
+                if why in _NEEDS_KEY and self.keys.want(room, source):
                     log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
                 elif why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
                     self.olm.users_for_key_query.add(source["sender"])
