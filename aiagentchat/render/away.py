@@ -198,6 +198,9 @@ _WHY_SEALED: Mapping[str, str] = {
     "m.no_olm": "the app could not build a connection to my device",
     "later_key": "the app gave me a key for later messages only",
     "unknown_device": "the homeserver does not know the device that wrote them; perhaps it was logged out",
+    "foreign_key": (
+        "I have the key from somebody else's device only, who may have had it from the one that wrote this, or wrote it"
+    ),
     "backup_only": (
         "I have the key out of the backup only, where whoever operates the homeserver can have put it, so anybody may "
         "have written this"
@@ -214,7 +217,7 @@ _HELP_SEALED: Mapping[str, str] = {
     "unknown_device": "Look in the app whether your device is still logged in",
     "broken": "Another app, or a newer one, may do better",
 }
-_NOT_ASKED_FOR = ("unknown_device", "broken")
+_NOT_ASKED_FOR = ("broken",)
 """Where another key is of no use."""
 
 

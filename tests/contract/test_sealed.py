@@ -236,7 +236,7 @@ async def test_what_came_before_its_key_is_kept_and_opens_when_it_comes_in_anoth
         assert asked[0].source["content"]["body"]["session_id"] == sealed.body
     await world.anna.give_keys()
     async with world.life(token=life.token) as life:
-        await life.until(lambda: life.machine.olm.session_of(room, sealed.body))
+        await life.until(lambda: life.machine.olm.copies(room, sealed.body))
         assert await life.machine.bell.wait(5)
         opened = await life.machine.open(sealed)
     assert isinstance(opened, Opened)

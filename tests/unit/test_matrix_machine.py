@@ -12,7 +12,7 @@ from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.seals import BACKUP_ONLY, BROKEN, LATER_KEY, NO_KEY, UNKNOWN_DEVICE, Opened, Shut
+from aiagentchat.core.seals import BACKUP_ONLY, BROKEN, FOREIGN_KEY, LATER_KEY, NO_KEY, UNKNOWN_DEVICE, Opened, Shut
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto import machine as machine_module
 from aiagentchat.matrix.crypto.backup import BackedUp
@@ -64,8 +64,7 @@ class Table:
     def backed_up(self) -> BackedUp:
         """The session, as a backup has it."""
         session, keys = self.theirs.outbound_group_sessions[ROOM], self.theirs.account.identity_keys
-        known = self.theirs.session_of(ROOM, session.id)
-        assert known is not None
+        [known] = self.theirs.copies(ROOM, session.id)
         return BackedUp(ROOM, session.id, keys["curve25519"], keys["ed25519"], known.export_session(0))
 
     def room_key(self, *, is_new: bool = True) -> dict[str, Any]:
@@ -162,7 +161,7 @@ async def test_a_message_that_makes_no_sense_is_told_to_the_log_alone(
     await table.take(bad, {"type": "m.room.encrypted"}, good)
 
     assert len(log.of("crypto.bad_message")) == 1
-    assert table.ours.session_of(ROOM, table.theirs.outbound_group_sessions[ROOM].id)
+    assert table.ours.copies(ROOM, table.theirs.outbound_group_sessions[ROOM].id)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +325,21 @@ async def test_what_was_said_before_its_key_begins_waits_for_an_earlier_one(tabl
     await table.take(table.room_key(is_new=False))
 
     assert await table.machine.open(event) == Shut(LATER_KEY)
+
+
+async def test_a_key_that_somebody_else_has_given_is_asked_for_where_it_should_come_from(table: Table) -> None:
+    await know(table)
+    key, event = table.room_key(), table.say("hello")
+    session = table.theirs.outbound_group_sessions[ROOM]
+    table.ours.create_group_session("y", "x", ROOM, session.id, session.session_key)
+    told = await sealed(table, event)
+
+    assert await table.machine.open(told) == Shut(UNKNOWN_DEVICE)
+    assert table.machine.keys.is_work
+    table.ours.device_store.add(OlmDevice("@mallory:hs", "HIS", {"ed25519": "x", "curve25519": "y"}))
+    assert await table.machine.open(told) == Shut(FOREIGN_KEY)
+    await table.take(key)
+    assert isinstance(await table.machine.open(told), Opened)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from nio.crypto.sessions import InboundGroupSession
 from nio.store.database import SqliteStore
 from peewee import PeeweeException, SqliteDatabase
 
@@ -83,10 +84,30 @@ class KeyStore(SqliteStore):
         async with self._lock:
             self.database.close()
 
-    def forget_session(self, session: str) -> None:
-        """A key of a room. In a step."""
-        self.database.execute_sql("DELETE FROM forwardedchains WHERE session_id = ?", (session,))
-        self.database.execute_sql("DELETE FROM megolminboundsessions WHERE session_id = ?", (session,))
+    def save_inbound_group_session(self, session: InboundGroupSession) -> None:
+        """A key of a room, apart from the copies of others who have it. In a step.
+
+        nio has one place for each session id, in which whoever gives a key away as their own would replace its maker's.
+        """
+        self.forget_session(session)
+        place, pickled = _place(session), session.pickle(self.pickle_key)
+        self.database.execute_sql(
+            "INSERT INTO megolminboundsessions (session_id, account_id, sender_key, fp_key, room_id, session)"
+            " SELECT ?, id, ?, ?, ?, ? FROM accounts WHERE user_id = ? AND device_id = ?",
+            (place, session.sender_key, session.ed25519, session.room_id, pickled, self.user_id, self.device_id),
+        )
+        for link in session.forwarding_chain:
+            self.database.execute_sql(
+                "INSERT OR IGNORE INTO forwardedchains (sender_key, session_id) VALUES (?, ?)", (link, place)
+            )
+
+    def forget_session(self, session: InboundGroupSession) -> None:
+        """A key of a room, with its chain. In a step."""
+        self.database.execute_sql(
+            # By its id alone it stood there once.
+            "DELETE FROM megolminboundsessions WHERE session_id IN (?, ?) AND sender_key = ? AND room_id = ?",
+            (_place(session), session.id, session.sender_key, session.room_id),
+        )
 
     # --- what was received
 
@@ -104,7 +125,9 @@ class KeyStore(SqliteStore):
     def said_as(self, session: str, index: int) -> str | None:
         """The event that this message of a session was."""
         rows = self.database.execute_sql(
-            "SELECT event_id FROM said WHERE session_id = ? AND message_index = ?", (session, index)
+            # The session's id alone stood there once, before it was known whose copy of the key it was.
+            "SELECT event_id FROM said WHERE session_id IN (?, ?) AND message_index = ?",
+            (session, session.partition(" ")[0], index),
         ).fetchall()
         return str(rows[0][0]) if rows else None
 
@@ -150,6 +173,10 @@ def open_key_store(file: Path, user: str, device: str, pickle_key: str) -> KeySt
     finally:
         os.close(descriptor)
     return KeyStore(user, device, str(file.parent), pickle_key, file.name)
+
+
+def _place(session: InboundGroupSession) -> str:
+    return f"{session.id} {session.sender_key} {session.room_id}"
 
 
 def _commit(transaction: Any) -> None:  # noqa: ANN401 - peewee has no types

@@ -21,6 +21,7 @@ from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.clock import Clock, Random
 from aiagentchat.core.seals import (
     BACKUP_ONLY,
+    FOREIGN_KEY,
     LATER_KEY,
     NO_KEY,
     UNKNOWN_DEVICE,
@@ -48,7 +49,7 @@ EVENTS_PER_BREATH = 10
 """After so many messages from device to device the loop may do something else."""
 
 _WITHHELD = ("m.room_key.withheld", "org.matrix.room_key.withheld")
-_NEEDS_KEY = (NO_KEY, LATER_KEY, BACKUP_ONLY)
+_NEEDS_KEY = (NO_KEY, LATER_KEY, UNKNOWN_DEVICE, FOREIGN_KEY, BACKUP_ONLY)
 """Why something stays shut that its sender can open for us."""
 _KEPT = ("type", "event_id", "sender", "origin_server_ts", "content")
 
@@ -282,10 +283,10 @@ class Machine:
                 told = read(room, plain, self._me).told if plain["type"] in TYPES else None
                 return Opened(None if told is None else replace(told, encrypted=True))
             case Shut(why):
-                if why in _NEEDS_KEY and self.keys.want(room, source):
-                    log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
-                elif why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
+                if why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
                     self.olm.users_for_key_query.add(source["sender"])
+                elif why in _NEEDS_KEY and self.keys.want(room, source):
+                    log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
         return found
 
     def _said_as(self, session: str, index: int) -> str | None:
