@@ -223,9 +223,16 @@ _NOT_ASKED_FOR = ("broken",)
 
 def sealed(number: int, sender: UserId, why: str) -> str:
     """Encrypted messages that could not be read for a minute; `why` is a word of `core.seals.WHY`."""
+    what, it = ("1 message", "it") if number == 1 else (f"{number} messages", "them")
+    if why == "unsigned_device":
+        return (
+            f"I do not believe {what} of {person(sender)}: the device that wrote {it} is not verified by its owner, as "
+            f"this room asks. Nothing of {it} was run. If it is yours, verify it with another device of yours or with "
+            f"your recovery key; I answer when I see that. If it is not, somebody else has got into the account: log "
+            "that device out, and change the password."
+        )
     reason = _WHY_SEALED.get(why, "the app did not give me the key, and said nothing about it")
     help_ = _HELP_SEALED.get(why, "Keep the app open for a moment")
-    what, it = ("1 message", "it") if number == 1 else (f"{number} messages", "them")
     asked = "" if why in _NOT_ASKED_FOR else "I have asked for the key, and answer as soon as it comes. "
     return (
         f"I cannot read {what} of {person(sender)}: {reason}. Nothing of {it} was run. {asked}{help_}; then send again "

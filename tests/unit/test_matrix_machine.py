@@ -12,11 +12,21 @@ from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.seals import BACKUP_ONLY, BROKEN, FOREIGN_KEY, LATER_KEY, NO_KEY, UNKNOWN_DEVICE, Opened, Shut
+from aiagentchat.core.seals import (
+    BACKUP_ONLY,
+    BROKEN,
+    FOREIGN_KEY,
+    LATER_KEY,
+    NO_KEY,
+    UNKNOWN_DEVICE,
+    UNSIGNED_DEVICE,
+    Opened,
+    Shut,
+)
 from aiagentchat.matrix.client import Account, Client
 from aiagentchat.matrix.crypto import machine as machine_module
 from aiagentchat.matrix.crypto.backup import BackedUp
-from aiagentchat.matrix.crypto.cross_signing import Device, published
+from aiagentchat.matrix.crypto.cross_signing import Device, device_of, published
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.olm import CarefulOlm
@@ -462,3 +472,67 @@ async def test_what_is_told_unasked_of_others_is_not_believed(table: Table) -> N
     await table.machine.keys.query({UserId("@bert:hs")})
 
     assert table.machine.keys.trusted(known)
+
+
+# ── whom is believed where only signed devices are ──
+
+
+def hers(table: Table, *, signed: bool) -> dict[str, Any]:
+    """What the homeserver shows of the device that speaks; `signed` with it is the device if Anna did that."""
+    return shown(device_of(table.theirs), signed=signed)
+
+
+async def test_where_signed_devices_are_wanted_what_another_says_waits_until_it_is_signed(table: Table) -> None:
+    """So does a device that the homeserver, or who has stolen an access token, adds to her account."""
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=False))
+    await table.take(table.room_key())
+    source = table.say("/approve")
+    told = await sealed(table, source)
+    assert told.kind is Kind.SEALED
+    assert await table.machine.open(told) == Shut(UNSIGNED_DEVICE)
+    assert table.machine.look(ROOM, source, ME).told is None
+
+    await learn(table, hers(table, signed=True))
+    match await table.machine.open(told):
+        case Opened(Incoming() as opened):
+            assert (opened.body, opened.encrypted) == ("/approve", True)
+        case other:
+            raise AssertionError(other)
+    await learn(table, hers(table, signed=False))
+    assert await table.machine.open(told) == Shut(UNSIGNED_DEVICE)
+
+
+async def test_where_all_devices_are_wanted_one_that_is_not_signed_is_believed(table: Table) -> None:
+    await learn(table, hers(table, signed=False))
+    await table.take(table.room_key())
+
+    assert (await sealed(table, table.say("/approve"))).kind is Kind.TEXT
+
+
+async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_batch_is_read(table: Table) -> None:
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=True))
+    await table.take(table.room_key())
+    table.ours.tracked_users.clear()
+    table.machine.keys._signed.clear()
+    event = table.say("hello")
+    assert await table.machine.open(await sealed(table, event)) == Shut(UNKNOWN_DEVICE)
+    assert ANNA in table.ours.users_for_key_query
+
+    table.wire.asked.clear()
+    table.wire.answers = [tell(hers(table, signed=True))]
+    timeline = {"timeline": {"events": [event, 5, {"type": "m.room.encrypted"}, {**event, "sender": ME}]}}
+    await table.take(rooms={"join": {ROOM: timeline, "!garden:hs": timeline}})
+    assert table.asked() == ["keys/query"]
+    assert (await sealed(table, event)).kind is Kind.TEXT
+
+    await table.take(rooms={"join": {ROOM: timeline}})
+    assert table.asked() == ["keys/query"]
+
+
+async def test_our_own_words_need_no_signature(table: Table) -> None:
+    table.machine.wants_signed = lambda _: True
+    event = await own(table, {"msgtype": "m.text", "body": "done", "com.aiagentchat.txn": "t1"})
+
+    assert (await sealed(table, event)).body == "done"

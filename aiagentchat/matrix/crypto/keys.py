@@ -51,6 +51,10 @@ class Keys:
         signed = self._signed.get((UserId(device.user_id), device.id))
         return signed == DeviceKeys(ed25519=device.ed25519, curve25519=device.curve25519)
 
+    def has_signed(self, user: UserId, keys: DeviceKeys) -> bool:
+        """Whether `user` has signed the device with these keys, as far as was asked."""
+        return any(owner == user and signed == keys for (owner, _), signed in self._signed.items())
+
     @property
     def is_work(self) -> bool:
         """Whether there is anything to ask."""

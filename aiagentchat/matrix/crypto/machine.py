@@ -6,7 +6,7 @@ that token is used. What a crash makes it tell again is known by then.
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from aiagentchat.core.seals import (
     LATER_KEY,
     NO_KEY,
     UNKNOWN_DEVICE,
+    UNSIGNED_DEVICE,
     WITHHELD,
     Forged,
     Opened,
@@ -100,6 +101,8 @@ class Machine:
         """Places in sessions, and their events, that are not in the file yet."""
         self._slow: set[UserId] = set()
         """Whose devices a batch has waited for in vain."""
+        self.wants_signed: Callable[[RoomId], bool] = lambda _: False
+        """In which rooms nobody is believed but devices that their owners have signed."""
         self._bell = KeyBell()
         self._work = KeyBell()
 
@@ -115,8 +118,11 @@ class Machine:
         senders = await self._take_messages(listed(mapped(body.get("to_device")).get("events")))
         self._note_members(mapped(body.get("rooms")))
         self._note_devices(body)
+        known = self.olm.device_store
+        strangers = {user for user in senders if user not in known.users or user in self.olm.users_for_key_query}
+        strangers |= {user for user in self._writers(mapped(body.get("rooms"))) if not self._is_asked_about(user)}
+        await self._acquaint(strangers)
         if senders:
-            await self._acquaint(senders)
             self._bell.ring()
         if self.keys.is_work:
             self._work.ring()
@@ -180,10 +186,21 @@ class Machine:
             count = counts.get("signed_curve25519", 0)
             olm.counted(count if isinstance(count, int) else None)
 
-    async def _acquaint(self, senders: Iterable[UserId]) -> None:
-        """Know the devices that have sent keys, if they are new."""
-        known = self.olm.device_store
-        strangers = {user for user in senders if user not in known.users or user in self.olm.users_for_key_query}
+    def _writers(self, rooms: Mapping[str, Any]) -> Iterator[UserId]:
+        """Who has written in rooms where it must be known whose device it was."""
+        for name, room in mapped(rooms.get("join")).items():
+            events = listed(mapped(mapped(room).get("timeline")).get("events"))
+            for event in map(mapped, events if self.wants_signed(RoomId(name)) else ()):
+                sender = event.get("sender")
+                if event.get("type") == ENCRYPTED and isinstance(sender, str) and sender != self._me:
+                    yield UserId(sender)
+
+    def _is_asked_about(self, user: str) -> bool:
+        """Whether we know which devices the user has, and which of them are signed."""
+        return user in self.olm.tracked_users and user not in self.olm.users_for_key_query
+
+    async def _acquaint(self, strangers: set[UserId]) -> None:
+        """Know their devices."""
         self.olm.users_for_key_query |= strangers  # beside the sync, where nobody waits for it here
         quick = strangers - self._slow
         if not quick:
@@ -240,7 +257,9 @@ class Machine:
         if not isinstance(source, Mapping) or source.get("type") != ENCRYPTED or "state_key" in source:
             return read(room, source, me)
         found = unseal(self.olm, room, source, self._said_as)
-        if not isinstance(found, Plain) or not found.is_proven or found.source["type"] not in TYPES:
+        if not isinstance(found, Plain) or found.source["type"] not in TYPES:
+            return Step(None)
+        if self._doubt(room, found) is not None:
             return Step(None)
         told = read(room, found.source, me).told
         return Step(None if told is None or told.kind is Kind.FORGED else replace(told, encrypted=True))
@@ -275,8 +294,8 @@ class Machine:
 
     def _open(self, room: RoomId, source: Source) -> Opening:
         found = unseal(self.olm, room, source, self._said_as)
-        if isinstance(found, Plain) and not found.is_proven:
-            found = Shut(BACKUP_ONLY)  # what may be by anybody must not be run: it waits for its sender to give the key
+        if isinstance(found, Plain) and (doubt := self._doubt(room, found)) is not None:
+            found = Shut(doubt)  # what may be by anybody must not be run: it waits until it is known whose it is
         match found:
             case Plain(plain, session, index):
                 self._fresh[session, index] = str(plain["event_id"])
@@ -288,6 +307,15 @@ class Machine:
                 elif why in _NEEDS_KEY and self.keys.want(room, source):
                     log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
         return found
+
+    def _doubt(self, room: RoomId, found: Plain) -> str | None:
+        """Why what could be read may be by somebody else than its sender."""
+        if not found.is_proven:
+            return BACKUP_ONLY
+        sender = UserId(found.source["sender"])
+        if sender == self._me or not self.wants_signed(room) or self.keys.has_signed(sender, found.by):
+            return None
+        return UNSIGNED_DEVICE if sender in self.olm.tracked_users else UNKNOWN_DEVICE
 
     def _said_as(self, session: str, index: int) -> str | None:
         return self._fresh.get((session, index)) or self._store.said_as(session, index)

@@ -11,6 +11,7 @@ from nio.crypto.sessions import InboundGroupSession
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.seals import BROKEN, FOREIGN_KEY, LATER_KEY, NO_KEY, UNKNOWN_DEVICE, Forged, Shut
 from aiagentchat.matrix.crypto.olm import BACKUP, MEGOLM, CarefulOlm
+from aiagentchat.matrix.crypto.trust import DeviceKeys
 
 ENCRYPTED = "m.room.encrypted"
 TYPES = ("m.room.message", "m.reaction")
@@ -31,6 +32,8 @@ class Plain:
     """Its place in the session: no two events have the same."""
     is_proven: bool
     """Whether the key came from the device that made it. Out of a backup, a homeserver may have written it."""
+    by: DeviceKeys
+    """The device that has written it."""
 
 
 def session_of(source: Source) -> str:
@@ -84,7 +87,8 @@ def _read(
     match inner:
         case {"type": str(type_), "content": {**content}, "room_id": str(where)} if where == room:
             is_proven = BACKUP not in session.forwarding_chain
-            return Plain(_plain(source, type_, content), place, index, is_proven)
+            by = DeviceKeys(ed25519=session.ed25519, curve25519=session.sender_key)
+            return Plain(_plain(source, type_, content), place, index, is_proven, by)
         case _:
             return Forged("it was said in another room, or has no shape")
 
