@@ -51,8 +51,9 @@ class Table:
         self.wire = wire
         self.store = store
         self.ours = CarefulOlm(ME, "OURS", store)
+        self.clock = FakeClock()
         self.machine = Machine(
-            client, self.ours, store, clock=FakeClock(), random=random.random, signed_keys=signed_keys
+            client, self.ours, store, clock=self.clock, random=random.random, signed_keys=signed_keys
         )
         self.theirs = CarefulOlm(ANNA, "HERS", open_key_store(folder / "hers.db", ANNA, "HERS", KEY))
         self.ours.account.generate_one_time_keys(1)
@@ -134,8 +135,10 @@ async def test_for_a_homeserver_that_does_not_answer_nobody_waits_twice(table: T
 
 
 async def test_a_device_that_is_missed_when_something_is_opened_is_asked_about_at_once(table: Table) -> None:
+    table.wire.answers = [tell({"device_keys": {ANNA: {}}})]
     await table.take(table.room_key())
     assert await table.machine.bell.wait(10)
+    table.ours.tracked_users.clear()
     told = table.machine.read(ROOM, table.say("hello"), ME).told
     table.ours.users_for_key_query.clear()
     table.ours.uploaded(50)  # so that there is nothing to ask
@@ -237,6 +240,46 @@ async def test_what_a_device_publishes_breaks_only_itself(table: Table) -> None:
     await table.machine.keys.query({ANNA, UserId("@other:hs")})
 
     assert list(table.ours.device_store[ANNA]) == ["HERS"]
+
+
+FAR = UserId("@far:away")
+
+
+async def test_who_is_at_a_homeserver_that_does_not_answer_is_asked_about_once_a_minute(table: Table) -> None:
+    table.wire.answers = [tell({"joined": {FAR: {}}}), *[tell({"failures": {"away": {}}})] * 3]
+    for _ in range(3):
+        await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+    assert table.asked().count("keys/query") == 1
+
+    table.clock.advance(60)
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+    assert table.asked().count("keys/query") == 2
+    await table.take(device_lists={"changed": [FAR]})
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+    assert table.asked().count("keys/query") == 3
+
+
+async def test_what_waits_for_a_homeserver_that_does_not_answer_asks_it_for_nothing_meanwhile(table: Table) -> None:
+    table.wire.answers = [tell({"failures": {"hs": {}}})]
+    await table.take(table.room_key())
+    event = await sealed(table, table.say("hello"))
+
+    assert table.ours.users_for_key_query == {ANNA}
+    assert await table.machine.open(event) == Shut(UNKNOWN_DEVICE)
+    assert table.machine.keys.to_ask == set()
+    table.clock.advance(60)
+    assert table.machine.keys.to_ask == {ANNA}
+
+
+async def test_while_its_homeserver_does_not_answer_what_was_signed_stays_so_and_is_asked_for_again(
+    table: Table,
+) -> None:
+    known = await learn(table, shown(some_device("PHONE"), signed=True))
+    table.wire.answers = [tell({"failures": {"hs": {}}})]
+    await table.machine.keys.query({ANNA})
+
+    assert table.machine.keys.trusted(known)
+    assert ANNA not in table.ours.tracked_users
 
 
 async def test_what_is_left_to_write_by_breaks_only_itself(table: Table) -> None:

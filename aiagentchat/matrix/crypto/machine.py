@@ -91,7 +91,7 @@ class Machine:
     ) -> None:
         self.olm = olm
         store.on_failed = olm.start_over
-        self.keys = Keys(client, olm, store, signed_keys)
+        self.keys = Keys(client, olm, store, signed_keys, clock=clock)
         self.rooms = RoomKeys(client, olm, store, self.keys)
         self._store = store
         self._me = UserId(olm.user_id)
@@ -177,8 +177,10 @@ class Machine:
     def _note_devices(self, body: Mapping[str, Any]) -> None:
         lists, olm = mapped(body.get("device_lists")), self.olm
         for user in listed(lists.get("changed")):
-            if isinstance(user, str) and (user in olm.tracked_users or user in olm.device_store.users):
-                olm.users_for_key_query.add(user)
+            if isinstance(user, str):
+                self.keys.is_back(UserId(user))
+                if user in olm.tracked_users or user in olm.device_store.users:
+                    olm.users_for_key_query.add(user)
         for user in listed(lists.get("left")):
             olm.tracked_users.discard(user)  # nobody tells any more what becomes of their devices
         counts = body.get("device_one_time_keys_count")
@@ -334,7 +336,7 @@ class Machine:
         while True:
             nap = LONGEST_NAP
             try:
-                queried = bool(self.olm.users_for_key_query)
+                queried = bool(self.keys.to_ask)
                 await self.keys.do_all()
                 failures = 0
                 if queried:
