@@ -24,6 +24,7 @@ from aiagentchat.core.seals import (
     Shut,
 )
 from aiagentchat.matrix.client import Account, Client
+from aiagentchat.matrix.crypto import keys as keys_module
 from aiagentchat.matrix.crypto import machine as machine_module
 from aiagentchat.matrix.crypto.backup import BackedUp
 from aiagentchat.matrix.crypto.cross_signing import Device, device_of, published
@@ -71,6 +72,11 @@ class Table:
             "session_id": session.id,
         }
         return {"type": "m.room.encrypted", "event_id": "$said", "sender": ANNA, "content": content}
+
+    def say_in_a_made_up_session(self, session: str) -> dict[str, Any]:
+        """What nobody can read."""
+        content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AAAA", "session_id": session}
+        return {"type": "m.room.encrypted", "event_id": f"${session}", "sender": ANNA, "content": content}
 
     def backed_up(self) -> BackedUp:
         """The session, as a backup has it."""
@@ -240,6 +246,22 @@ async def test_what_a_device_publishes_breaks_only_itself(table: Table) -> None:
     await table.machine.keys.query({ANNA, UserId("@other:hs")})
 
     assert list(table.ours.device_store[ANNA]) == ["HERS"]
+
+
+async def test_only_so_many_keys_are_remembered_as_asked_for(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "MOST_ASKED", 2)
+    table.ours.uploaded(50)
+    table.wire.answers = [tell({})] * 4
+    event = table.say_in_a_made_up_session
+    for session in ("s1", "s2", "s3"):
+        table.machine.read(ROOM, event(session), ME)
+        await table.machine.keys.do_all()
+    assert list(table.ours.outgoing_key_requests) == ["s2", "s3"]
+    assert list(CarefulOlm(ME, "OURS", table.store).outgoing_key_requests) == ["s2", "s3"]
+
+    table.machine.read(ROOM, event("s1"), ME)
+    await table.machine.keys.do_all()
+    assert list(table.ours.outgoing_key_requests) == ["s3", "s1"]
 
 
 FAR = UserId("@far:away")

@@ -21,6 +21,8 @@ from aiagentchat.matrix.reading import mapped
 
 MOST_WANTED = 1000
 """Keys that wait to be asked for."""
+MOST_ASKED = 5000
+"""Keys of which is remembered that they were asked for: more than events that wait for one (`receive/unsealing.py`)."""
 OTHERS_MS = 10_000
 """How long the homeserver may wait for other homeservers."""
 UNHEARD_SECONDS = 60.0
@@ -109,6 +111,7 @@ class Keys:
             await self.send(message.type, message.as_dict())
             async with self._store.step():
                 olm.handle_response(ToDeviceResponse(message))
+                olm.forget_requests(MOST_ASKED)
 
     async def upload(self) -> None:
         """Give others what they need to write to us."""

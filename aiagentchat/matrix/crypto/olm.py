@@ -64,6 +64,14 @@ class CarefulOlm(Olm):
         del self.inbound_group_store[session.room_id][session.sender_key][session.id]
         self._keys_store.forget_session(session)
 
+    def forget_requests(self, most: int) -> None:
+        """Remember of the last `most` keys only that they were asked for: anybody in a room can make up sessions.
+
+        In a step of the store.
+        """
+        for session in list(self.outgoing_key_requests)[:-most]:
+            self._keys_store.remove_outgoing_key_request(self.outgoing_key_requests.pop(session))
+
     def _should_accept_forward(self, sender: str, sender_key: str, event: Any) -> bool:  # noqa: ANN401, ARG002 - nio's
         """Only from the device that made the session, and only what we have asked for."""
         content = event.source.get("content", {})
