@@ -13,6 +13,7 @@ from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.seals import Forged, Shut
 from aiagentchat.matrix.crypto import keystore
+from aiagentchat.matrix.crypto import olm as olm_module
 from aiagentchat.matrix.crypto.identity import Lost, Start, begin
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.olm import CarefulOlm
@@ -338,6 +339,34 @@ async def test_a_key_out_of_a_backup_opens_and_proves_nothing_until_its_device_g
         found = stage.read(stage.say(HELLO))
         assert isinstance(found, Plain)
         assert found.is_proven
+
+
+async def test_of_a_device_only_so_many_sessions_are_kept_and_what_others_give_takes_none_away(
+    stage: Stage, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(olm_module, "MOST_OF_A_DEVICE", 2)
+    stage.know()
+    sessions, hers = [], stage.theirs.account.identity_keys["curve25519"]
+    for number in range(4):
+        stage.theirs.create_outbound_group_session(ROOM)
+        stage.session = stage.theirs.outbound_group_sessions[ROOM]
+        sessions.append(stage.session.id)
+        async with store.step():
+            store.keep_said([(f"{stage.session.id} {hers}", 0, f"${number}")])
+            if number == 0:
+                [exported] = stage.theirs.copies(ROOM, stage.session.id)
+                backed_up = (ROOM, stage.session.id, hers, "hers", exported.export_session(0))
+                assert stage.ours.import_session(*backed_up)
+            else:
+                stage.give_key()
+                for _ in range(2):
+                    stage.give_key(by=stage.mallory())
+
+    for _ in range(2):
+        makers = [[copy.sender_key for copy in stage.ours.copies(ROOM, each)] for each in sessions]
+        assert [hers in each for each in makers] == [True, False, True, True]
+        assert [store.said_as(f"{each} {hers}", 0) for each in sessions] == ["$0", None, "$2", "$3"]
+        stage.live_again(store)
 
 
 async def test_without_the_key_it_is_shut(stage: Stage) -> None:

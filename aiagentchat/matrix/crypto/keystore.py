@@ -109,6 +109,16 @@ class KeyStore(SqliteStore):
             (_place(session), session.id, session.sender_key, session.room_id),
         )
 
+    def sessions_beyond(self, sender_key: str, most: int, *, besides: str) -> list[tuple[str, str]]:
+        """Room and id of all keys of a device but the last `most` that came, not counting what came from `besides`."""
+        rows = self.database.execute_sql(
+            "SELECT room_id, session_id FROM megolminboundsessions AS kept WHERE sender_key = ? AND NOT EXISTS ("
+            "SELECT 1 FROM forwardedchains AS chain WHERE chain.session_id = kept.session_id AND chain.sender_key = ?)"
+            " ORDER BY rowid DESC LIMIT -1 OFFSET ?",
+            (sender_key, besides, most),
+        ).fetchall()
+        return [(room, place.partition(" ")[0]) for room, place in rows]
+
     # --- what was received
 
     def is_heard(self, message: str) -> bool:
@@ -135,6 +145,10 @@ class KeyStore(SqliteStore):
         """Session, index and event of messages. In a step."""
         for row in said:
             self.database.execute_sql("INSERT OR IGNORE INTO said VALUES (?, ?, ?)", row)
+
+    def forget_said(self, session: InboundGroupSession) -> None:
+        """What was said with this copy of a session. In a step."""
+        self.database.execute_sql("DELETE FROM said WHERE session_id = ?", (f"{session.id} {session.sender_key}",))
 
     def keep_withheld(self, room: str, session: str, sender: str, code: str) -> None:
         """Why `sender` does not give a key; an empty session stands for all. In a step."""

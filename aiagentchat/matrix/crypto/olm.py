@@ -9,6 +9,9 @@ from nio.crypto.sessions import InboundGroupSession
 from aiagentchat.matrix.crypto.keystore import KeyStore
 
 MEGOLM = "m.megolm.v1.aes-sha2"
+MOST_OF_A_DEVICE = 5000
+"""Sessions of one device that are kept; of another one nobody can take any away. A session is a hundred messages, or a
+week, in one room: these are far more than are in use."""
 BACKUP = "backup"
 """What stands in the chain of a key that came out of a backup: nothing proves who has put it there."""
 
@@ -46,6 +49,8 @@ class CarefulOlm(Olm):
             if known.first_known_index <= given.first_known_index:
                 return
         super().create_group_session(sender_key, sender_fp_key, room_id, session_id, session_key)
+        for room, name in self._keys_store.sessions_beyond(sender_key, MOST_OF_A_DEVICE, besides=BACKUP):
+            self.forget_session(self.inbound_group_store[room][sender_key][name], with_said=True)
 
     def import_session(self, room: str, session: str, sender_key: str, ed25519: str, exported: str) -> bool:
         """Keep a key out of a backup, if there is none of that maker's; whether it was kept. In a step of the store."""
@@ -59,10 +64,12 @@ class CarefulOlm(Olm):
         self.save_inbound_group_session(made)
         return True
 
-    def forget_session(self, session: InboundGroupSession) -> None:
-        """In a step of the store."""
+    def forget_session(self, session: InboundGroupSession, *, with_said: bool = False) -> None:
+        """Also what was said with it, which cannot be said once more: nothing opens it. In a step of the store."""
         del self.inbound_group_store[session.room_id][session.sender_key][session.id]
         self._keys_store.forget_session(session)
+        if with_said:
+            self._keys_store.forget_said(session)
 
     def forget_requests(self, most: int) -> None:
         """Remember of the last `most` keys only that they were asked for: anybody in a room can make up sessions.
