@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS withheld (
     place INTEGER PRIMARY KEY AUTOINCREMENT,
     room_id TEXT NOT NULL, session_id TEXT NOT NULL, sender TEXT NOT NULL, code TEXT NOT NULL,
     UNIQUE (room_id, session_id, sender));
+CREATE INDEX IF NOT EXISTS sessions_of_a_device ON megolminboundsessions (sender_key);
 """
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 
@@ -111,6 +112,11 @@ class KeyStore(SqliteStore):
 
     def sessions_beyond(self, sender_key: str, most: int, *, besides: str) -> list[tuple[str, str]]:
         """Room and id of all keys of a device but the last `most` that came, not counting what came from `besides`."""
+        [[count]] = self.database.execute_sql(
+            "SELECT count(*) FROM megolminboundsessions WHERE sender_key = ?", (sender_key,)
+        ).fetchall()
+        if count <= most:
+            return []
         rows = self.database.execute_sql(
             "SELECT room_id, session_id FROM megolminboundsessions AS kept WHERE sender_key = ? AND NOT EXISTS ("
             "SELECT 1 FROM forwardedchains AS chain WHERE chain.session_id = kept.session_id AND chain.sender_key = ?)"
