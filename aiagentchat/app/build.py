@@ -151,6 +151,7 @@ async def build(
             live.made, live.adopt = ledger.rooms.made, lambda waiting: ledger.rooms.adopt(waiting.room, clock.now_ms())
             await live.refresh()
             device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
+            device.machine.wants_signed = lambda room: _wants_signed(live.current(), room)
         require_apart(trying.result(), live.settings)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience(), registry, pace or Pace())
         yield _house(live, ledger, Account(client, device, ownership), here)
@@ -227,17 +228,24 @@ class Here:
     pace: Pace
 
 
+def _wants_signed(settings: Settings, room: RoomId) -> bool:
+    """Whether only devices that their owners have signed can read in the room, and are believed."""
+    found = settings.room(room)
+    return found is not None and found.encrypt_to == "cross-signed"
+
+
 def _may_read(settings: Settings, machine: Machine, room: RoomId) -> MayRead | None:
     """Which devices get the keys of what is said in the room."""
-    found = settings.room(room)
-    return machine.keys.trusted if found is not None and found.encrypt_to == "cross-signed" else None
+    return machine.keys.trusted if _wants_signed(settings, room) else None
 
 
-async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender: UserId) -> bool:
-    """Whether somebody's words mean anything in the room."""
+async def _is_heard(settings: Settings, doors: Doorkeeper, room: RoomId, sender: UserId) -> bool | None:
+    """Whether somebody's words mean anything in the room; None while nobody can know."""
     found = settings.room(room)
-    roles = None if found is None else await doors.roles(found)
-    return roles is not None and roles.of(sender) is not None
+    if found is None:
+        return False
+    roles = await doors.roles(found)
+    return None if roles is None else roles.of(sender) is not None
 
 
 async def _transcript(live: Live, ledger: Ledger, room: RoomSettings, session: SessionId) -> Transcript | None:
@@ -390,6 +398,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,
+            on_sealed=machine.bell.ring,
         ),
         timeout=lambda: live.current().sync_timeout,
         alive_at=ledger.lives.alive_at,

@@ -85,7 +85,7 @@ class RoomSettings:
     made_by: UserId | None = None
     """Who has made it in chat; None: it is in config.yaml."""
     encrypt_to: str = "all"
-    """`all` or `cross-signed`: which devices of its members can read what is said in an encrypted room."""
+    """`all` or `cross-signed`: which devices of its members can read in an encrypted room, and are believed there."""
     showing: Showing = field(default_factory=Showing)
     """How answers are shown: the keys `output`, `show`, `notify_after` and `file_after`."""
     debounce: float = 0.0

@@ -62,7 +62,8 @@ class Incoming:
     file: MediaFile | None = None
     """For a file where it is; None where that cannot be read."""
     encrypted: bool = False
-    """Whether it came encrypted, and its key from a device of the sender's: then no homeserver can have written it."""
+    """Whether it came encrypted, and its key from a device of the sender's. A homeserver can have written it only
+    with a device that it has added to the sender's account, and only if the room believes those that are not signed."""
     meta: Read | None = None
     """What an agent says about its message; None where nothing of the kind is in it."""
     by_agent: bool = False

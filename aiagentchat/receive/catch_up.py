@@ -50,6 +50,8 @@ class Tools:
     random: Random
     max_age: Callable[[], float]
     """How old (seconds) what is read again may be."""
+    on_sealed: Callable[[], None] = lambda: None
+    """Called when something sealed was committed: its key may have come between reading it and that."""
 
 
 @dataclass(slots=True)
@@ -148,7 +150,7 @@ class CatchUp:
             self._hold_back(room, gaps.get(room), rooms.pop(room, []), since, moment)
         new, rest = await self._commit_all_but_the_last([*rooms.values()], moment)
         token = None if self._behind else batch.token
-        new += await self._inbox.take_in(token, rest.events, self._clock.now_ms(), rest.heard)
+        new += await self._commit_now(token, rest.events, rest.heard)
         self._reached = batch.token
         if token is None:
             await self._settle()
@@ -176,11 +178,17 @@ class CatchUp:
         new, waiting = 0, _Share()
         for events in rooms:
             if waiting.size >= COMMIT:
-                new += await self._inbox.take_in(None, waiting.events, self._clock.now_ms(), waiting.heard)
+                new += await self._commit_now(None, waiting.events, waiting.heard)
                 waiting = _Share()
             waiting.events += await sift(events, moment, self._tools.rules, self._inbox)
             waiting.heard += heard(events, self._tools.rules.keeps)
         return new, waiting
+
+    async def _commit_now(self, token: str | None, events: Sequence[Incoming], heard: Sequence[Heard]) -> int:
+        new = await self._inbox.take_in(token, events, self._clock.now_ms(), heard)
+        if any(event.kind is Kind.SEALED for event in events):
+            self._tools.on_sealed()
+        return new
 
     async def _settle(self) -> None:
         """Commit the token, if no room is behind it."""
@@ -262,7 +270,7 @@ class CatchUp:
     async def _keep(self, behind: _Behind, events: list[Incoming], marker: list[Incoming]) -> None:
         kept = await sift(events, behind.moment, self._tools.rules, self._inbox)
         found = heard(events, self._tools.rules.keeps)
-        await self._inbox.take_in(None, [*marker, *kept], self._clock.now_ms(), found)
+        await self._commit_now(None, [*marker, *kept], found)
 
     def _marker(self, behind: _Behind, gap: Gap, missed: Sequence[Incoming]) -> Incoming:
         """That the room misses something, for the room to read."""

@@ -4,11 +4,13 @@ It waits in the inbox and holds up nothing. When it opens it comes in as what it
 then is not run.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import structlog
 
+from aiagentchat.core.errors import StoreError
 from aiagentchat.core.health import SealHealth
 from aiagentchat.core.heard import Keeps, heard
 from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
@@ -34,6 +36,10 @@ KEEP_MS = 30 * 86_400_000
 """For so long."""
 
 log = structlog.get_logger(__name__)
+
+
+Held: TypeAlias = tuple[RoomId, UserId, str]
+"""Who holds something back in a room: a sender, with a session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +83,12 @@ class Unsealing:
         opener: Opener,
         clock: Clock,
         max_age: Callable[[], float],
-        is_heard: Callable[[RoomId, UserId], Awaitable[bool]],
+        is_heard: Callable[[RoomId, UserId], Awaitable[bool | None]],
         keeps: Keeps = lambda _room, _encrypted: False,
     ) -> None:
         """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told.
+
+        None while nobody knows that, as before the first sync; until then nothing is told.
 
         `keeps` says whether what is said in a room is kept to be found again.
         """
@@ -90,6 +98,8 @@ class Unsealing:
         self._max_age = max_age
         self._is_heard = is_heard
         self._keeps = keeps
+        self._is_left = False
+        """Whether something that opens is sealed still: it is tried again, also without another key."""
 
     async def health(self) -> SealHealth:
         """How many messages cannot be read."""
@@ -97,25 +107,29 @@ class Unsealing:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        has_new_keys = True  # of those that came while nobody listened
+        is_to_try = True  # keys came while nobody listened
         while True:
-            if has_new_keys:
+            if is_to_try:
                 await self._try_all()
             await self._tell()
-            has_new_keys = await self._opener.bell.wait(LOOK_SECONDS)
+            is_to_try = await self._opener.bell.wait(LOOK_SECONDS) or self._is_left
 
-    async def _try_all(self) -> None:
+    async def _try_all(self) -> Mapping[Held, str]:
+        """Open what can be opened; why the first of the rest stays shut."""
         now = self._clock.now_ms()
+        self._is_left = False
         if given_up := await self._seals.give_up(now - KEEP_MS, MOST_SEALED, now):
             log.warning("seal.given_up", count=given_up)
-        place = 0
+        place, shut = 0, dict[Held, str]()
         while page := await self._seals.waiting(place, PAGE):
             place = page[-1].position
-            await self._try([each.event for each in page])
+            shut = {**await self._try([each.event for each in page]), **shut}
+        return shut
 
-    async def _try(self, sealed: Sequence[Incoming]) -> None:
+    async def _try(self, sealed: Sequence[Incoming]) -> Mapping[Held, str]:
         opened: list[Incoming] = []
         dropped: list[EventId] = []
+        shut: dict[Held, str] = {}
         for event in sealed:
             match await self._opener.open(event):
                 case Opened(None):
@@ -128,32 +142,57 @@ class Unsealing:
                         dropped.append(event.event)
                     else:
                         opened.append(replace(event, kind=Kind.FORGED, body=how, raw=None))
-                case Shut():
-                    pass
-        if not opened and not dropped:
-            return
-        await self._opener.settled()
+                case Shut(why):
+                    shut.setdefault((event.room, event.sender, event.body), why)
+        if (opened or dropped) and await self._is_settled():
+            await self._take_in(opened, dropped)
+        return shut
+
+    async def _is_settled(self) -> bool:
+        """Whether what was opened is remembered. Until it is, nothing of it is run: it could be said once more."""
+        try:
+            await self._opener.settled()
+        except StoreError as error:
+            self._is_left = True
+            log.warning("seal.not_kept", error=str(error), wait_s=LOOK_SECONDS)
+            return False
+        return True
+
+    async def _take_in(self, opened: Sequence[Incoming], dropped: Sequence[EventId]) -> None:
         now = self._clock.now_ms()
         old = [event for event in opened if too_old(event, now, self._max_age())]
         fresh = [dated(event, now) for event in opened if event not in old]
         count = await self._seals.opened(fresh, now, heard(fresh, self._keeps)) if fresh else 0
         await self._seals.settle(dropped, [], now)
         for event in old:
-            told = [_too_late(event)] if await self._is_heard(event.room, event.sender) else []
+            is_heard = await self._is_heard(event.room, event.sender)
+            if is_heard is None:
+                self._is_left = True
+                continue
+            told = [_too_late(event)] if is_heard else []
             await self._seals.settle([event.event], told, now, heard([event], self._keeps))
         log.info("seal.opened", count=count, too_old=len(old))
 
     async def _tell(self) -> None:
-        now = self._clock.now_ms()
-        for telling in due(await self._seals.untold(), now):
+        if not await self._due():
+            return
+        shut = await self._try_all()  # its key may have come before it: a gap is taken in when the whole of it was read
+        for telling, is_heard in await self._due():
             first = telling.told[0]
-            why = self._opener.why(first.room, first.sender, first.session)
-            is_heard = await self._is_heard(telling.room, telling.sender)
+            why = shut.get((first.room, first.sender, first.session))
+            if why is None:
+                continue  # it opens, and is not taken in yet
             log.warning(
                 "seal.shut", room=telling.room, sender=telling.sender, count=telling.count, why=why, told=is_heard
             )
             parcels = [_told(telling, why)] if is_heard else []
-            await self._seals.tell(telling.told, parcels, now)
+            await self._seals.tell(telling.told, parcels, self._clock.now_ms())
+
+    async def _due(self) -> list[tuple[Telling, bool]]:
+        """What is to be told now, and whether the room is: what nobody knows yet waits."""
+        tellings = due(await self._seals.untold(), self._clock.now_ms())
+        found = [(telling, await self._is_heard(telling.room, telling.sender)) for telling in tellings]
+        return [(telling, is_heard) for telling, is_heard in found if is_heard is not None]
 
 
 def _told(telling: Telling, why: str) -> Parcel:

@@ -198,7 +198,14 @@ _WHY_SEALED: Mapping[str, str] = {
     "m.no_olm": "the app could not build a connection to my device",
     "later_key": "the app gave me a key for later messages only",
     "unknown_device": "the homeserver does not know the device that wrote them; perhaps it was logged out",
-    "broken": "what came fits no key",
+    "foreign_key": (
+        "I have the key from somebody else's device only, who may have had it from the one that wrote this, or wrote it"
+    ),
+    "backup_only": (
+        "I have the key out of the backup only, where whoever operates the homeserver can have put it, so anybody may "
+        "have written this"
+    ),
+    "broken": "what came fits no key, or is encrypted in a way that I do not know",
 }
 _HELP_SEALED: Mapping[str, str] = {
     "m.unverified": (
@@ -207,17 +214,29 @@ _HELP_SEALED: Mapping[str, str] = {
     ),
     "m.blacklisted": "Take my device off the blocked ones",
     "m.no_olm": "Restart the app",
+    "unknown_device": "Look in the app whether your device is still logged in",
+    "broken": "Another app, or a newer one, may do better",
 }
+_NOT_ASKED_FOR = ("broken",)
+"""Where another key is of no use."""
 
 
 def sealed(number: int, sender: UserId, why: str) -> str:
-    """Encrypted messages whose key did not come within a minute; `why` is a word of `core.seals.WHY`."""
+    """Encrypted messages that could not be read for a minute; `why` is a word of `core.seals.WHY`."""
+    what, it = ("1 message", "it") if number == 1 else (f"{number} messages", "them")
+    if why == "unsigned_device":
+        return (
+            f"I do not believe {what} of {person(sender)}: the device that wrote {it} is not verified by its owner, as "
+            f"this room asks. Nothing of {it} was run. If it is yours, verify it with another device of yours or with "
+            f"your recovery key; I answer when I see that. If it is not, somebody else has got into the account: log "
+            "that device out, and change the password."
+        )
     reason = _WHY_SEALED.get(why, "the app did not give me the key, and said nothing about it")
     help_ = _HELP_SEALED.get(why, "Keep the app open for a moment")
-    what, it = ("1 message", "it") if number == 1 else (f"{number} messages", "them")
+    asked = "" if why in _NOT_ASKED_FOR else "I have asked for the key, and answer as soon as it comes. "
     return (
-        f"I cannot read {what} of {person(sender)}: {reason}. Nothing of {it} was run. I have asked for the key, and "
-        f"answer as soon as it comes. {help_}; then send again what matters."
+        f"I cannot read {what} of {person(sender)}: {reason}. Nothing of {it} was run. {asked}{help_}; then send again "
+        "what matters."
     )
 
 

@@ -126,6 +126,19 @@ async def test_a_new_device_that_nobody_has_signed_is_answered(
         assert anna.unreadable(house.room) == [asked]  # her own client does not believe it: Element is as strict
 
 
+async def test_where_only_signed_devices_are_believed_a_new_one_is_answered_when_it_is_verified(
+    people: People, elements: JsPeople, model: Model, workplace: Path
+) -> None:
+    async with secret_house(people, elements, model, workplace, room={"encrypt_to": "cross-signed"}) as (house, anna):
+        assert await house.ended(await house.ask(_say("From the desk"))) == "✅"
+        tablet = await elements.device(anna, strict=False)
+        asked = await tablet.send(house.room, _say("From the tablet"))
+        await house.daemon.until_line("event.sealed")
+        await tablet.recover(anna.recovery_key)
+
+        assert (await until_told(house, tablet, "From the tablet.")).reply_to == asked
+
+
 async def test_old_messages_open_with_the_recovery_key(
     people: People, elements: JsPeople, model: Model, workplace: Path
 ) -> None:

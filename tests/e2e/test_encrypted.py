@@ -8,16 +8,21 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from aiagentchat.core.ids import UserId
+from aiagentchat.matrix.crypto.cross_signing import device_of, published
+from aiagentchat.matrix.crypto.signatures import SigningKey
 from rig.daemon import Daemon
 from rig.homeserver import Account
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
 from rig.sealed_user import SealedUser, sealed_user
+from tests.unit.crypto_stage import sign, some_seeds
 
 pytestmark = pytest.mark.real
 
@@ -53,6 +58,21 @@ class Cellar:
         """One more device of the daemon's account."""
         name = self._account.user_id[1:].partition(":")[0]
         return await asyncio.to_thread(self._people.homeserver.login, name)
+
+    async def sign_annas_device(self) -> None:
+        """As she would, who gives her account an identity."""
+        assert self.anna.nio.olm is not None
+        device, seeds = device_of(self.anna.nio.olm), some_seeds()
+        await self._as_anna("keys/device_signing/upload", published(UserId(self.anna.id), device, seeds))
+        shown = (await self._as_anna("keys/query", {"device_keys": {self.anna.id: []}}))["device_keys"]
+        keys = {name: shown[self.anna.id][device.id][name] for name in ("user_id", "device_id", "algorithms", "keys")}
+        sign(keys, self.anna.id, SigningKey(seeds.self_signing))
+        await self._as_anna("keys/signatures/upload", {self.anna.id: {device.id: keys}})
+
+    async def _as_anna(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        request, token = self._people.homeserver.request, self.anna.nio.access_token
+        answer = await asyncio.to_thread(request, "POST", f"/_matrix/client/v3/{path}", content, token=token)
+        return dict(answer)
 
     async def on_the_server(self) -> list[dict[str, object]]:
         """The room's timeline, as the homeserver has it."""
@@ -148,6 +168,25 @@ async def test_what_the_daemon_could_not_read_is_run_when_its_key_comes(
         await here.anna.give_keys()
         await here.until_answered("Now I can read it.")
 
+        assert await here.until_ended(early) == "✅"
+        assert len(model.requests(mark)) == 1
+
+
+@pytest.mark.long
+async def test_where_keys_are_for_signed_devices_alone_what_another_says_is_run_when_it_is_signed(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace, encrypt_to="cross-signed") as here:
+        mark = f"unsigned {secrets.token_hex(8)}"
+        early = await here.anna.say(here.room, script(mark, Step(text="Now I believe it.")))
+        await here.daemon.until_line("event.sealed")
+        await here.anna.say(here.room, "/status")
+        await here.daemon.until_line("event.sealed", skip=1)
+        assert model.requests(mark) == []
+        assert here.anna.bodies(here.room, sender=here.daemon.account.user_id) == []
+
+        await here.sign_annas_device()
+        await here.until_answered("Now I believe it.")
         assert await here.until_ended(early) == "✅"
         assert len(model.requests(mark)) == 1
 

@@ -20,6 +20,7 @@ class WatchedBell:
         self._bell = bell
         self._wait = bell.wait
         self._is_waiting = False
+        self._is_passed = False
         self._changes = Changes()
         bell.wait = self._watched  # type: ignore[method-assign]
 
@@ -31,14 +32,21 @@ class WatchedBell:
         """Wait until somebody is ready to wait for so long (nearly)."""
         await self._changes.until(lambda: self._is_waiting and abs(self.naps[-1] - seconds) < NEARLY)
 
+    def pass_nap(self) -> None:
+        """Whoever waits has waited for as long as they wanted to, and nothing rang."""
+        self._is_passed = True
+        self._bell.ring()
+
     async def _watched(self, timeout: float) -> bool:
         self.naps.append(timeout)
         self._is_waiting = True
         self._changes.tell()
         try:
-            return await self._wait(timeout)
+            rang = await self._wait(timeout)
         finally:
             self._is_waiting = False
+        is_passed, self._is_passed = self._is_passed, False
+        return rang and not is_passed
 
 
 class ClockBell:

@@ -1,6 +1,7 @@
 """Keys in memory: what opens is what a test says. `matrix/crypto/machine.py` has the real ones."""
 
-from aiagentchat.core.ids import EventId, RoomId, UserId
+from aiagentchat.core.errors import StoreError
+from aiagentchat.core.ids import EventId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.seals import NO_KEY, Opening, Shut
 from aiagentchat.store.bell import EventBell
@@ -17,16 +18,16 @@ class FakeOpener:
         """Why sessions stay shut."""
         self.tried: list[EventId] = []
         self.settlements = 0
+        self.is_full = False
+        """Whether the disk is that what was opened is to be remembered on."""
 
     async def open(self, sealed: Incoming) -> Opening:
         """What a sealed event is."""
         self.tried.append(sealed.event)
-        return self.opens.get(sealed.event, Shut(NO_KEY))
+        return self.opens.get(sealed.event, Shut(self.reasons.get(sealed.body, NO_KEY)))
 
     async def settled(self) -> None:
-        """Remembered."""
+        """Remembered, if there is room."""
+        if self.is_full:
+            raise StoreError("the keys cannot be written: disk is full")
         self.settlements += 1
-
-    def why(self, room: RoomId, sender: UserId, session: str) -> str:  # noqa: ARG002 - a session has one reason
-        """Why it stays shut."""
-        return self.reasons.get(session, NO_KEY)

@@ -89,6 +89,8 @@ class Ear:
         self.homeserver.now = START_MS - 1000
         self.configured: set[RoomId] = {ROOM}
         self.max_age = 24 * HOUR
+        self.sealed = 0
+        """How often it was told that something sealed was committed."""
         self.receipts: list[tuple[Receipt, str | None]] = []
         """What it was told of how far others have read, and which token the ledger had then."""
         for room in (ROOM, OTHER):
@@ -98,6 +100,9 @@ class Ear:
     def keeps(self, room: RoomId, encrypted: bool) -> bool:
         """What is configured has a history of what is not encrypted."""
         return room in self.configured and not encrypted
+
+    def _on_sealed(self) -> None:
+        self.sealed += 1
 
     @asynccontextmanager
     async def listening(
@@ -113,6 +118,7 @@ class Ear:
             clock=self.clock,
             random=lambda: 1.0,
             max_age=lambda: self.max_age,
+            on_sealed=self._on_sealed,
         )
         made = Receiver(
             tools,

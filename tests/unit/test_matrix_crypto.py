@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from nio.crypto.device import OlmDevice
+from nio.store.database import SqliteStore
 
 from aiagentchat.core.errors import StoreError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.seals import Forged, Shut
 from aiagentchat.matrix.crypto import keystore
+from aiagentchat.matrix.crypto import olm as olm_module
 from aiagentchat.matrix.crypto.identity import Lost, Start, begin
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.olm import CarefulOlm
@@ -21,6 +23,7 @@ from tests.fakes.ledgers import fresh_ledger
 
 ME = UserId("@claude:hs")
 ANNA = UserId("@anna:hs")
+MALLORY = UserId("@mallory:hs")
 ROOM = RoomId("!kitchen:hs")
 OTHER = RoomId("!garden:hs")
 KEY = "a" * 64
@@ -166,8 +169,8 @@ async def test_memory_goes_back_to_what_could_be_written(stage: "Stage", store: 
     with pytest.raises(StoreError):
         async with store.step():
             stage.give_key()
-    assert stage.ours.session_of(ROOM, first) is not None
-    assert stage.ours.session_of(ROOM, stage.session.id) is None
+    assert len(stage.ours.copies(ROOM, first)) == 1
+    assert stage.ours.copies(ROOM, stage.session.id) == []
 
 
 async def test_only_so_many_messages_are_remembered(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +201,30 @@ async def test_where_something_was_said_is_remembered_once(store: KeyStore) -> N
     assert (store.said_as("s1", 0), store.said_as("s1", 1)) == ("$1", None)
 
 
+async def test_what_was_said_when_only_the_session_was_remembered_is_known_still(store: KeyStore) -> None:
+    async with store.step():
+        store.keep_said([("s1", 0, "$1"), ("s1 annas", 1, "$2")])
+
+    assert (store.said_as("s1 annas", 0), store.said_as("s1 annas", 1)) == ("$1", "$2")
+    assert store.said_as("s1 mallorys", 1) is None
+
+
+async def test_a_key_that_was_kept_by_its_id_alone_is_known_and_is_kept_once(store: KeyStore, stage: "Stage") -> None:
+    stage.know()
+    stage.give_key()
+    [session] = stage.ours.copies(ROOM, stage.session.id)
+    async with store.step():
+        store.forget_session(session)
+        SqliteStore.save_inbound_group_session(store, session)
+    stage.live_again(store)
+    assert isinstance(stage.read(stage.say(HELLO)), Plain)
+
+    async with store.step():
+        store.save_inbound_group_session(session)
+    rows = store.database.execute_sql("SELECT count(*) FROM megolminboundsessions").fetchall()  # type: ignore[no-untyped-call]
+    assert rows == [(1,)]
+
+
 # ── what is read ──
 
 
@@ -218,12 +245,23 @@ class Stage:
         keys = {"ed25519": ed25519 or ours["ed25519"], "curve25519": ours["curve25519"]}
         self.ours.device_store.add(OlmDevice(user, "HERS", keys))
 
-    def give_key(self) -> None:
-        """As the session stands now."""
-        keys = self.theirs.account.identity_keys
+    def give_key(self, *, by: OlmDevice | None = None) -> None:
+        """As the session stands now; `by` a device that says it is its own."""
+        keys = self.theirs.account.identity_keys if by is None else by.keys
         self.ours.create_group_session(
             keys["curve25519"], keys["ed25519"], ROOM, self.session.id, self.session.session_key
         )
+
+    def mallory(self) -> OlmDevice:
+        """Another device that we know, of somebody who is in the room, and so has her key."""
+        device = OlmDevice(MALLORY, "HIS", {"ed25519": "his", "curve25519": "hers no more"})
+        self.ours.device_store.add(device)
+        return device
+
+    def live_again(self, store: KeyStore) -> None:
+        """With what the store has of keys."""
+        devices, self.ours = self.ours.device_store, CarefulOlm(ME, "DEVICE", store)
+        self.ours.device_store = devices
 
     def say(self, inner: str, outer: dict[str, Any] | None = None, *, sender: str = ANNA) -> dict[str, Any]:
         self.count += 1
@@ -259,7 +297,8 @@ async def test_what_was_said_is_read_as_if_it_had_been_said_in_the_clear(stage: 
         "type": "m.room.message",
         "content": {"body": "hello", "m.relates_to": {"event_id": "$0"}},
     }
-    assert (found.session, found.index) == (stage.session.id, 0)
+    curve25519 = stage.theirs.account.identity_keys["curve25519"]
+    assert (found.session, found.index) == (f"{stage.session.id} {curve25519}", 0)
 
 
 async def test_what_is_inside_counts_before_what_is_outside(stage: Stage) -> None:
@@ -277,8 +316,7 @@ async def test_a_key_out_of_a_backup_opens_and_proves_nothing_until_its_device_g
 ) -> None:
     stage.know()
     keys = stage.theirs.account.identity_keys
-    exported = stage.theirs.session_of(ROOM, stage.session.id)
-    assert exported is not None
+    [exported] = stage.theirs.copies(ROOM, stage.session.id)
     names = (ROOM, stage.session.id, keys["curve25519"], keys["ed25519"])
     source, key = stage.say(HELLO), exported.export_session(0)
     async with store.step():
@@ -301,6 +339,34 @@ async def test_a_key_out_of_a_backup_opens_and_proves_nothing_until_its_device_g
         found = stage.read(stage.say(HELLO))
         assert isinstance(found, Plain)
         assert found.is_proven
+
+
+async def test_of_a_device_only_so_many_sessions_are_kept_and_what_others_give_takes_none_away(
+    stage: Stage, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(olm_module, "MOST_OF_A_DEVICE", 2)
+    stage.know()
+    sessions, hers = [], stage.theirs.account.identity_keys["curve25519"]
+    for number in range(4):
+        stage.theirs.create_outbound_group_session(ROOM)
+        stage.session = stage.theirs.outbound_group_sessions[ROOM]
+        sessions.append(stage.session.id)
+        async with store.step():
+            store.keep_said([(f"{stage.session.id} {hers}", 0, f"${number}")])
+            if number == 0:
+                [exported] = stage.theirs.copies(ROOM, stage.session.id)
+                backed_up = (ROOM, stage.session.id, hers, "hers", exported.export_session(0))
+                assert stage.ours.import_session(*backed_up)
+            else:
+                stage.give_key()
+                for _ in range(2):
+                    stage.give_key(by=stage.mallory())
+
+    for _ in range(2):
+        makers = [[copy.sender_key for copy in stage.ours.copies(ROOM, each)] for each in sessions]
+        assert [hers in each for each in makers] == [True, False, True, True]
+        assert [store.said_as(f"{each} {hers}", 0) for each in sessions] == ["$0", None, "$2", "$3"]
+        stage.live_again(store)
 
 
 async def test_without_the_key_it_is_shut(stage: Stage) -> None:
@@ -338,18 +404,73 @@ async def test_what_says_nothing_is_shut(stage: Stage, inner: str) -> None:
     assert stage.read(stage.say(HELLO, {"ciphertext": "AAAA"})) == Shut("broken")
 
 
-async def test_what_somebody_else_says_in_her_words_is_forged(stage: Stage) -> None:
+async def test_what_somebody_else_says_in_her_words_is_not_believed(stage: Stage) -> None:
     stage.know()
     stage.give_key()
 
-    assert isinstance(stage.read(stage.say(HELLO, sender="@mallory:hs")), Forged)
+    assert stage.read(stage.say(HELLO, sender=MALLORY)) == Shut("foreign_key")
 
 
-async def test_what_is_said_in_her_name_by_another_device_is_forged(stage: Stage) -> None:
-    stage.know("@mallory:hs")
+async def test_what_is_said_in_her_name_by_another_device_is_not_believed(stage: Stage) -> None:
+    stage.know(MALLORY)
     stage.give_key()
 
-    assert isinstance(stage.read(stage.say(HELLO)), Forged)
+    assert stage.read(stage.say(HELLO)) == Shut("foreign_key")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_who_gives_her_key_as_his_own_does_not_silence_her(stage: Stage, store: KeyStore, is_first: bool) -> None:
+    stage.know()
+    mallory = stage.mallory()
+    if is_first:
+        stage.give_key(by=mallory)
+        assert stage.read(stage.say(HELLO)) == Shut("foreign_key")
+    stage.give_key()
+    source = stage.say(HELLO)
+    stage.give_key(by=mallory)
+    for _ in range(2):
+        assert isinstance(stage.read(source), Plain)
+        assert stage.read({**source, "sender": "@bert:hs"}) == Shut("foreign_key")
+        stage.live_again(store)
+
+
+async def test_a_device_that_nobody_knows_does_not_silence_her_with_her_key(stage: Stage) -> None:
+    stage.know()
+    stage.give_key(by=OlmDevice(MALLORY, "HIS", {"ed25519": "x", "curve25519": "y"}))
+    source = stage.say(HELLO)
+    assert stage.read(source) == Shut("unknown_device")
+
+    stage.give_key()
+    assert isinstance(stage.read(stage.say(HELLO)), Plain)
+
+
+async def test_what_he_says_with_her_key_does_not_make_her_words_a_replay(stage: Stage) -> None:
+    stage.know()
+    mallory = stage.mallory()
+    stage.give_key()
+    stage.give_key(by=mallory)
+    hers = stage.say(HELLO)
+    his = stage.read({**hers, "event_id": "$his", "sender": MALLORY})
+    assert isinstance(his, Plain)
+    said = {(his.session, his.index): "$his"}
+    found = unseal(stage.ours, ROOM, hers, lambda session, index: said.get((session, index)))
+
+    assert isinstance(found, Plain)
+    assert found.source["sender"] == ANNA
+
+
+async def test_a_backup_is_read_also_where_somebody_has_given_the_key_as_his_own(stage: Stage, store: KeyStore) -> None:
+    stage.know()
+    keys = stage.theirs.account.identity_keys
+    [exported] = stage.theirs.copies(ROOM, stage.session.id)
+    stage.give_key(by=stage.mallory())
+    names = (ROOM, stage.session.id, keys["curve25519"], keys["ed25519"])
+    async with store.step():
+        assert stage.ours.import_session(*names, exported.export_session(0))
+    found = stage.read(stage.say(HELLO))
+
+    assert isinstance(found, Plain)
+    assert not found.is_proven
 
 
 async def test_who_publishes_her_key_as_his_own_does_not_silence_her(stage: Stage) -> None:
@@ -381,6 +502,7 @@ async def test_what_was_said_in_another_room_is_forged(stage: Stage, inner: str)
 
 
 async def test_what_we_say_ourselves_is_read_and_nobody_else_can_say_it(stage: Stage) -> None:
+    mallory = stage.mallory()
     stage.ours.create_outbound_group_session(ROOM)
     session = stage.ours.outbound_group_sessions[ROOM]
     session.shared = True
@@ -388,6 +510,9 @@ async def test_what_we_say_ourselves_is_read_and_nobody_else_can_say_it(stage: S
 
     assert isinstance(stage.read(stage.say(HELLO, sender=ME)), Plain)
     assert isinstance(stage.read(stage.say(HELLO)), Forged)
+
+    stage.give_key(by=mallory)
+    assert isinstance(stage.read(stage.say(HELLO, sender=MALLORY)), Forged)
 
 
 # ── keys of ours and of others ──

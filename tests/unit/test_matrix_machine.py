@@ -12,11 +12,22 @@ from nio.crypto.device import OlmDevice
 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.seals import NO_KEY, UNKNOWN_DEVICE, Opened, Shut
+from aiagentchat.core.seals import (
+    BACKUP_ONLY,
+    BROKEN,
+    FOREIGN_KEY,
+    LATER_KEY,
+    NO_KEY,
+    UNKNOWN_DEVICE,
+    UNSIGNED_DEVICE,
+    Opened,
+    Shut,
+)
 from aiagentchat.matrix.client import Account, Client
+from aiagentchat.matrix.crypto import keys as keys_module
 from aiagentchat.matrix.crypto import machine as machine_module
 from aiagentchat.matrix.crypto.backup import BackedUp
-from aiagentchat.matrix.crypto.cross_signing import Device, published
+from aiagentchat.matrix.crypto.cross_signing import Device, device_of, published
 from aiagentchat.matrix.crypto.keystore import KeyStore, file_of, open_key_store
 from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.olm import CarefulOlm
@@ -41,8 +52,9 @@ class Table:
         self.wire = wire
         self.store = store
         self.ours = CarefulOlm(ME, "OURS", store)
+        self.clock = FakeClock()
         self.machine = Machine(
-            client, self.ours, store, clock=FakeClock(), random=random.random, signed_keys=signed_keys
+            client, self.ours, store, clock=self.clock, random=random.random, signed_keys=signed_keys
         )
         self.theirs = CarefulOlm(ANNA, "HERS", open_key_store(folder / "hers.db", ANNA, "HERS", KEY))
         self.ours.account.generate_one_time_keys(1)
@@ -61,16 +73,21 @@ class Table:
         }
         return {"type": "m.room.encrypted", "event_id": "$said", "sender": ANNA, "content": content}
 
+    def say_in_a_made_up_session(self, session: str) -> dict[str, Any]:
+        """What nobody can read."""
+        content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AAAA", "session_id": session}
+        return {"type": "m.room.encrypted", "event_id": f"${session}", "sender": ANNA, "content": content}
+
     def backed_up(self) -> BackedUp:
         """The session, as a backup has it."""
         session, keys = self.theirs.outbound_group_sessions[ROOM], self.theirs.account.identity_keys
-        known = self.theirs.session_of(ROOM, session.id)
-        assert known is not None
+        [known] = self.theirs.copies(ROOM, session.id)
         return BackedUp(ROOM, session.id, keys["curve25519"], keys["ed25519"], known.export_session(0))
 
-    def room_key(self) -> dict[str, Any]:
-        """A message from device to device with the key of a new session."""
-        self.theirs.create_outbound_group_session(ROOM)
+    def room_key(self, *, is_new: bool = True) -> dict[str, Any]:
+        """A message from device to device with the key of a new session, or of the one that is there as it is now."""
+        if is_new:
+            self.theirs.create_outbound_group_session(ROOM)
         session = self.theirs.outbound_group_sessions[ROOM]
         ours = self.ours.account.identity_keys
         device = OlmDevice(ME, "OURS", {"ed25519": ours["ed25519"], "curve25519": ours["curve25519"]})
@@ -124,8 +141,10 @@ async def test_for_a_homeserver_that_does_not_answer_nobody_waits_twice(table: T
 
 
 async def test_a_device_that_is_missed_when_something_is_opened_is_asked_about_at_once(table: Table) -> None:
+    table.wire.answers = [tell({"device_keys": {ANNA: {}}})]
     await table.take(table.room_key())
     assert await table.machine.bell.wait(10)
+    table.ours.tracked_users.clear()
     told = table.machine.read(ROOM, table.say("hello"), ME).told
     table.ours.users_for_key_query.clear()
     table.ours.uploaded(50)  # so that there is nothing to ask
@@ -161,7 +180,7 @@ async def test_a_message_that_makes_no_sense_is_told_to_the_log_alone(
     await table.take(bad, {"type": "m.room.encrypted"}, good)
 
     assert len(log.of("crypto.bad_message")) == 1
-    assert table.ours.session_of(ROOM, table.theirs.outbound_group_sessions[ROOM].id)
+    assert table.ours.copies(ROOM, table.theirs.outbound_group_sessions[ROOM].id)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +248,62 @@ async def test_what_a_device_publishes_breaks_only_itself(table: Table) -> None:
     assert list(table.ours.device_store[ANNA]) == ["HERS"]
 
 
+async def test_only_so_many_keys_are_remembered_as_asked_for(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "MOST_ASKED", 2)
+    table.ours.uploaded(50)
+    table.wire.answers = [tell({})] * 4
+    event = table.say_in_a_made_up_session
+    for session in ("s1", "s2", "s3"):
+        table.machine.read(ROOM, event(session), ME)
+        await table.machine.keys.do_all()
+    assert list(table.ours.outgoing_key_requests) == ["s2", "s3"]
+    assert list(CarefulOlm(ME, "OURS", table.store).outgoing_key_requests) == ["s2", "s3"]
+
+    table.machine.read(ROOM, event("s1"), ME)
+    await table.machine.keys.do_all()
+    assert list(table.ours.outgoing_key_requests) == ["s3", "s1"]
+
+
+FAR = UserId("@far:away")
+
+
+async def test_who_is_at_a_homeserver_that_does_not_answer_is_asked_about_once_a_minute(table: Table) -> None:
+    table.wire.answers = [tell({"joined": {FAR: {}}}), *[tell({"failures": {"away": {}}})] * 3]
+    for _ in range(3):
+        await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+    assert table.asked().count("keys/query") == 1
+
+    table.clock.advance(60)
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+    assert table.asked().count("keys/query") == 2
+    await table.take(device_lists={"changed": [FAR]})
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+    assert table.asked().count("keys/query") == 3
+
+
+async def test_what_waits_for_a_homeserver_that_does_not_answer_asks_it_for_nothing_meanwhile(table: Table) -> None:
+    table.wire.answers = [tell({"failures": {"hs": {}}})]
+    await table.take(table.room_key())
+    event = await sealed(table, table.say("hello"))
+
+    assert table.ours.users_for_key_query == {ANNA}
+    assert await table.machine.open(event) == Shut(UNKNOWN_DEVICE)
+    assert table.machine.keys.to_ask == set()
+    table.clock.advance(60)
+    assert table.machine.keys.to_ask == {ANNA}
+
+
+async def test_while_its_homeserver_does_not_answer_what_was_signed_stays_so_and_is_asked_for_again(
+    table: Table,
+) -> None:
+    known = await learn(table, shown(some_device("PHONE"), signed=True))
+    table.wire.answers = [tell({"failures": {"hs": {}}})]
+    await table.machine.keys.query({ANNA})
+
+    assert table.machine.keys.trusted(known)
+    assert ANNA not in table.ours.tracked_users
+
+
 async def test_what_is_left_to_write_by_breaks_only_itself(table: Table) -> None:
     table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
     await table.machine.keys.query({ANNA})
@@ -252,14 +327,12 @@ async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_s
     table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
     await table.machine.keys.query({ANNA})
     key, event = table.room_key(), table.say("rm -rf /")
-    session = event["content"]["session_id"]
     await table.machine.bring_in(table.backed_up())
     told = table.machine.read(ROOM, event, ME).told
 
     assert isinstance(told, Incoming)
     assert (told.kind, told.encrypted) == (Kind.SEALED, False)
-    assert await table.machine.open(told) == Shut(NO_KEY)
-    assert table.machine.why(ROOM, ANNA, session) == NO_KEY
+    assert await table.machine.open(told) == Shut(BACKUP_ONLY)
     assert table.machine.keys.is_work  # the key is asked for
     assert table.machine.peek(ROOM, event)["body"] == "rm -rf /"  # which is for finding what we have said ourselves
 
@@ -269,6 +342,79 @@ async def test_what_only_a_key_out_of_a_backup_opens_is_not_believed_until_its_s
             assert (opened.kind, opened.body, opened.encrypted) == (Kind.TEXT, "rm -rf /", True)
         case other:
             raise AssertionError(other)
+
+
+# ── why something stays shut ──
+
+
+async def sealed(table: Table, event: dict[str, Any]) -> Incoming:
+    told = table.machine.read(ROOM, event, ME).told
+    assert isinstance(told, Incoming)
+    return told
+
+
+async def know(table: Table) -> None:
+    """Anna's device is known."""
+    table.wire.answers = [tell({"device_keys": {ANNA: {"HERS": table.theirs.keys_to_upload()["device_keys"]}}})]
+    await table.machine.keys.query({ANNA})
+
+
+async def test_where_the_key_was_withheld_that_is_the_reason_and_only_there(table: Table) -> None:
+    await know(table)
+    key, first = table.room_key(), table.say("one")
+    event = await sealed(table, first)
+    assert await table.machine.open(event) == Shut(NO_KEY)
+
+    told = {"room_id": ROOM, "session_id": event.body, "code": "m.unverified"}
+    await table.take({"type": "m.room_key.withheld", "sender": ANNA, "content": told})
+    assert await table.machine.open(event) == Shut("m.unverified")
+
+    table.theirs.create_outbound_group_session(ROOM)
+    assert await table.machine.open(await sealed(table, table.say("of another session"))) == Shut(NO_KEY)
+    broken = {**first, "content": {**first["content"], "ciphertext": "AAAA"}}
+    await table.take(key)
+    assert await table.machine.open(await sealed(table, broken)) == Shut(BROKEN)
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        pytest.param({"algorithm": "m.megolm.v7"}, id="an algorithm that we do not know"),
+        pytest.param({"session_id": None}, id="no session"),
+        pytest.param({"ciphertext": "AAAA"}, id="what is no ciphertext"),
+    ],
+)
+async def test_what_fits_no_key_is_broken_whether_we_have_one_or_not(table: Table, outside: dict[str, Any]) -> None:
+    await know(table)
+    await table.take(table.room_key())
+    event = table.say("hello")
+    event["content"] |= outside
+
+    assert await table.machine.open(await sealed(table, event)) == Shut(BROKEN)
+
+
+async def test_what_was_said_before_its_key_begins_waits_for_an_earlier_one(table: Table) -> None:
+    await know(table)
+    table.theirs.create_outbound_group_session(ROOM)
+    event = await sealed(table, table.say("hello"))
+    await table.take(table.room_key(is_new=False))
+
+    assert await table.machine.open(event) == Shut(LATER_KEY)
+
+
+async def test_a_key_that_somebody_else_has_given_is_asked_for_where_it_should_come_from(table: Table) -> None:
+    await know(table)
+    key, event = table.room_key(), table.say("hello")
+    session = table.theirs.outbound_group_sessions[ROOM]
+    table.ours.create_group_session("y", "x", ROOM, session.id, session.session_key)
+    told = await sealed(table, event)
+
+    assert await table.machine.open(told) == Shut(UNKNOWN_DEVICE)
+    assert table.machine.keys.is_work
+    table.ours.device_store.add(OlmDevice("@mallory:hs", "HIS", {"ed25519": "x", "curve25519": "y"}))
+    assert await table.machine.open(told) == Shut(FOREIGN_KEY)
+    await table.take(key)
+    assert isinstance(await table.machine.open(told), Opened)
 
 
 @pytest.fixture
@@ -391,3 +537,67 @@ async def test_what_is_told_unasked_of_others_is_not_believed(table: Table) -> N
     await table.machine.keys.query({UserId("@bert:hs")})
 
     assert table.machine.keys.trusted(known)
+
+
+# ── whom is believed where only signed devices are ──
+
+
+def hers(table: Table, *, signed: bool) -> dict[str, Any]:
+    """What the homeserver shows of the device that speaks; `signed` with it is the device if Anna did that."""
+    return shown(device_of(table.theirs), signed=signed)
+
+
+async def test_where_signed_devices_are_wanted_what_another_says_waits_until_it_is_signed(table: Table) -> None:
+    """So does a device that the homeserver, or who has stolen an access token, adds to her account."""
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=False))
+    await table.take(table.room_key())
+    source = table.say("/approve")
+    told = await sealed(table, source)
+    assert told.kind is Kind.SEALED
+    assert await table.machine.open(told) == Shut(UNSIGNED_DEVICE)
+    assert table.machine.look(ROOM, source, ME).told is None
+
+    await learn(table, hers(table, signed=True))
+    match await table.machine.open(told):
+        case Opened(Incoming() as opened):
+            assert (opened.body, opened.encrypted) == ("/approve", True)
+        case other:
+            raise AssertionError(other)
+    await learn(table, hers(table, signed=False))
+    assert await table.machine.open(told) == Shut(UNSIGNED_DEVICE)
+
+
+async def test_where_all_devices_are_wanted_one_that_is_not_signed_is_believed(table: Table) -> None:
+    await learn(table, hers(table, signed=False))
+    await table.take(table.room_key())
+
+    assert (await sealed(table, table.say("/approve"))).kind is Kind.TEXT
+
+
+async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_batch_is_read(table: Table) -> None:
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=True))
+    await table.take(table.room_key())
+    table.ours.tracked_users.clear()
+    table.machine.keys._signed.clear()
+    event = table.say("hello")
+    assert await table.machine.open(await sealed(table, event)) == Shut(UNKNOWN_DEVICE)
+    assert ANNA in table.ours.users_for_key_query
+
+    table.wire.asked.clear()
+    table.wire.answers = [tell(hers(table, signed=True))]
+    timeline = {"timeline": {"events": [event, 5, {"type": "m.room.encrypted"}, {**event, "sender": ME}]}}
+    await table.take(rooms={"join": {ROOM: timeline, "!garden:hs": timeline}})
+    assert table.asked() == ["keys/query"]
+    assert (await sealed(table, event)).kind is Kind.TEXT
+
+    await table.take(rooms={"join": {ROOM: timeline}})
+    assert table.asked() == ["keys/query"]
+
+
+async def test_our_own_words_need_no_signature(table: Table) -> None:
+    table.machine.wants_signed = lambda _: True
+    event = await own(table, {"msgtype": "m.text", "body": "done", "com.aiagentchat.txn": "t1"})
+
+    assert (await sealed(table, event)).body == "done"

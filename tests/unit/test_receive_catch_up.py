@@ -112,6 +112,19 @@ async def test_only_what_is_for_us_is_taken_out_of_a_gap(ear: Ear) -> None:
     assert (await ear.heard())[:2] == ["yours", "k0"]
 
 
+@pytest.mark.parametrize("missing", [0, 5])
+async def test_what_is_sealed_rings_when_it_is_committed_for_its_key_may_have_come_before(
+    ear: Ear, missing: int
+) -> None:
+    events = [*many(count=TIMELINE_LIMIT + missing)]
+    events[2] = replace(events[2], kind=Kind.SEALED, raw="{}")
+    after = await away(ear, *events)
+    async with ear.listening():
+        await ear.inbox.until(lambda: ear.inbox.kept == after)
+
+    assert ear.sealed == 1
+
+
 async def test_a_gap_of_a_room_that_is_not_configured_is_not_read(ear: Ear) -> None:
     newest = await away(ear, *many(OTHER))
 

@@ -37,8 +37,13 @@ def said(event: str, body: str = "hello", sent_at: int = START_MS) -> Incoming:
     return replace(sealed(event, sent_at=sent_at), kind=Kind.TEXT, body=body, raw=None, encrypted=True)
 
 
-async def _is_annas(_: RoomId, sender: UserId) -> bool:
-    return sender == ANNA
+class Door:
+    """Anna's words mean something, and Bert's do not, as soon as that is known."""
+
+    is_known = True
+
+    async def is_heard(self, _: RoomId, sender: UserId) -> bool | None:
+        return sender == ANNA if self.is_known else None
 
 
 @dataclass
@@ -49,6 +54,7 @@ class Desk:
     opener: FakeOpener
     clock: FakeClock
     bell: WatchedBell
+    door: Door
     service: Unsealing
     log: FakeLog
 
@@ -67,6 +73,13 @@ class Desk:
         await self.bell._changes.until(lambda: len(self.bell.naps) > before)
         await self.bell.until_quiet()
 
+    async def pass_by(self) -> None:
+        """The service looks again although nothing rang, to the end."""
+        before = len(self.bell.naps)
+        self.bell.pass_nap()
+        await self.bell._changes.until(lambda: len(self.bell.naps) > before)
+        await self.bell.until_quiet()
+
     async def told(self) -> list[str]:
         """What the room was told, in order."""
         texts = []
@@ -82,7 +95,7 @@ class Desk:
 
 @asynccontextmanager
 async def at_work(folder: Path, log: FakeLog, *events: Incoming, keeps: bool = False) -> AsyncIterator[Desk]:
-    clock, opener = FakeClock(), FakeOpener()
+    clock, opener, door = FakeClock(), FakeOpener(), Door()
     bell = WatchedBell(opener.bell)
     async with fresh_ledger(folder / "ledger.db") as ledger, asyncio.TaskGroup() as group:
         service = Unsealing(
@@ -90,10 +103,10 @@ async def at_work(folder: Path, log: FakeLog, *events: Incoming, keeps: bool = F
             opener=opener,
             clock=clock,
             max_age=lambda: DAY,
-            is_heard=_is_annas,
+            is_heard=door.is_heard,
             keeps=lambda _, encrypted: keeps and encrypted,
         )
-        desk = Desk(ledger, opener, clock, bell, service, log)
+        desk = Desk(ledger, opener, clock, bell, door, service, log)
         await desk.take_in(*events)
         work = group.create_task(service.run())
         await bell.until_quiet()
@@ -191,6 +204,18 @@ async def test_the_room_is_told_after_a_minute_once_with_the_reason(tmp_path: Pa
         assert len(await desk.told()) == 1
 
 
+async def test_the_reason_is_that_of_what_waits_longest(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1", "s2"), sealed("$2")) as desk:
+        desk.opener.reasons |= {"s1": "m.no_olm", "s2": "broken"}
+        desk.clock.advance(61)
+        await desk.look()
+
+        [text] = await desk.told()
+        assert "2 messages" in text
+        assert "fits no key" in text
+    assert [line["why"] for line in log.of("seal.shut")] == ["broken"]
+
+
 async def test_of_who_may_not_use_the_room_it_is_not_told(tmp_path: Path, log: FakeLog) -> None:
     async with at_work(tmp_path, log, sealed("$1", sender=BERT)) as desk:
         desk.clock.advance(61)
@@ -198,6 +223,60 @@ async def test_of_who_may_not_use_the_room_it_is_not_told(tmp_path: Path, log: F
 
         assert await desk.told() == []
     assert [line["told"] for line in log.of("seal.shut")] == [False]
+
+
+async def test_what_was_taken_in_behind_its_key_is_not_told_but_opened(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log) as desk:
+        desk.opener.opens[EventId("$1")] = Opened(said("$1"))  # its key came, and rang, while the gap was read
+        await desk.take_in(sealed("$1"))
+        desk.clock.advance(61)
+        await desk.pass_by()
+
+        assert await desk.routed() == [replace(said("$1"), late_ms=61_000)]
+        assert await desk.told() == []
+    assert log.of("seal.shut") == []
+
+
+async def test_while_nobody_knows_who_may_use_the_room_it_is_told_nothing_and_then_it_is(
+    tmp_path: Path, log: FakeLog
+) -> None:
+    async with at_work(tmp_path, log, sealed("$1")) as desk:
+        desk.door.is_known = False
+        desk.clock.advance(61)
+        await desk.look()
+        assert (await desk.told(), log.of("seal.shut")) == ([], [])
+
+        desk.door.is_known = True
+        await desk.look()
+        assert len(await desk.told()) == 1
+
+
+async def test_while_nobody_knows_who_may_use_the_room_what_opens_too_late_stays(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1")) as desk:
+        desk.door.is_known = False
+        desk.clock.advance(DAY + 1)
+        await desk.new_keys(**{"1": Opened(said("$1"))})
+        assert (await desk.told(), (await desk.service.health()).sealed) == ([], 1)
+
+        desk.door.is_known = True
+        await desk.pass_by()
+        [text] = await desk.told()
+        assert "has come only now" in text
+        assert (await desk.service.health()).sealed == 0
+
+
+async def test_a_full_disk_lets_it_wait_and_no_new_key_is_needed_when_there_is_room(
+    tmp_path: Path, log: FakeLog
+) -> None:
+    async with at_work(tmp_path, log, sealed("$1")) as desk:
+        desk.opener.is_full = True
+        await desk.new_keys(**{"1": Opened(said("$1"))})
+        assert await desk.routed() == []
+        assert [line["wait_s"] for line in log.of("seal.not_kept")] == [15]
+
+        desk.opener.is_full = False
+        await desk.pass_by()
+        assert await desk.routed() == [said("$1")]
 
 
 async def test_what_waits_for_a_month_is_given_up(tmp_path: Path, log: FakeLog) -> None:

@@ -114,6 +114,9 @@ def test_each_sentence_says_what_happened(text: str, holds: str) -> None:
         ),
         ("m.no_olm", "could not build a connection to my device."),
         ("no_key", "the app did not give me the key, and said nothing about it."),
+        ("unsigned_device", "I do not believe 2 messages of `@anna:hs`: the device that wrote them is not verified"),
+        ("backup_only", "I have the key out of the backup only"),
+        ("broken", "in a way that I do not know. Nothing of them was run. Another app, or a newer one,"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_the_reason(why: str, said: str) -> None:
@@ -124,7 +127,7 @@ def test_there_are_words_for_every_reason() -> None:
     texts = {away.sealed(1, ANNA, why) for why in WHY}
 
     assert len(texts) == len(WHY)
-    assert all(text.startswith("I cannot read 1 message of `@anna:hs`: ") for text in texts)
+    assert all(" 1 message of `@anna:hs`: " in text for text in texts)
 
 
 def test_a_key_that_comes_too_late_is_told() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
+from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.instances import Heard
 from aiagentchat.core.messages import Incoming, Receipt
 from aiagentchat.core.parcels import Content
@@ -172,15 +172,11 @@ class Opener(Protocol):
         ...
 
     async def open(self, sealed: Incoming) -> Opening:
-        """What a sealed event is. Never raises; the key of what stays shut is asked for."""
+        """What a sealed event is, or why it stays shut. Never raises; the key that is missing is asked for."""
         ...
 
     async def settled(self) -> None:
         """What was opened until now is remembered, so that it cannot be said once more. Raises StoreError."""
-        ...
-
-    def why(self, room: RoomId, sender: UserId, session: str) -> str:
-        """Why what `sender` has encrypted with `session` stays shut: a word of `core.seals.WHY`."""
         ...
 
 

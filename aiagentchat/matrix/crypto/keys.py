@@ -11,6 +11,7 @@ from nio.event_builders import RoomKeyRequestMessage
 from nio.responses import KeysClaimResponse, KeysQueryResponse, ToDeviceResponse
 
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.ports.clock import Clock
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import MEGOLM, CarefulOlm
@@ -20,8 +21,12 @@ from aiagentchat.matrix.reading import mapped
 
 MOST_WANTED = 1000
 """Keys that wait to be asked for."""
+MOST_ASKED = 5000
+"""Keys of which is remembered that they were asked for: more than events that wait for one (`receive/unsealing.py`)."""
 OTHERS_MS = 10_000
 """How long the homeserver may wait for other homeservers."""
+UNHEARD_SECONDS = 60.0
+"""For so long nobody is asked about whose homeserver did not answer ours: each message would wait for it."""
 
 SignedKeys = Callable[[Mapping[str, Any]], Mapping[tuple[UserId, str], DeviceKeys]]
 """Which devices of an answer to `/keys/query` their owners have signed, and with which keys."""
@@ -33,11 +38,22 @@ log = structlog.get_logger(__name__)
 class Keys:
     """Every method raises as `Client.ask`, and StoreError."""
 
-    def __init__(self, client: Client, olm: CarefulOlm, store: KeyStore, signed_keys: SignedKeys | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        olm: CarefulOlm,
+        store: KeyStore,
+        signed_keys: SignedKeys | None = None,
+        *,
+        clock: Clock,
+    ) -> None:
         self._client = client
         self._olm = olm
         self._store = store
         self._signed_keys = signed_keys
+        self._clock = clock
+        self._unheard: dict[UserId, float] = {}
+        """Of whom nothing was told, and until when (monotonic seconds) they are not asked about."""
         self._signed: dict[tuple[UserId, str], DeviceKeys] = {}
         self._wanted: dict[str, RoomKeyRequestMessage] = {}
         self.on_changed: Callable[[frozenset[UserId]], None] = lambda _: None
@@ -51,25 +67,38 @@ class Keys:
         signed = self._signed.get((UserId(device.user_id), device.id))
         return signed == DeviceKeys(ed25519=device.ed25519, curve25519=device.curve25519)
 
+    def has_signed(self, user: UserId, keys: DeviceKeys) -> bool:
+        """Whether `user` has signed the device with these keys, as far as was asked."""
+        return any(owner == user and signed == keys for (owner, _), signed in self._signed.items())
+
     @property
     def is_work(self) -> bool:
         """Whether there is anything to ask."""
         olm = self._olm
         return bool(
             olm.should_upload_keys
-            or olm.users_for_key_query
+            or self.to_ask
             or olm.wedged_devices
             or olm.outgoing_to_device_messages
             or self._wanted
         )
+
+    @property
+    def to_ask(self) -> set[UserId]:
+        """Of whom it is to be asked now which devices they have."""
+        return self._may_be_asked_about(self._olm.users_for_key_query)
+
+    def is_back(self, user: UserId) -> None:
+        """Somebody tells that the user's devices have changed: that can be asked for at once."""
+        self._unheard.pop(user, None)
 
     async def do_all(self) -> None:
         """Ask what there is to ask."""
         olm = self._olm
         if olm.should_upload_keys:
             await self.upload()
-        if olm.users_for_key_query:
-            await self.query({UserId(user) for user in olm.users_for_key_query})
+        if users := self.to_ask:
+            await self.query(users)
         if olm.wedged_devices:
             wedged = olm.get_users_for_key_claiming()
             await self.claim({UserId(user): devices for user, devices in wedged.items()})
@@ -82,6 +111,7 @@ class Keys:
             await self.send(message.type, message.as_dict())
             async with self._store.step():
                 olm.handle_response(ToDeviceResponse(message))
+                olm.forget_requests(MOST_ASKED)
 
     async def upload(self) -> None:
         """Give others what they need to write to us."""
@@ -95,15 +125,21 @@ class Keys:
         log.info("crypto.keys_uploaded", one_time_keys=len(content["one_time_keys"]))
 
     async def query(self, users: Collection[UserId]) -> None:
-        """Know the devices of `users`. Of whom the homeserver tells nothing, nothing is known, and not asked again."""
+        """Know the devices of `users`. Of whom the homeserver tells nothing, nothing new is known, and not asked again
+        for UNHEARD_SECONDS."""
+        users = self._may_be_asked_about(users)
+        if not users:
+            return
         asked = {"device_keys": {user: [] for user in sorted(users)}, "timeout": OTHERS_MS}
         said = (await self._client.ask("devices", "POST", f"{_API}/keys/query", asked)).content
         devices = mapped(said.get("device_keys"))
-        changed = self._note_signed(said, users)
+        told = {user for user in users if isinstance(devices.get(user), dict)}
+        self._note_unheard(users - told)
+        changed = self._note_signed(said, told)
         async with self._store.step():
             for user in users:
                 self._olm.users_for_key_query.discard(user)
-                if isinstance(devices.get(user), dict):
+                if user in told:
                     sound = {
                         device: payload
                         for device, payload in devices[user].items()
@@ -115,6 +151,17 @@ class Keys:
                 await asyncio.sleep(0)
         if changed:
             self.on_changed(frozenset(changed))
+
+    def _may_be_asked_about(self, users: Collection[str]) -> set[UserId]:
+        now = self._clock.monotonic()
+        self._unheard = {user: until for user, until in self._unheard.items() if until > now}
+        return {UserId(user) for user in users} - self._unheard.keys()
+
+    def _note_unheard(self, users: Collection[UserId]) -> None:
+        until = self._clock.monotonic() + UNHEARD_SECONDS
+        for user in users:
+            self._unheard[user] = until
+            self._olm.tracked_users.discard(user)  # what was known of them may be out of date
 
     def _note_signed(self, said: Mapping[str, Any], users: Collection[UserId]) -> set[UserId]:
         if self._signed_keys is None:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from nio.crypto.sessions import InboundGroupSession
 from nio.store.database import SqliteStore
 from peewee import PeeweeException, SqliteDatabase
 
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS withheld (
     place INTEGER PRIMARY KEY AUTOINCREMENT,
     room_id TEXT NOT NULL, session_id TEXT NOT NULL, sender TEXT NOT NULL, code TEXT NOT NULL,
     UNIQUE (room_id, session_id, sender));
+CREATE INDEX IF NOT EXISTS sessions_of_a_device ON megolminboundsessions (sender_key);
 """
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 
@@ -83,10 +85,45 @@ class KeyStore(SqliteStore):
         async with self._lock:
             self.database.close()
 
-    def forget_session(self, session: str) -> None:
-        """A key of a room. In a step."""
-        self.database.execute_sql("DELETE FROM forwardedchains WHERE session_id = ?", (session,))
-        self.database.execute_sql("DELETE FROM megolminboundsessions WHERE session_id = ?", (session,))
+    def save_inbound_group_session(self, session: InboundGroupSession) -> None:
+        """A key of a room, apart from the copies of others who have it. In a step.
+
+        nio has one place for each session id, in which whoever gives a key away as their own would replace its maker's.
+        """
+        self.forget_session(session)
+        place, pickled = _place(session), session.pickle(self.pickle_key)
+        self.database.execute_sql(
+            "INSERT INTO megolminboundsessions (session_id, account_id, sender_key, fp_key, room_id, session)"
+            " SELECT ?, id, ?, ?, ?, ? FROM accounts WHERE user_id = ? AND device_id = ?",
+            (place, session.sender_key, session.ed25519, session.room_id, pickled, self.user_id, self.device_id),
+        )
+        for link in session.forwarding_chain:
+            self.database.execute_sql(
+                "INSERT OR IGNORE INTO forwardedchains (sender_key, session_id) VALUES (?, ?)", (link, place)
+            )
+
+    def forget_session(self, session: InboundGroupSession) -> None:
+        """A key of a room, with its chain. In a step."""
+        self.database.execute_sql(
+            # By its id alone it stood there once.
+            "DELETE FROM megolminboundsessions WHERE session_id IN (?, ?) AND sender_key = ? AND room_id = ?",
+            (_place(session), session.id, session.sender_key, session.room_id),
+        )
+
+    def sessions_beyond(self, sender_key: str, most: int, *, besides: str) -> list[tuple[str, str]]:
+        """Room and id of all keys of a device but the last `most` that came, not counting what came from `besides`."""
+        [[count]] = self.database.execute_sql(
+            "SELECT count(*) FROM megolminboundsessions WHERE sender_key = ?", (sender_key,)
+        ).fetchall()
+        if count <= most:
+            return []
+        rows = self.database.execute_sql(
+            "SELECT room_id, session_id FROM megolminboundsessions AS kept WHERE sender_key = ? AND NOT EXISTS ("
+            "SELECT 1 FROM forwardedchains AS chain WHERE chain.session_id = kept.session_id AND chain.sender_key = ?)"
+            " ORDER BY rowid DESC LIMIT -1 OFFSET ?",
+            (sender_key, besides, most),
+        ).fetchall()
+        return [(room, place.partition(" ")[0]) for room, place in rows]
 
     # --- what was received
 
@@ -104,7 +141,9 @@ class KeyStore(SqliteStore):
     def said_as(self, session: str, index: int) -> str | None:
         """The event that this message of a session was."""
         rows = self.database.execute_sql(
-            "SELECT event_id FROM said WHERE session_id = ? AND message_index = ?", (session, index)
+            # The session's id alone stood there once, before it was known whose copy of the key it was.
+            "SELECT event_id FROM said WHERE session_id IN (?, ?) AND message_index = ?",
+            (session, session.partition(" ")[0], index),
         ).fetchall()
         return str(rows[0][0]) if rows else None
 
@@ -112,6 +151,10 @@ class KeyStore(SqliteStore):
         """Session, index and event of messages. In a step."""
         for row in said:
             self.database.execute_sql("INSERT OR IGNORE INTO said VALUES (?, ?, ?)", row)
+
+    def forget_said(self, session: InboundGroupSession) -> None:
+        """What was said with this copy of a session. In a step."""
+        self.database.execute_sql("DELETE FROM said WHERE session_id = ?", (f"{session.id} {session.sender_key}",))
 
     def keep_withheld(self, room: str, session: str, sender: str, code: str) -> None:
         """Why `sender` does not give a key; an empty session stands for all. In a step."""
@@ -150,6 +193,10 @@ def open_key_store(file: Path, user: str, device: str, pickle_key: str) -> KeySt
     finally:
         os.close(descriptor)
     return KeyStore(user, device, str(file.parent), pickle_key, file.name)
+
+
+def _place(session: InboundGroupSession) -> str:
+    return f"{session.id} {session.sender_key} {session.room_id}"
 
 
 def _commit(transaction: Any) -> None:  # noqa: ANN401 - peewee has no types

@@ -6,7 +6,7 @@ that token is used. What a crash makes it tell again is known by then.
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -19,12 +19,24 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Content
 from aiagentchat.core.ports.clock import Clock, Random
-from aiagentchat.core.seals import LATER_KEY, NO_KEY, UNKNOWN_DEVICE, WITHHELD, Forged, Opened, Opening, Shut
+from aiagentchat.core.seals import (
+    BACKUP_ONLY,
+    FOREIGN_KEY,
+    LATER_KEY,
+    NO_KEY,
+    UNKNOWN_DEVICE,
+    UNSIGNED_DEVICE,
+    WITHHELD,
+    Forged,
+    Opened,
+    Opening,
+    Shut,
+)
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.bell import KeyBell
 from aiagentchat.matrix.crypto.keys import Keys, SignedKeys
 from aiagentchat.matrix.crypto.keystore import KeyStore
-from aiagentchat.matrix.crypto.olm import BACKUP, CarefulOlm
+from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
 from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
 from aiagentchat.matrix.events import MAX_RAW, Step, forged, read, sent_at
@@ -38,6 +50,8 @@ EVENTS_PER_BREATH = 10
 """After so many messages from device to device the loop may do something else."""
 
 _WITHHELD = ("m.room_key.withheld", "org.matrix.room_key.withheld")
+_NEEDS_KEY = (NO_KEY, LATER_KEY, UNKNOWN_DEVICE, FOREIGN_KEY, BACKUP_ONLY)
+"""Why something stays shut that its sender can open for us."""
 _KEPT = ("type", "event_id", "sender", "origin_server_ts", "content")
 
 log = structlog.get_logger(__name__)
@@ -77,7 +91,7 @@ class Machine:
     ) -> None:
         self.olm = olm
         store.on_failed = olm.start_over
-        self.keys = Keys(client, olm, store, signed_keys)
+        self.keys = Keys(client, olm, store, signed_keys, clock=clock)
         self.rooms = RoomKeys(client, olm, store, self.keys)
         self._store = store
         self._me = UserId(olm.user_id)
@@ -87,6 +101,8 @@ class Machine:
         """Places in sessions, and their events, that are not in the file yet."""
         self._slow: set[UserId] = set()
         """Whose devices a batch has waited for in vain."""
+        self.wants_signed: Callable[[RoomId], bool] = lambda _: False
+        """In which rooms nobody is believed but devices that their owners have signed."""
         self._bell = KeyBell()
         self._work = KeyBell()
 
@@ -102,8 +118,11 @@ class Machine:
         senders = await self._take_messages(listed(mapped(body.get("to_device")).get("events")))
         self._note_members(mapped(body.get("rooms")))
         self._note_devices(body)
+        known = self.olm.device_store
+        strangers = {user for user in senders if user not in known.users or user in self.olm.users_for_key_query}
+        strangers |= {user for user in self._writers(mapped(body.get("rooms"))) if not self._is_asked_about(user)}
+        await self._acquaint(strangers)
         if senders:
-            await self._acquaint(senders)
             self._bell.ring()
         if self.keys.is_work:
             self._work.ring()
@@ -158,8 +177,10 @@ class Machine:
     def _note_devices(self, body: Mapping[str, Any]) -> None:
         lists, olm = mapped(body.get("device_lists")), self.olm
         for user in listed(lists.get("changed")):
-            if isinstance(user, str) and (user in olm.tracked_users or user in olm.device_store.users):
-                olm.users_for_key_query.add(user)
+            if isinstance(user, str):
+                self.keys.is_back(UserId(user))
+                if user in olm.tracked_users or user in olm.device_store.users:
+                    olm.users_for_key_query.add(user)
         for user in listed(lists.get("left")):
             olm.tracked_users.discard(user)  # nobody tells any more what becomes of their devices
         counts = body.get("device_one_time_keys_count")
@@ -167,10 +188,21 @@ class Machine:
             count = counts.get("signed_curve25519", 0)
             olm.counted(count if isinstance(count, int) else None)
 
-    async def _acquaint(self, senders: Iterable[UserId]) -> None:
-        """Know the devices that have sent keys, if they are new."""
-        known = self.olm.device_store
-        strangers = {user for user in senders if user not in known.users or user in self.olm.users_for_key_query}
+    def _writers(self, rooms: Mapping[str, Any]) -> Iterator[UserId]:
+        """Who has written in rooms where it must be known whose device it was."""
+        for name, room in mapped(rooms.get("join")).items():
+            events = listed(mapped(mapped(room).get("timeline")).get("events"))
+            for event in map(mapped, events if self.wants_signed(RoomId(name)) else ()):
+                sender = event.get("sender")
+                if event.get("type") == ENCRYPTED and isinstance(sender, str) and sender != self._me:
+                    yield UserId(sender)
+
+    def _is_asked_about(self, user: str) -> bool:
+        """Whether we know which devices the user has, and which of them are signed."""
+        return user in self.olm.tracked_users and user not in self.olm.users_for_key_query
+
+    async def _acquaint(self, strangers: set[UserId]) -> None:
+        """Know their devices."""
         self.olm.users_for_key_query |= strangers  # beside the sync, where nobody waits for it here
         quick = strangers - self._slow
         if not quick:
@@ -227,15 +259,19 @@ class Machine:
         if not isinstance(source, Mapping) or source.get("type") != ENCRYPTED or "state_key" in source:
             return read(room, source, me)
         found = unseal(self.olm, room, source, self._said_as)
-        if not isinstance(found, Plain) or not found.is_proven or found.source["type"] not in TYPES:
+        if not isinstance(found, Plain) or found.source["type"] not in TYPES:
+            return Step(None)
+        if self._doubt(room, found) is not None:
             return Step(None)
         told = read(room, found.source, me).told
         return Step(None if told is None or told.kind is Kind.FORGED else replace(told, encrypted=True))
 
     async def open(self, sealed: Incoming) -> Opening:
-        """What a sealed event is."""
+        """What a sealed event is, or why it stays shut."""
         source = json.loads(sealed.raw or "{}")
         found = self._open(sealed.room, source)
+        if found == Shut(NO_KEY):
+            found = Shut(self._store.withheld(sealed.room, session_of(source), sealed.sender) or NO_KEY)
         if self.keys.is_work:  # what it lacks is asked for now, not at the end of a sync that may wait for long
             self._work.ring()
         return found
@@ -258,30 +294,30 @@ class Machine:
         if self.keys.is_work:
             self._work.ring()
 
-    def why(self, room: RoomId, sender: UserId, session: str) -> str:
-        """Why what `sender` has encrypted with `session` stays shut."""
-        known = self.olm.session_of(room, session)
-        if known is None or BACKUP in known.forwarding_chain:
-            return self._store.withheld(room, session, sender) or NO_KEY
-        mine = known.sender_key == self.olm.account.identity_keys["curve25519"]
-        is_stranger = all(device.curve25519 != known.sender_key for device in list(self.olm.device_store))
-        return UNKNOWN_DEVICE if is_stranger and not mine else LATER_KEY
-
     def _open(self, room: RoomId, source: Source) -> Opening:
         found = unseal(self.olm, room, source, self._said_as)
-        if isinstance(found, Plain) and not found.is_proven:
-            found = Shut(NO_KEY)  # what may be by anybody must not be run: it waits for its sender to give the key
+        if isinstance(found, Plain) and (doubt := self._doubt(room, found)) is not None:
+            found = Shut(doubt)  # what may be by anybody must not be run: it waits until it is known whose it is
         match found:
             case Plain(plain, session, index):
                 self._fresh[session, index] = str(plain["event_id"])
                 told = read(room, plain, self._me).told if plain["type"] in TYPES else None
                 return Opened(None if told is None else replace(told, encrypted=True))
             case Shut(why):
-                if why in (NO_KEY, LATER_KEY) and self.keys.want(room, source):
-                    log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
-                elif why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
+                if why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
                     self.olm.users_for_key_query.add(source["sender"])
+                elif why in _NEEDS_KEY and self.keys.want(room, source):
+                    log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
         return found
+
+    def _doubt(self, room: RoomId, found: Plain) -> str | None:
+        """Why what could be read may be by somebody else than its sender."""
+        if not found.is_proven:
+            return BACKUP_ONLY
+        sender = UserId(found.source["sender"])
+        if sender == self._me or not self.wants_signed(room) or self.keys.has_signed(sender, found.by):
+            return None
+        return UNSIGNED_DEVICE if sender in self.olm.tracked_users else UNKNOWN_DEVICE
 
     def _said_as(self, session: str, index: int) -> str | None:
         return self._fresh.get((session, index)) or self._store.said_as(session, index)
@@ -300,7 +336,7 @@ class Machine:
         while True:
             nap = LONGEST_NAP
             try:
-                queried = bool(self.olm.users_for_key_query)
+                queried = bool(self.keys.to_ask)
                 await self.keys.do_all()
                 failures = 0
                 if queried:

@@ -9,6 +9,9 @@ from nio.crypto.sessions import InboundGroupSession
 from aiagentchat.matrix.crypto.keystore import KeyStore
 
 MEGOLM = "m.megolm.v1.aes-sha2"
+MOST_OF_A_DEVICE = 5000
+"""Sessions of one device that are kept; of another one nobody can take any away. A session is a hundred messages, or a
+week, in one room: these are far more than are in use."""
 BACKUP = "backup"
 """What stands in the chain of a key that came out of a backup: nothing proves who has put it there."""
 
@@ -46,23 +49,35 @@ class CarefulOlm(Olm):
             if known.first_known_index <= given.first_known_index:
                 return
         super().create_group_session(sender_key, sender_fp_key, room_id, session_id, session_key)
+        for room, name in self._keys_store.sessions_beyond(sender_key, MOST_OF_A_DEVICE, besides=BACKUP):
+            self.forget_session(self.inbound_group_store[room][sender_key][name], with_said=True)
 
     def import_session(self, room: str, session: str, sender_key: str, ed25519: str, exported: str) -> bool:
-        """Keep a key out of a backup, if there is none; whether it was kept. In a step of the store."""
+        """Keep a key out of a backup, if there is none of that maker's; whether it was kept. In a step of the store."""
         try:
             made = InboundGroupSession.import_session(exported, ed25519, sender_key, room, [BACKUP])
         except ValueError:
             return False
-        if made.id != session or self.session_of(room, session) is not None:
+        if made.id != session or self.inbound_group_store.get(room, sender_key, session) is not None:
             return False
         self.inbound_group_store.add(made)
         self.save_inbound_group_session(made)
         return True
 
-    def forget_session(self, session: InboundGroupSession) -> None:
-        """In a step of the store."""
+    def forget_session(self, session: InboundGroupSession, *, with_said: bool = False) -> None:
+        """Also what was said with it, which cannot be said once more: nothing opens it. In a step of the store."""
         del self.inbound_group_store[session.room_id][session.sender_key][session.id]
-        self._keys_store.forget_session(session.id)
+        self._keys_store.forget_session(session)
+        if with_said:
+            self._keys_store.forget_said(session)
+
+    def forget_requests(self, most: int) -> None:
+        """Remember of the last `most` keys only that they were asked for: anybody in a room can make up sessions.
+
+        In a step of the store.
+        """
+        for session in list(self.outgoing_key_requests)[:-most]:
+            self._keys_store.remove_outgoing_key_request(self.outgoing_key_requests.pop(session))
 
     def _should_accept_forward(self, sender: str, sender_key: str, event: Any) -> bool:  # noqa: ANN401, ARG002 - nio's
         """Only from the device that made the session, and only what we have asked for."""
@@ -74,12 +89,12 @@ class CarefulOlm(Olm):
             and content.get("sender_key") == sender_key
         )
 
-    def session_of(self, room: str, session: str) -> InboundGroupSession | None:
-        """The key of a session of a room, whoever made it; what an event says of that is not asked."""
-        for sessions in self.inbound_group_store[room].values():
-            if session in sessions:
-                return sessions[session]
-        return None
+    def copies(self, room: str, session: str) -> list[InboundGroupSession]:
+        """The key of a session of a room, from everybody who has given it as their own.
+
+        What an event says of its maker is not asked, and the key alone does not tell either: who has it can give it.
+        """
+        return [sessions[session] for sessions in self.inbound_group_store[room].values() if session in sessions]
 
     def keys_to_upload(self) -> dict[str, Any]:
         """What others need to write to us. Keys that were made and not uploaded go before new ones are made."""
