@@ -368,6 +368,26 @@ async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> N
     assert told[0].source["content"]["session_id"] == world.anna.unreadable(room)[0].session_id
 
 
+async def test_who_may_read_can_be_changed_from_one_message_to_the_next(world: SealedWorld) -> None:
+    async with world.life() as life:
+        room = await world.enter(life)
+        await life.outbound.send(room, MESSAGE, message("one", notice=False), TxnId("t1"))
+        await life.outbound.send(room, MESSAGE, message("two", notice=False), TxnId("t2"))
+        await world.anna.until_body(room, "two")
+        life.may_read = lambda _device: False
+        await life.outbound.send(room, MESSAGE, message("three", notice=False), TxnId("t3"))
+        [third] = await world.anna.until(lambda: world.anna.unreadable(room))
+
+        life.may_read = None
+        await life.outbound.send(room, MESSAGE, message("four", notice=False), TxnId("t4"))
+        await world.anna.until_body(room, "four")
+        sessions = [
+            event["content"]["session_id"] for event in await timeline(world, room) if "ciphertext" in event["content"]
+        ]
+    assert world.anna.bodies(room) == ["one", "two", "four"]
+    assert sessions[0] == sessions[1] != sessions[2] == third.session_id != sessions[3]
+
+
 async def test_another_device_of_a_member_can_read_from_then_on(world: SealedWorld) -> None:
     async with world.life() as life:
         room = await world.enter(life)

@@ -36,6 +36,8 @@ class RoomKeys:
         self._store = store
         self._keys = keys
         self._members: dict[RoomId, frozenset[UserId]] = {}
+        self._leaves_out: dict[RoomId, bool] = {}
+        """Whether the room's key was made to be kept from some devices."""
         self._turns: dict[RoomId, asyncio.Lock] = {}
         keys.on_changed = self.devices_changed
 
@@ -85,6 +87,9 @@ class RoomKeys:
 
     async def _shared(self, room: RoomId, may_read: MayRead | None) -> Any:  # noqa: ANN401 - nio's
         """A session that everybody has who is in the room at this moment."""
+        if self._leaves_out.get(room, may_read is not None) is not (may_read is not None):
+            # The settings were changed. Who has the key would read on, and who was left out would stay so.
+            self._olm.outbound_group_sessions.pop(room, None)
         asked: set[UserId] = set()
         for _ in range(SHARE_TRIES):
             members = self._members.get(room)
@@ -139,6 +144,7 @@ class RoomKeys:
             if session is None or session.shared or session.expired:
                 olm.create_outbound_group_session(room)
                 session = olm.outbound_group_sessions[room]
+                self._leaves_out[room] = may_read is not None
             left_out = {
                 (user, device.id)
                 for user in members
