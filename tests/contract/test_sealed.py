@@ -353,6 +353,28 @@ async def test_who_has_left_gets_no_more_keys(world: SealedWorld) -> None:
     assert {user for user, _ in session.users_shared_with} == {world.anna.id}
 
 
+async def test_who_is_invited_can_read_what_was_said_before_he_came(world: SealedWorld) -> None:
+    async with world.life() as life, world.person() as bert:
+        room = await world.enter(life)
+        await world.anna.nio.room_invite(room, bert.id)
+        await life.outbound.send(room, MESSAGE, message("meanwhile", notice=False), TxnId("t1"))
+        await bert.join(room)
+        await bert.until_body(room, "meanwhile")
+
+
+async def test_who_is_invited_gets_no_key_of_what_he_will_not_be_shown_nor_does_who_is_banned(
+    world: SealedWorld,
+) -> None:
+    async with world.life() as life, world.person() as bert, world.person("carl") as carl:
+        room = await world.enter(life)
+        await world.anna.nio.room_put_state(room, "m.room.history_visibility", {"history_visibility": "joined"})
+        await world.anna.nio.room_invite(room, bert.id)
+        await world.anna.nio.room_ban(room, carl.id)
+        await life.outbound.send(room, MESSAGE, message("meanwhile", notice=False), TxnId("t1"))
+        session = life.machine.olm.outbound_group_sessions[room]
+    assert {user for user, _ in session.users_shared_with} == {world.anna.id}
+
+
 async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> None:
     async with world.life() as life:
         room = await world.enter(life)
