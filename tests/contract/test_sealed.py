@@ -15,6 +15,7 @@ from aiagentchat.core.errors import DeviceKeysLost, Refused
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Attachment, Parcel
+from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.core.seals import Forged, Opened, Shut
 from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction
@@ -157,7 +158,7 @@ async def test_nothing_goes_in_the_clear_but_reactions_of_ours(world: SealedWorl
         for content in ({"url": "mxc://a/b"}, {"info": {"thumbnail_url": "mxc://a/b"}}):
             with pytest.raises(Refused, match="the file is not") as refused:
                 await life.outbound.send(room, MESSAGE, {"msgtype": "m.image", "body": "a", **content}, TxnId("t3"))
-            assert refused.value.ours
+            assert (refused.value.ours, refused.value.errcode) == (True, NOT_SEALED)
 
 
 async def test_the_same_transaction_is_the_same_event_and_is_found(world: SealedWorld) -> None:
