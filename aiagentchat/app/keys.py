@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import account_of, known_accounts, vault_of
+from aiagentchat.app.connect import account_of, client_of, vault_of
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import owner_pid
 from aiagentchat.core.errors import IdentityError, LoginFailed, StoreKeyError
@@ -222,7 +222,7 @@ async def _at_home(live: Live) -> AsyncIterator[tuple[Ledger, Client, UserId]]:
     """The ledger, and the account logged in as the daemon would be, so that its next start has the same device."""
     me = UserId(live.settings.matrix.user_id)
     async with open_ledger(live.settings.database, vault=vault_of(live)) as ledger:
-        client = Client(account_of(live, me), known_accounts(live, ledger, SystemClock()))
+        client = client_of(live, ledger, me, SystemClock())
         try:
             await client.log_in()
             yield ledger, client, me

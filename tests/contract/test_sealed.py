@@ -17,12 +17,14 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Attachment, Parcel
 from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.core.seals import Forged, Opened, Shut
+from aiagentchat.matrix.crypto.start import is_lost
 from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction
 from aiagentchat.send.postman import Postman
+from aiagentchat.store.ledger import open_ledger
 from rig.homeserver import Homeserver
 from rig.sealed_user import SealedUser, sealed_user
-from tests.contract.sealed_worlds import Life, SealedWorld, sealed_world
+from tests.contract.sealed_worlds import PICKLE_KEY, Life, SealedWorld, sealed_world
 
 pytestmark = pytest.mark.real
 
@@ -508,6 +510,21 @@ async def test_with_a_password_a_device_whose_keys_are_gone_is_given_up_for_a_ne
         await world.anna.until_body(room, "hello")
 
         assert life.client.device != device
+
+
+async def test_whose_keys_are_here_is_not_lost(world: SealedWorld) -> None:
+    async with world.life() as life:
+        device = life.client.device
+    async with open_ledger(world.folder / "ledger.db") as ledger:
+
+        async def lost(name: str = device, key: str = PICKLE_KEY) -> bool:
+            return await is_lost(world.me, name, world.keeping(ledger, key))
+
+        assert not await lost()
+        assert not await lost("NEVER SEEN")
+        assert await lost(key="other")
+        (world.folder / "crypto").rename(world.folder / "lost")
+        assert await lost()
 
 
 async def test_the_keys_are_for_nobody_else_to_read(world: SealedWorld) -> None:
