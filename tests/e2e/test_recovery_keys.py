@@ -23,6 +23,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.cli.main import app
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
+from aiagentchat.core.audit import AuditFilter, AuditKind, Deed, Detail
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Client
@@ -40,6 +41,7 @@ from aiagentchat.matrix.crypto.ssss import (
     from_recovery_key,
     seal,
 )
+from aiagentchat.store.glance import audited
 from aiagentchat.store.ledger import Ledger, open_ledger
 from rig.homeserver import PASSWORD, Account
 from rig.people import People
@@ -177,6 +179,11 @@ async def test_an_identity_is_made_exported_and_had_back_on_a_new_machine(place:
     assert (await here.start()).standing is Standing.SIGNED
     assert (await here.status())["identity"] == "ours"
     assert (await here.type("status"))[0] == 0
+    details: list[tuple[Place, Detail]] = [(here, {"what": "export", "replaces": 0}), (there, {"what": "restore"})]
+    for where, detail in details:
+        found = audited(where.folder / "data" / "aiagentchat.db", AuditFilter(kind=AuditKind.KEYS), limit=10)
+        assert found is not None
+        assert [each.line.deed for each in found] == [Deed(kind=AuditKind.KEYS, detail=detail)]
 
 
 async def test_on_a_machine_that_never_logged_in_the_restored_device_is_the_daemons(place: NewPlace) -> None:
