@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from aiagentchat.core.health import SealHealth
-from aiagentchat.core.heard import Keeps, heard
+from aiagentchat.core.heard import heard
 from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
@@ -18,7 +18,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Seals
 from aiagentchat.core.ports.matrix import Opener
 from aiagentchat.core.seals import Forged, Opened, Shut, Untold
-from aiagentchat.receive.intake import dated
+from aiagentchat.receive.intake import Rules, dated, keep
 from aiagentchat.render import away
 from aiagentchat.render.message import message
 
@@ -78,18 +78,19 @@ class Unsealing:
         clock: Clock,
         max_age: Callable[[], float],
         is_heard: Callable[[RoomId, UserId], Awaitable[bool]],
-        keeps: Keeps = lambda _room, _encrypted: False,
+        rules: Rules,
     ) -> None:
         """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told.
 
-        `keeps` says whether what is said in a room is kept to be found again.
+        `rules` are those by which it is judged what routing should see, as of what comes in the clear.
         """
         self._seals = seals
         self._opener = opener
         self._clock = clock
         self._max_age = max_age
         self._is_heard = is_heard
-        self._keeps = keeps
+        self._rules = rules
+        self._keeps = rules.keeps
 
     async def health(self) -> SealHealth:
         """How many messages cannot be read."""
@@ -134,10 +135,12 @@ class Unsealing:
             return
         await self._opener.settled()
         now = self._clock.now_ms()
-        old = [event for event in opened if too_old(event, now, self._max_age())]
-        fresh = [dated(event, now) for event in opened if event not in old]
+        wanted = keep(opened, self._rules, first=False)
+        passed = [event for event in opened if event not in wanted]
+        old = [event for event in wanted if too_old(event, now, self._max_age())]
+        fresh = [dated(event, now) for event in wanted if event not in old]
         count = await self._seals.opened(fresh, now, heard(fresh, self._keeps)) if fresh else 0
-        await self._seals.settle(dropped, [], now)
+        await self._seals.settle([*dropped, *(event.event for event in passed)], [], now, heard(passed, self._keeps))
         for event in old:
             told = [_too_late(event)] if await self._is_heard(event.room, event.sender) else []
             await self._seals.settle([event.event], told, now, heard([event], self._keeps))
