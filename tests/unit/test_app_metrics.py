@@ -26,7 +26,7 @@ from tests.unit.execute_house import make_settings
 from tests.unit.gateway_stage import FakeDirectory
 
 ELSEWHERE = RoomId("!elsewhere:example.org")
-VITALS = Vitals(version="1.2", user=US.user, sync_age=3.0, commands={"queued": 2}, agents={"claude": True})
+VITALS = Vitals(version="1.2", user=US.user, sync_age=3.0, commands={"queued": 2}, agents={"claude": True}, sealed=7)
 
 
 @dataclass
@@ -63,6 +63,7 @@ async def test_every_metric_of_the_list_is_told(desk: Desk) -> None:
     assert levels.keys() == {metric.name for metric in METRICS if metric not in COUNTED}
     assert levels["build_info"] == {("1.2",): 1}
     assert levels["isolation_info"] == {("strict",): 1}
+    assert levels["sealed_events"] == 7
     assert (levels["ready"], levels["runs_warm"], levels["instances_alive"], levels["halted_rooms"]) == (1, 3, 1, 0)
 
 
