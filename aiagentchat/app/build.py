@@ -274,6 +274,11 @@ def _backup(client: Client, ledger: Ledger, here: Here, machine: Machine) -> Fol
     )
 
 
+def _rules(live: Live, me: UserId) -> Rules:
+    """What of all that is told routing should see."""
+    return Rules(me, lambda room: live.current().hears(room), live.keeps)
+
+
 def _janitor(live: Live, ledger: Ledger, clock: Clock) -> Janitor:
     return Janitor(
         ledger.housekeeping,
@@ -394,7 +399,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         Tools(
             homeserver=homeserver,
             inbox=ledger.inbox,
-            rules=Rules(me, lambda room: live.current().hears(room), live.keeps),
+            rules=_rules(live, me),
             clock=clock,
             random=random.random,
             max_age=lambda: live.current().catch_up_max_age,
@@ -412,7 +417,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         max_age=lambda: live.current().catch_up_max_age,
         is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
-        keeps=live.keeps,
+        rules=_rules(live, me),
     )
     postman = Postman(
         outbox=ledger.outbox,

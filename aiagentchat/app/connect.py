@@ -23,7 +23,7 @@ from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Account, Client, resolve_alias
 from aiagentchat.matrix.crypto.cross_signing import Device, Established, device_of, establish
 from aiagentchat.matrix.crypto.machine import Machine
-from aiagentchat.matrix.crypto.start import Keeping, open_machine
+from aiagentchat.matrix.crypto.start import Keeping, is_lost, open_machine
 from aiagentchat.matrix.crypto.trust import signed_keys
 from aiagentchat.matrix.ownership import Owner, Ownership
 from aiagentchat.store.ledger import Ledger
@@ -82,14 +82,24 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
 
     Raises LoginFailed, and ConfigError where somebody else answers for long.
     """
-    account = account_of(live, me)
-    accounts = known_accounts(live, ledger, clock)
-    client = Client(account, accounts, now_ms=clock.now_ms, monotonic=clock.monotonic)
+    client = client_of(live, ledger, me, clock)
     try:
-        await until_reached(_Door(client, account.homeserver, clock).log_in, clock)
+        await until_reached(_Door(client, str(live.settings.matrix.homeserver), clock).log_in, clock)
         yield client
     finally:
         await client.close()
+
+
+def client_of(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Client:
+    """The account, not logged in yet."""
+
+    return Client(
+        account_of(live, me),
+        known_accounts(live, ledger, clock),
+        is_lost=lambda device: is_lost(me, device, _keeping(live, ledger, clock)),
+        now_ms=clock.now_ms,
+        monotonic=clock.monotonic,
+    )
 
 
 def known_accounts(live: Live, ledger: Ledger, clock: Clock) -> KnownAccounts:
@@ -167,14 +177,7 @@ class OwnDevice(NamedTuple):
 @asynccontextmanager
 async def with_keys(live: Live, ledger: Ledger, client: Client, me: UserId, clock: Clock) -> AsyncIterator[OwnDevice]:
     """Our device can read and write in encrypted rooms, and is signed if that can be. Raises DeviceKeysLost."""
-    keeping = Keeping(
-        folder=live.settings.data_dir / CRYPTO,
-        pickle_key=vault_of(live).derive(CRYPTO).hex(),
-        keyring=ledger.keyring,
-        clock=clock,
-        random=random.random,
-        signed_keys=signed_keys,
-    )
+    keeping = _keeping(live, ledger, clock)
     machine = await until_reached(lambda: open_machine(client, me, keeping), clock)
     try:
         await until_reached(machine.publish, clock)  # before that there is nothing to sign
@@ -182,6 +185,17 @@ async def with_keys(live: Live, ledger: Ledger, client: Client, me: UserId, cloc
         yield OwnDevice(machine, identity)
     finally:
         await machine.close()
+
+
+def _keeping(live: Live, ledger: Ledger, clock: Clock) -> Keeping:
+    return Keeping(
+        folder=live.settings.data_dir / CRYPTO,
+        pickle_key=vault_of(live).derive(CRYPTO).hex(),
+        keyring=ledger.keyring,
+        clock=clock,
+        random=random.random,
+        signed_keys=signed_keys,
+    )
 
 
 @asynccontextmanager

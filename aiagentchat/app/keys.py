@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.connect import account_of, known_accounts, vault_of
+from aiagentchat.app.connect import account_of, client_of, vault_of
 from aiagentchat.app.live import Live
 from aiagentchat.app.owner import owner_pid
+from aiagentchat.core.audit import AuditKind, Deed, Detail
 from aiagentchat.core.errors import IdentityError, LoginFailed, StoreKeyError
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.ports.ledger import Login, Seeds
@@ -148,7 +149,8 @@ async def export(live: Live, write: Callable[[str], None], *, force: bool) -> No
                 "keys status. Nothing was changed."
             )
         storage = SecretStorage(MatrixAccountData(client, me))
-        if not force and await storage.description() is not None:
+        there = await storage.description()
+        if not force and there is not None:
             raise IdentityError(
                 f"{me} has secret storage already, with a recovery key that somebody may have. Use that one, or add "
                 "--force to put a new one in its place. Nothing was changed."
@@ -158,6 +160,7 @@ async def export(live: Live, write: Callable[[str], None], *, force: bool) -> No
             kept[BACKUP] = backup_key
         key = secrets.token_bytes(KEY_BYTES)
         id_ = await storage.begin(key, kept)
+        await _note(ledger, {"what": "export", "replaces": int(there is not None)})
         write(recovery_key(key))  # before it is needed, and only if it can be kept
         await storage.use(id_)
 
@@ -198,11 +201,17 @@ async def restore(live: Live, text: str) -> Restored:
                 "a new one since. Use the recovery key of that one. Nothing was changed."
             )
         backup, backup_key = await backup_on(client), await storage.read(BACKUP, key, description)
+        await _note(ledger, {"what": "restore"})
         await ledger.identities.keep_seeds(me, found)
         if backup is None or backup_key is None or public_of(backup_key) != backup.public:
             return Restored(None)
         await ledger.identities.keep_backup_key(me, backup_key)
         return Restored(backup)
+
+
+async def _note(ledger: Ledger, detail: Detail) -> None:
+    """Before it is done: a line too many is better than one too few."""
+    await ledger.audit.write(Deed(kind=AuditKind.KEYS, detail=detail), SystemClock().now_ms())
 
 
 async def _identity_in(storage: SecretStorage, key: bytes, description: Description) -> Seeds:
@@ -222,7 +231,7 @@ async def _at_home(live: Live) -> AsyncIterator[tuple[Ledger, Client, UserId]]:
     """The ledger, and the account logged in as the daemon would be, so that its next start has the same device."""
     me = UserId(live.settings.matrix.user_id)
     async with open_ledger(live.settings.database, vault=vault_of(live)) as ledger:
-        client = Client(account_of(live, me), known_accounts(live, ledger, SystemClock()))
+        client = client_of(live, ledger, me, SystemClock())
         try:
             await client.log_in()
             yield ledger, client, me

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.owner import owner_pid
 from aiagentchat.cli.problems import complain
 from aiagentchat.cli.reload import reload_command
@@ -54,7 +55,7 @@ def remove_command(config: Path, room: str) -> int:
         settings = load(config, os.environ)
         known = made(settings.database)
         meant = _meant(settings, known, room)
-        unmake_room(settings.database, meant)
+        unmake_room(settings.database, meant, SystemClock().now_ms())
     except AppError as error:
         return complain(error)
     typer.echo(f"Removed {meant}. Its folder and its conversation stay.")

@@ -58,6 +58,8 @@ class AuditKind(StrEnum):
     REMOVED = "removed"
     """We are out of the room."""
     LOGGED_IN = "logged_in"
+    KEYS = "keys"
+    """The operator has had a key made, or has given one; `what` says which."""
     RELOADED = "reloaded"
     """The operator had the settings read again."""
 

@@ -73,8 +73,14 @@ class Answer:
 
 Freshen = Callable[[str], Awaitable[str]]
 """Called with the token that a request would use; the one to use. Raises nothing of the homeserver's."""
+IsLost = Callable[[str], Awaitable[bool]]
+"""Whether the keys of this device cannot be had any more: then it is of no use."""
 Renew = Callable[[str, bool], Awaitable[bool]]
 """Called with the token that was refused and whether the logout was soft; True when there is another token now."""
+
+
+async def _nothing_is_lost(_: str) -> bool:
+    return False
 
 
 class _Renewing(AsyncClient):
@@ -166,11 +172,13 @@ class Client:
         account: Account,
         accounts: Accounts,
         *,
+        is_lost: IsLost = _nothing_is_lost,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._account = account
         self._accounts = accounts
+        self._is_lost = is_lost
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._renewing = asyncio.Lock()
@@ -180,6 +188,8 @@ class Client:
         """The token that the last login or refresh gave."""
         self._last_login = ""
         """The token that the last login with the password gave."""
+        self._is_in = False
+        """Whether the device is settled for this life."""
         self._useless = ""
         """The refresh token that was refused."""
         self._refresh_after = 0.0
@@ -206,6 +216,10 @@ class Client:
 
     async def log_in(self) -> None:
         """Be logged in. Raises LoginFailed, or Unreachable when the homeserver does not answer, or wants us to wait."""
+        await self._log_in()
+        self._is_in = True
+
+    async def _log_in(self) -> None:
         account = self._account
         stored = await self._accounts.login(account.user)
         given = account.token is not None
@@ -383,6 +397,10 @@ class Client:
         if self._password_refused:
             raise LoginFailed(self._password_refused)
         user = self._account.user
+        if device and not self._is_in and await self._is_lost(device):
+            # Else it would be found out when we are in, and a start would take two logins.
+            log.warning("crypto.device_given_up", error="its keys cannot be had any more", device=device)
+            device = ""
         if (wait := self._login_after - self._monotonic()) > 0:
             raise Unreachable(f"login: the homeserver lets {user} log in again in {wait:.0f} s", retry_after=wait)
         proof = grants.Proof(user=user, password=password, device=device, device_name=self._account.device_name)

@@ -12,6 +12,7 @@ import nio
 from aiagentchat.core.errors import Refused, StoreError, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Content
+from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.attachments import encrypted
 from aiagentchat.matrix.crypto.machine import Machine
@@ -113,7 +114,7 @@ class MatrixOutbound:
                 raise Refused(f"room {room} is encrypted, and this reaction would show a text", ours=True)
             return type_, content
         if _shows_file(content):
-            raise Refused(f"room {room} is encrypted, and the file is not", ours=True)
+            raise Refused(f"room {room} is encrypted, and the file is not", errcode=NOT_SEALED, ours=True)
         fitting = fitted(content, encrypted=True)
         try:
             return ENCRYPTED, await self._machine.encrypt(room, type_, fitting, self._may_read(room))

@@ -12,7 +12,7 @@ import structlog
 
 from aiagentchat.core.errors import StoreError
 from aiagentchat.core.health import SealHealth
-from aiagentchat.core.heard import Keeps, heard
+from aiagentchat.core.heard import heard
 from aiagentchat.core.ids import EventId, RoomId, UserId, txn_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Parcel
@@ -20,7 +20,7 @@ from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Seals
 from aiagentchat.core.ports.matrix import Opener
 from aiagentchat.core.seals import Forged, Opened, Shut, Untold
-from aiagentchat.receive.intake import dated
+from aiagentchat.receive.intake import Rules, dated, keep
 from aiagentchat.render import away
 from aiagentchat.render.message import message
 
@@ -84,20 +84,21 @@ class Unsealing:
         clock: Clock,
         max_age: Callable[[], float],
         is_heard: Callable[[RoomId, UserId], Awaitable[bool | None]],
-        keeps: Keeps = lambda _room, _encrypted: False,
+        rules: Rules,
     ) -> None:
         """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told.
 
         None while nobody knows that, as before the first sync; until then nothing is told.
 
-        `keeps` says whether what is said in a room is kept to be found again.
+        `rules` are those by which it is judged what routing should see, as of what comes in the clear.
         """
         self._seals = seals
         self._opener = opener
         self._clock = clock
         self._max_age = max_age
         self._is_heard = is_heard
-        self._keeps = keeps
+        self._rules = rules
+        self._keeps = rules.keeps
         self._is_left = False
         """Whether something that opens is sealed still: it is tried again, also without another key."""
 
@@ -160,10 +161,12 @@ class Unsealing:
 
     async def _take_in(self, opened: Sequence[Incoming], dropped: Sequence[EventId]) -> None:
         now = self._clock.now_ms()
-        old = [event for event in opened if too_old(event, now, self._max_age())]
-        fresh = [dated(event, now) for event in opened if event not in old]
+        wanted = keep(opened, self._rules, first=False)
+        passed = [event for event in opened if event not in wanted]
+        old = [event for event in wanted if too_old(event, now, self._max_age())]
+        fresh = [dated(event, now) for event in wanted if event not in old]
         count = await self._seals.opened(fresh, now, heard(fresh, self._keeps)) if fresh else 0
-        await self._seals.settle(dropped, [], now)
+        await self._seals.settle([*dropped, *(event.event for event in passed)], [], now, heard(passed, self._keeps))
         for event in old:
             is_heard = await self._is_heard(event.room, event.sender)
             if is_heard is None:

@@ -78,5 +78,8 @@ def role_of(user: UserId, room: RoomSettings) -> Role | None:
 
 
 def may_invite(user: UserId, room: RoomId, settings: Settings) -> bool:
-    """An invite is accepted into a room that is ours, or from somebody whom config.yaml lets run commands somewhere."""
+    """An invite is accepted into a room that is ours, or from somebody whom config.yaml lets run commands somewhere.
+
+    Into one that is ours by whomever: the operator has named the room, and who invites us there gets nothing by it.
+    """
     return settings.room(room) is not None or settings.is_named(user)

@@ -211,7 +211,7 @@ def decide(
         case Kind.FILE if event.file is not None:
             return _file(event, event.file, room, role, _reply(event, role, _text(event, room, role, me, names)), me)
         case Kind.FILE | Kind.MALFORMED if role is not None and (me in event.mentions or not room.mention_only):
-            return Unreadable()
+            return Unreadable() if role >= Role.USER else RefuseToRun()
         case Kind.EDIT if event.target is not None and role is not None and role >= Role.USER:
             return ChangeQueued(event.target, event.body)
         case Kind.REDACTION if event.target is not None:

@@ -376,7 +376,10 @@ class Dispatcher:
                 return reply_in_room(event, away.not_heard(first, last))
             case RoomReplaced(new):
                 log.warning("room.replaced", new=new)
-                return reply_in_room(event, away.room_replaced(new))
+                roles = await self._desk.roles(room)
+                is_stranger = roles is None or roles.of(event.sender) is None
+                noted = [refused(event, "tombstone")] if is_stranger else []
+                return [*noted, *reply_in_room(event, away.room_replaced(new))]
             case _:
                 assert_never(decision)
 

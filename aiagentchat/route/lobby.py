@@ -23,6 +23,7 @@ from aiagentchat.route.access import may_invite
 from aiagentchat.route.bot_commands.spec import Desk, refused, reply
 from aiagentchat.route.decide import BOT_COMMAND
 from aiagentchat.route.machines import is_of_program
+from aiagentchat.route.refusals import refuse
 
 WAIT_MS = 24 * 3_600_000
 """So long we stay in a room that nobody makes ours, and keep what is said there."""
@@ -147,6 +148,9 @@ class Lobby:
     async def _set_up(self, event: Incoming, wanted: str) -> Sequence[Effect]:
         settings = self._desk.settings()
         if settings.may_make_rooms(event.sender):
+            if not event.encrypted and await self._desk.rooms.is_encrypted(event.room):
+                # As in our rooms: a homeserver could have written it, and would choose which folder is opened to whom.
+                return refuse(event, "in the clear", words.IN_THE_CLEAR)
             return await making.make(self._desk, event, wanted)
         log.warning("setup.refused", sender=event.sender)
         told = reply(event, words.SETUP_NOT_YOURS) if settings.is_named(event.sender) else []

@@ -7,6 +7,7 @@ from aiagentchat.core.backoff import MOST_SECONDS, delay
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.parcels import MESSAGE, REDACTION, Attempt
 from aiagentchat.core.ports.clock import Random
+from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.send.variants import AS_WRITTEN, LAST, PLAIN
 
 FAULTS = 3
@@ -74,7 +75,11 @@ def _refused(error: Refused, attempt: Attempt) -> Verdict:
     tries = DELETION_TRIES if attempt.parcel.type == REDACTION else FORBIDDEN_TRIES
     if error.errcode == _FORBIDDEN and attempt.faults + 1 < tries:
         return TryAgain(seconds=FORBIDDEN_SECONDS, faults=attempt.faults + 1, variant=attempt.variant)
-    if error.errcode == _FORBIDDEN or error.ours or _last(attempt):
+    if error.errcode == NOT_SEALED and attempt.faults + 1 < FAULTS:
+        # The room became encrypted after the upload. The next one is encrypted.
+        return TryAgain(seconds=0.0, faults=attempt.faults + 1, variant=attempt.variant)
+    helps = not error.ours or error.errcode == NOT_SEALED
+    if error.errcode == _FORBIDDEN or not helps or _last(attempt):
         return GiveUp()
     return TryAgain(seconds=0.0, faults=0, variant=attempt.variant + 1)
 

@@ -96,17 +96,9 @@ async def _has_enough(transaction: Transaction, deed: Deed, now: int) -> bool:
 
 
 async def _add(transaction: Transaction, deed: Deed, now: int) -> AuditLine:
-    deed = replace(deed, subject=deed.subject[:MOST_CHARACTERS], detail=small(deed.detail))
-    await transaction.run(
-        _AUDIT["write"],
-        at=now,
-        kind=deed.kind.value,
-        room=deed.room,
-        actor=deed.actor,
-        subject=deed.subject,
-        detail=json.dumps(dict(deed.detail)),
-    )
-    return AuditLine(at=now, deed=deed)
+    line = AuditLine(at=now, deed=replace(deed, subject=deed.subject[:MOST_CHARACTERS], detail=small(deed.detail)))
+    await transaction.run(_AUDIT["write"], **row_of(line))
+    return line
 
 
 def _more(row: Row) -> Deed:
@@ -116,6 +108,19 @@ def _more(row: Row) -> Deed:
         actor=UserId(row["actor"]),
         detail={"more": row["count"], "since": row["hour"] * HOUR_MS},
     )
+
+
+def row_of(line: AuditLine) -> dict[str, str | int | None]:
+    """What its row keeps of a line."""
+    deed = line.deed
+    return {
+        "at": line.at,
+        "kind": deed.kind.value,
+        "room": deed.room,
+        "actor": deed.actor,
+        "subject": deed.subject,
+        "detail": json.dumps(dict(deed.detail)),
+    }
 
 
 def line_of(at: int, kind: str, room: str | None, actor: str | None, subject: str, detail: str) -> AuditLine:

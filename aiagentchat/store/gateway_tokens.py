@@ -2,9 +2,11 @@
 
 import json
 
+from aiagentchat.core.audit import AuditKind, AuditLine, Deed, Detail
 from aiagentchat.core.exchange import Scope
 from aiagentchat.core.ids import CallerName, RoomId
 from aiagentchat.core.ports.gateway import GivenToken
+from aiagentchat.store import audit
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.queries import statements
 
@@ -21,7 +23,7 @@ class SqliteGatewayTokens:
         """Keep it, and forget those that have expired."""
         scopes = {"rooms": {room: sorted(some) for room, some in token.scopes.items()}, "all": sorted(token.everywhere)}
 
-        async def write(transaction: Transaction) -> None:
+        async def body(transaction: Transaction) -> list[AuditLine]:
             await transaction.run(_GATEWAY_TOKENS["forget"], now=token.created_at)
             await transaction.run(
                 _GATEWAY_TOKENS["give"],
@@ -31,8 +33,12 @@ class SqliteGatewayTokens:
                 created_at=token.created_at,
                 expires_at=token.expires_at,
             )
+            detail: Detail = {"what": "token", "until": token.expires_at}
+            return await audit.write(
+                transaction, Deed(kind=AuditKind.KEYS, subject=token.caller, detail=detail), token.created_at
+            )
 
-        await self._database.transact(write)
+        audit.tell(await self._database.transact(body))
 
     async def valid(self, now: int) -> list[GivenToken]:
         """Those that have not expired."""

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from aiagentchat.core.audit import AuditKind, AuditLine, Deed
 from aiagentchat.core.errors import StoreError, StoreFromFuture
 from aiagentchat.core.ids import RoomId
+from aiagentchat.store.audit import row_of
 from aiagentchat.store.files import PRIVATE, files_of, size
 from aiagentchat.store.invariants import broken
 from aiagentchat.store.migrate import newest
@@ -20,6 +22,7 @@ from aiagentchat.store.sqlite_errors import damaged, translated
 BUSY_SECONDS = 5.0
 """How long another process that writes is waited for."""
 
+_AUDIT = statements("audit")
 _DATABASE = statements("database")
 _GRANTS = statements("grants")
 _HISTORY = statements("history")
@@ -74,8 +77,9 @@ def shrink(path: Path) -> tuple[int, int]:
         return before, size(path)
 
 
-def unmake_room(path: Path, room: RoomId) -> None:
-    """Take a room away that was made in chat, also while a daemon runs: at its next reload it leaves the room.
+def unmake_room(path: Path, room: RoomId, now: int) -> None:
+    """Take a room away that was made in chat, with what was given there, also while a daemon runs: at its next reload
+    it leaves the room.
 
     Raises `StoreError`.
     """
@@ -83,7 +87,9 @@ def unmake_room(path: Path, room: RoomId) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_MADE_ROOMS["leave_now"], {"room": room})
         connection.execute(_MADE_ROOMS["unmake"], {"room": room})
-        connection.execute(_GRANTS["take_all"], {"room": room})
+        taken = connection.execute(_GRANTS["take_all"], {"room": room}).rowcount
+        deed = Deed(kind=AuditKind.ROOM_UNMADE, room=room, detail={"grants": taken})
+        connection.execute(_AUDIT["write"], row_of(AuditLine(at=now, deed=deed)))
         connection.execute("COMMIT")
 
 

@@ -100,14 +100,7 @@ class SealedWorld:
             client = Client(account, self.accounts)
             stack.push_async_callback(client.close)
             await client.log_in()
-            keeping = Keeping(
-                folder=self.folder / "crypto",
-                pickle_key=key,
-                keyring=ledger.keyring,
-                clock=SystemClock(),
-                random=random.random,
-            )
-            machine = await stack.enter_async_context(opened_machine(client, self.me, keeping))
+            machine = await stack.enter_async_context(opened_machine(client, self.me, self.keeping(ledger, key)))
             asking = asyncio.get_running_loop().create_task(machine.run())
             life = Life(client, machine, ledger, self.me)
             life.token = token
@@ -117,6 +110,16 @@ class SealedWorld:
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
+
+    def keeping(self, ledger: Ledger, key: str) -> Keeping:
+        """Where the keys of our device are."""
+        return Keeping(
+            folder=self.folder / "crypto",
+            pickle_key=key,
+            keyring=ledger.keyring,
+            clock=SystemClock(),
+            random=random.random,
+        )
 
     @asynccontextmanager
     async def person(self, name: str = "bert") -> AsyncIterator[SealedUser]:

@@ -15,13 +15,16 @@ from aiagentchat.core.errors import DeviceKeysLost, Refused
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import MESSAGE, REACTION, TXN_KEY, Attachment, Parcel
+from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.core.seals import Forged, Opened, Shut
+from aiagentchat.matrix.crypto.start import is_lost
 from aiagentchat.render import words
 from aiagentchat.render.message import edit, message, reaction
 from aiagentchat.send.postman import Postman
+from aiagentchat.store.ledger import open_ledger
 from rig.homeserver import Homeserver
 from rig.sealed_user import SealedUser, sealed_user
-from tests.contract.sealed_worlds import Life, SealedWorld, sealed_world
+from tests.contract.sealed_worlds import PICKLE_KEY, Life, SealedWorld, sealed_world
 
 pytestmark = pytest.mark.real
 
@@ -157,7 +160,7 @@ async def test_nothing_goes_in_the_clear_but_reactions_of_ours(world: SealedWorl
         for content in ({"url": "mxc://a/b"}, {"info": {"thumbnail_url": "mxc://a/b"}}):
             with pytest.raises(Refused, match="the file is not") as refused:
                 await life.outbound.send(room, MESSAGE, {"msgtype": "m.image", "body": "a", **content}, TxnId("t3"))
-            assert refused.value.ours
+            assert (refused.value.ours, refused.value.errcode) == (True, NOT_SEALED)
 
 
 async def test_the_same_transaction_is_the_same_event_and_is_found(world: SealedWorld) -> None:
@@ -352,6 +355,28 @@ async def test_who_has_left_gets_no_more_keys(world: SealedWorld) -> None:
     assert {user for user, _ in session.users_shared_with} == {world.anna.id}
 
 
+async def test_who_is_invited_can_read_what_was_said_before_he_came(world: SealedWorld) -> None:
+    async with world.life() as life, world.person() as bert:
+        room = await world.enter(life)
+        await world.anna.nio.room_invite(room, bert.id)
+        await life.outbound.send(room, MESSAGE, message("meanwhile", notice=False), TxnId("t1"))
+        await bert.join(room)
+        await bert.until_body(room, "meanwhile")
+
+
+async def test_who_is_invited_gets_no_key_of_what_he_will_not_be_shown_nor_does_who_is_banned(
+    world: SealedWorld,
+) -> None:
+    async with world.life() as life, world.person() as bert, world.person("carl") as carl:
+        room = await world.enter(life)
+        await world.anna.nio.room_put_state(room, "m.room.history_visibility", {"history_visibility": "joined"})
+        await world.anna.nio.room_invite(room, bert.id)
+        await world.anna.nio.room_ban(room, carl.id)
+        await life.outbound.send(room, MESSAGE, message("meanwhile", notice=False), TxnId("t1"))
+        session = life.machine.olm.outbound_group_sessions[room]
+    assert {user for user, _ in session.users_shared_with} == {world.anna.id}
+
+
 async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> None:
     async with world.life() as life:
         room = await world.enter(life)
@@ -365,6 +390,26 @@ async def test_a_device_that_is_not_trusted_gets_no_key(world: SealedWorld) -> N
     assert world.anna.bodies(room) == []
     assert told[0].source["content"]["code"] == "m.unverified"
     assert told[0].source["content"]["session_id"] == world.anna.unreadable(room)[0].session_id
+
+
+async def test_who_may_read_can_be_changed_from_one_message_to_the_next(world: SealedWorld) -> None:
+    async with world.life() as life:
+        room = await world.enter(life)
+        await life.outbound.send(room, MESSAGE, message("one", notice=False), TxnId("t1"))
+        await life.outbound.send(room, MESSAGE, message("two", notice=False), TxnId("t2"))
+        await world.anna.until_body(room, "two")
+        life.may_read = lambda _device: False
+        await life.outbound.send(room, MESSAGE, message("three", notice=False), TxnId("t3"))
+        [third] = await world.anna.until(lambda: world.anna.unreadable(room))
+
+        life.may_read = None
+        await life.outbound.send(room, MESSAGE, message("four", notice=False), TxnId("t4"))
+        await world.anna.until_body(room, "four")
+        sessions = [
+            event["content"]["session_id"] for event in await timeline(world, room) if "ciphertext" in event["content"]
+        ]
+    assert world.anna.bodies(room) == ["one", "two", "four"]
+    assert sessions[0] == sessions[1] != sessions[2] == third.session_id != sessions[3]
 
 
 async def test_another_device_of_a_member_can_read_from_then_on(world: SealedWorld) -> None:
@@ -464,6 +509,21 @@ async def test_with_a_password_a_device_whose_keys_are_gone_is_given_up_for_a_ne
         await world.anna.until_body(room, "hello")
 
         assert life.client.device != device
+
+
+async def test_whose_keys_are_here_is_not_lost(world: SealedWorld) -> None:
+    async with world.life() as life:
+        device = life.client.device
+    async with open_ledger(world.folder / "ledger.db") as ledger:
+
+        async def lost(name: str = device, key: str = PICKLE_KEY) -> bool:
+            return await is_lost(world.me, name, world.keeping(ledger, key))
+
+        assert not await lost()
+        assert not await lost("NEVER SEEN")
+        assert await lost(key="other")
+        (world.folder / "crypto").rename(world.folder / "lost")
+        assert await lost()
 
 
 async def test_the_keys_are_for_nobody_else_to_read(world: SealedWorld) -> None:

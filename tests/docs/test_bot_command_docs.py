@@ -11,7 +11,7 @@ from aiagentchat.config.settings import RoomSettings
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.meta import Address
-from aiagentchat.route.access import Roles
+from aiagentchat.route.access import Role, Roles
 from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import BotCommand, Desk, Health
@@ -20,6 +20,7 @@ from tests.fakes.ledgers import fresh_ledger
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/bot-commands.md").read_text(encoding="utf-8")
+ACCESS = (ROOT / "docs/how-to/access.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -73,6 +74,15 @@ async def test_the_reference_has_the_examples_and_the_heading_of_each_command(co
 
     assert documented == [
         (entry.typed, " · ".join(f"`{each}`" for each in entry.examples), entry.topic.value) for entry in entries
+    ]
+
+
+async def test_the_guide_to_access_names_each_command_beside_its_role(commands: list[BotCommand]) -> None:
+    rows = re.findall(r"^\| (viewer|user|admin) \| [^|]+ \| ([^|]+) \|$", ACCESS, re.MULTILINE)
+    documented = [(role, re.findall(r"`/(\w+)`", names)) for role, names in rows]
+
+    assert documented == [
+        (role.name.lower(), [command.name for command in commands if command.role is role]) for role in Role
     ]
 
 

@@ -5,10 +5,11 @@ import json
 import logging
 import os
 import secrets
+import sqlite3
 import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from aiagentchat.app.live import Live
 from aiagentchat.cli.main import app
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
+from aiagentchat.core.audit import AuditFilter, AuditKind, Deed, Detail
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.matrix.account_data import MatrixAccountData
 from aiagentchat.matrix.client import Client
@@ -40,7 +42,9 @@ from aiagentchat.matrix.crypto.ssss import (
     from_recovery_key,
     seal,
 )
+from aiagentchat.store.glance import audited
 from aiagentchat.store.ledger import Ledger, open_ledger
+from rig.daemon import Daemon
 from rig.homeserver import PASSWORD, Account
 from rig.people import People
 from tests.e2e.terminal import in_terminal
@@ -177,6 +181,11 @@ async def test_an_identity_is_made_exported_and_had_back_on_a_new_machine(place:
     assert (await here.start()).standing is Standing.SIGNED
     assert (await here.status())["identity"] == "ours"
     assert (await here.type("status"))[0] == 0
+    details: list[tuple[Place, Detail]] = [(here, {"what": "export", "replaces": 0}), (there, {"what": "restore"})]
+    for where, detail in details:
+        found = audited(where.folder / "data" / "aiagentchat.db", AuditFilter(kind=AuditKind.KEYS), limit=10)
+        assert found is not None
+        assert [each.line.deed for each in found] == [Deed(kind=AuditKind.KEYS, detail=detail)]
 
 
 async def test_on_a_machine_that_never_logged_in_the_restored_device_is_the_daemons(place: NewPlace) -> None:
@@ -319,6 +328,47 @@ async def test_the_backup_of_another_client_can_be_read_with_the_key_that_was_re
     assert (await there.status())["backup_sessions"] == 1
 
 
+async def test_a_daemon_reads_the_backup_whose_key_it_has(people: People, workplace: Path) -> None:
+    account, session, backup_key = people.account(), Session(), secrets.token_bytes(32)
+    rooms = [{"id": "!cellar:localhost", "name": "cellar"}]
+    daemon = Daemon(workplace, people.homeserver.url, account, rooms, model_url="http://127.0.0.1:1", users=["@a:b"])
+    daemon.write_config()
+    daemon.data_dir.mkdir()
+    live = Live(load(daemon.config, daemon.environ), load_secrets(daemon.environ), daemon.environ)
+    async with open_ledger(live.settings.database, vault=vault_of(live)) as ledger:
+        await ledger.identities.keep_backup_key(UserId(account.user_id), backup_key)
+
+    async def ask(method: str, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        path = f"/_matrix/client/v3/room_keys/{path}"
+        found = await asyncio.to_thread(people.homeserver.request, method, path, content, token=account.access_token)
+        return dict(found)
+
+    version = (await ask("POST", "version", _described(backup_key)))["version"]
+    kept = _kept(session, backup_key)
+    await ask("PUT", f"keys?version={version}", {"rooms": {"!cellar:localhost": {"sessions": {session.id: kept}}}})
+    async with daemon:
+        read = await daemon.until_line("backup.read")
+
+    [file] = daemon.data_dir.glob("crypto/*.db")
+    with closing(sqlite3.connect(file)) as keys:
+        opens = keys.execute("SELECT session_id FROM megolminboundsessions").fetchall()
+    assert (read["sessions"], read["unreadable"]) == (1, 0)
+    assert opens == [(session.id,)]
+
+
+def _described(backup_key: bytes) -> dict[str, Any]:
+    return {"algorithm": ALGORITHM, "auth_data": {"public_key": public_of(backup_key), "signatures": {}}}
+
+
+def _kept(session: Session, backup_key: bytes) -> dict[str, Any]:
+    return {
+        "first_message_index": 0,
+        "forwarded_count": 0,
+        "is_verified": False,
+        "session_data": sealed(session.plain(), backup_key),
+    }
+
+
 async def _back_up(
     client: Client, me: UserId, storage_key: bytes, backup_key: bytes, room: RoomId, session: Session
 ) -> None:
@@ -328,15 +378,9 @@ async def _back_up(
     default = (await ask("data", "GET", f"{data}/m.secret_storage.default_key")).content["key"]
     secret = seal(storage_key, BACKUP, encode(backup_key).encode())
     await ask("data", "PUT", f"{data}/{BACKUP}", {"encrypted": {default: secret}})
-    description = {"algorithm": ALGORITHM, "auth_data": {"public_key": public_of(backup_key), "signatures": {}}}
-    version = (await ask("backup", "POST", "/_matrix/client/v3/room_keys/version", description)).content["version"]
-    kept = {
-        "first_message_index": 0,
-        "forwarded_count": 0,
-        "is_verified": False,
-        "session_data": sealed(session.plain(), backup_key),
-    }
-    rooms = {"rooms": {room: {"sessions": {session.id: kept}}}}
+    made = await ask("backup", "POST", "/_matrix/client/v3/room_keys/version", _described(backup_key))
+    version = made.content["version"]
+    rooms = {"rooms": {room: {"sessions": {session.id: _kept(session, backup_key)}}}}
     await ask("backup", "PUT", f"/_matrix/client/v3/room_keys/keys?version={version}", rooms)
 
 

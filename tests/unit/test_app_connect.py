@@ -102,6 +102,21 @@ async def test_a_lost_key_is_one_sentence_or_a_new_login(tmp_path: Path) -> None
         assert server.logins == ["", ""]
 
 
+async def test_a_device_whose_keys_are_gone_is_not_logged_in_again(tmp_path: Path) -> None:
+    async with login_server() as server:
+        live = live_in(tmp_path, {"MATRIX_PASSWORD": PASSWORD}, server.url)
+        await _log_in(live)
+        server.log_out()
+        await _log_in(live)
+        assert server.logins == ["", "NEW"]  # it had no keys yet
+        async with open_ledger(live.settings.database, vault=vault_of(live)) as ledger:
+            await ledger.keyring.keep_device_key(ME, "NEW", "the key that it had")
+        server.log_out()
+        await _log_in(live)
+
+        assert server.logins == ["", "NEW", ""]
+
+
 async def test_a_token_is_in_no_address(tmp_path: Path) -> None:
     async with login_server() as server:
         server.token("syt_the_token_of_claude")

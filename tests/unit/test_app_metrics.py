@@ -14,13 +14,14 @@ from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.isolation import Isolation
+from aiagentchat.core.messages import Kind
 from aiagentchat.core.meters import EndedTurn
 from aiagentchat.gateway.door import Traffic
 from aiagentchat.gateway.metrics import of_traffic
 from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.observability.metrics import COUNTED, MADE, METRICS, Meters
 from aiagentchat.store.ledger import Ledger
-from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, accept, command, parcel
+from tests.contract.store_fixtures import ANNA, NOW, OTHER_ROOM, ROOM, accept, command, incoming, parcel
 from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import US
 from tests.fakes.ledgers import fresh_ledger
@@ -60,11 +61,14 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def test_every_metric_of_the_list_is_told(desk: Desk) -> None:
+    sealed = replace(incoming("$1", "s1"), kind=Kind.SEALED, raw="{}")
+    await desk.ledger.inbox.take_in("t1", [sealed], NOW)
     levels = {**await desk.gauged.levels(VITALS), **of_traffic(Traffic())}
 
     assert levels.keys() == {metric.name for metric in METRICS if metric not in COUNTED}
     assert levels["build_info"] == {("1.2",): 1}
     assert levels["isolation_info"] == {("strict",): 1}
+    assert levels["sealed_events"] == 1
     assert (levels["ready"], levels["runs_warm"], levels["instances_alive"], levels["halted_rooms"]) == (1, 3, 1, 0)
 
 

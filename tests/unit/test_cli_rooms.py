@@ -11,10 +11,12 @@ from typer.testing import CliRunner, Result
 from aiagentchat.app.owner import own
 from aiagentchat.cli import rooms as rooms_module
 from aiagentchat.cli.main import app
-from aiagentchat.core.effects import AcceptCommand, LeaveRoom, MakeRoom
+from aiagentchat.core.access import Grant, Role
+from aiagentchat.core.audit import AuditFilter, AuditKind, Deed
+from aiagentchat.core.effects import AcceptCommand, GiveRole, LeaveRoom, MakeRoom
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.rooms import MadeRoom
-from aiagentchat.store.glance import made
+from aiagentchat.store.glance import audited, made
 from tests.contract.store_fixtures import NOW, command, settle
 from tests.fakes.ledgers import fresh_ledger
 from tests.unit.test_app_live import GOOD
@@ -40,6 +42,8 @@ async def _make(path: Path) -> None:
             made_room = MadeRoom(room=room, folder=folder, by=YOU, at=NOW)
             await settle(ledger, MakeRoom(made_room, EventId("$x")), event=f"$make-{folder}")
         await ledger.rooms.made()
+        grant = Grant(room=TEA, user=UserId("@carol:localhost"), role=Role.USER, by=YOU, given_at=NOW)
+        await settle(ledger, GiveRole(grant), event="$given")
         await settle(ledger, AcceptCommand(command("$a", BACKEND)), event="$a")
         await settle(ledger, LeaveRoom(POT, YOU), event="$left")
 
@@ -122,6 +126,9 @@ def test_a_room_is_removed_by_its_name_or_its_id(config: Path, name: str) -> Non
     known = made(config.parent / "data" / "aiagentchat.db")
     assert [(each.room, each.until, each.keeps) for each in known.waiting] == [(TEA, NOW, False)]
     assert known.owner_of("tea") == TEA
+    found = audited(config.parent / "data" / "aiagentchat.db", AuditFilter(kind=AuditKind.ROOM_UNMADE), limit=10)
+    assert found is not None
+    assert [each.line.deed for each in found] == [Deed(kind=AuditKind.ROOM_UNMADE, room=TEA, detail={"grants": 1})]
 
 
 def test_a_daemon_that_runs_is_told(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -302,6 +302,26 @@ async def test_a_password_is_shown_only_to_a_homeserver_that_asks(there: KeyServ
     assert there.writes == ["identity", "identity", "upload"]
 
 
+class Overtaken(KeyServer):
+    """Somebody else makes an identity after we have looked."""
+
+    async def ask(self, what: str, method: str, path: str, content: Content | None = None, **more: bool) -> Answer:
+        if path.endswith("device_signing/upload") and not self.identity:
+            keys = published(ANNA, DEVICE, OTHERS)
+            self.identity = {usage: keys[f"{usage}_key"] for usage in ("master", "self_signing", "user_signing")}
+        return await super().ask(what, method, path, content, **more)
+
+
+async def test_an_identity_that_appears_meanwhile_is_not_replaced_either(kept: MemoryIdentities) -> None:
+    there = Overtaken(ANNA)
+    there.devices["D1"] = uploaded(ANNA, DEVICE)
+    found = await establish(there, kept, ANNA, DEVICE, PASSWORD)
+
+    assert found.standing is Standing.FOREIGN
+    assert "aiagentchat keys restore" in found.fix
+    assert is_ours(there.query(), ANNA, OTHERS)
+
+
 @pytest.mark.parametrize(
     ("password", "stages", "params", "said"),
     [

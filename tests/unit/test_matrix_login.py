@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -32,11 +33,11 @@ def account(server: LoginServer, *, token: str | None = None, password: str | No
 
 @asynccontextmanager
 async def a_client(
-    server: LoginServer, *stored: Login, token: str | None = None, password: str | None = None
+    server: LoginServer, *stored: Login, token: str | None = None, password: str | None = None, **more: Any
 ) -> AsyncIterator[tuple[Client, MemoryAccounts]]:
     """A client, not logged in."""
     accounts = MemoryAccounts(*stored)
-    client = Client(account(server, token=token, password=password), accounts)
+    client = Client(account(server, token=token, password=password), accounts, **more)
     try:
         yield client, accounts
     finally:
@@ -69,6 +70,29 @@ async def test_a_password_logs_in_on_the_device_of_the_last_life(server: LoginSe
 
     assert server.logins == ["D1"]
     assert accounts.kept[ME] == Login(user=ME, device="D1", access_token="token-1")
+
+
+@pytest.mark.parametrize("state", ["logged out", "worn off"])
+async def test_a_device_whose_keys_are_lost_is_given_up_with_the_one_login_of_the_start(
+    server: LoginServer, state: str
+) -> None:
+    server.token("old")
+    server.wear_off() if state == "worn off" else server.log_out()
+    lost = ["D1"]
+
+    async def is_lost(device: str) -> bool:
+        return device in lost
+
+    async with a_client(server, stored("old"), password=PASSWORD, is_lost=is_lost) as (client, accounts):
+        await client.log_in()
+        made = accounts.kept[ME].device
+        assert server.logins == [""]
+        assert await ask(client) == made != "D1"
+
+        lost.append(made)  # what becomes of the file while we are in is another matter
+        server.wear_off()
+        assert await ask(client) == made
+    assert server.logins == ["", made]
 
 
 async def test_a_stored_login_that_has_worn_off_is_renewed_and_kept(server: LoginServer) -> None:

@@ -236,6 +236,26 @@ async def test_after_somebody_came_or_went_the_next_message_has_another_key(
     assert table.machine.rooms.is_new(ROOM) is is_new
 
 
+def there(user: object) -> dict[str, Any]:
+    return {**member("join", None), "state_key": user}
+
+
+async def test_an_answer_from_before_somebody_went_is_not_believed(table: Table) -> None:
+    answer = tell({"chunk": [there(ANNA)]})
+
+    async def she_leaves(writer: asyncio.StreamWriter) -> None:
+        table.machine.rooms.moved(ROOM)
+        await answer(writer)
+
+    table.wire.answers = [she_leaves, tell({}), tell({"chunk": [5, there(5)]})]
+    async with asyncio.timeout(10):
+        await table.machine.encrypt(ROOM, "m.room.message", {"body": "hello"}, None)
+
+    members = f"rooms/{ROOM}/members"
+    assert table.asked() == [members, "keys/query", members]
+    assert table.ours.outbound_group_sessions[ROOM].users_shared_with == set()
+
+
 async def test_what_a_device_publishes_breaks_only_itself(table: Table) -> None:
     sound = table.theirs.keys_to_upload()["device_keys"]
     table.wire.answers = [
@@ -514,7 +534,7 @@ async def test_a_name_that_was_signed_with_other_keys_gets_none(table: Table) ->
     assert known.ed25519 == fake.keys.ed25519  # nio stays with what it heard first
     assert not table.machine.keys.trusted(known)
 
-    table.wire.answers = [tell({"joined": {ANNA: {}}}), tell({}), tell({}), tell({})]
+    table.wire.answers = [tell({"chunk": [there(ANNA)]}), tell({}), tell({}), tell({})]
     await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, table.machine.keys.trusted)
     assert [name.split("/")[0:2] for name in table.asked()[2:]] == [
         ["rooms", "!kitchen:hs"],

@@ -12,6 +12,7 @@ from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.seals import Forged, Opened, Untold
 from aiagentchat.receive import unsealing
+from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.unsealing import KEEP_MS, PAGE, TELL_AFTER_MS, Unsealing, due, too_old
 from aiagentchat.store.ledger import Ledger
 from tests.fakes.bell import WatchedBell
@@ -24,6 +25,7 @@ ROOM = RoomId("!kitchen:hs")
 OTHER = RoomId("!garden:hs")
 ANNA = UserId("@anna:hs")
 BERT = UserId("@bert:hs")
+ME = UserId("@claude:hs")
 DAY = 86_400
 
 
@@ -104,7 +106,7 @@ async def at_work(folder: Path, log: FakeLog, *events: Incoming, keeps: bool = F
             clock=clock,
             max_age=lambda: DAY,
             is_heard=door.is_heard,
-            keeps=lambda _, encrypted: keeps and encrypted,
+            rules=Rules(ME, lambda room: room == ROOM, lambda _, encrypted: keeps and encrypted),
         )
         desk = Desk(ledger, opener, clock, bell, door, service, log)
         await desk.take_in(*events)
@@ -126,6 +128,23 @@ async def test_what_came_in_an_earlier_life_is_tried_at_once(tmp_path: Path, log
         assert desk.opener.tried == ["$1"]
         assert (await desk.service.health()).sealed == 1
         assert await desk.told() == []
+
+
+async def test_a_notice_is_nothing_to_us_however_late_it_opens_unless_it_speaks_to_us(
+    tmp_path: Path, log: FakeLog
+) -> None:
+    notice, to_us = (
+        replace(said("$1", "built in 3 s"), kind=Kind.NOTICE),
+        replace(said("$2", "/stop"), kind=Kind.NOTICE),
+    )
+    old = replace(notice, event=EventId("$3"), sent_at=START_MS - 2 * DAY * 1000)
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2"), sealed("$3"), keeps=True) as desk:
+        await desk.new_keys(**{"1": Opened(notice), "2": Opened(to_us), "3": Opened(old)})
+
+        assert [event.event for event in await desk.routed()] == ["$2"]
+        assert await desk.told() == []
+        assert (await desk.service.health()).sealed == 0
+        assert len((await desk.ledger.history.latest(ROOM, 10)).messages) == 3
 
 
 async def test_it_is_routed_when_its_key_comes_and_not_twice(tmp_path: Path, log: FakeLog) -> None:

@@ -304,7 +304,7 @@ def test_a_reaction_needs_no_address() -> None:
         pytest.param(event(Kind.GAP_LOST, "1000–2000", sender=ME), NotHeard(1000, 2000), id="a gap"),
         pytest.param(event(Kind.GAP_LOST, "1"), Ignore("a gap without its moments"), id="half a gap"),
         pytest.param(event(Kind.MALFORMED), Unreadable(), id="a message without a text"),
-        pytest.param(event(Kind.MALFORMED, sender=VERA), Unreadable(), id="a viewer's message without a text"),
+        pytest.param(event(Kind.MALFORMED, sender=VERA), RefuseToRun(), id="a viewer's message without a text"),
         pytest.param(
             event(Kind.MALFORMED, sender=EVE),
             Ignore("the sender is not allowed", "malformed"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiagentchat.config.settings import RoomSettings
+from aiagentchat.config.settings import PowerNeeded, RoomSettings
 from aiagentchat.core.approvals import ApprovalState
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.effects import PutParcel
@@ -22,6 +22,7 @@ from aiagentchat.route.catch_up import OFFER_AFTER_MS
 from aiagentchat.route.decide import Ask
 from aiagentchat.route.refusals import REFUSALS_A_DAY
 from tests.fakes.front import Front, event_of, open_front
+from tests.fakes.members import powers
 from tests.fakes.people import ADA, ANNA, EVE, KITCHEN, ME, OTHER, ROOM, VERA, command, event, settings, typed
 
 DAY = 24 * 60 * 60
@@ -689,6 +690,16 @@ async def test_forget_as_a_reply_to_something_else_deletes_nothing(front: Front)
     await answered_command(front, command("last"), "two")
 
     assert await front.told(typed("/forget", target=EventId("$nowhere"))) == [words.NOTHING_TO_FORGET]
+
+
+async def test_an_admin_without_the_power_of_one_deletes_nobodys_answer_but_his_own(front: Front) -> None:
+    front.settings = settings(replace(KITCHEN, power=PowerNeeded(admin=50)))
+    front.members.states[ROOM] = powers({"users": {ADA: 0}})
+    await answered_command(front, command("anna's"), "one")
+    assert await front.told(typed("/forget", sender=ADA)) == [words.NOT_YOURS_TO_FORGET]
+
+    front.members.states[ROOM] = powers({"users": {ADA: 50}})
+    assert await front.told(typed("/forget", sender=ADA)) == [words.FORGETTING]
 
 
 async def test_what_is_being_answered_is_not_deleted_yet(front: Front) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aiagentchat.core.approvals import ApprovalKind
+from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.errors import MatrixError, RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.isolation import Held, Isolation
@@ -574,6 +575,17 @@ async def test_setup_in_an_edit_a_notice_or_a_reaction_makes_nothing(front: Fron
     )
 
     assert front.settings.room(NEW) is None
+
+
+async def test_setup_in_the_clear_makes_nothing_of_an_encrypted_room(front: Front) -> None:
+    await invited(front)
+    await front.ledger.keyring.mark_encrypted(NEW, front.clock.now_ms())
+    assert await front.told(said("/setup tea", ADA)) == [words.IN_THE_CLEAR]
+    assert front.settings.room(NEW) is None
+    [line] = await front.ledger.audit.lines(AuditFilter(kind=AuditKind.REFUSED), limit=10)
+    assert (line.deed.actor, dict(line.deed.detail)) == (ADA, {"what": "in the clear"})
+
+    assert await front.told(said("/setup tea", ADA, encrypted=True)) == [words.setup_done("tea", ADA)]
 
 
 async def test_a_room_that_cannot_be_beside_the_others_is_left_out(front: Front) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiagentchat.core.errors import RateLimited, Refused, Unreachable
 from aiagentchat.core.ids import EventId, RoomId, TxnId
 from aiagentchat.core.parcels import Attachment, Parcel
+from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.render import file_words
 from aiagentchat.render.message import message
 from tests.fakes.outbound import NOWHERE
@@ -89,6 +90,20 @@ async def test_what_failed_is_uploaded_again(post: Post) -> None:
         await post.later(60)
         await post.until_said(["Look!"])
     assert len(post.outbound.files) == 4
+
+
+async def test_a_file_whose_room_becomes_encrypted_before_its_turn_comes_is_uploaded_anew(post: Post) -> None:
+    await post.put(PICTURE)
+    post.outbound.fail(RateLimited("429", retry_after=5), room=ROOM)
+    post.outbound.fail(Refused("the file is not encrypted", errcode=NOT_SEALED, ours=True), room=ROOM)
+
+    async with post.working():
+        await post.outbound.until(lambda: ("send", ROOM) in post.outbound.asked)
+        await post.bell.until_quiet()
+        await post.later(60)
+        await post.until_said(["Look!"])
+    assert len(post.outbound.files) == 4
+    assert post.contents()[0]["url"] == "mxc://hs/2"
 
 
 async def test_in_the_place_of_a_file_that_is_not_taken_the_room_reads_that_with_its_caption(post: Post) -> None:

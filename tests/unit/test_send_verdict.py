@@ -7,6 +7,7 @@ import pytest
 from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.ids import TxnId
 from aiagentchat.core.parcels import REACTION, Attempt, Parcel
+from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.send.variants import AS_WRITTEN, BEGINNING, FILE, PLAIN
 from aiagentchat.send.verdict import (
     FAULTS,
@@ -125,6 +126,13 @@ def test_what_is_refused_is_said_in_another_way_at_once(error: Refused) -> None:
 
 def test_what_we_refuse_ourselves_is_given_up() -> None:
     assert verdict(Refused("encrypted", ours=True)) == GiveUp()
+
+
+def test_a_file_whose_room_became_encrypted_is_uploaded_anew_and_else_it_is_said_that_it_does_not_come() -> None:
+    not_sealed = Refused("encrypted, and the file is not", errcode=NOT_SEALED, ours=True)
+
+    assert verdict(not_sealed, WITH_FILE) == TryAgain(seconds=0.0, faults=1, variant=AS_WRITTEN)
+    assert course(not_sealed, WITH_FILE, others_passed=True) == [AS_WRITTEN] * FAULTS + [PLAIN] * FAULTS
 
 
 def test_a_room_that_forbids_it_is_asked_for_a_while() -> None:

@@ -63,6 +63,8 @@ TOO_LARGE = "M_TOO_LARGE"
 """As a homeserver calls it, and we too."""
 SPOILED = "COM.AIAGENTCHAT.SPOILED"
 """Our own code for a file that is not what its sender has encrypted."""
+NOT_SEALED = "COM.AIAGENTCHAT.NOT_SEALED"
+"""Our own code for a file that was uploaded in the clear and is to be named in a room that is encrypted now."""
 
 
 class Media(Protocol):

@@ -164,7 +164,13 @@ async def _establish(asks: Asks, kept: Identities, me: UserId, device: Device, p
                 fix = "The homeserver does not have the keys of this device, or has others. Start again."
                 return Established(Standing.NO_DEVICE, f"{fix} {UNSIGNED}")
             case Plan.MAKE | Plan.UPLOAD, Seeds():
-                obstacle = await _upload(asks, _missing(query, me, published(me, device, seeds)), me, password)
+                keys = _missing(query, me, published(me, device, seeds))
+                answer = await asks.ask("identity", "POST", UPLOAD, keys, or_stages=True)
+                # Some homeservers want a proof for any key; others only before one that is there is replaced, and then
+                # somebody has made an identity since we looked.
+                if not answer.wants_more or await _is_past(asks, me, device, seeds):
+                    continue
+                obstacle = await _prove(asks, answer.content, keys, me, password)
                 if obstacle is not None:
                     return Established(Standing.REFUSED, f"{obstacle} {UNSIGNED}")
             case Plan.SIGN, Seeds():
@@ -232,15 +238,17 @@ def _foreign(trouble: str) -> str:
     return f"The account has an identity whose keys are not here. It was not replaced. {RESTORE}"
 
 
-async def _upload(asks: Asks, keys: Content, me: UserId, password: str | None) -> str | None:
-    """Publish the keys. Returns what the operator must do if the homeserver wants what we cannot give."""
-    answer = await asks.ask("identity", "POST", UPLOAD, keys, or_stages=True)
-    if not answer.wants_more:
-        return None
-    if not _takes_password(answer.content) or password is None:
-        return what_to_do(answer.content)
+async def _is_past(asks: Asks, me: UserId, device: Device, seeds: Seeds) -> bool:
+    """Whether there is nothing to publish any more."""
+    return decide(await keys_of(asks, me), me, device, seeds) is not Plan.UPLOAD
+
+
+async def _prove(asks: Asks, wanted: Content, keys: Content, me: UserId, password: str | None) -> str | None:
+    """Publish the keys with the proof that is wanted. Returns what the operator must do if we cannot give that."""
+    if not _takes_password(wanted) or password is None:
+        return what_to_do(wanted)
     who = {"type": "m.id.user", "user": me}
-    session = {"session": answer.content["session"]} if "session" in answer.content else {}
+    session = {"session": wanted["session"]} if "session" in wanted else {}
     proof = {"type": PASSWORD, "identifier": who, "password": password, **session}
     answer = await asks.ask("identity", "POST", UPLOAD, {**keys, "auth": proof}, or_stages=True)
     if not answer.wants_more:

@@ -1,9 +1,12 @@
-"""Encrypting for a room: everybody who is in it now gets the key, nobody who has left does."""
+"""Encrypting for a room: everybody who is in it now gets the key, nobody who has left does.
+
+Whoever is invited gets it, too, where the room shows what was said since the invite to those who come.
+"""
 
 import asyncio
 import json
 from collections.abc import Callable, Collection
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import structlog
@@ -16,7 +19,7 @@ from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.keys import Keys
 from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import MEGOLM, CarefulOlm
-from aiagentchat.matrix.reading import mapped
+from aiagentchat.matrix.reading import listed, mapped
 
 SHARE_TRIES = 5
 """So often the members of a room may change while its key is given out."""
@@ -24,7 +27,17 @@ SHARE_TRIES = 5
 MayRead: TypeAlias = Callable[[OlmDevice], bool]
 """Whether a device, as nio knows it, gets the keys of what we say."""
 
+_HIDES_FROM_INVITED = "joined"
+"""The one history visibility with which nobody ever reads what was said before they came."""
+
 log = structlog.get_logger(__name__)
+
+
+class Members(NamedTuple):
+    """Of one room, at one moment. Who has left or is banned is none."""
+
+    joined: frozenset[UserId]
+    invited: frozenset[UserId]
 
 
 class RoomKeys:
@@ -35,7 +48,11 @@ class RoomKeys:
         self._olm = olm
         self._store = store
         self._keys = keys
-        self._members: dict[RoomId, frozenset[UserId]] = {}
+        self._members: dict[RoomId, Members] = {}
+        self._asking: dict[RoomId, object] = {}
+        """Where it is being asked who is there, and nobody has moved since."""
+        self._leaves_out: dict[RoomId, bool] = {}
+        """Whether the room's key was made to be kept from some devices."""
         self._turns: dict[RoomId, asyncio.Lock] = {}
         keys.on_changed = self.devices_changed
 
@@ -44,6 +61,7 @@ class RoomKeys:
     def moved(self, room: RoomId) -> None:
         """Somebody came or went, or may have: nobody knows who is there, and the next message has another key."""
         self._members.pop(room, None)
+        self._asking.pop(room, None)
         self._olm.outbound_group_sessions.pop(room, None)
 
     def is_new(self, room: RoomId) -> bool:
@@ -53,7 +71,7 @@ class RoomKeys:
     def devices_changed(self, users: frozenset[UserId]) -> None:
         """Where they are, the next message has another key."""
         for room, members in self._members.items():
-            if members & users:
+            if (members.joined | members.invited) & users:
                 self._olm.outbound_group_sessions.pop(room, None)
 
     # --- what is said
@@ -85,33 +103,54 @@ class RoomKeys:
 
     async def _shared(self, room: RoomId, may_read: MayRead | None) -> Any:  # noqa: ANN401 - nio's
         """A session that everybody has who is in the room at this moment."""
+        if self._leaves_out.get(room, may_read is not None) is not (may_read is not None):
+            # The settings were changed. Who has the key would read on, and who was left out would stay so.
+            self._olm.outbound_group_sessions.pop(room, None)
         asked: set[UserId] = set()
         for _ in range(SHARE_TRIES):
-            members = self._members.get(room)
-            if members is None:
-                members = self._members[room] = await self._ask_members(room)
-            olm = self._olm
+            members = self._members.get(room) or await self._ask_members(room)
+            olm, good = self._olm, self._good(room)
+            # A session that is good went to those who were invited when it was made.
+            invited = frozenset[UserId]() if good is not None else await self._invited_readers(room, members)
             unknown = {
-                user for user in members if user not in olm.tracked_users or user in olm.users_for_key_query
-            } - asked
+                user for user in members.joined if user not in olm.tracked_users or user in olm.users_for_key_query
+            }
+            # Of people who are in no room with us the homeserver does not tell when their devices change.
+            unknown = (unknown | invited) - asked
             if unknown:
                 await self._keys.query(unknown)
                 asked |= unknown
-            session = olm.outbound_group_sessions.get(room)
-            if self._members.get(room) is not members:
+            if self._members.get(room) is not members or self._good(room) is not good:
                 continue
-            if session is not None and session.shared and not session.expired:
-                return session
-            await self._share(room, members, may_read)
-            session = olm.outbound_group_sessions.get(room)
-            if self._members.get(room) is members and session is not None and session.shared:
-                return session
+            if good is not None:
+                return good
+            await self._share(room, members.joined | invited, may_read)
+            if self._members.get(room) is members and (made := self._good(room)) is not None:
+                return made
         raise Unreachable(f"room {room}: who is in it changes faster than its key can be given out")
 
-    async def _ask_members(self, room: RoomId) -> frozenset[UserId]:
-        path = f"/_matrix/client/v3/rooms/{quote(room, safe='')}/joined_members"
+    def _good(self, room: RoomId) -> Any:  # noqa: ANN401 - nio's
+        """The session that the next message can have; None where one must be made, or given out."""
+        session = self._olm.outbound_group_sessions.get(room)
+        return session if session is not None and session.shared and not session.expired else None
+
+    async def _ask_members(self, room: RoomId) -> Members:
+        """Remembered only if nobody has moved meanwhile: the answer may be from before."""
+        mark = self._asking[room] = object()
+        path = f"/_matrix/client/v3/rooms/{quote(room, safe='')}/members?not_membership=leave"
         said = (await self._client.ask("members", "GET", path)).content
-        return frozenset(map(UserId, mapped(said.get("joined"))))
+        members = Members(_with(said.get("chunk"), "join"), _with(said.get("chunk"), "invite"))
+        if self._asking.get(room) is mark:
+            self._members[room] = members
+        return members
+
+    async def _invited_readers(self, room: RoomId, members: Members) -> frozenset[UserId]:
+        """Of those who are invited those who will see what is said now, once they have come."""
+        if not members.invited:
+            return members.invited
+        path = f"/_matrix/client/v3/rooms/{quote(room, safe='')}/state/m.room.history_visibility"
+        said = (await self._client.ask("history visibility", "GET", path, or_nothing=True)).content
+        return frozenset() if said.get("history_visibility") == _HIDES_FROM_INVITED else members.invited
 
     async def _tell_left_out(self, room: RoomId, session: str, devices: Collection[tuple[str, str]]) -> None:
         """So that they can say why they cannot read it. Nothing waits for this to arrive."""
@@ -139,6 +178,7 @@ class RoomKeys:
             if session is None or session.shared or session.expired:
                 olm.create_outbound_group_session(room)
                 session = olm.outbound_group_sessions[room]
+                self._leaves_out[room] = may_read is not None
             left_out = {
                 (user, device.id)
                 for user in members
@@ -166,3 +206,12 @@ class RoomKeys:
         session.shared = True
         await self._tell_left_out(room, session.id, left_out)
         log.info("crypto.shared", room=room, devices=len(session.users_shared_with), left_out=len(left_out))
+
+
+def _with(events: object, membership: str) -> frozenset[UserId]:
+    """The users whose membership this is."""
+    return frozenset(
+        UserId(event["state_key"])
+        for event in map(mapped, listed(events))
+        if isinstance(event.get("state_key"), str) and mapped(event.get("content")).get("membership") == membership
+    )

@@ -62,6 +62,19 @@ async def open_machine(client: Client, me: UserId, keeping: Keeping) -> Machine:
         return await _open(client, me, keeping)
 
 
+async def is_lost(me: UserId, device: str, keeping: Keeping) -> bool:
+    """Whether the keys of the device cannot be used, as far as that can be said without asking the homeserver."""
+    file, remembered = file_of(keeping.folder, me, device), await keeping.keyring.device_key(me, device)
+    try:
+        there = _load(file, me, device, keeping.pickle_key) if file.exists() else None
+    except DeviceKeysLost:
+        return True
+    here = None if there is None else _key(there[1])
+    if there is not None:
+        await there[0].close()
+    return isinstance(begin(here=here, remembered=remembered, published=None), Lost)
+
+
 async def _open(client: Client, me: UserId, keeping: Keeping) -> Machine:
     device = client.device
     if not device:
@@ -72,7 +85,7 @@ async def _open(client: Client, me: UserId, keeping: Keeping) -> Machine:
     file = file_of(keeping.folder, me, device)
     published, remembered = await _published(client, me, device), await keeping.keyring.device_key(me, device)
     there = _load(file, me, device, keeping.pickle_key) if file.exists() else None
-    here = None if there is None else str(there[1].account.identity_keys["ed25519"])
+    here = None if there is None else _key(there[1])
     match begin(here=here, remembered=remembered, published=published):
         case Lost(why):
             if there is not None:
@@ -80,7 +93,7 @@ async def _open(client: Client, me: UserId, keeping: Keeping) -> Machine:
             raise DeviceKeysLost(_lost(me, device, file, why))
         case _:
             store, olm = there or _load(file, me, device, keeping.pickle_key)
-    await keeping.keyring.keep_device_key(me, device, str(olm.account.identity_keys["ed25519"]))
+    await keeping.keyring.keep_device_key(me, device, _key(olm))
     if published is None:
         olm.account.shared = False  # also when they were: the homeserver has lost them
     log.info("crypto.opened", device=device, made=there is None)
@@ -94,6 +107,10 @@ def _load(file: Path, me: UserId, device: str, pickle_key: str) -> tuple[KeyStor
     except (OSError, PeeweeException, ValueError) as error:
         # Among them what vodozemac says of another key; its text may quote what it read.
         raise DeviceKeysLost(_lost(me, device, file, f"they cannot be opened ({type(error).__name__})")) from error
+
+
+def _key(olm: CarefulOlm) -> str:
+    return str(olm.account.identity_keys["ed25519"])
 
 
 async def _published(client: Client, me: UserId, device: str) -> str | None:

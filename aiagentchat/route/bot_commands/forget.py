@@ -8,7 +8,7 @@ from aiagentchat.core.ids import EventId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.render import words
 from aiagentchat.render.manual import Topic
-from aiagentchat.route.access import Role, role_of
+from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand, Desk, Takes, refused, reply
 
 
@@ -23,7 +23,7 @@ def forget_command(desk: Desk) -> BotCommand:
             meant = await answered(desk, event, event.target)
         if meant is None:
             return reply(event, words.NOTHING_TO_FORGET)
-        effects = forget(event, meant, is_admin=role_of(event.sender, asked.room) is Role.ADMIN)
+        effects = forget(event, meant, is_admin=asked.role is Role.ADMIN)
         is_done = any(isinstance(effect, ForgetAnswer) for effect in effects)
         return [*effects, *(reply(event, words.FORGETTING) if is_done else [])]
 
