@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -99,7 +100,10 @@ class Place:
 
 
 class Door:
-    """An ASGI app in front of another one, which finds in the request's state who asks (`caller`) and where."""
+    """An ASGI app in front of another one, which finds in the request's state who asks (`caller`) and where.
+
+    `still()` says who that is by then, for what takes longer than a token may be good.
+    """
 
     def __init__(self, app: ASGIApp, *, place: Place, callers: Callers, traffic: Traffic) -> None:
         self._app = app
@@ -132,7 +136,12 @@ class Door:
             await answer.refuse(_UNAUTHENTICATED)
             return
         is_stream = scope["path"] == EVENTS
-        scope["state"] = {**scope.get("state", {}), "caller": caller, "at_socket": self._place.is_socket}
+        scope["state"] = {
+            **scope.get("state", {}),
+            "caller": caller,
+            "still": partial(self._caller, scope),
+            "at_socket": self._place.is_socket,
+        }
         with self._traffic.taking("" if caller is None else caller.name, stream=is_stream):
             async with asyncio.timeout(REQUEST_SECONDS):
                 body = await _body(scope, receive)

@@ -114,14 +114,14 @@ async def test_streams_end_at_once_with_the_daemon(tmp_path: Path) -> None:
         first = await stream.content.readline()
         served.exchange.say(ROOM, "news")
         served.feed.ring()
-        lines = [await stream.content.readline() for _ in range(4)]
+        lines = [await stream.content.readline() for _ in range(5)]
         began = loop.time()
     took = loop.time() - began
     rest = await stream.content.read()
     await session.close()
 
     assert first == b"retry: 1000\n"
-    assert lines[1:3] == [b"id: 1\n", b"event: message\n"]
+    assert lines[:4] == [b"id: 0\n", b"\n", b"id: 1\n", b"event: message\n"]
     assert rest in (b"", b"\n")
     assert took < uvicorn_serving.CLOSING_SECONDS + PATIENCE / 4
 
