@@ -453,9 +453,8 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         agents=lambda: agents_there(live.current(), {name: agent.glance for name, agent in agents.items()}),
         clock=clock,
     )
-    clerk = exchanging.clerk(around)
+    clerk, gateway = exchanging.exchange(around, here.held.isolation)
     open_agents()
-    gateway = exchanging.gateway(around, clerk, here.held.isolation)
 
     services = [
         Service("children", children.look_after),

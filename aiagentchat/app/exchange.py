@@ -44,8 +44,21 @@ class Around:
     clock: Clock
 
 
-def clerk(around: Around) -> Clerk:
-    """Who answers callers."""
+def exchange(around: Around, isolation: Isolation) -> tuple[Clerk, Gateway | None]:
+    """Who answers callers, and the door for programs, if there is to be one. Both show what was said alike."""
+    live = around.live
+    reading = Reader(
+        around.ledger.history,
+        around.homeserver,
+        keeps=live.keeps,
+        now_ms=around.clock.now_ms,
+        redacting=live.redactor,
+    )
+    made = _clerk(around, reading)
+    return made, _gateway(around, made, reading) if is_wanted(live.settings, isolation) else None
+
+
+def _clerk(around: Around, reading: Reader) -> Clerk:
     live, ledger, clock = around.live, around.ledger, around.clock
 
     async def send(caller: Caller, outgoing: Outgoing, *, key: str | None = None) -> Message:
@@ -60,7 +73,7 @@ def clerk(around: Around) -> Clerk:
             settings=live.current,
             messages=ledger.messages,
             directory=around.directory,
-            reading=Reader(ledger.history, around.homeserver, keeps=live.keeps, now_ms=clock.now_ms),
+            reading=reading,
             task_desk=TaskExchange(
                 tasks=ledger.tasks,
                 send=send,
@@ -77,15 +90,12 @@ def clerk(around: Around) -> Clerk:
     return made
 
 
-def gateway(around: Around, exchange: Clerk, isolation: Isolation) -> Gateway | None:
-    """The door for programs; None where there is to be none."""
-    if not is_wanted(around.live.settings, isolation):
-        return None
+def _gateway(around: Around, exchange: Clerk, reading: Reader) -> Gateway:
     began = around.clock.monotonic()
     return Gateway(
         Parts(
             exchange=exchange,
-            feed=around.ledger.history,
+            feed=reading,
             directory=around.directory,
             logins=around.ledger.gateway_tokens,
             vitals=lambda: _vitals(around, began),

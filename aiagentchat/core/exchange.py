@@ -170,6 +170,21 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """Something was said, or what was said reads otherwise now."""
+
+    place: int
+    """Where it stands in the order of what happened: of what was said its position, of an edit a later one."""
+    said: Said
+    """The message, as it reads now."""
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether it was said before."""
+        return self.place != self.said.position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which messages of the history."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from aiagentchat.core.errors import ExchangeRefused, MatrixError
-from aiagentchat.core.exchange import Page, Said, Wanted
+from aiagentchat.core.exchange import Happened, Page, Said, Wanted
 from aiagentchat.core.heard import Keeps, said_in
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.ports.clock import Bell
@@ -102,9 +102,11 @@ class Reader:
         """The last place in the ledger; 0 before the first."""
         return await self._history.newest()
 
-    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> list[Said]:
-        """What stands behind that place in these rooms, the oldest first."""
-        return [*self._shown(Page(messages=tuple(await self._history.after(position, rooms, limit)))).messages]
+    async def after(self, place: int, rooms: Collection[RoomId], limit: int) -> list[Happened]:
+        """What has happened behind that place in these rooms, in order."""
+        redactor = self._redacting()
+        found = await self._history.after(place, rooms, limit)
+        return [replace(each, said=_shown(each.said, redactor)) for each in found]
 
     # --- within
 
@@ -150,8 +152,7 @@ class Reader:
     def _shown(self, page: Page) -> Page:
         """Without the secrets that somebody has typed: they were for the room, and not for whoever reads it later."""
         redactor = self._redacting()
-        shown = (replace(said, body=redactor(_as_meant(said))) for said in page.messages)
-        return replace(page, messages=tuple(shown))
+        return replace(page, messages=tuple(_shown(said, redactor) for said in page.messages))
 
     def _cursor(self, room: RoomId, asked: Asked) -> int:
         """The number by which a caller names the place: the same one for as long as it is known."""
@@ -164,6 +165,10 @@ class Reader:
         if len(self._cursors) > MOST_CURSORS:
             self._cursors.popitem(last=False)
         return self._next_cursor
+
+
+def _shown(said: Said, redactor: Redactor) -> Said:
+    return replace(said, body=redactor(_as_meant(said)))
 
 
 def _as_meant(said: Said) -> str:

@@ -9,12 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
 from typing import Any
+from urllib.parse import parse_qs
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aiagentchat.core.exchange import Caller
+from aiagentchat.core.instances import MOST_SESSIONS
 from aiagentchat.exchange.filing import MOST_CONTENT
 from aiagentchat.gateway.callers import Callers
 from aiagentchat.gateway.guard import bearer, check_port, check_socket, hosts_of
@@ -29,12 +33,15 @@ MOST_OF_CALLER = 16
 """… and of one."""
 MOST_STREAMS = 16
 MOST_STREAMS_OF_CALLER = 4
+"""Sessions, whose streams tell that they are there, are counted apart: all of one user are one caller."""
 REQUEST_SECONDS = 30.0
 """How long a request may take, with its body; `/ask` waits on top of that."""
 SEND_SECONDS = 30.0
 """How long a part of an answer may take: who reads more slowly is cut off."""
 
 LOGIN, ASK, EVENTS, MCP = "/login", "/ask", "/events", "/mcp"
+INSTANCE = "instance"
+"""By which a stream is a session."""
 PROBES = frozenset({"/health", "/ready"})
 """What whoever watches the daemon asks without a token."""
 _JSON = b"application/json"
@@ -43,12 +50,22 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _UNAUTHENTICATED = Trouble("unauthenticated", "The request has no token that is good here (Authorization: Bearer …).")
 _TOO_LARGE = Trouble("too_large", f"The body of a request may have {MOST_BYTES // 1024} KiB.")
 _WRONG_TYPE = Trouble("wrong_type", "The body must be JSON, and say so (Content-Type: application/json).")
+_NO_SESSION = f"{MOST_SESSIONS} sessions are here, which is all: end one that nobody needs (`cchat who` lists them)."
 _TOO_SLOW = Trouble("too_slow", "The request took too long. What it asked for may have been done.")
 FAILED = Trouble("failed", "Something went wrong on our side. The operator finds it in the log.")
 
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 log = structlog.get_logger(__name__)
+
+
+class Kind(Enum):
+    """What is counted."""
+
+    REQUEST = auto()
+    STREAM = auto()
+    SESSION = auto()
+    """A stream that has a name."""
 
 
 @dataclass(slots=True)
@@ -60,14 +77,14 @@ class Traffic:
     requests: Counter[str] = field(default_factory=Counter)
     """Requests that are being served, by their callers."""
     streams: Counter[str] = field(default_factory=Counter)
+    sessions: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
-    def taking(self, caller: str, *, stream: bool) -> Iterator[None]:
+    def taking(self, caller: str, kind: "Kind") -> Iterator[None]:
         """Count one while it is served. Raises `Refusal` where there are too many."""
-        counted = self.streams if stream else self.requests
-        most, most_of_caller = (MOST_STREAMS, MOST_STREAMS_OF_CALLER) if stream else (MOST_REQUESTS, MOST_OF_CALLER)
+        counted, most, most_of_caller = self._of(kind)
         if counted.total() >= most or counted[caller] >= most_of_caller:
-            raise Refusal("busy", f"More than {most} at once, or {most_of_caller} of one caller, are not served.")
+            raise Refusal("busy", _NO_SESSION if kind is Kind.SESSION else _busy(most, most_of_caller))
         counted[caller] += 1
         try:
             yield
@@ -75,6 +92,16 @@ class Traffic:
             counted[caller] -= 1
             if not counted[caller]:
                 del counted[caller]
+
+    def _of(self, kind: "Kind") -> tuple[Counter[str], int, int]:
+        """Those that are there, and how many there may be: in all, and of one caller."""
+        match kind:
+            case Kind.REQUEST:
+                return self.requests, MOST_REQUESTS, MOST_OF_CALLER
+            case Kind.STREAM:
+                return self.streams, MOST_STREAMS, MOST_STREAMS_OF_CALLER
+            case Kind.SESSION:
+                return self.sessions, MOST_SESSIONS, MOST_SESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +126,10 @@ class Place:
 
 
 class Door:
-    """An ASGI app in front of another one, which finds in the request's state who asks (`caller`) and where."""
+    """An ASGI app in front of another one, which finds in the request's state who asks (`caller`) and where.
+
+    `still()` says who that is by then, for what takes longer than a token may be good.
+    """
 
     def __init__(self, app: ASGIApp, *, place: Place, callers: Callers, traffic: Traffic) -> None:
         self._app = app
@@ -131,9 +161,13 @@ class Door:
         if caller is None and not self._is_open(scope):
             await answer.refuse(_UNAUTHENTICATED)
             return
-        is_stream = scope["path"] == EVENTS
-        scope["state"] = {**scope.get("state", {}), "caller": caller, "at_socket": self._place.is_socket}
-        with self._traffic.taking("" if caller is None else caller.name, stream=is_stream):
+        scope["state"] = {
+            **scope.get("state", {}),
+            "caller": caller,
+            "still": partial(self._caller, scope),
+            "at_socket": self._place.is_socket,
+        }
+        with self._traffic.taking("" if caller is None else caller.name, _kind(scope)):
             async with asyncio.timeout(REQUEST_SECONDS):
                 body = await _body(scope, receive)
             if body is None:
@@ -180,6 +214,16 @@ class _Answer:
             headers.append((b"www-authenticate", b"Bearer"))
         await self({"type": "http.response.start", "status": trouble.status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
+
+
+def _busy(most: int, most_of_caller: int) -> str:
+    return f"More than {most} at once, or {most_of_caller} of one caller, are not served."
+
+
+def _kind(scope: Scope) -> Kind:
+    if scope["path"] != EVENTS:
+        return Kind.REQUEST
+    return Kind.SESSION if INSTANCE in parse_qs(scope["query_string"].decode("latin-1")) else Kind.STREAM
 
 
 def _seconds(scope: Scope) -> float | None:

@@ -1,10 +1,11 @@
 """What is said, as it is said: server-sent events, by their place in the history.
 
 A stream pulls from the ledger what stands behind its place, so nothing is kept for who reads slowly, and nothing is
-missed by who comes back with his place.
+missed by who comes back with his place. Of a message that is edited quickly he hears what it has come to.
+
+Before each pull it is asked whether whoever listens still may: a token that is good no more ends its streams.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +13,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from aiagentchat.core.errors import ExchangeRefused
-from aiagentchat.core.exchange import Caller, Said
+from aiagentchat.core.exchange import Caller, Happened
 from aiagentchat.core.ids import CallerName, InstanceName, RoomId
 from aiagentchat.core.ports.clock import Bell
 from aiagentchat.core.ports.directory import Directory
 from aiagentchat.gateway.models import said_view
 
 HEARTBEAT_SECONDS = 15.0
-STREAM_SECONDS = 3600.0
-"""A stream ends after so long, so that a token that is good no more is noticed; whoever listens comes back."""
+"""Without news a stream shows that it lives, and looks whether it still may."""
 PAGE = 100
 
 
@@ -35,8 +35,8 @@ class Feed(Protocol):
         """The last place; 0 before the first."""
         ...
 
-    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> Sequence[Said]:
-        """What stands behind that place in these rooms, the oldest first."""
+    async def after(self, place: int, rooms: Collection[RoomId], limit: int) -> Sequence[Happened]:
+        """What has happened behind that place in these rooms, in order."""
         ...
 
 
@@ -54,33 +54,34 @@ class Streams:
         for bell in self._open:
             bell.ring()
 
-    async def parts(self, readable: "Readable", position: int | None) -> AsyncGenerator[bytes, None]:
-        """The bytes of one. `position` is the last one that is known; None: only what comes now."""
-        loop = asyncio.get_running_loop()
-        until, bell = loop.time() + STREAM_SECONDS, self._feed.listen()
+    async def parts(self, readable: "Readable", place: int | None) -> AsyncGenerator[bytes, None]:
+        """The bytes of one. `place` is the last one that is known; None: only what comes now."""
+        bell = self._feed.listen()
         self._open.add(bell)
         try:
-            place = await self._feed.newest() if position is None else position
-            yield b"retry: 1000\n\n"
-            while not self._is_closing and loop.time() < until:
-                said = await self._feed.after(place, await readable(), PAGE)
-                for each in said:
+            place = await self._feed.newest() if place is None else place
+            # The place alone is no event, and whoever breaks off before the first one has where to go on.
+            yield f"retry: 1000\nid: {place}\n\n".encode("ascii")
+            while not self._is_closing and (rooms := await readable()) is not None:
+                happened = await self._feed.after(place, rooms, PAGE)
+                for each in happened:
                     yield framed(each)
-                    place = each.position
-                if len(said) < PAGE and not await bell.wait(HEARTBEAT_SECONDS):
+                    place = each.place
+                if len(happened) < PAGE and not await bell.wait(HEARTBEAT_SECONDS):
                     yield b": nothing new\n\n"
         finally:
             self._open.discard(bell)
 
 
-Readable = Callable[[], Awaitable[Collection[RoomId]]]
-"""The rooms that a stream may tell of, now."""
+Readable = Callable[[], Awaitable[Collection[RoomId] | None]]
+"""The rooms that a stream may tell of, now; None: it ends."""
 
 
-def framed(said: Said) -> bytes:
+def framed(happened: Happened) -> bytes:
     """One event. JSON in one line has no line break of its own."""
-    data = json.dumps(said_view(said).model_dump(mode="json"))
-    return f"id: {said.position}\nevent: message\ndata: {data}\n\n".encode("utf-8", "replace")
+    data = json.dumps(said_view(happened.said).model_dump(mode="json"))
+    kind = "edited" if happened.is_edit else "message"
+    return f"id: {happened.place}\nevent: {kind}\ndata: {data}\n\n".encode("utf-8", "replace")
 
 
 class Sessions:

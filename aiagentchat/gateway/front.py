@@ -54,6 +54,12 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def caller_now(request: Request) -> Caller | None:
+    """Who asks, as config.yaml, the tokens and the time have it by now; None: nobody any more."""
+    found = request.state.still()
+    return found if isinstance(found, Caller) else None
+
+
 def _operator(request: Request) -> Caller:
     caller = caller_of(request)
     if not caller.is_operator:

@@ -12,6 +12,6 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 def of_traffic(traffic: Traffic) -> Levels:
     """What goes on at the doors."""
     return {
-        "gateway_streams": traffic.streams.total(),
+        "gateway_streams": traffic.streams.total() + traffic.sessions.total(),
         "gateway_answers_total": {(str(status),): count for status, count in traffic.answers.items()},
     }

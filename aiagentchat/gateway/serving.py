@@ -9,12 +9,12 @@ from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST_CONNECTIONS = 128
 """At one place; more are closed at once."""
 HEADER_SECONDS = 10.0
-"""How long a connection may take to say what it wants for the first time."""
+"""How long a connection may take to say what it wants: for the first time once it is there, later once it has begun."""
 IDLE_SECONDS = 30
 """How long a connection is kept between two requests."""
 MOST_HEADER_BYTES = 16 * 1024
@@ -28,6 +28,7 @@ class GuardedProtocol(H11Protocol):
     """One connection."""
 
     _patience: asyncio.TimerHandle | None = None
+    """Runs while we wait for the rest of what they have begun to say. uvicorn's own runs until the next byte alone."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody is there."""
@@ -36,17 +37,35 @@ class GuardedProtocol(H11Protocol):
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
             return
-        self._patience = self.loop.call_later(HEADER_SECONDS, self._lose_patience)
+        self._be_patient()
+
+    def data_received(self, data: bytes) -> None:
+        """They say something: a request, a part of one, or what is left of one that was refused."""
+        super().data_received(data)
+        if self._is_at_work():
+            self._rest()
+        else:
+            self._be_patient()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """They have gone."""
-        if self._patience is not None:
-            self._patience.cancel()
+        self._rest()
         super().connection_lost(exc)
 
-    def _lose_patience(self) -> None:
-        if not self.headers:  # it has not asked for anything yet
-            self.transport.abort()
+    def _is_at_work(self) -> bool:
+        """Whether we owe an answer: what comes of the request meanwhile, and how slowly, the door looks after."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _be_patient(self) -> None:
+        """Not anew with each byte."""
+        if self._patience is None:
+            self._patience = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _rest(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 def peer_uid(connection: Any) -> int | None:  # noqa: ANN401 - a transport's socket

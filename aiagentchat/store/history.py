@@ -7,7 +7,7 @@ the index in which they stand are merged (`forget_words`), and are then overwrit
 import json
 from collections.abc import Collection, Iterable, Sequence
 
-from aiagentchat.core.exchange import Page, Said, Wanted
+from aiagentchat.core.exchange import Happened, Page, Said, Wanted
 from aiagentchat.core.heard import Edited, Heard, Spoken, TakenBack
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.meta import META_KEY, Meta, read_meta, written
@@ -111,6 +111,7 @@ async def _edit(transaction: Transaction, edited: Edited) -> None:
         room=edited.room,
         sender=edited.sender,
         sent_at=edited.sent_at,
+        event=edited.event,
         txn=edited.txn,
     )
     positions = _json(rows)
@@ -120,6 +121,7 @@ async def _edit(transaction: Transaction, edited: Edited) -> None:
         await _empty(transaction, rows)
         return
     await transaction.run(_HISTORY["unindex"], positions=positions)
+    [taken] = await transaction.run(_HISTORY["take_place"])
     await transaction.run(
         _HISTORY["edit"],
         position=rows[0]["position"],
@@ -127,6 +129,7 @@ async def _edit(transaction: Transaction, edited: Edited) -> None:
         meta=_meta_text(edited.meta),
         sent_at=edited.sent_at,
         event=edited.event,
+        place=taken["place"],
     )
     await transaction.run(_HISTORY["index_again"], positions=positions)
 
@@ -216,20 +219,20 @@ class SqliteHistory:
         rows = await self._database.run(_HISTORY["get"], event=event)
         return _said(rows[0]) if rows else None
 
-    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> list[Said]:
-        """What was said behind that position."""
+    async def after(self, place: int, rooms: Collection[RoomId], limit: int) -> list[Happened]:
+        """What has happened behind that place."""
         rows = await self._database.run(
             _HISTORY["after"],
-            position=_number(position, 0),
+            place=_number(place, 0),
             rooms=json.dumps(sorted(rooms)),
             limit=_most(limit),
         )
-        return [_said(row) for row in rows]
+        return [Happened(place=row["place"], said=_said(row)) for row in rows]
 
     async def newest(self) -> int:
-        """The last position."""
-        [row] = await self._database.run(_HISTORY["last"])
-        return int(row["position"])
+        """The last place."""
+        [row] = await self._database.run(_HISTORY["newest"])
+        return int(row["place"])
 
 
 def match(words: str) -> str:

@@ -126,7 +126,7 @@ async def test_what_was_deleted_is_not_found_and_stays_so(ledger: Ledger) -> Non
 
     assert bodies(await ledger.history.latest(ROOM, 10)) == ["cake"]
     assert await found(ledger, "tea") == []
-    assert await ledger.history.after(0, BOTH, 10) == list((await ledger.history.latest(ROOM, 10)).messages)
+    assert [each.said.body for each in await ledger.history.after(0, BOTH, 10)] == ["cake"]
     said = await ledger.history.get(A)
     assert said is not None
     assert said.body == ""
@@ -180,10 +180,52 @@ async def test_who_follows_reads_what_comes_behind_a_place(ledger: Ledger) -> No
     place = await ledger.history.newest()
     await hear(ledger, *many(3, OTHER_ROOM), incoming(A, "news"))
 
-    assert [said.body for said in await ledger.history.after(place, {ROOM}, 10)] == ["news"]
-    assert [said.room for said in await ledger.history.after(place, BOTH, 2)] == [OTHER_ROOM, OTHER_ROOM]
+    assert await followed(ledger, place) == [("news", False)]
+    assert [each.said.room for each in await ledger.history.after(place, BOTH, 2)] == [OTHER_ROOM, OTHER_ROOM]
     assert await ledger.history.after(place, set(), 10) == []
     assert await ledger.history.after(10**30, BOTH, 10) == []
+
+
+async def test_who_follows_reads_what_a_message_has_come_to_behind_all_that_was_there(ledger: Ledger) -> None:
+    await hear(ledger, incoming(A, "The build"))
+    place = await ledger.history.newest()
+    await hear(ledger, incoming(B, "well?"))
+    await hear(ledger, edit("$e1", A, "The build is", NOW + 1))
+    between = await ledger.history.newest()
+    await hear(ledger, edit("$e2", A, "The build is green.", NOW + 2))
+    last = await ledger.history.newest()
+    await hear(ledger, incoming("$c", "thanks"))
+
+    assert await followed(ledger, place) == [("well?", False), ("The build is green.", True), ("thanks", False)]
+    assert await followed(ledger, between) == [("The build is green.", True), ("thanks", False)]
+    assert await followed(ledger, last) == [("thanks", False)]
+    assert await followed(ledger, 0) == [("The build is green.", False), *await followed(ledger, place)]
+    assert [each.said.position for each in await ledger.history.after(last, {ROOM}, 9)] == [last + 1]
+
+
+async def test_an_edit_that_comes_twice_or_too_late_is_told_once(ledger: Ledger) -> None:
+    await hear(ledger, incoming(A, "one"), edit("$e2", A, "three", NOW + 2))
+    place = await ledger.history.newest()
+    await hear(ledger, edit("$e2", A, "three", NOW + 2), edit("$e1", A, "two", NOW + 1))
+
+    assert await ledger.history.newest() == place
+    assert await followed(ledger, place) == []
+
+
+async def test_an_edit_of_what_is_forgotten_gives_its_place_to_nothing_else(ledger: Ledger) -> None:
+    await hear(ledger, incoming(A, "old"), now=NOW - 10)
+    await hear(ledger, incoming(B, "new"))
+    await hear(ledger, edit("$e1", A, "older"))
+    place = await ledger.history.newest()
+    await ledger.housekeeping.erase(NOW)
+    await hear(ledger, incoming("$c", "newest"))
+
+    assert await followed(ledger, place) == [("newest", False)]
+
+
+async def followed(ledger: Ledger, place: int) -> list[tuple[str, bool]]:
+    """What somebody hears who comes back with that place, and whether it was said before."""
+    return [(each.said.body, each.is_edit) for each in await ledger.history.after(place, {ROOM}, 100)]
 
 
 # ── what is looked for ──

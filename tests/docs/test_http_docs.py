@@ -7,12 +7,13 @@ import pytest
 from jsonschema_rs import validator_for
 
 from aiagentchat.core.exchange import MOST_BODY
+from aiagentchat.core.instances import MOST_SESSIONS
 from aiagentchat.exchange.clerk import MOST_OPEN, MOST_OPEN_IN_ROOM
 from aiagentchat.exchange.expiry import MOST_DAYS
 from aiagentchat.gateway import door
 from aiagentchat.gateway.callers import MOST_LOGINS
 from aiagentchat.gateway.problems import STATUSES
-from aiagentchat.gateway.serving import MOST_CONNECTIONS, MOST_HEADER_BYTES
+from aiagentchat.gateway.serving import HEADER_SECONDS, MOST_CONNECTIONS, MOST_HEADER_BYTES
 from rig import openapi_page
 
 TEXT = (Path(__file__).parents[2] / "docs/reference/http.md").read_text(encoding="utf-8")
@@ -46,6 +47,8 @@ def test_the_page_has_the_limits_that_hold() -> None:
     assert limits["a request's headers"] == f"{MOST_HEADER_BYTES // 1024} KiB"
     assert limits["requests at once"] == f"{door.MOST_REQUESTS}; {door.MOST_OF_CALLER} of one caller"
     assert limits["streams of `/events`"] == f"{door.MOST_STREAMS}; {door.MOST_STREAMS_OF_CALLER} of one caller"
+    assert limits["streams that are sessions"] == f"{MOST_SESSIONS}, also of one caller"
+    assert limits["the time in which a request that has begun must have all of them"] == f"{HEADER_SECONDS:.0f} seconds"
     assert limits["connections"] == f"{MOST_CONNECTIONS} at each place"
     assert limits["logins that have not expired"] == str(MOST_LOGINS)
     [of_caller] = [text for name, text in limits.items() if name.startswith("messages of a caller")]

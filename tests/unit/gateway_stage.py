@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message
 from aiagentchat.config.schema import Gateway, GatewayCaller
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ExchangeRefused, MatrixError
-from aiagentchat.core.exchange import Said
+from aiagentchat.core.exchange import Happened
 from aiagentchat.core.ids import InstanceName, RoomId, UserId
 from aiagentchat.core.instances import Instance, InstanceKind
 from aiagentchat.core.meta import Address
@@ -105,27 +105,49 @@ class FakeDirectory:
         self.sessions.pop(name, None)
 
 
+class _Bell(EventBell):
+    def __init__(self, feed: "FakeFeed") -> None:
+        super().__init__()
+        self._feed = feed
+
+    async def wait(self, timeout: float) -> bool:
+        self._feed.on_quiet()
+        return await super().wait(timeout)
+
+
 class FakeFeed:
     """The history of a fake exchange."""
 
     def __init__(self, exchange: FakeExchange) -> None:
         self._exchange = exchange
+        self._edits: dict[int, int] = {}
         self.bells: list[EventBell] = []
-        self.on_wait: Callable[[], None] = lambda: None
+        self.on_quiet: Callable[[], None] = lambda: None
+        """Called when somebody begins to wait for news."""
 
     def listen(self) -> Bell:
         """A bell."""
-        self.bells.append(EventBell())
+        self.bells.append(_Bell(self))
         return self.bells[-1]
 
     async def newest(self) -> int:
         """The last place."""
-        return max((said.position for room in self._exchange.known.values() for said in room.said), default=0)
+        said = (each.position for room in self._exchange.known.values() for each in room.said)
+        return max([*said, *self._edits.values()], default=0)
 
-    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> Sequence[Said]:
+    async def after(self, place: int, rooms: Collection[RoomId], limit: int) -> Sequence[Happened]:
         """What stands behind it."""
-        said = [each for room in rooms for each in self._exchange.known[room].said if each.position > position]
-        return sorted(said, key=lambda each: each.position)[:limit]
+        said = {each.position: each for room in rooms for each in self._exchange.known[room].said}
+        places = [(position, position) for position in said]
+        places += [(edit, position) for position, edit in self._edits.items() if position in said]
+        return [Happened(place=at, said=said[position]) for at, position in sorted(places) if at > place][:limit]
+
+    async def edit(self, room: RoomId, position: int, body: str) -> None:
+        """What was said there reads so now."""
+        said = self._exchange.known[room].said
+        [index] = [index for index, each in enumerate(said) if each.position == position]
+        said[index] = replace(said[index], body=body)
+        self._edits[position] = await self.newest() + 1
 
     def ring(self) -> None:
         """Something was said."""
@@ -230,7 +252,9 @@ async def call(app: ASGIApp, scope: dict[str, Any], data: bytes) -> Answer:
     given = [{"type": "http.request", "body": data, "more_body": False}]
 
     async def receive() -> Message:
-        return given.pop() if given else {"type": "http.disconnect"}
+        if not given:
+            await asyncio.Event().wait()  # whoever asks stays until the end
+        return given.pop()
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -31,6 +31,8 @@ class FakeGateway:
         self.exchange.room(KITCHEN, "kitchen")
         self.exchange.room(SECRET, "secret")
         self.files: list[tuple[RoomId, Given]] = []
+        self.problem: tuple[int, bytes] | None = None
+        """How a session is refused; None: it is not."""
         self.sessions: list[str] = []
         """Who is here."""
         self.changed = asyncio.Condition()
@@ -64,6 +66,8 @@ class FakeGateway:
 
     async def _events(self, request: Request) -> Response:
         self._caller(request)
+        if self.problem is not None:
+            return Response(status_code=self.problem[0], content=self.problem[1])
         return StreamingResponse(self._stay(request.query_params["instance"]), media_type="text/event-stream")
 
     async def _stay(self, name: str) -> AsyncIterator[bytes]:

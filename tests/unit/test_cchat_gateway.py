@@ -159,16 +159,16 @@ def test_a_search_asks_for_what_was_given(gateway: Gateway, server: GatewayServe
 
 
 def test_a_stream_that_breaks_goes_on_where_it_was(gateway: Gateway, server: GatewayServer) -> None:
-    server.said = [{"position": 40}]
     server.streams = [
-        'retry: 1000\n\nid: 41\nevent: message\ndata: {"body": "one"}\n\n: nothing new\n\n',
-        "id: 42\ndata: {}\n\n",
+        "retry: 1000\nid: 40\n\n",
+        'retry: 1000\nid: 40\n\nid: 41\nevent: message\ndata: {"body": "one"}\n\n: nothing new\n\n',
+        "id: 42\nevent: edited\ndata: {}\n\n",
     ]
     events = gateway.events(["den"], None)
 
     assert [next(events), next(events)] == [
         {"id": "41", "event": "message", "data": {"body": "one"}},
-        {"id": "42", "event": "message", "data": {}},
+        {"id": "42", "event": "edited", "data": {}},
     ]
     with pytest.raises(NotDone):
         next(events)

@@ -16,6 +16,7 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import TextContent
 
+from aiagentchat.cli.exchange import mcp
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.logins import Login, keep, login_file
 from aiagentchat.cli.exchange.mcp import AUDIENCE, Bridge, Gateway, at_gateway, name_here, serve
@@ -32,6 +33,15 @@ async def bridged(gateway: Gateway, folder: Path, name: str = "here-1") -> Async
     connector = None if gateway.socket is None else aiohttp.UnixConnector(str(gateway.socket))
     async with aiohttp.ClientSession(connector=connector) as http:
         yield Bridge(gateway, name=name, folder=folder, http=http)
+
+
+@asynccontextmanager
+async def staying(bridge: Bridge) -> AsyncIterator[None]:
+    """It is an instance meanwhile, or tries to be."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(bridge.stay())
+        yield
+        task.cancel()
 
 
 async def used(bridge: Bridge, name: str, /, **given: Any) -> tuple[str, bool]:
@@ -101,6 +111,7 @@ async def test_a_file_is_read_where_it_was_started_and_from_nowhere_else(tmp_pat
     async with (
         listening(fake, tmp_path / "g.sock") as path,
         bridged(Gateway(socket=path, token=TOKEN), folder) as bridge,
+        staying(bridge),
     ):
         assert await used(bridge, "send_file", path="out/plot.png", caption="look") == (
             "The file is on its way.",
@@ -119,16 +130,51 @@ async def test_a_file_is_read_where_it_was_started_and_from_nowhere_else(tmp_pat
     ]
 
 
-async def test_before_it_is_registered_it_speaks_as_the_daemon(tmp_path: Path) -> None:
+async def test_what_speaks_before_it_is_registered_is_sent_as_soon_as_it_is(tmp_path: Path) -> None:
     fake = FakeGateway()
     async with (
         listening(fake, tmp_path / "g.sock") as path,
         bridged(Gateway(socket=path, token=TOKEN), tmp_path) as bridge,
+        asyncio.TaskGroup() as group,
     ):
-        assert not (await used(bridge, "send", text="Hello."))[1]
+        sending = group.create_task(used(bridge, "send", text="Hello."))
+        task = group.create_task(bridge.stay())
+        _, failed = await sending
+        task.cancel()
 
     [message] = fake.exchange.messages.values()
-    assert message.meta.instance == fake.exchange.us.instance
+    assert not failed
+    assert message.meta.instance == "here-1"
+
+
+async def test_one_that_the_gateway_does_not_take_in_reads_and_says_nothing(tmp_path: Path) -> None:
+    fake = FakeGateway()
+    fake.problem = (503, b'{"code": "busy", "detail": "50 sessions are here."}')
+    said = {
+        "send": {"text": "Hello."},
+        "ask": {"text": "Well?", "to": "@bob:example.org"},
+        "assign_task": {"text": "Mend it.", "to": "@bob:example.org"},
+        "update_task": {"task": "t1", "step": "done"},
+        "send_file": {"path": "plot.png"},
+    }
+    (tmp_path / "plot.png").write_bytes(b"a plot")
+    async with (
+        listening(fake, tmp_path / "g.sock") as path,
+        bridged(Gateway(socket=path, token=TOKEN), tmp_path) as bridge,
+        staying(bridge),
+    ):
+        told = {name: await used(bridge, name, **given) for name, given in said.items()}
+        _, failed_to_read = await used(bridge, "who")
+        fake.problem = None
+        again, failed = await used(bridge, "send", text="Hello again.")
+
+    for text, is_refused in told.values():
+        assert is_refused
+        assert "Nothing was sent" in text
+        assert "50 sessions are here." in text
+    assert not failed_to_read
+    assert (failed, [message.body for message in fake.exchange.messages.values()]) == (False, ["Hello again."]), again
+    assert fake.files == []
 
 
 async def test_without_a_gateway_that_is_said_and_nothing_is_done(tmp_path: Path) -> None:
@@ -143,10 +189,24 @@ async def test_a_connection_that_breaks_leaves_a_doubt_that_is_said(tmp_path: Pa
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     async with listener, bridged(Gateway(url=f"http://127.0.0.1:{port}", token=TOKEN), tmp_path) as bridge:
-        told, failed = await used(bridge, "send", text="Hello.")
+        told, failed = await used(bridge, "who")
 
     assert failed
     assert "may have been done" in told
+
+
+async def test_without_a_gateway_nothing_is_sent_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp, "REGISTER_SECONDS", 0.01)
+    async with bridged(Gateway(socket=tmp_path / "nobody.sock", token=TOKEN), tmp_path) as bridge:
+        early, _ = await used(bridge, "send", text="Hello.")
+        async with staying(bridge):
+            late, failed = await used(bridge, "send", text="Hello.")
+
+    assert failed
+    assert "It has not answered yet." in early
+    assert "does the daemon run" in late
 
 
 @pytest.mark.parametrize(
@@ -169,10 +229,8 @@ async def test_what_is_no_result_is_said(tmp_path: Path, status: int, body: byte
 
 
 async def test_a_gateway_that_knows_no_sessions_is_asked_all_the_same(tmp_path: Path) -> None:
-    async with answering(404, b"{}") as gateway, bridged(gateway, tmp_path) as bridge, asyncio.TaskGroup() as group:
-        staying = group.create_task(bridge.stay())
+    async with answering(404, b"{}") as gateway, bridged(gateway, tmp_path) as bridge, staying(bridge):
         text, failed = await used(bridge, "who")
-        staying.cancel()
 
     assert failed
     assert "(404)" in text

@@ -261,7 +261,7 @@ async def test_secrets_are_shown_to_nobody_from_wherever_they_come(desk: Desk) -
     found = await desk.reader.search(Wanted(rooms=frozenset({ROOM}), words="word"))
     assert texts(page) == texts(found) == ["my word is [redacted: PASSWORD]"]
     assert await desk.read(10, page.before) == ["before: [redacted: PASSWORD]"]
-    assert [said.body for said in await desk.reader.after(0, {ROOM}, 10)] == texts(found)
+    assert [each.said.body for each in await desk.reader.after(0, {ROOM}, 10)] == texts(found)
 
 
 async def test_who_follows_is_woken_and_goes_on_from_his_place(desk: Desk) -> None:
@@ -270,4 +270,4 @@ async def test_who_follows_is_woken_and_goes_on_from_his_place(desk: Desk) -> No
     await desk.say(typed("new"), *many(1, OTHER))
 
     assert await bell.wait(0)
-    assert [said.body for said in await desk.reader.after(place, {ROOM}, 10)] == ["new"]
+    assert [each.said.body for each in await desk.reader.after(place, {ROOM}, 10)] == ["new"]

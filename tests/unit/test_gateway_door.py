@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from aiagentchat.core.instances import MOST_SESSIONS
 from aiagentchat.gateway import door
-from aiagentchat.gateway.door import MOST_BYTES, MOST_OF_CALLER, MOST_REQUESTS, Door, Place, Traffic
+from aiagentchat.gateway.door import MOST_BYTES, MOST_OF_CALLER, MOST_REQUESTS, Door, Kind, Place, Traffic
 from aiagentchat.gateway.problems import Refusal
 from aiagentchat.gateway.tokens import OPERATOR, PORT, caller_file
-from tests.unit.gateway_stage import NUMBER, USER, Stage, make_stage
+from tests.fakes.changes import Changes
+from tests.unit.gateway_stage import NUMBER, USER, Answer, Stage, make_stage
 
 READER = caller_file("reader")
 
@@ -148,17 +150,37 @@ def test_all_callers_together_are_bounded() -> None:
     traffic = Traffic()
     traffic.requests.update({f"caller{number}": 1 for number in range(MOST_REQUESTS)})
 
-    with pytest.raises(Refusal, match="64 at once"), traffic.taking("another", stream=False):
+    with pytest.raises(Refusal, match="64 at once"), traffic.taking("another", Kind.REQUEST):
         raise AssertionError
 
 
 def test_streams_are_counted_apart() -> None:
     traffic = Traffic()
 
-    with traffic.taking("a", stream=True), traffic.taking("a", stream=False):
-        assert (traffic.streams["a"], traffic.requests["a"]) == (1, 1)
+    with traffic.taking("a", Kind.STREAM), traffic.taking("a", Kind.REQUEST), traffic.taking("a", Kind.SESSION):
+        assert (traffic.streams["a"], traffic.requests["a"], traffic.sessions["a"]) == (1, 1, 1)
 
-    assert (traffic.streams.total(), traffic.requests.total()) == (0, 0)
+    assert (traffic.streams.total(), traffic.requests.total(), traffic.sessions.total()) == (0, 0, 0)
+
+
+async def test_all_sessions_of_a_daemon_may_be_of_one_caller(stage: Stage) -> None:
+    changes = Changes()
+    stage.feed.on_quiet = changes.tell
+
+    async def stay(number: int) -> Answer:
+        return await stage.ask("GET", f"/events?instance=s{number}")
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(stay(number)) for number in range(MOST_SESSIONS)]
+        await changes.until(lambda: len(stage.directory.sessions) == MOST_SESSIONS)
+        refused = await stay(MOST_SESSIONS)
+        plain = group.create_task(stage.ask("GET", "/events"))
+        await changes.until(lambda: stage.traffic.streams)
+        stage.front.streams.close()
+
+    assert (refused.status, refused.code) == (503, "busy")
+    assert [task.result().status for task in [*tasks, plain]] == [200] * (MOST_SESSIONS + 1)
+    assert stage.traffic.sessions.total() == 0
 
 
 async def test_what_takes_too_long_is_ended(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aiagentchat.config.schema import Gateway, GatewayCaller
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.ids import InstanceName, RoomId
 from aiagentchat.gateway import feed as feeding
 from aiagentchat.gateway.feed import PAGE, Streams
-from aiagentchat.gateway.tokens import PORT, caller_file
+from aiagentchat.gateway.models import DAY_SECONDS
+from aiagentchat.gateway.tokens import OPERATOR, PORT, caller_file
 from tests.contract.store_fixtures import OTHER_ROOM, ROOM
 from tests.fakes.exchange import FakeExchange
 from tests.unit.gateway_stage import FakeFeed, Stage, make_stage
@@ -45,8 +48,9 @@ async def told(parts: AsyncIterator[bytes], most: int) -> list[tuple[int, str]]:
             lines = (await anext(parts)).decode().splitlines()
             fields = dict(line.split(": ", 1) for line in lines if line and not line.startswith(":"))
             if "data" in fields:
-                assert fields["event"] == "message"
-                found.append((int(fields["id"]), json.loads(fields["data"])["body"]))
+                edited = " (edited)" if fields["event"] == "edited" else ""
+                assert fields["event"] in ("message", "edited")
+                found.append((int(fields["id"]), json.loads(fields["data"])["body"] + edited))
     return found
 
 
@@ -71,6 +75,28 @@ async def test_who_has_no_place_hears_what_is_said_from_now_on(exchange: FakeExc
         heard = await told(parts, 1)
 
     assert heard == [(2, "one\ntwo")]
+
+
+async def test_who_listens_hears_what_a_message_has_come_to_also_after_he_was_away(exchange: FakeExchange) -> None:
+    feed = FakeFeed(exchange)
+    exchange.say(ROOM, "The build")
+    async with aclosing(Streams(feed).parts(both, 0)) as parts:
+        first = await told(parts, 1)
+        await feed.edit(ROOM, 1, "The build is green.")
+        feed.ring()
+        then = await told(parts, 1)
+    async with aclosing(Streams(feed).parts(both, 1)) as parts:
+        again = await told(parts, 1)
+
+    assert first == [(1, "The build")]
+    assert then == again == [(2, "The build is green. (edited)")]
+
+
+async def test_who_is_cut_off_before_the_first_event_knows_where_to_go_on(exchange: FakeExchange) -> None:
+    exchange.say(ROOM, "before")
+
+    async with aclosing(Streams(FakeFeed(exchange)).parts(both, None)) as parts:
+        assert await anext(parts) == b"retry: 1000\nid: 1\n\n"
 
 
 async def test_every_stream_is_woken(exchange: FakeExchange) -> None:
@@ -99,6 +125,18 @@ async def test_when_nothing_is_said_a_stream_shows_that_it_lives(
     assert said[1] == b": nothing new\n\n"
 
 
+async def test_a_stream_goes_on_for_as_long_as_somebody_listens(
+    exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an_hour = int(3600 / feeding.HEARTBEAT_SECONDS)
+    monkeypatch.setattr(feeding, "HEARTBEAT_SECONDS", 0.0)
+
+    async with aclosing(Streams(FakeFeed(exchange)).parts(both, 0)) as parts:
+        said = [await anext(parts) for _ in range(an_hour + 2)]
+
+    assert set(said[1:]) == {b": nothing new\n\n"}
+
+
 async def test_all_streams_end_with_the_gateway(exchange: FakeExchange) -> None:
     streams = Streams(FakeFeed(exchange))
     parts = streams.parts(both, 0)
@@ -110,31 +148,75 @@ async def test_all_streams_end_with_the_gateway(exchange: FakeExchange) -> None:
         assert [part async for part in parts] == []
 
 
-async def test_a_stream_does_not_go_on_for_ever(exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeding, "STREAM_SECONDS", 0.0)
-
-    assert [part async for part in Streams(FakeFeed(exchange)).parts(both, 0)] == [b"retry: 1000\n\n"]
+FROM_START = [("last-event-id", "0")]
 
 
+@pytest.mark.parametrize(
+    ("target", "token", "there", "hidden"),
+    [("/events", READER, b"news", b"secret"), ("/events?room=b", PORT, b"secret", b"news")],
+)
 async def test_the_route_tells_of_the_rooms_that_the_caller_may_read(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, target: str, token: str, there: bytes, hidden: bytes
 ) -> None:
-    monkeypatch.setattr(feeding, "STREAM_SECONDS", 0.05)
-    monkeypatch.setattr(feeding, "HEARTBEAT_SECONDS", 0.05)
+    stage.feed.on_quiet = stage.front.streams.close
     stage.exchange.say(OTHER_ROOM, "secret")
     stage.exchange.say(ROOM, "news")
-
-    from_start = [("last-event-id", "0")]
-    answer = await stage.ask("GET", "/events", token=READER, headers=from_start)
-    named = await stage.ask("GET", "/events?room=b", headers=from_start)
-    nowhere = await stage.ask("GET", "/events?room=b", token=READER, headers=from_start)
+    answer = await stage.ask("GET", target, token=token, headers=FROM_START)
 
     assert answer.headers["content-type"].startswith("text/event-stream")
+    assert there in answer.body
+    assert hidden not in answer.body
+
+
+async def test_a_room_that_the_caller_may_not_read_is_none(stage: Stage) -> None:
+    assert (await stage.ask("GET", "/events?room=b", token=READER, headers=FROM_START)).code == "unknown"
+
+
+async def test_a_stream_ends_with_its_token(stage: Stage) -> None:
+    stage.exchange.say(ROOM, "news")
+    token = stage.token(PORT)
+
+    def revoke() -> None:
+        (stage.folder / PORT).unlink(missing_ok=True)
+        stage.exchange.say(ROOM, "secret")
+        stage.feed.ring()
+
+    stage.feed.on_quiet = revoke
+    answer = await stage.ask("GET", "/events", token=token, headers=FROM_START)
+
     assert b"news" in answer.body
     assert b"secret" not in answer.body
-    assert b"secret" in named.body
-    assert b"news" not in named.body
-    assert nowhere.code == "unknown"
+
+
+async def test_a_stream_ends_with_the_login(stage: Stage) -> None:
+    login = (await stage.ask("GET", "/login/auto", token=OPERATOR, at_socket=True)).json["access_token"]
+
+    def expire() -> None:
+        stage.clock.advance(DAY_SECONDS + 1)
+        stage.feed.ring()
+
+    stage.feed.on_quiet = expire
+
+    assert (await stage.ask("GET", "/events", token=login)).body.startswith(b"retry: 1000\n")
+    assert (await stage.ask("GET", "/events", token=login)).code == "unauthenticated"
+
+
+async def test_a_reload_that_narrows_what_a_caller_may_narrows_its_stream(stage: Stage) -> None:
+    def narrow() -> None:
+        stage.feed.on_quiet = stage.front.streams.close
+        callers = {"bot": GatewayCaller.model_validate({"read": ["a"]})}
+        stage.settings = replace(stage.settings, gateway=Gateway(callers=callers))
+        stage.exchange.say(OTHER_ROOM, "secret")
+        stage.exchange.say(ROOM, "news")
+        stage.feed.ring()
+
+    stage.feed.on_quiet = narrow
+    stage.exchange.say(OTHER_ROOM, "before")
+    answer = await stage.ask("GET", "/events", token=BOT, headers=FROM_START)
+
+    assert b"before" in answer.body
+    assert b"news" in answer.body
+    assert b"secret" not in answer.body
 
 
 async def test_a_place_that_is_none_is_refused(stage: Stage) -> None:
@@ -163,8 +245,8 @@ async def test_a_session_is_there_for_as_long_as_its_stream_is_open_and_speaks_a
     assert stage.directory.sessions == {}
 
 
-async def test_a_stream_with_a_name_is_a_session(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeding, "STREAM_SECONDS", 0.0)
+async def test_a_stream_with_a_name_is_a_session(stage: Stage) -> None:
+    stage.feed.on_quiet = stage.front.streams.close
     seen: list[dict[InstanceName, object]] = []
     newest = stage.feed.newest
 

@@ -11,6 +11,7 @@ import pytest
 from aiagentchat.config.schema import Gateway as Section
 from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.isolation import Isolation
+from aiagentchat.gateway import feed as feeding
 from aiagentchat.gateway import serving as uvicorn_serving
 from aiagentchat.gateway.service import SOCKET, is_wanted
 from aiagentchat.gateway.tokens import FOLDER
@@ -114,14 +115,14 @@ async def test_streams_end_at_once_with_the_daemon(tmp_path: Path) -> None:
         first = await stream.content.readline()
         served.exchange.say(ROOM, "news")
         served.feed.ring()
-        lines = [await stream.content.readline() for _ in range(4)]
+        lines = [await stream.content.readline() for _ in range(5)]
         began = loop.time()
     took = loop.time() - began
     rest = await stream.content.read()
     await session.close()
 
     assert first == b"retry: 1000\n"
-    assert lines[1:3] == [b"id: 1\n", b"event: message\n"]
+    assert lines[:4] == [b"id: 0\n", b"\n", b"id: 1\n", b"event: message\n"]
     assert rest in (b"", b"\n")
     assert took < uvicorn_serving.CLOSING_SECONDS + PATIENCE / 4
 
@@ -176,6 +177,78 @@ async def test_who_connects_and_says_nothing_is_let_go(tmp_path: Path, monkeypat
         writer.close()
 
     assert said == b""
+
+
+_WHO = b"GET /who HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
+_LATE = b"POST /send HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        pytest.param(_WHO, b"G", id="a byte"),
+        pytest.param(_WHO, b"GET /who HTTP/1.1\r\nHost: x\r\nX: ", id="a half"),
+        pytest.param(_WHO, _WHO[:-2], id="nearly all"),
+        pytest.param(_LATE, b"{", id="a part of a body that nobody waits for any more"),
+        pytest.param(_LATE, b"x" * 9 + b"P", id="the rest of that, and a byte of the next"),
+    ],
+)
+async def test_who_begins_another_request_and_does_not_go_on_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, then: bytes
+) -> None:
+    async with serving(tmp_path) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(first % served.port)
+        head = await reader.readuntil(b"\r\n\r\n")
+        monkeypatch.setattr(uvicorn_serving, "HEADER_SECONDS", 0.05)
+        writer.write(then.replace(b"%d", b"1"))
+        await until_gone(reader)
+        writer.close()
+
+    assert head.startswith(b"HTTP/1.1 401")
+
+
+async def test_who_says_it_byte_by_byte_has_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "HEARTBEAT_SECONDS", 0.02)
+    async with (
+        serving(tmp_path) as served,
+        served.session() as session,
+        session.get("/events") as stream,
+        asyncio.TaskGroup() as group,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(_WHO % served.port)
+        await reader.readuntil(b"\r\n\r\n")
+        monkeypatch.setattr(uvicorn_serving, "HEADER_SECONDS", 0.1)
+        gone = group.create_task(until_gone(reader))
+        while not gone.done():
+            await stream.content.readline()
+            writer.write(b"G")
+        writer.close()
+
+
+async def test_who_is_quiet_between_two_requests_is_kept_and_so_is_a_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(uvicorn_serving, "HEADER_SECONDS", 0.2)
+    async with serving(tmp_path) as served, served.session() as session, session.get("/events") as stream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        answers = []
+        for _ in range(2):
+            writer.write(_WHO % served.port)
+            answers.append(await reader.readuntil(b"}"))
+            for _ in range(12):
+                await stream.content.readline()
+        writer.close()
+
+    assert [answer.startswith(b"HTTP/1.1 401") for answer in answers] == [True, True]
+
+
+async def until_gone(reader: asyncio.StreamReader) -> None:
+    """Returns when the other side has closed the connection, in whichever way."""
+    with suppress(ConnectionError):
+        await reader.read()
 
 
 async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

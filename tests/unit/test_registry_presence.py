@@ -254,6 +254,16 @@ async def test_a_quiet_hour_adds_no_event() -> None:
         assert stage.is_there()
 
 
+async def test_nor_does_one_with_a_session_after_its_entry() -> None:
+    stage = Stage(delays=True)
+    async with stage.running():
+        stage.book.register_session(TERM)
+        await stage.bell.let_pass(3600)
+        await stage.hear()
+
+        assert [key for key, _ in stage.room.events] == [KEY, TERM_KEY]
+
+
 async def test_without_them_an_hour_has_an_event_for_each_minute() -> None:
     stage = Stage(delays=False)
     async with stage.running():

@@ -20,6 +20,8 @@ FEW_ROWS = {
     "glance.slugs",
     "glance.where_we_are",
     "guards.halts",
+    "history.newest",
+    "history.take_place",
     "housekeeping.prune_agent_turns",
     "made_rooms.made",
     "made_rooms.waiting",
@@ -32,7 +34,9 @@ FEW_ROWS = {
     "housekeeping.prune_sessions",
     "housekeeping.prune_refusals",
 }
-"""Statements that may read their whole table, because it has a few rows for each room and not one for each message."""
+"""Statements that may read their whole table, because it has a few rows for each room and not one for each message, or
+one for each table.
+"""
 
 BY_HAND = {"life.lines", "life.parcels", "life.task"}
 """Statements that may, because an operator runs them once, beside the daemon."""

@@ -8,13 +8,14 @@ room or not at all.
 import json
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
-from aiagentchat.cli.exchange.said import folded, messages_of, said
+from aiagentchat.cli.exchange.said import edited, edits, folded, messages_of, said
 from aiagentchat.cli.exchange.wire import ITEMS, path
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.exchange import MOST_BODY
@@ -25,6 +26,8 @@ from aiagentchat.render.hygiene import clean, one_line, visible
 
 MOST_ROOMS = 100
 """Rooms whose state is looked through for instances."""
+MOST_HEARD = 1000
+"""Messages of a room that is watched that are kept, for the edits of them; of older ones the homeserver is asked."""
 _PREFIXES = {"task": "[TASK] ", "question": "[QUESTION] ", "status": "[STATUS] ", "answer": "[ANSWER] "}
 _NAME = 60
 _WORD = re.compile(r"\w+")
@@ -117,17 +120,17 @@ class Direct:
         return {"messages": [each for each in folded(reversed(newest_first), room) if fits(each)], "before": start}
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
-        """What is said from now on, or after what was seen last."""
+        """What is said and edited from now on, or after what was seen last."""
         if len(rooms) != 1:
             raise NotDone("without a gateway one room is watched: say which", Exit.USAGE)
         room = self._plain_room(rooms[0])
         since = after or self._since(room)
+        heard = _Heard(self._hs, room)
         while True:
             answer = self._sync(room, since, LONG_POLL_SECONDS)
             since = str(answer.get("next_batch", since))
-            for event in messages_of(_timeline(answer, room)):
-                if message := said(event, room):
-                    yield {"id": since, "event": "message", "data": message}
+            for kind, message in heard.happened(_timeline(answer, room)):
+                yield {"id": since, "event": kind, "data": message}
 
     # ── who is there
 
@@ -208,6 +211,41 @@ class Direct:
             answer = self._sync(room, since, max(0, min(LONG_POLL_SECONDS, int(left))))
             since = str(answer.get("next_batch", since))
             yield _timeline(answer, room)
+
+
+class _Heard:
+    """What was heard while somebody watches a room, so that an edit can be told as the message that it changes."""
+
+    def __init__(self, homeserver: Homeserver, room: str) -> None:
+        self._hs = homeserver
+        self._room = room
+        self._messages: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def happened(self, events: Iterable[Json]) -> Iterator[tuple[str, Json]]:
+        """What was said and what was edited, each message as it reads then."""
+        for event in messages_of(events):
+            if message := said(event, self._room):
+                self._keep(message)
+                yield "message", message
+                continue
+            known = self._known(edits(event))
+            if known is not None and (now := edited(known, event)) is not known:
+                self._keep(now)
+                yield "edited", now
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        self._messages[message["event_id"]] = message
+        self._messages.move_to_end(message["event_id"])
+        if len(self._messages) > MOST_HEARD:
+            self._messages.popitem(last=False)
+
+    def _known(self, target: str) -> dict[str, Any] | None:
+        if not target or target in self._messages:
+            return self._messages.get(target)
+        try:
+            return said(self._hs.get(path("rooms", self._room, "event", target)), self._room)
+        except MatrixSaysNo:
+            return None
 
 
 def contents(words: Words, id_: MessageId) -> dict[str, Any]:

@@ -109,26 +109,22 @@ class Gateway:
         return self._do("PATCH", f"/tasks{path(task)}", body={"room": room, "step": step, "note": note})
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
-        """What is said from now on, or after what was seen last. A connection that breaks is made again."""
+        """What is said and edited from now on, or after what was seen last. A connection that breaks is made again."""
         failures = 0
-        # Without a place to come back to, what is said while the first connection is away would be missed.
-        after = after or self._newest()
         while True:
             try:
                 for event in self._stream(rooms, after):
                     failures = 0
+                    # The gateway begins with the place alone: so what happens while we are away is not missed.
                     after = str(event.get("id") or after or "") or None
-                    yield event
+                    if "data" in event:
+                        yield event
                 failures += 1
             except (NotConnected, Cut) as error:
                 failures += 1
                 if failures > TRIES_IN_DOUBT:
                     raise self._away(error) from error
             self._sleep(delay(max(1, failures), self._chance))
-
-    def _newest(self) -> str:
-        recent = _listed(self._do("GET", "/messages/recent", query={"limit": 1}), "messages")
-        return str(max((int(each.get("position") or 0) for each in recent), default=0))
 
     def _stream(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
@@ -214,7 +210,7 @@ def _served(reply: Reply) -> Reply:
 
 
 def parsed(lines: Iterator[str]) -> Iterator[Json]:
-    """Server-sent events: the data of each, with `id` and `event` where the stream names them."""
+    """Server-sent events: the data of each, with `id` and `event` where the stream names them; or an `id` alone."""
     fields: dict[str, str] = {}
     for line in lines:
         if not line:
@@ -228,8 +224,10 @@ def parsed(lines: Iterator[str]) -> Iterator[Json]:
 
 
 def _event(fields: Mapping[str, str]) -> Json | None:
+    if "data" not in fields:
+        return {"id": fields["id"]} if "id" in fields else None
     try:
-        data = json.loads(fields.get("data", ""))
+        data = json.loads(fields["data"])
     except ValueError:
         return None
     if not isinstance(data, dict):

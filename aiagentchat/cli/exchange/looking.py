@@ -1,8 +1,8 @@
 """`cchat read`, `history`, `watch`, `who`, `status` and `tasks`: what is there, and what has become of it."""
 
 import sys
+import time
 from dataclasses import replace
-from typing import Any
 
 import typer
 
@@ -12,6 +12,7 @@ from aiagentchat.cli.exchange.places import Way
 from aiagentchat.cli.exchange.running import daemon_of, run
 from aiagentchat.cli.exchange.saying import tell_task
 from aiagentchat.cli.exchange.sentences import how_far, line_of, when
+from aiagentchat.cli.exchange.watching import rested
 from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, moment_of
 from aiagentchat.cli.safe import safe
 from aiagentchat.render.hygiene import one_line, visible
@@ -55,22 +56,18 @@ def watch(way: Way, console: Console, room: str | None, after: str | None) -> in
     """`cchat watch`."""
 
     def do(speaks: Speaks, console: Console) -> int:
-        for event in speaks.events([room] if room else [], after):
-            if console.as_json:
+        events = speaks.events([room] if room else [], after)
+        if console.as_json:
+            for event in events:
                 console.document(event)
-            elif (line := _happened(event, console.now_ms(), room=room is None)) is not None:
-                console.say(line)
+                sys.stdout.flush()
+            return Exit.DONE
+        for message in rested(events, time.monotonic):
+            console.say(line_of(message, console.now_ms(), room=room is None))
             sys.stdout.flush()
         return Exit.DONE
 
     return run(way, console, do)
-
-
-def _happened(event: Json, now_ms: int, *, room: bool) -> str | None:
-    data: dict[str, Any] = event.get("data") or {}
-    if "sender" in data and "body" in data:
-        return line_of(data, now_ms, room=room)
-    return None
 
 
 def who(way: Way, console: Console, *, everybody: bool) -> int:

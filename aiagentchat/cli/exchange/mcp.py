@@ -1,8 +1,9 @@
 """`cchat mcp`: a server of the Model Context Protocol on stdin and stdout, for any Claude Code.
 
 It has the tools of the gateway and passes each call on to it (`/mcp`), with the token of whoever has started it. While
-it runs, it is an instance of its own: it holds a stream of the gateway open, and what it sends is sent as that. Files
-are read here, from the folder that it was started in, because the gateway may not see them.
+it runs, it is an instance of its own: it holds a stream of the gateway open, and what it sends is sent as that. Where
+the gateway does not have it, it sends nothing: it would speak as the daemon, and the budgets of agents would not count
+it. Files are read here, from the folder that it was started in, because the gateway may not see them.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.meta import is_instance_name
 from aiagentchat.exchange.filing import MIB, MOST_CAPTION, MOST_FILE
 from aiagentchat.exchange.tool_fields import Field, Fields, WrongArgumentError, take
-from aiagentchat.exchange.tools import MOST_ASK_SECONDS, Audience, Told, fields_of, offered
+from aiagentchat.exchange.tools import MOST_ASK_SECONDS, Audience, Told, Where, fields_of, offered
 from aiagentchat.gateway.mcp import INSTANCE_HEADER, PATH, server_of
 from aiagentchat.process.beneath import Why, read_beneath
 from aiagentchat.render import file_words
@@ -40,11 +41,12 @@ BY_PATH: Fields = {
     "caption": Field(about="A short sentence that is shown with it", most=MOST_CAPTION),
 }
 AUDIENCE = Audience(files=BY_PATH)
+_SPEAKS = {name: tool.where is Where.WRITES for name, tool in offered(AUDIENCE).items()}
 EVENTS = "/events"
 ANSWER_SECONDS = MOST_ASK_SECONDS + 30.0
 CONNECT_SECONDS = 10.0
-REGISTER_SECONDS = 2.0
-"""How long the first call waits for our name to be known; without one, it is sent as the daemon's."""
+REGISTER_SECONDS = 5.0
+"""How long a call that speaks waits for our name to be known."""
 SILENCE_SECONDS = 60.0
 """Without a sign of life for so long, the stream is taken for dead. The gateway gives one every 15 s."""
 MOST_SHOWN = 500
@@ -58,6 +60,12 @@ _NO_GATEWAY = (
     "the tools are those of a gateway, and there is none; run this where config.yaml is, or give --config FILE, or "
     "--gateway and --token-file"
 )
+_NO_NAME = (
+    "Nothing was sent: this session speaks under a name of its own, and the gateway does not have it. {why} What only "
+    "reads works meanwhile; use this again to try again."
+)
+_AWAY = "It cannot be reached: does the daemon run (`aiagentchat run`), with its gateway enabled?"
+_TRYING = "It has not answered yet."
 _STRANGE = "The gateway answers with something that is no result."
 _HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -86,24 +94,30 @@ class Bridge:
         self._folder = folder
         self._http = http
         self._tried = asyncio.Event()
-        """Set unless we have begun to register, and do not know yet whether we are."""
-        self._tried.set()
+        """Set while we know whether we are registered."""
+        self._wanted = asyncio.Event()
+        """Set when somebody does not want to wait for the next try."""
         self._is_registered = False
+        self._why = _TRYING
+        """Why we are not."""
 
     # --- the session
 
     async def stay(self) -> None:
         """Be an instance, for as long as this goes on and the gateway is there."""
         failures = 0
-        self._tried.clear()
         while True:
+            self._wanted.clear()
+            self._why = _AWAY
             with suppress(aiohttp.ClientError, TimeoutError, OSError):
                 if await self._listen():
                     failures = 0
             self._is_registered = False
             self._tried.set()
             failures += 1
-            await asyncio.sleep(delay(failures, random.random))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay(failures, random.random)):
+                    await self._wanted.wait()
 
     async def _listen(self) -> bool:
         """Returns at the end of the stream, and whether there was one."""
@@ -116,6 +130,7 @@ class Bridge:
         )
         async with asked as answer:
             if answer.status != 200:
+                self._why = _refused(answer.status, await answer.read())
                 return False
             self._is_registered = True
             self._tried.set()
@@ -132,16 +147,24 @@ class Bridge:
                 arguments = await asyncio.to_thread(self._with_content, arguments)
             except WrongArgumentError as error:
                 return _result(Told(str(error), failed=True))
-        if not self._tried.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REGISTER_SECONDS):
-                    await self._tried.wait()
+        if _SPEAKS.get(name, False) and not await self._has_name():
+            return _result(Told(_NO_NAME.format(why=self._why), failed=True))
         try:
             return await self._pass_on(name, arguments)
         except aiohttp.ClientConnectorError:
             return _result(Told(_GONE, failed=True))
         except (aiohttp.ClientError, TimeoutError, OSError):
             return _result(Told(_CUT, failed=True))
+
+    async def _has_name(self) -> bool:
+        """Whether we are registered, or are so in a moment."""
+        if not self._is_registered:
+            self._tried.clear()
+            self._wanted.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REGISTER_SECONDS):
+                    await self._tried.wait()
+        return self._is_registered
 
     async def _pass_on(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         body = {
@@ -184,10 +207,18 @@ def _read(status: int, data: bytes) -> types.CallToolResult:
         said = json.loads(data)
         if status == 200 and "result" in said:
             return types.CallToolResult.model_validate(said["result"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _result(Told(f"Refused by the gateway ({status}). {_STRANGE}", failed=True))
+    return _result(Told(_refused(status, data), failed=True))
+
+
+def _refused(status: int, data: bytes) -> str:
+    try:
+        said = json.loads(data)
         why = str(said.get("detail") or said["error"]["message"])[:MOST_SHOWN]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         why = _STRANGE
-    return _result(Told(f"Refused by the gateway ({status}). {why}", failed=True))
+    return f"Refused by the gateway ({status}). {why}"
 
 
 def _result(told: Told) -> types.CallToolResult:

@@ -45,12 +45,24 @@ def folded(events: Iterable[Mapping[str, Any]], room: str) -> list[dict[str, Any
         if message is not None:
             messages[message["event_id"]] = message
             continue
-        edited, text = _edit(event)
-        known = messages.get(edited)
-        # Anybody may send an edit of somebody else's message; it means nothing.
-        if known is not None and known["sender"] == event.get("sender"):
-            known["body"], known["edited_at"] = text, event.get("origin_server_ts")
+        target = edits(event)
+        if target in messages:
+            messages[target] = edited(messages[target], event)
     return list(messages.values())
+
+
+def edits(event: Mapping[str, Any]) -> str:
+    """The id of the message that this is an edit of; empty: it is none."""
+    return _edit(event)[0]
+
+
+def edited(message: dict[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    """The message as it reads after that edit of it: the same, if that is somebody else's, which means nothing."""
+    if message["sender"] != event.get("sender"):
+        return message
+    content = event["content"]
+    meta = dict(content[META_KEY]) if isinstance(read_meta(content), Meta) else message["meta"]
+    return {**message, "body": _edit(event)[1], "meta": meta, "edited_at": event.get("origin_server_ts")}
 
 
 def messages_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from aiagentchat.core.exchange import Page, Said, Wanted
+from aiagentchat.core.exchange import Happened, Page, Said, Wanted
 from aiagentchat.core.ids import EventId, RoomId
 from aiagentchat.core.ports.clock import Bell
 
@@ -34,10 +34,14 @@ class History(Protocol):
         """The message, without a body if it was deleted; None if it is not kept (any more)."""
         ...
 
-    async def after(self, position: int, rooms: Collection[RoomId], limit: int) -> list[Said]:
-        """What was said in these rooms behind that position, the oldest first; nothing that was deleted."""
+    async def after(self, place: int, rooms: Collection[RoomId], limit: int) -> list[Happened]:
+        """What has happened in these rooms behind that place, in order; nothing of what was deleted.
+
+        Each message stands at its position, and once more where its last edit came: so whoever goes on from a place
+        misses no text that a message has come to, and may be told one twice.
+        """
         ...
 
     async def newest(self) -> int:
-        """The last position; 0 before the first."""
+        """The last place; 0 before the first. Every later message and edit stands behind it."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractContextManager
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
@@ -13,7 +13,7 @@ from aiagentchat.core.exchange import Caller, Wanted
 from aiagentchat.core.exchange import Scope as Right
 from aiagentchat.core.ids import InstanceName, MessageId, RoomId, UserId
 from aiagentchat.core.meta import LATEST, MetaKind
-from aiagentchat.gateway.front import Asking, Front, Key, outgoing, room_of
+from aiagentchat.gateway.front import Asking, Front, Key, caller_now, outgoing, room_of
 from aiagentchat.gateway.models import (
     MOST_PAGE,
     Ask,
@@ -135,6 +135,7 @@ def listening(front: Front) -> APIRouter:
         responses={200: {"description": "A stream.", "content": {STREAM: _STREAMED}}},
     )
     async def events(
+        request: Request,
         caller: Asking,
         asked: Annotated[_Listen, Query()],
         last: Annotated[
@@ -142,11 +143,14 @@ def listening(front: Front) -> APIRouter:
             Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,15}$", description="The last event that is known."),
         ] = None,
     ) -> StreamingResponse:
-        """What is said in the rooms that may be read, from a place on, or from now on."""
+        """What is said in the rooms that may be read, and what is edited there, from a place on, or from now on."""
         named = frozenset(await _rooms(front, caller, asked.room))
 
-        async def readable() -> Collection[RoomId]:
-            rooms = frozenset(await _rooms(front, caller, []))
+        async def readable() -> Collection[RoomId] | None:
+            now = caller_now(request)
+            if now is None or now.name != caller.name:
+                return None
+            rooms = frozenset(await _rooms(front, now, []))
             return named & rooms if asked.room else rooms
 
         session = None if asked.instance is None else InstanceName(asked.instance)

@@ -20,14 +20,20 @@ ON CONFLICT (event_id) DO NOTHING;
 INSERT INTO history_words (rowid, body) SELECT position, body FROM history WHERE position > :after;
 
 -- name: to_edit
--- What an edit changes: a message of the same sender, unless a later edit has come before. What was erased stays so.
+-- What an edit changes: a message of the same sender, unless a later edit has come before, or this one. What was erased
+-- stays so.
 SELECT position, EXISTS (SELECT 1 FROM outbox WHERE txn_id = :txn AND erase > 0) AS is_erased FROM history
 WHERE event_id = :target AND room_id = :room AND sender = :sender AND body <> ''
-  AND (edited_at IS NULL OR edited_at <= :sent_at);
+  AND (edited_at IS NULL OR edited_at <= :sent_at) AND edit_event IS NOT :event;
+
+-- name: take_place
+-- The next number is an edit's: no row will have it as its position.
+UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'history' RETURNING seq AS place;
 
 -- name: edit!
 -- To what it says now.
-UPDATE history SET body = :body, meta = coalesce(:meta, meta), edited_at = :sent_at, edit_event = :event
+UPDATE history
+SET body = :body, meta = coalesce(:meta, meta), edited_at = :sent_at, edit_event = :event, edit_place = :place
 WHERE position = :position;
 
 -- name: unindex!
@@ -96,11 +102,18 @@ SELECT * FROM history WHERE room_id = :room AND position < :before AND body <> '
 -- By its event.
 SELECT * FROM history WHERE event_id = :event;
 
+-- name: newest
+-- The last place that was given out.
+SELECT coalesce(max(seq), 0) AS place FROM sqlite_sequence WHERE name = 'history';
+
 -- name: after
--- In order.
-SELECT * FROM history
-WHERE position > :position AND room_id IN (SELECT value FROM json_each(:rooms)) AND body <> ''
-ORDER BY position LIMIT :limit;
+-- In order: what was said, and once more where it was edited last. Each half is read along its index.
+SELECT position AS place, * FROM history
+WHERE position > :place AND room_id IN (SELECT value FROM json_each(:rooms)) AND body <> ''
+UNION ALL
+SELECT edit_place AS place, * FROM history
+WHERE edit_place > :place AND room_id IN (SELECT value FROM json_each(:rooms)) AND body <> ''
+ORDER BY place LIMIT :limit;
 
 -- name: search
 -- By everything but words, the newest first. NULL: any.
