@@ -65,6 +65,7 @@ def clerk(around: Around) -> Clerk:
             task_desk=TaskExchange(
                 tasks=ledger.tasks,
                 send=send,
+                message=ledger.messages.get,
                 rooms=lambda: [room.id for room in live.current().rooms],
                 own=lambda: around.directory.own,
                 clock=clock,
