@@ -21,7 +21,7 @@ class Draft:
     message: Message
     parcel: Parcel
     waits: Incoming | None
-    """What it begins here, once it is in the room."""
+    """What comes to this daemon, or to a session of it, once it is in the room."""
     task: Task | None = None
     """What it gives somebody to do."""
 
@@ -78,6 +78,11 @@ def begins(outgoing: Outgoing, own: Address) -> bool:
     return is_ours and outgoing.kind in STARTS
 
 
+def is_for_ours(outgoing: Outgoing, own: Address) -> bool:
+    """Whether this daemon, or a session that speaks through it, is to answer."""
+    return outgoing.to is not None and outgoing.to.user == own.user and outgoing.kind in STARTS
+
+
 def draft(caller: Caller, outgoing: Outgoing, own: Address, *, id: MessageId, now: int, encrypted: bool) -> Draft:  # noqa: A002
     """The message. Raises `ExchangeRefused`."""
     hop, budget = onward(caller, outgoing.budget)
@@ -96,7 +101,7 @@ def draft(caller: Caller, outgoing: Outgoing, own: Address, *, id: MessageId, no
     if content_size(parcel.content) > limit(encrypted=encrypted):
         raise ExchangeRefused("invalid", "The message takes more than an event can have. Send it as a file.")
     accepted = Message(meta=meta, room=outgoing.room, caller=caller.name, body=outgoing.body, accepted_at=now)
-    waits = _waits(caller, outgoing, meta, parcel, own.user, now) if begins(outgoing, own) else None
+    waits = _waits(caller, outgoing, meta, parcel, own.user, now) if is_for_ours(outgoing, own) else None
     return Draft(accepted, parcel, waits, _task(accepted, own))
 
 

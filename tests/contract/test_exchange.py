@@ -65,6 +65,17 @@ async def test_what_is_sent_has_an_id_and_what_was_asked(world: World) -> None:
     assert (await world.exchange.status(caller_in(room), sent.id)).id == sent.id
 
 
+async def test_only_a_session_answers(world: World) -> None:
+    room = await world.room("ours")
+    answer = Outgoing(room=room, body="Yes.", kind=MetaKind.ANSWER, in_reply_to=MessageId("m1"))
+    with pytest.raises(ExchangeRefused) as refused:
+        await world.exchange.send(caller_in(room), answer)
+    sent = await world.exchange.send(replace(caller_in(room), instance=InstanceName("laptop")), answer)
+
+    assert refused.value.code == "not_allowed"
+    assert (sent.meta.instance, sent.meta.in_reply_to) == ("laptop", "m1")
+
+
 async def test_the_same_key_sends_once(world: World) -> None:
     room = await world.room("ours")
     outgoing = Outgoing(room=room, body="Hello.")

@@ -26,7 +26,7 @@ from aiagentchat.core.exchange import (
 )
 from aiagentchat.core.ids import EventId, InstanceName, MessageId, RoomId, TaskId, UserId, new_message_id, new_task_id
 from aiagentchat.core.instances import Instance, is_alive
-from aiagentchat.core.meta import MOST_HOPS, Address, Meta, Step
+from aiagentchat.core.meta import MOST_HOPS, Address, Meta, MetaKind, Step
 from aiagentchat.core.tasks import Ours, Task, TaskState, may_move
 
 US = Address(UserId("@agent:example.org"), InstanceName("here"))
@@ -255,6 +255,8 @@ class FakeExchange:
             return self.messages[MessageId(first)]
         self._check_text(outgoing.body)
         self._check_time(outgoing.expires_at)
+        if outgoing.kind is MetaKind.ANSWER and caller.instance is None:
+            raise ExchangeRefused("not_allowed", "Only a session answers.")
         hop, budget = _onward(caller, outgoing)
         meta = Meta(
             id=new_message_id(),

@@ -6,7 +6,7 @@ from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import MOST_BODY, Caller, Outgoing
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.meta import MOST_HOPS, Address, Meta, MetaKind, read_meta
-from aiagentchat.exchange.drafts import begins, check, digest, draft, onward
+from aiagentchat.exchange.drafts import begins, check, digest, draft, is_for_ours, onward
 
 ROOM = RoomId("!kitchen:example.org")
 OWN = Address(UserId("@us:example.org"), InstanceName("workshop"))
@@ -88,7 +88,14 @@ def test_a_turn_is_begun_by_what_asks_this_daemon_for_one(to: Address | None, ki
     waits = draft(CI, wish, OWN, id=MessageId("m1"), now=NOW, encrypted=False).waits
 
     assert begins(wish, OWN) is does
-    assert (waits is not None) is does
+    assert (waits is not None) is (does or is_for_ours(wish, OWN))
+
+
+def test_what_a_session_is_asked_comes_to_it_through_this_daemon() -> None:
+    laptop = Address(OWN.user, InstanceName("laptop"))
+
+    assert is_for_ours(outgoing(to=laptop), OWN)
+    assert not any(is_for_ours(wish, OWN) for wish in (outgoing(to=THEM), outgoing(to=laptop, kind=MetaKind.ANSWER)))
 
 
 def test_what_begins_a_turn_is_told_to_the_inbox_with_who_has_sent_it() -> None:

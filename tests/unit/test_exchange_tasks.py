@@ -292,7 +292,7 @@ async def test_a_session_does_what_was_given_to_it(office: Office) -> None:
     for step, state in ((Step.ACCEPTED, TaskState.ACCEPTED), (Step.DONE, TaskState.DONE)):
         assert (await office.exchange.update_task(SESSION, ROOM, T1, step, "")).state is state
 
-    assert await waiting_texts(office.ledger) == ["[STATUS] 👀 accepted", "[STATUS] ✅ done"]
+    assert await waiting_texts(office.ledger) == ["[STATUS] 👀 accepted", "[ANSWER] ✅ done"]
     assert await office.refused(SESSION, Step.PROGRESS) == "conflict"
     assert await office.refused(SESSION, Step.ACCEPTED) == "conflict"
 

@@ -137,6 +137,7 @@ async def test_what_is_sent_goes_where_it_is_said() -> None:
 
 async def test_a_reply_is_an_answer() -> None:
     stage = Stage()
+    stage.desk = replace(stage.desk, caller=replace(stage.desk.caller, instance=InstanceName("laptop")))
     await stage("send", room=CELLAR, text="Yes.", in_reply_to="m1")
     [message] = stage.exchange.messages.values()
 

@@ -1,12 +1,13 @@
 """How far messages between agents have come: we say it of theirs, and hear it of ours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from aiagentchat.core.exchange import MessageState
-from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, UserId
+from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, UserId
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.meta import Address, Meta, MetaKind, NoMeta
 from aiagentchat.core.ports.messages import Messages
@@ -139,6 +140,13 @@ async def test_of_what_our_own_caller_has_sent_the_ledger_is_told(
     assert ledger.read == [receipt("$1", MAIN), receipt("$1")]
     assert [each.says for each in ledger.read] == [MessageState.DELIVERED, MessageState.READ]
     assert (signals.shown, signals.begun_with) == ([], [])
+
+
+async def test_what_a_session_of_ours_was_sent_is_delivered_to_it(post: RoomPost, ledger: Ledger) -> None:
+    meta = replace(FOR_US, to=Address(ME, InstanceName("laptop")))
+    await post.landed([typed("tea?", event=EventId("$1"), sender=ME, meta=meta, caller=CallerName("ci"))])
+
+    assert ledger.read == [receipt("$1", MAIN)]
 
 
 # ── what answers ours ──
