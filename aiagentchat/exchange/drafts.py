@@ -27,7 +27,7 @@ class Draft:
 
 
 def digest(outgoing: Outgoing, instance: InstanceName | None) -> str:
-    """The same for the same wish."""
+    """The same for the same wish, whenever it was to expire: "in ten minutes" is another moment at each try."""
     said = [
         outgoing.room,
         outgoing.body,
@@ -36,7 +36,7 @@ def digest(outgoing: Outgoing, instance: InstanceName | None) -> str:
         outgoing.in_reply_to,
         outgoing.task,
         outgoing.thread,
-        outgoing.expires_at,
+        None,  # where that moment was: digests of messages without one stay what they are
         outgoing.budget,
         instance,
     ]
@@ -51,7 +51,9 @@ def check(outgoing: Outgoing, now: int) -> None:
     if size > MOST_BODY:
         raise ExchangeRefused("invalid", f"The message has {size} bytes. More than {MOST_BODY} are a file.")
     if outgoing.expires_at is not None and outgoing.expires_at <= now:
-        raise ExchangeRefused("invalid", "expires_at: that moment is over already.")
+        raise ExchangeRefused(
+            "invalid", "expires_at (of a task its deadline): that moment is over already; nothing was sent."
+        )
     if outgoing.kind is MetaKind.TASK and outgoing.to is None:
         raise ExchangeRefused("invalid", "to: a task is for somebody.")
     if outgoing.kind in (MetaKind.REFUSED, MetaKind.EXPIRED):

@@ -65,8 +65,6 @@ class TaskExchange:
         """Give work to somebody."""
         if not text.strip():
             raise ExchangeRefused("invalid", "A task needs a text that says what is to be done; nothing was sent.")
-        if deadline is not None and deadline <= self._clock.now_ms():
-            raise ExchangeRefused("invalid", "The deadline of this task has passed already; nothing was sent.")
         wanted = Outgoing(
             room=room, body=text, kind=MetaKind.TASK, to=to, task=_task_id(caller, key), expires_at=deadline
         )

@@ -87,6 +87,19 @@ async def test_the_same_key_sends_once(world: World) -> None:
     assert first.id == second.id != others.id
 
 
+async def test_the_same_key_may_say_another_moment_of_expiry(world: World) -> None:
+    room = await world.room("ours")
+    outgoing = Outgoing(room=room, body="Hello.", to=THEM, expires_at=world.now_ms() + HOUR)
+
+    first = await world.exchange.send(caller_in(room), outgoing, key="k")
+    later = replace(outgoing, expires_at=world.now_ms() + 2 * HOUR)
+    second = await world.exchange.send(caller_in(room), later, key="k")
+    over = await world.exchange.send(caller_in(room), replace(outgoing, expires_at=1), key="k")
+
+    assert first.id == second.id == over.id
+    assert second.meta.expires_at == outgoing.expires_at
+
+
 async def test_the_same_key_for_something_else_is_a_conflict(world: World) -> None:
     room = await world.room("ours")
     await world.exchange.send(caller_in(room), Outgoing(room=room, body="Hello."), key="k")
@@ -286,7 +299,7 @@ async def test_the_same_key_gives_a_task_once(world: World) -> None:
     room = await world.room("ours")
 
     first = await world.exchange.assign_task(caller_in(room), room, THEM, "Write the tests.", key="k")
-    second = await world.exchange.assign_task(caller_in(room), room, THEM, "Write the tests.", key="k")
+    second = await world.exchange.assign_task(caller_in(room), room, THEM, "Write the tests.", key="k", deadline=1)
 
     assert first.id == second.id
     assert len(await world.exchange.tasks(caller_in(room))) == 1

@@ -200,7 +200,7 @@ class FakeExchange:
         """Give work to somebody."""
         self._called("assign_task", caller)
         self._check(caller, Scope.SEND, room)
-        asked = (room, to, text, deadline)
+        asked = (room, to, text)
         first = self._first(caller, asked, key)
         if first is not None:
             return self.given[room, TaskId(first)]
@@ -250,7 +250,8 @@ class FakeExchange:
 
     def _accept(self, caller: Caller, outgoing: Outgoing, key: str | None) -> Message:
         self._check(caller, Scope.SEND, outgoing.room)
-        first = self._first(caller, outgoing, key)
+        asked = dataclasses.replace(outgoing, expires_at=None)
+        first = self._first(caller, asked, key)
         if first is not None:
             return self.messages[MessageId(first)]
         self._check_text(outgoing.body)
@@ -274,7 +275,7 @@ class FakeExchange:
         )
         self.messages[message.id] = message
         self.accepted.set()
-        self._keep(caller, outgoing, key, message.id)
+        self._keep(caller, asked, key, message.id)
         self.say(outgoing.room, outgoing.body, sender=self.us.user, meta=meta, thread=outgoing.thread)
         return message
 
