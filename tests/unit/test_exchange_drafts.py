@@ -1,9 +1,15 @@
 """What becomes of what a caller wants to say."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiagentchat.core.errors import ExchangeRefused
-from aiagentchat.core.exchange import MOST_BODY, Caller, Outgoing
+from aiagentchat.core.exchange import MOST_BODY, Caller, ExchangeRules, Outgoing
+from aiagentchat.core.guards import gone_too_far
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.meta import MOST_HOPS, Address, Meta, MetaKind, read_meta
 from aiagentchat.exchange.drafts import begins, check, digest, draft, is_for_ours, onward
@@ -173,6 +179,21 @@ def test_nothing_follows_for_ever(cause: Meta) -> None:
         onward(Caller(name=CallerName("run"), in_turn=True, cause=cause), None)
 
     assert refused.value.code == "full"
+
+
+@given(st.integers(0, 16), st.one_of(st.none(), st.integers(0, 1000)), st.one_of(st.none(), st.integers(0, 1000)))
+def test_whatever_is_asked_for_no_chain_is_longer_than_the_room_allows(
+    hops: int, budget: int | None, asked: int | None
+) -> None:
+    rules, cause, turns = ExchangeRules(hops=hops), Meta(id=MessageId("m"), budget=budget), 0
+    with suppress(ExchangeRefused):
+        while gone_too_far(cause, rules) is None:
+            turns += 1
+            hop, left = onward(Caller(name=CallerName("run"), in_turn=True, cause=cause), asked)
+            cause = replace(cause, hop=hop, budget=left)
+
+    assert turns <= hops + 1
+    assert budget is None or turns <= budget
 
 
 def test_what_gives_a_task_is_one() -> None:
