@@ -56,6 +56,14 @@ class GatewayClient:
         sent: dict[str, Any] = await self.ask("POST", "/send", {"room": room, "body": body, **more})
         return sent
 
+    @asynccontextmanager
+    async def listening(self, instance: str) -> AsyncIterator[None]:
+        """Meanwhile the caller has a session of that name."""
+        where, forever = f"/events?instance={instance}", aiohttp.ClientTimeout(total=None)
+        async with self._http.get(where, headers=self._headers, timeout=forever) as stream:
+            await stream.content.readline()
+            yield
+
     async def send_surely(self, room: str, body: str, key: str, **more: object) -> dict[str, Any]:
         """Send a message until it is accepted, whatever becomes of the gateway meanwhile."""
         wish = {"room": room, "body": body, **more}

@@ -350,6 +350,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         thumbnailer=Thumbnailer(here.held.isolation),
         differ=Differ(here.held.isolation, path=live.environ.get("PATH", os.defpath), redacting=live.redactor),
         instance=instance,
+        is_registered=lambda said: instances.book.find(said) is not None,
         post=post,
         on_turn_ended=gauged.turn_ended,
     )

@@ -77,6 +77,7 @@ def _clerk(around: Around, reading: Reader) -> Clerk:
             task_desk=TaskExchange(
                 tasks=ledger.tasks,
                 send=send,
+                message=ledger.messages.get,
                 rooms=lambda: [room.id for room in live.current().rooms],
                 own=lambda: around.directory.own,
                 clock=clock,

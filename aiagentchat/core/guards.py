@@ -11,9 +11,9 @@ says otherwise.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aiagentchat.core.exchange import Caller, ExchangeRules
+from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.ids import CallerName, EventId, RoomId, UserId
-from aiagentchat.core.meta import LATEST, Address, Meta
+from aiagentchat.core.meta import Address, Meta
 
 WINDOW_MS = 3_600_000
 """For how long a turn counts."""
@@ -133,23 +133,3 @@ def halted_by(why: Why, rules: ExchangeRules, turn: AgentTurn, now: int) -> Halt
             return Halt(room=turn.room, limit=Limit.ROOM, turns=rules.room_turns, at=now)
         case _:
             return None
-
-
-@dataclass(frozen=True, slots=True)
-class Onward:
-    """How far a message is from a person, and what may follow from it."""
-
-    hop: int
-    budget: int | None
-
-
-def onward(caller: Caller, budget: int | None = None) -> Onward:
-    """What the next message of `caller` says of that. `budget` is what it asks for: it may give less, never more."""
-    cause = caller.cause
-    if cause is None:
-        return Onward(int(caller.in_turn), budget)
-    hop = min(cause.hop + 1, LATEST)
-    if cause.budget is None:
-        return Onward(hop, budget)
-    left = max(0, cause.budget - 1)
-    return Onward(hop, left if budget is None else min(left, budget))

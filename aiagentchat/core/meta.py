@@ -102,14 +102,14 @@ class Meta:
     budget: int | None = None
     """How many turns may still follow from it; None: what the reader allows."""
     expires_at: int | None = None
-    """Milliseconds since the epoch, by the homeserver's clock: what has not begun by then is not begun."""
+    """Milliseconds since the epoch: what has not begun by then, by the clock of whoever reads it, is not begun."""
     part: int = 0
     """Of an answer that takes several messages: which one this is."""
     last: bool = True
     """Whether nothing of the answer comes after it."""
 
     def is_over(self, now: int) -> bool:
-        """Whether it must not be begun any more, at `now` (milliseconds by the homeserver's clock)."""
+        """Whether it must not be begun any more, at `now` (milliseconds)."""
         return self.expires_at is not None and now > self.expires_at
 
 

@@ -13,7 +13,7 @@ from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import OVER, Caller, Message, Outgoing, Page, RoomView, Scope, Wanted
 from aiagentchat.core.ids import MessageId, RoomId, TaskId, new_message_id
 from aiagentchat.core.instances import Instance
-from aiagentchat.core.meta import STARTS, Address, Step
+from aiagentchat.core.meta import STARTS, Address, MetaKind, Step
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.directory import Directory
 from aiagentchat.core.ports.messages import Messages
@@ -31,6 +31,10 @@ LOOK_SECONDS = 1.0
 
 _NO_ROOM = "There is no such room."
 _NO_MESSAGE = "There is no such message."
+_NO_ANSWER = (
+    "kind: an answer is said by whom the message was for. What was for this daemon is answered by its turns; to answer "
+    "what was for a session of yours, speak as it."
+)
 _VERBS = {Scope.READ: "read what is said", Scope.SEND: "send", Scope.RUN: "begin turns"}
 
 
@@ -203,6 +207,8 @@ class Clerk:
     async def _check_way(self, caller: Caller, outgoing: Outgoing) -> None:
         """Whether it would come to anything where it goes."""
         own, to = self._directory.own, outgoing.to
+        if outgoing.kind is MetaKind.ANSWER and caller.instance is None:
+            raise ExchangeRefused("not_allowed", _NO_ANSWER)
         if to is None or outgoing.kind not in STARTS:
             return
         if begins(outgoing, own):

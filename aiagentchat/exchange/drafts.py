@@ -21,13 +21,13 @@ class Draft:
     message: Message
     parcel: Parcel
     waits: Incoming | None
-    """What it begins here, once it is in the room."""
+    """What comes to this daemon, or to a session of it, once it is in the room."""
     task: Task | None = None
     """What it gives somebody to do."""
 
 
 def digest(outgoing: Outgoing, instance: InstanceName | None) -> str:
-    """The same for the same wish."""
+    """The same for the same wish, whenever it was to expire: "in ten minutes" is another moment at each try."""
     said = [
         outgoing.room,
         outgoing.body,
@@ -36,7 +36,7 @@ def digest(outgoing: Outgoing, instance: InstanceName | None) -> str:
         outgoing.in_reply_to,
         outgoing.task,
         outgoing.thread,
-        outgoing.expires_at,
+        None,  # where that moment was: digests of messages without one stay what they are
         outgoing.budget,
         instance,
     ]
@@ -51,7 +51,9 @@ def check(outgoing: Outgoing, now: int) -> None:
     if size > MOST_BODY:
         raise ExchangeRefused("invalid", f"The message has {size} bytes. More than {MOST_BODY} are a file.")
     if outgoing.expires_at is not None and outgoing.expires_at <= now:
-        raise ExchangeRefused("invalid", "expires_at: that moment is over already.")
+        raise ExchangeRefused(
+            "invalid", "expires_at (of a task its deadline): that moment is over already; nothing was sent."
+        )
     if outgoing.kind is MetaKind.TASK and outgoing.to is None:
         raise ExchangeRefused("invalid", "to: a task is for somebody.")
     if outgoing.kind in (MetaKind.REFUSED, MetaKind.EXPIRED):
@@ -78,6 +80,11 @@ def begins(outgoing: Outgoing, own: Address) -> bool:
     return is_ours and outgoing.kind in STARTS
 
 
+def is_for_ours(outgoing: Outgoing, own: Address) -> bool:
+    """Whether this daemon, or a session that speaks through it, is to answer."""
+    return outgoing.to is not None and outgoing.to.user == own.user and outgoing.kind in STARTS
+
+
 def draft(caller: Caller, outgoing: Outgoing, own: Address, *, id: MessageId, now: int, encrypted: bool) -> Draft:  # noqa: A002
     """The message. Raises `ExchangeRefused`."""
     hop, budget = onward(caller, outgoing.budget)
@@ -96,7 +103,7 @@ def draft(caller: Caller, outgoing: Outgoing, own: Address, *, id: MessageId, no
     if content_size(parcel.content) > limit(encrypted=encrypted):
         raise ExchangeRefused("invalid", "The message takes more than an event can have. Send it as a file.")
     accepted = Message(meta=meta, room=outgoing.room, caller=caller.name, body=outgoing.body, accepted_at=now)
-    waits = _waits(caller, outgoing, meta, parcel, own.user, now) if begins(outgoing, own) else None
+    waits = _waits(caller, outgoing, meta, parcel, own.user, now) if is_for_ours(outgoing, own) else None
     return Draft(accepted, parcel, waits, _task(accepted, own))
 
 

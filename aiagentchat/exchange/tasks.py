@@ -1,13 +1,13 @@
 """What callers ask for about tasks: a part of `core.ports.exchange.Exchange`."""
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from aiagentchat.core.effects import MoveTask, RequestStop
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import Caller, Message, Outgoing, Scope
-from aiagentchat.core.ids import RoomId, TaskId, new_task_id
+from aiagentchat.core.ids import MessageId, RoomId, TaskId, new_task_id
 from aiagentchat.core.meta import Address, MetaKind, Step
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.tasks import TaskChange, Tasks
@@ -32,13 +32,15 @@ class TaskExchange:
         *,
         tasks: Tasks,
         send: Send,
+        message: Callable[[MessageId], Awaitable[Message | None]],
         rooms: Callable[[], Collection[RoomId]],
         own: Callable[[], Address],
         clock: Clock,
     ) -> None:
-        """`rooms` are all that are ours, `own` is this daemon's address."""
+        """`message` finds what we have sent; `rooms` are all that are ours, `own` is this daemon's address."""
         self._tasks = tasks
         self._send = send
+        self._message = message
         self._rooms = rooms
         self._own = own
         self._clock = clock
@@ -63,8 +65,6 @@ class TaskExchange:
         """Give work to somebody."""
         if not text.strip():
             raise ExchangeRefused("invalid", "A task needs a text that says what is to be done; nothing was sent.")
-        if deadline is not None and deadline <= self._clock.now_ms():
-            raise ExchangeRefused("invalid", "The deadline of this task has passed already; nothing was sent.")
         wanted = Outgoing(
             room=room, body=text, kind=MetaKind.TASK, to=to, task=_task_id(caller, key), expires_at=deadline
         )
@@ -84,7 +84,7 @@ class TaskExchange:
             raise ExchangeRefused("conflict", _over(before))
         own = self._own()
         us = Address(own.user, caller.instance or own.instance)
-        if not caller.may(Scope.SEND, room) or not _may(caller, before, us, state):
+        if not caller.may(Scope.SEND, room) or not await self._may(caller, before, us, state):
             raise ExchangeRefused("not_allowed", _not_yours(before, state))
         now = self._clock.now_ms()
         by = None if caller.is_operator and state is TaskState.CANCELLED else us
@@ -96,6 +96,20 @@ class TaskExchange:
             changes.append(RequestStop(before.command, own.user))
         await self._tasks.change(changes, now)
         return await self._tasks.get(room, task) or before
+
+    async def _may(self, caller: Caller, task: Task, us: Address, state: TaskState) -> bool:
+        """Whether the caller may say so: as who does the task, or, to end it, as who gave it or runs the daemon."""
+        if _works_on(caller, task, us):
+            return True
+        if state is not TaskState.CANCELLED:
+            return False
+        if caller.is_operator:
+            return task.ours is not Ours.WATCHED
+        # Callers share the daemon's address, so only the message that gave the task says which of them has.
+        if task.message is None or not is_same(us, task.by):
+            return False
+        given = await self._message(task.message)
+        return given is not None and given.caller == caller.name
 
 
 _NO_ROOM = "There is no such room that you may read."
@@ -109,17 +123,13 @@ def _task_id(caller: Caller, key: str | None) -> TaskId:
     return TaskId(f"t{hashlib.sha256(asked).hexdigest()[:12]}")
 
 
-def _may(caller: Caller, task: Task, us: Address, state: TaskState) -> bool:
-    """Whether the caller may say so: as who does the task, or, to end it, as who gave it or runs the daemon."""
-    if state is TaskState.CANCELLED:
-        is_ours = task.ours is not Ours.WATCHED or is_same(us, task.to)
-        return is_ours and (caller.is_operator or is_same(us, task.by) or is_same(us, task.to))
-    if not is_same(us, task.to):
-        return False
+def _works_on(caller: Caller, task: Task, us: Address) -> bool:
+    """Whether the caller is who does the task. What speaks for the daemon's own instance alone is not: its runs do."""
     if caller.home is None:
-        return caller.instance is not None or caller.is_operator
+        return us == task.to if caller.instance is not None else caller.is_operator and is_same(us, task.to)
     # A run speaks of what its room works on: there is one such task at a time.
-    return caller.home == task.room and task.ours is Ours.TAKEN and task.state is TaskState.WORKING
+    is_ours = is_same(us, task.to) and task.ours is Ours.TAKEN
+    return is_ours and caller.home == task.room and task.state is TaskState.WORKING
 
 
 def _over(task: Task) -> str:
@@ -128,5 +138,5 @@ def _over(task: Task) -> str:
 
 def _not_yours(task: Task, state: TaskState) -> str:
     if state is TaskState.CANCELLED:
-        return f"Task {task.id} was given by {task.by} to {task.to}: only they may end it."
+        return f"You have not given task {task.id}, and do not work on it, so you may not end it; nothing was changed."
     return f"Only {task.to}, who does task {task.id}, may say that it is {state}."

@@ -4,7 +4,7 @@ Whatever others have written stands behind a bar at the beginning of each line, 
 no text can end the quotation, or look like a line of ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from aiagentchat.core.exchange import Message, MessageState, Page, RoomView, Said
@@ -56,14 +56,14 @@ def quoted(text: str, most: int = MOST_OF_ONE) -> str:
 # ── messages ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def page(found: Page, names: Names) -> str:
+def page(found: Page, names: Names, registered: Collection[Address]) -> str:
     """Messages, oldest first: the newest ones, where not all of them fit."""
     if not found.messages:
         return NOTHING
     told: list[str] = []
     left, first = MOST_ANSWER, found.messages[0]
     for said in reversed(found.messages):
-        entry = _entry(said, names)
+        entry = _entry(said, names, registered)
         if told and len(entry) > left:
             break
         told.append(entry)
@@ -73,9 +73,10 @@ def page(found: Page, names: Names) -> str:
     return "\n".join([DATA, *reversed(told), *more])
 
 
-def _entry(said: Said, names: Names) -> str:
+def _entry(said: Said, names: Names, registered: Collection[Address]) -> str:
     instance = said.meta.instance if said.meta is not None else None
-    who = str(Address(said.sender, instance))
+    address = Address(said.sender, instance)
+    who = str(address) if instance is None or address in registered else f"{said.sender} (calls itself {instance})"
     where = f"in {line(names.get(said.room, '?'))}" if len(names) > 1 else ""
     parts = [when(said.sent_at), line(who), where]
     if said.meta is not None:

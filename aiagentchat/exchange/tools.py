@@ -142,7 +142,7 @@ async def _read(desk: Desk, given: Given) -> str:
     room = await _room(desk, given)
     limit, before = given.get("limit", 20), given.get("before")
     found = await desk.exchange.read(desk.caller, room.room, limit=limit, before=before)
-    return tool_words.page(found, {room.room: room.name})
+    return tool_words.page(found, {room.room: room.name}, await _registered(desk))
 
 
 async def _history(desk: Desk, given: Given) -> str:
@@ -160,7 +160,8 @@ async def _history(desk: Desk, given: Given) -> str:
         before=given.get("before"),
         limit=given.get("limit", 20),
     )
-    return tool_words.page(await desk.exchange.history(desk.caller, wanted), _names(known))
+    found = await desk.exchange.history(desk.caller, wanted)
+    return tool_words.page(found, _names(known), await _registered(desk))
 
 
 async def _tasks(desk: Desk, given: Given) -> str:
@@ -345,6 +346,11 @@ async def call(desk: Desk, audience: Audience, name: str, given: object) -> Told
 
 
 # ── within ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _registered(desk: Desk) -> frozenset[Address]:
+    """The instances whose names are more than what somebody says of himself."""
+    return frozenset(each.address for each, _ in await desk.exchange.who(desk.caller))
 
 
 def _names(known: Sequence[RoomView]) -> dict[RoomId, str]:

@@ -29,6 +29,7 @@ from aiagentchat.core.ids import (
 )
 from aiagentchat.core.isolation import Held
 from aiagentchat.core.log_content import Said
+from aiagentchat.core.meta import Address
 from aiagentchat.core.meters import EndedTurn, OnTurnEnded, nobody_counts
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
@@ -99,6 +100,8 @@ class Workshop:
     """Who looks at what a turn has changed; None: nobody."""
     instance: InstanceName | None = None
     """What other agents know us by."""
+    is_registered: Callable[[Address], bool] = lambda _: True
+    """Whether an account has registered an instance so."""
     post: Post | None = None
     """Who tells other agents that we begin with what they have sent."""
     thumbnailer: Thumbnailer | None = None
@@ -238,6 +241,10 @@ class RoomExecutor:
         quoted = None if command.about is None else await self._shop.ledgers.commands.replied_to(command)
         return prompt if quoted is None else replace(prompt, text=steering_words.with_quotation(quoted, prompt.text))
 
+    def _for_agent(self, command: Command, text: str) -> str:
+        """The text, with who says so where that is a program."""
+        return guard_words.for_agent(command, text, is_registered=self._shop.is_registered)
+
     async def _briefed(self, command: Command, prompt: Prompt) -> Prompt:
         """With whose task it is, if it is one's."""
         task = await self._shop.ledgers.tasks.of_command(command.event)
@@ -301,7 +308,7 @@ class RoomExecutor:
             text = custom_commands.expand(place.workspace, command.text)
             prompt = await self._fetcher.prompt(command, place.workspace, settings.max_file, text=text)
             prompt = replace(await self._quoting(command, prompt), own=command.own)
-            prompt = replace(prompt, text=guard_words.for_agent(command, prompt.text))
+            prompt = replace(prompt, text=self._for_agent(command, prompt.text))
             prompt = await self._briefed(command, prompt)
         except NotFetchedError as error:
             return Outcome(state=CommandState.FAILED, words=file_words.not_fetched(error.name, error.why))
@@ -533,7 +540,7 @@ class RoomExecutor:
         course.resume = await self._shop.ledgers.sessions.begun(course.session)
         # What was allowed for one time is not allowed for another.
         course.command = replace(command, granted=turn.granted)
-        asked = guard_words.for_agent(command, command.text)
+        asked = self._for_agent(command, command.text)
         text = words.go_on_after_limit(asked) if turn.worked else course.prompt.text
         blocks = () if turn.worked else course.prompt.blocks
         course.prompt = Prompt(

@@ -1,6 +1,6 @@
 """What a room reads about agents that ask each other for something, and what the agent reads of whoever asked it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from aiagentchat.core.access import Hindrance
@@ -169,20 +169,29 @@ ABOUT_AGENTS = (
 _KINDS = {MetaKind.MESSAGE: "message", MetaKind.TASK: "task", MetaKind.QUESTION: "question"}
 
 
-def for_agent(command: Command, text: str) -> str:
-    """What the agent reads: where a program has asked, above its text, where that cannot come to stand, who it is."""
+def for_agent(command: Command, text: str, *, is_registered: Callable[[Address], bool] = lambda _: True) -> str:
+    """What the agent reads: where a program has asked, above its text, where that cannot come to stand, who it is.
+
+    `is_registered` says whether an account has registered an instance of its; else that is only what it says.
+    """
     meta = command.meta
     if meta is None:
         return text
     kind = _KINDS.get(meta.kind, "message")
-    return f"[aiagentchat: a {kind} from {_from(command, meta)}]\n\n{text}"
+    return f"[aiagentchat: a {kind} from {_from(command, meta, is_registered)}]\n\n{text}"
 
 
-def _from(command: Command, meta: Meta) -> str:
+def _from(command: Command, meta: Meta, is_registered: Callable[[Address], bool]) -> str:
     if command.caller is not None:
         who = f"the program {quoted(command.caller)} of this machine"
     elif command.origin is not None:
         who = f"an agent; {person(command.sender)} has you run it again"
     else:
-        who = f"the agent {person(UserId(str(Address(command.sender, meta.instance))))}"
+        who = f"the agent {_agent(Address(command.sender, meta.instance), is_registered)}"
     return f"{who}, {count(meta.hop, 'turn')} of agents away from a person"
+
+
+def _agent(said: Address, is_registered: Callable[[Address], bool]) -> str:
+    if said.instance is None or is_registered(said):
+        return person(UserId(str(said)))
+    return f"{person(said.user)} (which calls itself {quoted(said.instance)}, and is not registered so)"

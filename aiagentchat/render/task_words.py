@@ -6,7 +6,7 @@ from typing import Any
 
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.ids import MessageId, UserId, txn_id
-from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, written
+from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, prefixed, written
 from aiagentchat.core.parcels import REACTION, Parcel, Urgency
 from aiagentchat.core.tasks import STEPS, Ours, Task, TaskState, Why, Word, is_same
 from aiagentchat.render.agent_words import OUT_OF_TIME, stopped_before_it_began
@@ -34,6 +34,7 @@ SIGNS: Mapping[TaskState, str] = {
     TaskState.REFUSED: "🚫",
     TaskState.EXPIRED: "⌛",
 }
+_RESULTS = frozenset({TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED})
 _KINDS: Mapping[TaskState, MetaKind] = {TaskState.REFUSED: MetaKind.REFUSED, TaskState.EXPIRED: MetaKind.EXPIRED}
 
 # ── news, which its thread and the other side read ────────────────────────────────────────────────────────────────
@@ -68,17 +69,18 @@ def expired_note(deadline: int, now: int) -> str:
 def news(task: Task, word: Word) -> Parcel:
     """The parcel that tells the thread of `task` where it stands now, because of `word`."""
     ours, other = (task.by, task.to) if _speaks_as_giver(task, word) else (task.to, task.by)
+    kind = MetaKind.ANSWER if _is_result(task, word) else _KINDS.get(task.state, MetaKind.STATUS)
     txn = txn_id(task.room, task.id, "news", task.command or "", task.state, str(word.at), word.note)
     meta = Meta(
         id=MessageId(f"m{txn}"),
-        kind=_KINDS.get(task.state, MetaKind.STATUS),
+        kind=kind,
         instance=ours.instance,
         to=other,
         in_reply_to=task.message,
         task=task.id,
         step=STEPS.get(task.state),
     )
-    said = message(_news_text(task.state, word.note), notice=True)
+    said = message(prefixed(kind, _news_text(task.state, word.note)), notice=kind is not MetaKind.ANSWER)
     return Parcel(
         txn=txn,
         room=task.room,
@@ -93,6 +95,12 @@ def _speaks_as_giver(task: Task, word: Word) -> bool:
     if word.by is None:
         return task.ours is Ours.GIVEN
     return not is_same(word.by, task.to)
+
+
+def _is_result(task: Task, word: Word) -> bool:
+    """Whether a session here has come to an end with it: no turn works on that, so nothing else answers its message."""
+    is_ours = word.by is not None and not _speaks_as_giver(task, word) and not is_same(task.by, task.to)
+    return is_ours and task.ours is not Ours.TAKEN and task.state in _RESULTS
 
 
 def expired(task: Task, now: int) -> list[Parcel]:
@@ -114,10 +122,9 @@ def expired(task: Task, now: int) -> list[Parcel]:
 
 def _news_text(state: TaskState, note: str) -> str:
     if state is TaskState.WORKING:
-        return f"[STATUS] {note or 'working'}"
+        return note or "working"
     told = f": {note}" if note else ""
-    prefix = "" if state in _KINDS else "[STATUS] "
-    return f"{prefix}{SIGNS[state]} {state}{told}"
+    return f"{SIGNS[state]} {state}{told}"
 
 
 def reminder(task: Task, why: Why, now: int) -> str:

@@ -12,7 +12,7 @@ from aiagentchat.core.files import MediaFile
 from aiagentchat.core.guards import Why
 from aiagentchat.core.ids import EventId, InstanceName, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.meta import Address, Meta, typed
+from aiagentchat.core.meta import Address, Meta, MetaKind, typed
 from aiagentchat.route.access import Role
 from aiagentchat.route.answers import ALWAYS, NO, NUMBERS, YES, plain
 from aiagentchat.route.machines import AskedByAgent, Ear, NotForUs, TurnAway, heard, is_of_program
@@ -26,6 +26,8 @@ _ID_ENDS = r"(?![\w=/+\-]|[.:][\w\[])"
 _MOMENTS = re.compile(r"([0-9]{1,15})–([0-9]{1,15})")
 _CLOSE_ENOUGH = 0.6
 
+BEGIN_NOTHING = frozenset({MetaKind.STATUS, MetaKind.ANSWER})
+"""What a person may say at the beginning of a message that asks nobody for anything."""
 OF_PROGRAMS = frozenset({Kind.TEXT, Kind.NOTICE, Kind.FILE, Kind.REACTION, Kind.EDIT, Kind.REDACTION, Kind.MALFORMED})
 """What somebody says or does to a message. What happens to the room is the same, by whomever."""
 
@@ -37,6 +39,11 @@ class Ignore:
     why: str
     refusal: str = ""
     """What the sender has tried without being allowed to, in a word for the audit; empty: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeNote:
+    """News, or an answer: it is heard, which its sender sees by our receipt, and begins nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,7 @@ class NotHeard:
 
 Decision: TypeAlias = (
     Ignore
+    | TakeNote
     | Refuse
     | RefuseToRun
     | Ask
@@ -294,6 +302,8 @@ def _text(event: Incoming, room: RoomSettings, role: Role | None, me: UserId, na
         return Ignore("not addressed")
     if not event.body.strip():
         return Ignore("no text")
+    if typed(event.body).kind in BEGIN_NOTHING:
+        return TakeNote()
     return RefuseToRun() if role < Role.USER else Ask(event.body)
 
 
@@ -303,20 +313,21 @@ def _file(
     """`caption` is what its caption means, as a message of its own."""
     if role is None:
         return Ignore(caption.why, refusal="file") if isinstance(caption, Ignore) else caption
-    if event.body.strip():
+    if event.body.strip() and not isinstance(caption, TakeNote):
         is_taken = role >= Role.USER and not isinstance(caption, Ignore)
         return TakeFile(file, caption) if is_taken else caption
-    if room.mention_only and me not in event.mentions:
+    if room.mention_only and me not in event.mentions and not isinstance(caption, TakeNote):
         return Ignore("not addressed")
     return TakeFile(file, None) if role >= Role.USER else RefuseToRun()
 
 
 def _reply(event: Incoming, role: Role | None, otherwise: Decision) -> Decision:
     """A reply that is no bot command may answer a question, and else is a message as any other."""
-    may = role is not None and role >= Role.USER and isinstance(otherwise, Ask | Ignore)
+    may = role is not None and role >= Role.USER and isinstance(otherwise, Ask | Ignore | TakeNote)
     if event.target is None or not may or not event.body.strip():
         return otherwise
-    return AnswerInWords(event.target, event.body, otherwise)
+    said = typed(event.body)
+    return AnswerInWords(event.target, said.text if said.kind is MetaKind.ANSWER else event.body, otherwise)
 
 
 def _bot_command(body: str, names: Names) -> RunBotCommand | UnknownBotCommand | None:

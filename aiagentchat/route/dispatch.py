@@ -51,6 +51,7 @@ from aiagentchat.route.decide import (
     StopTarget,
     TakeBack,
     TakeFile,
+    TakeNote,
     UnknownBotCommand,
     Unreadable,
     decide,
@@ -105,8 +106,8 @@ class Dispatcher:
         if isinstance(decision, _NEEDS_ITS_SENDER) and await self._is_in_the_clear(event):
             return refuse(event, "in the clear", words.IN_THE_CLEAR)
         match decision:
-            case Ignore(refusal=what):
-                return [refused(event, what)] if what else []
+            case Ignore() | TakeNote():
+                return self._heard(decision, event)
             case Ask(text):
                 return await self._ask(event, text, roles)
             case AskedByAgent() | TurnAway():
@@ -131,6 +132,13 @@ class Dispatcher:
     async def news(self, event: Incoming, effects: Sequence[Effect], roles: Roles) -> Sequence[Effect]:
         """What follows from `event` for tasks, beside `effects`."""
         return await tasks.news(self._desk, event, effects, roles)
+
+    def _heard(self, decision: Ignore | TakeNote, event: Incoming) -> Sequence[Effect]:
+        """Nothing is begun by it."""
+        if isinstance(decision, TakeNote):
+            self._signals.read(event.room, event.event, event.thread)
+            return []
+        return [refused(event, decision.refusal)] if decision.refusal else []
 
     async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:
         """A reply that answers no question is what it is without one."""

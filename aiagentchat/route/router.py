@@ -17,6 +17,7 @@ from aiagentchat.core.ports.post import Post
 from aiagentchat.render import words
 from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.spec import reply
+from aiagentchat.route.decide import RunBotCommand, TakeNote
 from aiagentchat.route.dispatch import Dispatcher
 from aiagentchat.route.lobby import Lobby
 
@@ -104,8 +105,7 @@ class Router:
     async def _route(self, event: Incoming) -> Sequence[Effect] | None:
         """What follows from the event; None if that is not known yet."""
         try:
-            if self._post is not None:
-                await self._post.heard(event)
+            is_answer = self._post is not None and await self._post.heard(event)
             if event.kind is Kind.INVITE:
                 return await self._invited(event)
             settings = self._settings()
@@ -120,6 +120,8 @@ class Router:
                 self._unknown.add(event.room)
                 return None
             decision = await self._dispatcher.decision(event, roles)
+            if is_answer and not isinstance(decision, RunBotCommand):
+                decision = TakeNote()
             said = Said(event.body if event.kind in SAID else "", room.log_content)
             log.info("event.decided", kind=event.kind, decision=type(decision).__name__, text=said)
             effects = await self._dispatcher.effects(decision, event, roles)

@@ -39,11 +39,16 @@ class RoomPost:
         own = [event for event in events if event.caller is not None and event.is_for(self._me)]
         await self._tell_ourselves([self._receipt(each.room, each.event, each.thread or MAIN) for each in own])
 
-    async def heard(self, event: Incoming) -> None:
+    async def heard(self, event: Incoming) -> bool:
         """What it may be to a message of ours, the ledger knows."""
         is_reply = event.kind is Kind.TEXT and event.target is not None and not event.by_agent
         if is_reply or (event.kind in _SAID and isinstance(event.meta, Meta)):
             await self._messages.heard(event, self._clock.now_ms())
+        if not is_reply or event.target is None:
+            return False
+        # Asked of the ledger, and not of what has changed now: before a crash it may have been heard, and not settled.
+        answered = await self._messages.by_event(event.target)
+        return answered is not None and answered.answer_event == event.event
 
     async def begun(self, command: Command) -> None:
         """Tell whoever has sent the command that its turn begins.

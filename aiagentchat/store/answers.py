@@ -1,7 +1,7 @@
 """How messages that we have sent end: by an answer, whole once its last part is there, by a refusal, or too late.
 
-What others answer comes by their events. What this daemon answers to its own callers is known by its parcels, when they
-have arrived: nobody sends us those events back as something new.
+What others answer comes by their events. What this daemon, or a session that speaks through it, answers to callers
+here is known by the parcels, when they have arrived: nobody sends us those events back as something new.
 """
 
 import json
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from aiagentchat.core.exchange import MOST_ANSWER, MOST_PARTS, Message, MessageState
 from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, TxnId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.meta import Meta, MetaKind, read_meta, recalled, unprefixed
+from aiagentchat.core.meta import Address, Meta, MetaKind, Step, read_meta, recalled, unprefixed
+from aiagentchat.core.tasks import is_same
 from aiagentchat.render.hygiene import as_written
 from aiagentchat.store.database import Row, Transaction
 from aiagentchat.store.queries import statements
@@ -27,7 +28,10 @@ async def hear(transaction: Transaction, said: Incoming, now: int) -> Message | 
     """What one thing that was said changes; the message if its state has changed."""
     message = await _answered(transaction, said)
     to = None if message is None else message.meta.to
-    if message is None or message.room != said.room or to is None or to.user != said.sender:
+    if message is None or message.room != said.room or to is None:
+        return None
+    instance = said.meta.instance if isinstance(said.meta, Meta) else None
+    if not is_same(Address(said.sender, instance), to):
         return None
     event = said.target if said.kind is Kind.EDIT and said.target is not None else said.event
     return await _take(transaction, message, said.meta, said.body, event=event, at=said.sent_at, now=now)
@@ -36,7 +40,8 @@ async def hear(transaction: Transaction, said: Incoming, now: int) -> Message | 
 async def hear_ourselves(transaction: Transaction, txn: TxnId, event: EventId, now: int) -> Message | None:
     """The parcel has arrived as `event`: it may be a part of our own answer to a caller's message.
 
-    It is, where it belongs to the command that this message is; what never became a command can only be refused.
+    It is, where it belongs to the command that this message is, or is said by the session that the message is for; what
+    else never became a command can only be refused.
     """
     rows = await transaction.run(_MESSAGES["own_answer"], txn=txn, event=event)
     content = json.loads(rows[0]["content"]) if rows else None
@@ -46,12 +51,14 @@ async def hear_ourselves(transaction: Transaction, txn: TxnId, event: EventId, n
     message = first(await transaction.run(_MESSAGES["get"], id=meta.in_reply_to))
     if message is None or message.room != rows[0]["room_id"] or message.event is None:
         return None
-    if rows[0]["command"] != message.event and meta.kind is MetaKind.ANSWER:
+    asked = await transaction.run(_MESSAGES["is_asked_here"], event=message.event)
+    if not asked or not _moves(meta):
         return None
-    if not await transaction.run(_MESSAGES["is_asked_here"], event=message.event):
-        return None
-    if meta.kind is not MetaKind.ANSWER and meta.kind not in _ENDINGS:
-        return None
+    if rows[0]["command"] != message.event and meta.kind not in _ENDINGS:
+        to = message.meta.to
+        # Nobody but the session can speak as it; what is for the daemon is answered by its turns, whoever speaks as it.
+        if asked[0]["is_command"] or to is None or to.instance is None or to.instance != meta.instance:
+            return None
     place = EventId(rows[0]["place"])
     return await _take(transaction, message, meta, str(content.get("body", "")), event=place, at=now, now=now)
 
@@ -64,6 +71,8 @@ async def _take(
     meta = read if isinstance(read, Meta) else None
     # What a person types is taken to the letter.
     body = body if meta is None else as_written(body)
+    if meta is not None and meta.kind is MetaKind.STATUS:
+        return first(await transaction.run(_MESSAGES["begun"], id=message.id, now=now))
     if meta is not None and meta.kind in _ENDINGS:
         why = unprefixed(meta.kind, body)
         return await close(transaction, message.id, _ENDINGS[meta.kind], why, now, event=event)
@@ -105,13 +114,18 @@ async def close(
 async def _answered(transaction: Transaction, said: Incoming) -> Message | None:
     """The message of ours that it may be an answer to."""
     if isinstance(said.meta, Meta):
-        ends = said.meta.kind is MetaKind.ANSWER or said.meta.kind in _ENDINGS
-        if not ends or said.meta.in_reply_to is None:
+        if not _moves(said.meta) or said.meta.in_reply_to is None:
             return None
         return first(await transaction.run(_MESSAGES["get"], id=said.meta.in_reply_to))
     if said.by_agent or said.kind is not Kind.TEXT or said.target is None:
         return None
     return first(await transaction.run(_MESSAGES["by_event"], event=said.target))
+
+
+def _moves(meta: Meta) -> bool:
+    """Whether it may change the state of the message that it answers. That it was begun, a session cannot say else."""
+    is_begun = meta.kind is MetaKind.STATUS and meta.step is Step.PROGRESS
+    return is_begun or meta.kind is MetaKind.ANSWER or meta.kind in _ENDINGS
 
 
 async def _whole(transaction: Transaction, message: MessageId, now: int) -> Message | None:

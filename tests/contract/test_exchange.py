@@ -65,6 +65,17 @@ async def test_what_is_sent_has_an_id_and_what_was_asked(world: World) -> None:
     assert (await world.exchange.status(caller_in(room), sent.id)).id == sent.id
 
 
+async def test_only_a_session_answers(world: World) -> None:
+    room = await world.room("ours")
+    answer = Outgoing(room=room, body="Yes.", kind=MetaKind.ANSWER, in_reply_to=MessageId("m1"))
+    with pytest.raises(ExchangeRefused) as refused:
+        await world.exchange.send(caller_in(room), answer)
+    sent = await world.exchange.send(replace(caller_in(room), instance=InstanceName("laptop")), answer)
+
+    assert refused.value.code == "not_allowed"
+    assert (sent.meta.instance, sent.meta.in_reply_to) == ("laptop", "m1")
+
+
 async def test_the_same_key_sends_once(world: World) -> None:
     room = await world.room("ours")
     outgoing = Outgoing(room=room, body="Hello.")
@@ -74,6 +85,19 @@ async def test_the_same_key_sends_once(world: World) -> None:
     others = await world.exchange.send(caller_in(room, name="somebody"), outgoing, key="k")
 
     assert first.id == second.id != others.id
+
+
+async def test_the_same_key_may_say_another_moment_of_expiry(world: World) -> None:
+    room = await world.room("ours")
+    outgoing = Outgoing(room=room, body="Hello.", to=THEM, expires_at=world.now_ms() + HOUR)
+
+    first = await world.exchange.send(caller_in(room), outgoing, key="k")
+    later = replace(outgoing, expires_at=world.now_ms() + 2 * HOUR)
+    second = await world.exchange.send(caller_in(room), later, key="k")
+    over = await world.exchange.send(caller_in(room), replace(outgoing, expires_at=1), key="k")
+
+    assert first.id == second.id == over.id
+    assert second.meta.expires_at == outgoing.expires_at
 
 
 async def test_the_same_key_for_something_else_is_a_conflict(world: World) -> None:
@@ -275,7 +299,7 @@ async def test_the_same_key_gives_a_task_once(world: World) -> None:
     room = await world.room("ours")
 
     first = await world.exchange.assign_task(caller_in(room), room, THEM, "Write the tests.", key="k")
-    second = await world.exchange.assign_task(caller_in(room), room, THEM, "Write the tests.", key="k")
+    second = await world.exchange.assign_task(caller_in(room), room, THEM, "Write the tests.", key="k", deadline=1)
 
     assert first.id == second.id
     assert len(await world.exchange.tasks(caller_in(room))) == 1

@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aiagentchat.core.effects import AcceptCommand
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import MOST_PARTS, Message, MessageState
 from aiagentchat.core.heard import heard as all_heard
-from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, TxnId, UserId, txn_id
+from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, TxnId, UserId, txn_id
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
-from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, written
+from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, Step, written
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.tasks import TaskState, assigned
 from aiagentchat.store.ledger import Ledger
-from tests.contract.store_fixtures import ANNA, BERT, DEVICE, NOW, OTHER_ROOM, ROOM, OpenLedger
+from tests.contract.store_fixtures import ANNA, BERT, DEVICE, NOW, OTHER_ROOM, ROOM, OpenLedger, command, settle
 
 US = UserId("@us:example.org")
 THEM = UserId("@them:example.org")
@@ -25,13 +27,14 @@ THREAD = EventId("$thread")
 def made(
     id_: str,
     *,
-    to: UserId | None = THEM,
+    to: UserId | Address | None = THEM,
     kind: MetaKind = MetaKind.QUESTION,
     room: RoomId = ROOM,
     caller: CallerName = CI,
     expires_at: int | None = None,
 ) -> Message:
-    meta = Meta(id=MessageId(id_), kind=kind, to=None if to is None else Address(to), expires_at=expires_at)
+    address = to if to is None or isinstance(to, Address) else Address(to)
+    meta = Meta(id=MessageId(id_), kind=kind, to=address, expires_at=expires_at)
     return Message(meta=meta, room=room, caller=caller, body=f"text of {id_}", accepted_at=NOW)
 
 
@@ -434,9 +437,9 @@ async def test_a_person_answers_by_a_reply(ledger: Ledger) -> None:
 # --- what this daemon answers to its own callers
 
 
-async def ask_here(ledger: Ledger, id_: str = "m1") -> Message:
-    """A caller has asked this daemon, and a turn has begun with it."""
-    message = made(id_, to=US)
+async def ask_here(ledger: Ledger, id_: str = "m1", *, to: UserId | Address = US) -> Message:
+    """A caller has asked this daemon, and a turn has begun with it; or a session that speaks through it."""
+    message = made(id_, to=to)
     waits = Incoming(
         event=EventId(f"~{id_}"),
         room=ROOM,
@@ -496,6 +499,89 @@ async def test_our_own_refusal_ends_a_message_that_never_became_a_command(ledger
 
     assert found is not None
     assert (found.state, found.why) == (MessageState.REFUSED, "The room is halted.")
+
+
+LAPTOP = Address(US, InstanceName("laptop"))
+
+
+def by_session(to: Message, body: str, *, instance: InstanceName | None = LAPTOP.instance, **more: Any) -> Parcel:
+    meta = Meta(id=MessageId("s"), kind=MetaKind.ANSWER, instance=instance, in_reply_to=to.id)
+    meta = replace(meta, **more)
+    return Parcel(txn=TxnId("session"), room=ROOM, content={"body": body, META_KEY: written(meta)})
+
+
+async def test_what_a_session_answers_to_a_caller_here_is_known_once_it_is_in_the_room(ledger: Ledger) -> None:
+    message = await ask_here(ledger, to=LAPTOP)
+    await ledger.outbox.put([by_session(message, "[ANSWER] It is green.")], NOW)
+    before = await state_of(ledger, message)
+    await send_all(ledger)
+    found = await ledger.messages.get(message.id)
+
+    assert before is MessageState.SENT
+    assert found is not None
+    assert (found.state, found.answer, found.answer_event) == (MessageState.ANSWERED, "It is green.", "$session")
+
+
+async def test_a_session_says_that_it_has_begun(ledger: Ledger) -> None:
+    message = await ask_here(ledger, to=LAPTOP)
+    await ledger.outbox.put([by_session(message, "half", kind=MetaKind.STATUS, step=Step.PROGRESS)], NOW)
+    await send_all(ledger)
+
+    assert await state_of(ledger, message) is MessageState.READ
+
+
+@pytest.mark.parametrize("instance", [None, InstanceName("desk"), InstanceName("other")])
+async def test_nobody_but_the_session_answers_what_it_was_asked(ledger: Ledger, instance: InstanceName | None) -> None:
+    message = await ask_here(ledger, to=LAPTOP)
+    await ledger.outbox.put([by_session(message, "Yes.", instance=instance)], NOW)
+    await send_all(ledger)
+
+    assert await state_of(ledger, message) is MessageState.SENT
+
+
+async def test_what_has_become_a_command_is_answered_by_its_turn_alone(ledger: Ledger) -> None:
+    message = await ask_here(ledger, to=LAPTOP)
+    made_of_it = replace(command(event_of(message)), room=ROOM)
+    await settle(ledger, AcceptCommand(made_of_it), event=event_of(message))
+    await ledger.outbox.put([by_session(message, "Yes.")], NOW)
+    await send_all(ledger)
+
+    assert await state_of(ledger, message) is MessageState.SENT
+
+
+@pytest.mark.parametrize(
+    ("instance", "state"),
+    [
+        (InstanceName("attic"), MessageState.ANSWERED),
+        (None, MessageState.ANSWERED),
+        (InstanceName("cellar"), MessageState.SENT),
+    ],
+)
+async def test_another_instance_of_the_account_does_not_answer_for_the_one_that_was_named(
+    ledger: Ledger, instance: InstanceName | None, state: MessageState
+) -> None:
+    message = await accept(ledger, made("m1", to=Address(THEM, InstanceName("attic"))))
+    await send_all(ledger)
+    answer = said("Yes.", message)
+    assert isinstance(answer.meta, Meta)
+
+    await ledger.messages.heard(replace(answer, meta=replace(answer.meta, instance=instance)), NOW)
+
+    assert await state_of(ledger, message) is state
+
+
+async def test_news_of_its_task_say_that_a_message_was_begun(ledger: Ledger) -> None:
+    message = await accept(ledger, made("m1", kind=MetaKind.TASK))
+    await send_all(ledger)
+    news = said("half of it", message, kind=MetaKind.STATUS)
+    assert isinstance(news.meta, Meta)
+    found = []
+    for step in (Step.ACCEPTED, Step.PROGRESS, Step.DONE):
+        await ledger.messages.heard(replace(news, meta=replace(news.meta, step=step)), NOW)
+        found.append(await state_of(ledger, message))
+
+    assert found == [MessageState.SENT, MessageState.READ, MessageState.READ]
+    assert await ledger.messages.heard(replace(news, meta=replace(news.meta, step=Step.PROGRESS)), NOW) is None
 
 
 async def test_what_a_caller_says_is_no_answer_of_ours(ledger: Ledger) -> None:

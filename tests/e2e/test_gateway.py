@@ -1,5 +1,6 @@
 """Programs speak through the gateway of a real daemon, on a real homeserver."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -67,6 +68,45 @@ async def test_a_program_asks_the_agent_and_hears_the_answer_while_people_watch(
     assert answered["sent_at"] <= answered["delivered_at"] <= answered["read_at"] <= answered["ended_at"]
     assert any("It is green." in said["body"] for said in read["messages"])
     assert [said["meta"]["in_reply_to"] for said in found["messages"]] == [answered["id"]]
+
+
+@pytest.mark.long
+async def test_a_session_of_the_same_daemon_is_asked_does_a_task_and_is_heard(
+    people: People, model: Model, workplace: Path
+) -> None:
+    caller = {"read": ["room0"], "send": ["room0"]}
+    gateway = {"enabled": True, "port": free_port(), "callers": {"ci": caller, "laptop": caller}}
+    async with move_in(people, model, workplace, gateway=gateway) as house:
+        await house.daemon.until_line("gateway.open")
+        to = {"room": "room0", "to": f"{house.account.user_id}/laptop"}
+        async with (
+            gateway_client(house.daemon, "callers/ci.token") as ci,
+            gateway_client(house.daemon, "callers/laptop.token") as laptop,
+            laptop.listening("laptop"),
+            asyncio.TaskGroup() as group,
+        ):
+            asking = group.create_task(ci.ask("POST", "/ask", {**to, "body": "Is it green?", "seconds": 60}))
+            question = await house.anna.until_message(house.room, "Is it green?")
+            [event] = [event for event in house.anna.events(house.room) if event["event_id"] == question.id]
+            reply = {"in_reply_to": event["content"][META_KEY]["id"], "kind": "answer", "room": "room0"}
+            with pytest.raises(Refused) as forged:
+                await ci.ask("POST", "/send", {**reply, "body": "Yes."})
+            await laptop.ask("POST", "/send", {**reply, "body": "It is green.", "instance": "laptop"})
+            answered = await asking
+
+            task = await ci.ask("POST", "/tasks", {**to, "text": "Paint it."})
+            given = await house.anna.until_message(house.room, "Paint it.")
+            [event] = [event for event in house.anna.events(house.room) if event["event_id"] == given.id]
+            with pytest.raises(Refused) as ended:
+                await laptop.ask("PATCH", f"/tasks/{task['id']}", {"room": "room0", "step": "cancelled"})
+            said = {"room": "room0", "step": "done", "note": "Two coats.", "instance": "laptop"}
+            await laptop.ask("PATCH", f"/tasks/{task['id']}", said)
+            await house.anna.until_message(house.room, "done: Two coats.")
+            message = await ci.ask("GET", f"/status/{event['content'][META_KEY]['id']}")
+
+    assert (answered["state"], answered["answer"]) == ("answered", "It is green.")
+    assert (forged.value.code, ended.value.code) == ("not_allowed", "not_allowed")
+    assert (message["state"], message["answer"]) == ("answered", "✅ done: Two coats.")
 
 
 @pytest.mark.long

@@ -85,7 +85,8 @@ async def test_an_agent_begins_turns_within_its_budget_and_a_person_lets_it_go_o
                 asked = await machine.say(script(f"{mark} {number}", Step(text=f"Tea {number}.")), hop=3)
                 assert f"Tea {number}." in await machine.answered(asked, MetaKind.ANSWER)
             assert len(house.prompts(mark)) >= PAIR_TURNS
-            assert f"from the agent `{other.id}/elsewhere`, 3 turns of agents away" in house.prompts(mark)[0]
+            who = f"the agent `{other.id}` (which calls itself `elsewhere`, and is not registered so)"
+            assert f"from {who}, 3 turns of agents away" in house.prompts(mark)[0]
             assert not house.prompts(aside)
 
             more = script(f"more {other.id}", Step(text="More tea."))

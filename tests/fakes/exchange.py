@@ -26,7 +26,7 @@ from aiagentchat.core.exchange import (
 )
 from aiagentchat.core.ids import EventId, InstanceName, MessageId, RoomId, TaskId, UserId, new_message_id, new_task_id
 from aiagentchat.core.instances import Instance, is_alive
-from aiagentchat.core.meta import MOST_HOPS, Address, Meta, Step
+from aiagentchat.core.meta import MOST_HOPS, Address, Meta, MetaKind, Step
 from aiagentchat.core.tasks import Ours, Task, TaskState, may_move
 
 US = Address(UserId("@agent:example.org"), InstanceName("here"))
@@ -200,7 +200,7 @@ class FakeExchange:
         """Give work to somebody."""
         self._called("assign_task", caller)
         self._check(caller, Scope.SEND, room)
-        asked = (room, to, text, deadline)
+        asked = (room, to, text)
         first = self._first(caller, asked, key)
         if first is not None:
             return self.given[room, TaskId(first)]
@@ -250,11 +250,14 @@ class FakeExchange:
 
     def _accept(self, caller: Caller, outgoing: Outgoing, key: str | None) -> Message:
         self._check(caller, Scope.SEND, outgoing.room)
-        first = self._first(caller, outgoing, key)
+        asked = dataclasses.replace(outgoing, expires_at=None)
+        first = self._first(caller, asked, key)
         if first is not None:
             return self.messages[MessageId(first)]
         self._check_text(outgoing.body)
         self._check_time(outgoing.expires_at)
+        if outgoing.kind is MetaKind.ANSWER and caller.instance is None:
+            raise ExchangeRefused("not_allowed", "Only a session answers.")
         hop, budget = _onward(caller, outgoing)
         meta = Meta(
             id=new_message_id(),
@@ -272,7 +275,7 @@ class FakeExchange:
         )
         self.messages[message.id] = message
         self.accepted.set()
-        self._keep(caller, outgoing, key, message.id)
+        self._keep(caller, asked, key, message.id)
         self.say(outgoing.room, outgoing.body, sender=self.us.user, meta=meta, thread=outgoing.thread)
         return message
 

@@ -49,6 +49,8 @@ class GatewayServer:
         """So many answers are not given, though what was asked is done."""
         self.problems: list[tuple[int, str, str]] = []
         """Status, code and detail of the next answers."""
+        self.problems_of: dict[str, list[tuple[int, str, str]]] = {}
+        """The same of one path."""
         self.said: list[dict[str, Any]] = []
         self.before: int | None = None
         self.tasks: list[dict[str, Any]] = []
@@ -127,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(401, "unauthenticated", "This is no token of ours.")
         elif gateway.problems:
             self._problem(*gateway.problems.pop(0))
+        elif problems := gateway.problems_of.get(parts.path):
+            self._problem(*problems.pop(0))
         elif parts.path == "/events":
             self._stream()
         else:
@@ -176,7 +180,7 @@ def at_socket(gateway: GatewayServer, data_dir: Path) -> Iterator[Path]:
     server = _UnixServer(str(folder / "operator.sock"), type("Handler", (_Handler,), {"gateway": gateway}))
     with _served(server):
         yield folder / "operator.sock"
-    (folder / "operator.sock").unlink()
+    (folder / "operator.sock").unlink(missing_ok=True)
 
 
 @contextmanager

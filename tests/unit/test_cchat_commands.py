@@ -215,6 +215,17 @@ def test_who_lists_those_that_are_there(environ: dict[str, str]) -> None:
     assert re.search(r"attic .* offline ", everybody)
 
 
+def test_a_question_that_was_taken_is_not_asked_again_because_nobody_says_who_is_there(
+    server: GatewayServer, environ: dict[str, str]
+) -> None:
+    server.problems_of["/who"] = [(503, "unavailable", "Not now.")]
+    done = cchat(environ, "ask", "den", "Is it dry?", "--to", "@agent:hs/attic", "--timeout", "0s")
+
+    assert done.exit_code == Exit.NO_ANSWER
+    assert "nobody could say whether @agent:hs/attic is there" in done.stderr
+    assert len(server.messages) == 1
+
+
 def test_the_daemon_says_how_it_is(environ: dict[str, str]) -> None:
     done = cchat(environ, "status")
 

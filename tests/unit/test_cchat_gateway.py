@@ -101,6 +101,39 @@ def test_one_that_is_busy_is_asked_again(gateway: Gateway, server: GatewayServer
     assert gateway.send(HELLO, "k1")["id"] == "m1"
 
 
+def test_one_that_stays_busy_is_there_and_was_asked_for_nothing(gateway: Gateway, server: GatewayServer) -> None:
+    server.problems = [(503, "busy", "Too many.")] * TRIES
+    with pytest.raises(NotDone, match="not made") as raised:
+        gateway.send(HELLO, "k1")
+
+    assert raised.value.exit is Exit.UNAVAILABLE
+    assert not isinstance(raised.value, NobodyThere)
+    assert server.messages == {}
+
+
+@pytest.mark.parametrize("how", ["gone", "busy"])
+def test_what_was_taken_is_never_said_to_be_unsent(server: GatewayServer, naps: Naps, tmp_path: Path, how: str) -> None:
+    with at_socket(server, tmp_path) as socket:
+
+        def clock() -> float:
+            if server.messages and how == "gone":
+                socket.unlink(missing_ok=True)
+            elif server.messages:
+                server.problems = [(503, "busy", "Too many.")] * 2 * TRIES
+            return 0.0
+
+        gateway = Gateway(Place("here", socket=socket), TOKEN, sleep=naps, chance=lambda: 0.5, clock=clock)
+        with pytest.raises(NotDone, match="message m1 was taken") as asked:
+            gateway.ask(HELLO, "k1", 600)
+        with pytest.raises(NotDone) as after:
+            gateway.who()
+
+    assert asked.value.exit is Exit.NO_ANSWER
+    assert not isinstance(asked.value, NobodyThere)
+    assert not isinstance(after.value, NobodyThere)
+    assert "nothing was sent" not in f"{asked.value} {after.value}"
+
+
 @pytest.mark.parametrize(
     ("status", "code", "exit_"),
     [

@@ -3,22 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aiagentchat.core.exchange import Caller, ExchangeRules
 from aiagentchat.core.guards import (
     AgentTurn,
     Halt,
     Limit,
-    Onward,
     Standing,
     Why,
     gone_too_far,
     halted_by,
     is_counted,
     is_for,
-    onward,
     pair_of,
     used_up,
 )
@@ -128,40 +124,3 @@ def test_one_turn_too_many_halts_the_room() -> None:
 @pytest.mark.parametrize("why", sorted(set(Why) - {Why.PAIR_USED_UP, Why.ROOM_USED_UP}))
 def test_nothing_else_halts_it(why: Why) -> None:
     assert halted_by(why, RULES, TURN, 7) is None
-
-
-@pytest.mark.parametrize(
-    ("caller", "asked", "expected"),
-    [
-        pytest.param(Caller(name=CallerName("ci")), None, Onward(0, None), id="a program of a person"),
-        pytest.param(Caller(name=CallerName("ci")), 3, Onward(0, 3), id="which may give less than there is"),
-        pytest.param(RUN, None, Onward(1, None), id="a turn that a person has asked for"),
-        pytest.param(RUN, 2, Onward(1, 2), id="which may give less, too"),
-        pytest.param(replace(RUN, cause=replace(SAID, hop=2)), None, Onward(3, None), id="a turn of a message"),
-        pytest.param(replace(RUN, cause=replace(SAID, hop=2)), 5, Onward(3, 5), id="without a budget, and gives one"),
-        pytest.param(replace(RUN, cause=replace(SAID, budget=3)), None, Onward(1, 2), id="it has used one turn itself"),
-        pytest.param(replace(RUN, cause=replace(SAID, budget=3)), 1, Onward(1, 1), id="and gives less"),
-        pytest.param(replace(RUN, cause=replace(SAID, budget=3)), 9, Onward(1, 2), id="and cannot give more"),
-        pytest.param(replace(RUN, cause=replace(SAID, budget=0)), 9, Onward(1, 0), id="nothing is left"),
-        pytest.param(replace(RUN, cause=replace(SAID, hop=LATEST)), None, Onward(LATEST, None), id="no further"),
-        pytest.param(
-            replace(RUN, in_turn=False, cause=replace(SAID, hop=1)), None, Onward(2, None), id="what a turn has left"
-        ),
-    ],
-)
-def test_what_follows_from_a_message_is_one_turn_further(caller: Caller, asked: int | None, expected: Onward) -> None:
-    assert onward(caller, asked) == expected
-
-
-@given(st.integers(0, 16), st.one_of(st.none(), st.integers(0, 1000)), st.one_of(st.none(), st.integers(0, 1000)))
-def test_whatever_is_asked_for_no_chain_is_longer_than_the_room_allows(
-    hops: int, budget: int | None, asked: int | None
-) -> None:
-    rules, meta, turns = replace(RULES, hops=hops), replace(SAID, budget=budget), 0
-    while gone_too_far(meta, rules) is None:
-        turns += 1
-        next_ = onward(replace(RUN, cause=meta), asked)
-        meta = replace(meta, hop=next_.hop, budget=next_.budget)
-
-    assert turns <= hops + 1
-    assert budget is None or turns <= budget

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,27 @@ async def test_an_instance_that_this_account_does_not_have_is_not_spoken_to(worl
 
     assert refused.value.code == "unknown"
     assert sent.meta.to == laptop
+
+
+async def test_a_session_of_ours_is_asked_and_answers(world: ClerkWorld) -> None:
+    room = await world.room("ours")
+    laptop = Address(US.user, InstanceName("laptop"))
+    session = replace(TALKER, instance=laptop.instance)
+    world.directory.register_session(InstanceName("laptop"))
+    asked = await world.exchange.send(TALKER, Outgoing(room=room, body="Tea?", kind=MetaKind.QUESTION, to=laptop))
+    await world.send_all()
+    [waits] = await world.ledger.inbox.unrouted(10)
+
+    answer = Outgoing(room=room, body="Yes.", kind=MetaKind.ANSWER, in_reply_to=asked.id)
+    with pytest.raises(ExchangeRefused) as refused:
+        await world.exchange.send(TALKER, answer)
+    await world.exchange.send(session, answer)
+    await world.send_all()
+    found = await world.exchange.status(TALKER, asked.id)
+
+    assert (waits.caller, waits.is_for(US.user)) == ("talker", True)
+    assert refused.value.code == "not_allowed"
+    assert (found.state, found.answer) == (MessageState.ANSWERED, "Yes.")
 
 
 async def test_in_a_halted_room_nothing_is_asked_of_agents_and_people_are_told(world: ClerkWorld) -> None:

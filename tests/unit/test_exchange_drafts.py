@@ -1,12 +1,18 @@
 """What becomes of what a caller wants to say."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiagentchat.core.errors import ExchangeRefused
-from aiagentchat.core.exchange import MOST_BODY, Caller, Outgoing
+from aiagentchat.core.exchange import MOST_BODY, Caller, ExchangeRules, Outgoing
+from aiagentchat.core.guards import gone_too_far
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.meta import MOST_HOPS, Address, Meta, MetaKind, read_meta
-from aiagentchat.exchange.drafts import begins, check, digest, draft, onward
+from aiagentchat.exchange.drafts import begins, check, digest, draft, is_for_ours, onward
 
 ROOM = RoomId("!kitchen:example.org")
 OWN = Address(UserId("@us:example.org"), InstanceName("workshop"))
@@ -88,7 +94,14 @@ def test_a_turn_is_begun_by_what_asks_this_daemon_for_one(to: Address | None, ki
     waits = draft(CI, wish, OWN, id=MessageId("m1"), now=NOW, encrypted=False).waits
 
     assert begins(wish, OWN) is does
-    assert (waits is not None) is does
+    assert (waits is not None) is (does or is_for_ours(wish, OWN))
+
+
+def test_what_a_session_is_asked_comes_to_it_through_this_daemon() -> None:
+    laptop = Address(OWN.user, InstanceName("laptop"))
+
+    assert is_for_ours(outgoing(to=laptop), OWN)
+    assert not any(is_for_ours(wish, OWN) for wish in (outgoing(to=THEM), outgoing(to=laptop, kind=MetaKind.ANSWER)))
 
 
 def test_what_begins_a_turn_is_told_to_the_inbox_with_who_has_sent_it() -> None:
@@ -168,6 +181,21 @@ def test_nothing_follows_for_ever(cause: Meta) -> None:
     assert refused.value.code == "full"
 
 
+@given(st.integers(0, 16), st.one_of(st.none(), st.integers(0, 1000)), st.one_of(st.none(), st.integers(0, 1000)))
+def test_whatever_is_asked_for_no_chain_is_longer_than_the_room_allows(
+    hops: int, budget: int | None, asked: int | None
+) -> None:
+    rules, cause, turns = ExchangeRules(hops=hops), Meta(id=MessageId("m"), budget=budget), 0
+    with suppress(ExchangeRefused):
+        while gone_too_far(cause, rules) is None:
+            turns += 1
+            hop, left = onward(Caller(name=CallerName("run"), in_turn=True, cause=cause), asked)
+            cause = replace(cause, hop=hop, budget=left)
+
+    assert turns <= hops + 1
+    assert budget is None or turns <= budget
+
+
 def test_what_gives_a_task_is_one() -> None:
     wish = outgoing("Mend it.\nSoon.", kind=MetaKind.TASK, to=THEM, task=TaskId("t1"), expires_at=NOW + 5)
 
@@ -189,12 +217,11 @@ def test_a_digest_is_the_same_for_the_same_wish_alone() -> None:
         outgoing(task=TaskId("t")),
         outgoing(in_reply_to=MessageId("t")),
         outgoing(thread=EventId("t")),
-        outgoing(expires_at=5),
         outgoing(budget=5),
         Outgoing(room=RoomId("!garden:example.org"), body="Is it green?"),
     ]
     digests = [digest(wish, None) for wish in wishes] + [digest(outgoing(), InstanceName("laptop"))]
 
     assert len(set(digests)) == len(digests)
-    assert digest(outgoing(), None) == digests[0]
+    assert digest(outgoing(), None) == digest(outgoing(expires_at=5), None) == digests[0]
     assert digest(outgoing("\ud800"), None)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.core.commands import CommandState, TurnRecord
-from aiagentchat.core.effects import AcceptCommand, OpenTask
+from aiagentchat.core.effects import AcceptCommand, MoveTask, OpenTask
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import EVERYTHING, Caller, Message, Outgoing, Scope
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, TaskId, UserId, new_message_id
 from aiagentchat.core.meta import Address, Meta, MetaKind, Step, read_meta
-from aiagentchat.core.tasks import Ours, Task, TaskState, assigned
+from aiagentchat.core.tasks import Ours, Task, TaskState, Word, assigned
 from aiagentchat.exchange.tasks import TaskExchange
 from aiagentchat.store.ledger import Ledger
 from tests.contract.store_fixtures import DEVICE, OTHER_ROOM, ROOM, command, settle, waiting_texts
@@ -26,6 +26,7 @@ CI = Caller(name=CallerName("ci"), scopes={ROOM: EVERYTHING})
 READER = Caller(name=CallerName("reader"), scopes={ROOM: frozenset({Scope.READ})})
 RUN = Caller(name=CallerName("run"), scopes={ROOM: EVERYTHING}, home=ROOM, in_turn=True)
 SESSION = Caller(name=CallerName("session"), scopes={ROOM: EVERYTHING}, instance=InstanceName("terminal"))
+CALLERS = {caller.name: caller for caller in (CI, RUN, SESSION)}
 T1 = TaskId("t1")
 
 
@@ -37,8 +38,16 @@ class Office:
         self.clock = FakeClock()
         self.sent: dict[str | None, Message] = {}
         self.exchange = TaskExchange(
-            tasks=ledger.tasks, send=self.send, rooms=lambda: [ROOM, OTHER_ROOM], own=lambda: US, clock=self.clock
+            tasks=ledger.tasks,
+            send=self.send,
+            message=self.message,
+            rooms=lambda: [ROOM, OTHER_ROOM],
+            own=lambda: US,
+            clock=self.clock,
         )
+
+    async def message(self, message: MessageId) -> Message | None:
+        return next((each for each in self.sent.values() if each.id == message), None)
 
     async def send(self, caller: Caller, outgoing: Outgoing, *, key: str | None = None) -> Message:
         if key is not None and key in self.sent:
@@ -46,7 +55,7 @@ class Office:
         meta = Meta(
             id=new_message_id(),
             kind=outgoing.kind,
-            instance=US.instance,
+            instance=caller.instance or US.instance,
             to=outgoing.to,
             task=outgoing.task,
             expires_at=outgoing.expires_at,
@@ -54,13 +63,16 @@ class Office:
         self.sent[key] = Message(meta=meta, room=outgoing.room, caller=caller.name, body=outgoing.body)
         assert outgoing.to is not None
         now = self.clock.now_ms()
-        task = assigned(meta, outgoing.to, outgoing.room, outgoing.body, by=US, now=now)
+        by = Address(US.user, meta.instance)
+        task = assigned(meta, outgoing.to, outgoing.room, outgoing.body, by=by, now=now)
         if meta.kind is MetaKind.TASK:
             await self.ledger.tasks.change([OpenTask(task)], now)
         return self.sent[key]
 
-    async def have(self, **more: object) -> Task:
-        """A task that is known."""
+    async def have(self, giver: Caller = CI, **more: object) -> Task:
+        """A task that is known; if we have given it, for `giver`."""
+        meta = Meta(id=MessageId("m1"), kind=MetaKind.TASK, instance=giver.instance or US.instance)
+        self.sent["m1"] = Message(meta=meta, room=ROOM, caller=giver.name, body="Tidy up")
         now = self.clock.now_ms()
         made = Task(
             id=T1,
@@ -142,12 +154,20 @@ async def test_what_is_over_is_listed_when_everything_is_asked_for(office: Offic
     assert await office.exchange.tasks(CI, everything=True) == [over]
 
 
-async def test_a_task_says_what_is_to_be_done_and_has_time_left(office: Office) -> None:
-    for text, deadline in ((" ", None), ("Tidy up", office.clock.now_ms())):
-        with pytest.raises(ExchangeRefused) as refused:
-            await office.exchange.assign_task(CI, ROOM, THEM, text, deadline=deadline)
-        assert refused.value.code == "invalid"
+async def test_a_task_says_what_is_to_be_done(office: Office) -> None:
+    with pytest.raises(ExchangeRefused) as refused:
+        await office.exchange.assign_task(CI, ROOM, THEM, " ")
+
+    assert refused.value.code == "invalid"
     assert office.sent == {}
+
+
+async def test_the_same_key_finds_its_task_when_the_deadline_is_over(office: Office) -> None:
+    deadline = office.clock.now_ms() + 1000
+    first = await office.exchange.assign_task(CI, ROOM, THEM, "Tidy up", deadline=deadline, key="k")
+    office.clock.advance(2)
+
+    assert await office.exchange.assign_task(CI, ROOM, THEM, "Tidy up", deadline=deadline, key="k") == first
 
 
 async def test_a_key_that_was_used_for_something_else_gives_no_task(office: Office) -> None:
@@ -197,8 +217,65 @@ async def test_others_say_nothing_of_what_is_done_here(office: Office) -> None:
 
     assert await office.refused(CI, Step.DONE) == "not_allowed"
     assert await office.refused(SESSION, Step.DONE) == "not_allowed"
-    assert await office.refused(SESSION, Step.CANCELLED) == "not_allowed"
     assert await office.refused(READER, Step.DONE) == "not_allowed"
+
+
+async def test_only_whoever_runs_the_daemon_ends_for_others_what_is_done_here(office: Office) -> None:
+    await office.work()
+    for caller in (CI, SESSION, replace(RUN, home=OTHER_ROOM)):
+        assert await office.refused(caller, Step.CANCELLED) == "not_allowed"
+
+    assert await office.ledger.commands.stop_requested(EventId("$a")) is None
+
+
+async def test_a_run_ends_what_it_works_on_and_nothing_that_waits_in_its_room(office: Office) -> None:
+    waiting = await office.have(by=THEM, to=US, ours=Ours.TAKEN, message=MessageId("m9"), state=TaskState.ACCEPTED)
+    assert await office.refused(RUN, Step.CANCELLED) == "not_allowed"
+    at = office.clock.now_ms()
+    word = Word(state=TaskState.WORKING, at=at)
+    await office.ledger.tasks.change([MoveTask(room=ROOM, task=waiting.id, word=word)], at)
+
+    assert (await office.exchange.update_task(RUN, ROOM, T1, Step.CANCELLED, "")).state is TaskState.CANCELLED
+
+
+@pytest.mark.parametrize("giver", [CI, RUN, SESSION], ids=lambda caller: str(caller.name))
+async def test_what_was_given_here_is_ended_by_the_caller_who_gave_it(office: Office, giver: Caller) -> None:
+    by = Address(US.user, giver.instance or US.instance)
+    await office.have(giver, by=by)
+    for other in CALLERS.keys() - {giver.name}:
+        assert await office.refused(CALLERS[other], Step.CANCELLED) == "not_allowed"
+
+    assert (await office.exchange.update_task(giver, ROOM, T1, Step.CANCELLED, "")).state is TaskState.CANCELLED
+
+
+async def test_a_caller_ends_what_it_has_given_to_this_daemon_and_its_turn(office: Office) -> None:
+    await office.work()
+    given = await office.exchange.assign_task(CI, ROOM, US, "Tidy up")
+    accepted = replace(given, ours=Ours.TAKEN, thread=EventId("$b"))
+    made = replace(command("$b"), thread=EventId("$b"))
+    await settle(office.ledger, AcceptCommand(made, of_thread=True, task=accepted), event="$b")
+
+    assert await office.refused(replace(CI, name=CallerName("else")), Step.CANCELLED, task=given.id) == "not_allowed"
+    after = await office.exchange.update_task(CI, ROOM, given.id, Step.CANCELLED, "")
+    assert after.state is TaskState.CANCELLED
+    assert (await office.ledger.commands.get(EventId("$b"))).state is CommandState.CANCELLED  # type: ignore[union-attr]
+
+
+async def test_a_task_whose_message_is_not_kept_any_more_is_ended_by_whoever_runs_the_daemon(office: Office) -> None:
+    await office.have()
+    office.sent.clear()
+    assert await office.refused(CI, Step.CANCELLED) == "not_allowed"
+    await office.have(id=TaskId("t2"), message=None)
+    assert await office.refused(CI, Step.CANCELLED, task=TaskId("t2")) == "not_allowed"
+
+    assert (await office.exchange.update_task(OPERATOR, ROOM, T1, Step.CANCELLED, "")).state is TaskState.CANCELLED
+
+
+async def test_a_session_does_nothing_of_what_is_for_the_account(office: Office) -> None:
+    await office.have(by=THEM, to=Address(US.user), ours=Ours.TAKEN)
+
+    assert await office.refused(SESSION, Step.ACCEPTED) == "not_allowed"
+    assert await office.refused(SESSION, Step.CANCELLED) == "not_allowed"
 
 
 async def test_whoever_runs_the_daemon_ends_what_runs(office: Office) -> None:
@@ -223,7 +300,7 @@ async def test_a_session_does_what_was_given_to_it(office: Office) -> None:
     for step, state in ((Step.ACCEPTED, TaskState.ACCEPTED), (Step.DONE, TaskState.DONE)):
         assert (await office.exchange.update_task(SESSION, ROOM, T1, step, "")).state is state
 
-    assert await waiting_texts(office.ledger) == ["[STATUS] 👀 accepted", "[STATUS] ✅ done"]
+    assert await waiting_texts(office.ledger) == ["[STATUS] 👀 accepted", "[ANSWER] ✅ done"]
     assert await office.refused(SESSION, Step.PROGRESS) == "conflict"
     assert await office.refused(SESSION, Step.ACCEPTED) == "conflict"
 

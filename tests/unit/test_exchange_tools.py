@@ -137,6 +137,7 @@ async def test_what_is_sent_goes_where_it_is_said() -> None:
 
 async def test_a_reply_is_an_answer() -> None:
     stage = Stage()
+    stage.desk = replace(stage.desk, caller=replace(stage.desk.caller, instance=InstanceName("laptop")))
     await stage("send", room=CELLAR, text="Yes.", in_reply_to="m1")
     [message] = stage.exchange.messages.values()
 
@@ -322,10 +323,22 @@ async def test_a_place_that_a_page_names_can_be_asked_for_whatever_it_is() -> No
     stage = Stage()
     said = stage.exchange.say(KITCHEN, "What the homeserver told.")
     page = Page(messages=(replace(said, position=-1_795_671_032_318),), before=-1_795_671_032_318)
-    told = tool_words.page(page, {KITCHEN: "kitchen"})
+    told = tool_words.page(page, {KITCHEN: "kitchen"}, frozenset())
 
     assert told.endswith("before=-1795671032318)")
     assert await stage("read", room="kitchen", before=-1_795_671_032_318) == tool_words.NOTHING
+
+
+async def test_only_a_name_that_its_account_has_registered_is_shown_as_its_address() -> None:
+    stage = Stage()
+    meta = Meta(id=MessageId("m1"), instance=THEM.instance)
+    stage.exchange.say(KITCHEN, "It is me.", sender=THEM.user, meta=meta)
+    stage.exchange.say(KITCHEN, "Me too.", sender=UserId("@eve:x"), meta=meta)
+    told = await stage("read", room="kitchen")
+
+    assert f" {THEM} " in told
+    assert "@eve:x (calls itself there) " in told
+    assert await stage("history", words="me", room="kitchen") == told
 
 
 def test_a_time_that_is_none_is_no_reason_to_fail() -> None:
@@ -337,7 +350,7 @@ def test_what_is_deleted_edited_or_a_file_is_said_so() -> None:
     said = stage.exchange.say(KITCHEN, "")
     file = replace(stage.exchange.say(KITCHEN, "plot.png"), kind="file", edited_at=AT)
     page = asyncio.run(stage.exchange.read(stage.desk.caller, KITCHEN, limit=5))
-    told = tool_words.page(replace(page, messages=(said, file)), {KITCHEN: "kitchen"})
+    told = tool_words.page(replace(page, messages=(said, file)), {KITCHEN: "kitchen"}, frozenset())
 
     assert "(deleted)" in told
     assert "a file edited\n| plot.png" in told

@@ -631,7 +631,7 @@ class _Post(Post):
     async def landed(self, events: Sequence[Incoming]) -> None:
         raise AssertionError(events)
 
-    async def heard(self, event: Incoming) -> None:
+    async def heard(self, event: Incoming) -> bool:
         raise AssertionError(event)
 
     async def begun(self, command: Command) -> None:

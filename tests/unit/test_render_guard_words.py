@@ -9,7 +9,7 @@ from aiagentchat.core.commands import Command
 from aiagentchat.core.exchange import ExchangeRules
 from aiagentchat.core.guards import Halt, Limit, Standing, Why
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, UserId
-from aiagentchat.core.meta import Meta, MetaKind
+from aiagentchat.core.meta import Address, Meta, MetaKind
 from aiagentchat.render import guard_words, words
 from tests.fakes.clock import START_MS
 from tests.fakes.people import ADA, ANNA, ME, ROOM, command
@@ -102,6 +102,21 @@ def test_the_agent_reads_what_a_person_says_as_it_is() -> None:
 )
 def test_the_agent_reads_above_the_text_of_a_program_whose_it_is(asked: Command, head: str) -> None:
     assert guard_words.for_agent(asked, "make tea") == f"[aiagentchat: {head}]\n\nmake tea"
+
+
+def test_an_instance_that_nobody_has_registered_is_only_what_its_account_says() -> None:
+    asked = []
+
+    def is_registered(said: Address) -> bool:
+        asked.append(said)
+        return False
+
+    told = guard_words.for_agent(OF_AGENT, "make tea", is_registered=is_registered)
+    unnamed = replace(OF_AGENT, meta=replace(META, instance=None))
+
+    assert "from the agent `@bot:hs` (which calls itself `laptop`, and is not registered so), 1 turn" in told
+    assert asked == [Address(UserId("@bot:hs"), InstanceName("laptop"))]
+    assert "from the agent `@bot:hs`, 1 turn" in guard_words.for_agent(unnamed, "tea", is_registered=is_registered)
 
 
 def test_the_kind_of_what_is_asked_is_named() -> None:

@@ -84,7 +84,28 @@ def test_a_session_that_does_a_task_of_its_daemons_speaks_as_itself() -> None:
 
     assert (meta.instance, meta.to) == ("terminal", TASK.by)  # type: ignore[union-attr]
     meta = read_meta(task_words.news(own, Word(state=TaskState.CANCELLED, at=NOW, by=TASK.by)).content)
-    assert meta.instance == "desk"  # type: ignore[union-attr]
+    assert (meta.instance, meta.kind) == ("desk", MetaKind.STATUS)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("ours", "state", "kind", "body"),
+    [
+        (Ours.WATCHED, TaskState.DONE, MetaKind.ANSWER, "[ANSWER] ✅ done: no cracks"),
+        (Ours.GIVEN, TaskState.FAILED, MetaKind.ANSWER, "[ANSWER] ❌ failed: no cracks"),
+        (Ours.WATCHED, TaskState.CANCELLED, MetaKind.ANSWER, "[ANSWER] 🛑 cancelled: no cracks"),
+        (Ours.WATCHED, TaskState.WORKING, MetaKind.STATUS, "[STATUS] no cracks"),
+        (Ours.TAKEN, TaskState.DONE, MetaKind.STATUS, "[STATUS] ✅ done: no cracks"),
+    ],
+)
+def test_where_no_turn_answers_a_task_its_end_is_the_answer(
+    ours: Ours, state: TaskState, kind: MetaKind, body: str
+) -> None:
+    task = replace(TASK, ours=ours, state=state)
+    said = task_words.news(task, Word(state=state, at=NOW, note="no cracks", by=TASK.to)).content
+    meta = read_meta(said)
+
+    assert (meta.kind, meta.in_reply_to, said["body"]) == (kind, TASK.message, body)  # type: ignore[union-attr]
+    assert said["msgtype"] == ("m.text" if kind is MetaKind.ANSWER else "m.notice")
 
 
 def test_the_same_news_are_the_same_parcel() -> None:

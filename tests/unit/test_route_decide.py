@@ -29,6 +29,7 @@ from aiagentchat.route.decide import (
     StopTarget,
     TakeBack,
     TakeFile,
+    TakeNote,
     UnknownBotCommand,
     Unreadable,
     decide,
@@ -71,6 +72,35 @@ def test_names_of_the_project_come_after_those_of_the_daemon(body: str, expected
 
 def test_a_viewer_runs_no_command_of_the_project() -> None:
     assert meaning(typed("/deploy", sender=VERA), custom=CUSTOM) == RefuseToRun()
+
+
+@pytest.mark.parametrize("sender", [ANNA, VERA])
+@pytest.mark.parametrize("body", ["[STATUS] half done", "[answer]: 42", "[STATUS]"])
+def test_news_and_answers_that_a_person_types_begin_nothing(body: str, sender: UserId) -> None:
+    assert meaning(typed(body, sender=sender)) == TakeNote()
+
+
+def test_news_to_others_in_a_room_of_people_are_not_heard() -> None:
+    assert meaning(typed("[STATUS] half done"), mention_only=True) == Ignore("not addressed")
+    assert meaning(typed("[STATUS] claude: half done"), mention_only=True) == TakeNote()
+    assert isinstance(meaning(typed("[STATUS] half done", sender=EVE)), Ignore)
+
+
+@pytest.mark.parametrize("body", ["[TASK] clean up", "[QUESTION] is it clean?"])
+def test_what_a_person_asks_for_with_a_prefix_is_asked(body: str) -> None:
+    assert meaning(typed(body)) == Ask(body)
+
+
+def test_a_file_with_news_waits_for_what_its_sender_says_next() -> None:
+    assert meaning(event(Kind.FILE, "[STATUS] half done", file=PLAN)) == TakeFile(PLAN, None)
+    assert meaning(event(Kind.FILE, "[STATUS] half done", sender=VERA, file=PLAN)) == RefuseToRun()
+    addressed = event(Kind.FILE, "[STATUS] claude: half done", file=PLAN)
+    assert meaning(addressed, mention_only=True) == TakeFile(PLAN, None)
+
+
+def test_an_answer_with_its_prefix_may_answer_a_question() -> None:
+    assert meaning(typed("[ANSWER] yes", target=TARGET)) == AnswerInWords(TARGET, "yes", TakeNote())
+    assert meaning(typed("[STATUS] yes", target=TARGET)) == AnswerInWords(TARGET, "[STATUS] yes", TakeNote())
 
 
 @pytest.mark.parametrize(

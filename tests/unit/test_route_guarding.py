@@ -13,11 +13,12 @@ from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.commands import CommandState
 from aiagentchat.core.exchange import Caller, ExchangeRules
 from aiagentchat.core.files import MediaFile
-from aiagentchat.core.guards import WINDOW_MS, Limit, Why, onward
+from aiagentchat.core.guards import WINDOW_MS, Limit, Why
 from aiagentchat.core.ids import ApprovalId, CallerName, InstanceName, MessageId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, read_meta
 from aiagentchat.core.parcels import Parcel
+from aiagentchat.exchange.drafts import onward
 from aiagentchat.render import guard_words
 from aiagentchat.render.agent_words import stopped_before_it_began
 from aiagentchat.render.message import message
@@ -407,7 +408,7 @@ async def test_two_that_answer_each_other_for_ever_stop_by_themselves(
             begun += 1
             assert isinstance(said.meta, Meta)
             run = Caller(name=CallerName("run"), cause=said.meta, in_turn=True)
-            hop = onward(run).hop if says_how_far else 0
+            hop = onward(run, None)[0] if says_how_far else 0
 
         assert begun == turns
 

@@ -25,6 +25,7 @@ from aiagentchat.route.access import Role
 from aiagentchat.route.bot_commands.catalog import catalog
 from aiagentchat.route.bot_commands.spec import Asked, BotCommand
 from aiagentchat.route.router import BATCH, JOIN_AGAIN, LONGEST_NAP, LOOK_AGAIN
+from tests.contract.store_fixtures import DEVICE
 from tests.fakes.changes import PATIENCE
 from tests.fakes.front import Front, open_front
 from tests.fakes.ledgers import fresh_ledger
@@ -96,13 +97,16 @@ class Postbox(Post):
     def __init__(self, front: Front) -> None:
         self._front = front
         self.told: list[tuple[str, EventId, int]] = []
+        self.answers: set[str] = set()
+        """What answers a message of ours."""
 
     async def landed(self, events: Sequence[Incoming]) -> None:
         left = await self._left()
         self.told += [("landed", each.event, left) for each in events]
 
-    async def heard(self, event: Incoming) -> None:
+    async def heard(self, event: Incoming) -> bool:
         self.told.append(("heard", event.event, await self._left()))
+        return event.body in self.answers
 
     async def begun(self, command: Command) -> None:
         raise AssertionError(command)
@@ -124,6 +128,30 @@ async def test_the_post_is_told_what_is_there_and_then_each_before_it_is_settled
         ("heard", one.event, 2),
         ("heard", two.event, 1),
     ]
+
+
+@pytest.mark.parametrize("sender", [ANNA, VERA, EVE])
+async def test_what_answers_a_message_of_ours_is_no_command_besides(front: Front, sender: UserId) -> None:
+    front.post = Postbox(front)
+    front.post.answers = {"claude: half past nine"}
+    front.use(catalog(front.desk))
+    said = typed("claude: half past nine", sender=sender)
+
+    await front.hear(said)
+
+    assert front.signals.shown == [(ROOM, said.event)]
+    assert await front.ledger.commands.queue(ROOM) == []
+    assert await front.ledger.outbox.claim(front.clock.now_ms(), device=DEVICE) is None
+
+
+async def test_a_bot_command_is_one_also_where_it_answers(front: Front) -> None:
+    front.post = Postbox(front)
+    front.post.answers = {"/help"}
+    front.use(catalog(front.desk))
+
+    await front.hear(typed("/help"))
+
+    assert await front.ledger.outbox.claim(front.clock.now_ms(), device=DEVICE) is not None
 
 
 # ── what breaks us ──

@@ -1,12 +1,13 @@
 """How far messages between agents have come: we say it of theirs, and hear it of ours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
-from aiagentchat.core.exchange import MessageState
-from aiagentchat.core.ids import CallerName, EventId, MessageId, RoomId, UserId
+from aiagentchat.core.exchange import Message, MessageState
+from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, UserId
 from aiagentchat.core.messages import MAIN, Incoming, Kind, Receipt
 from aiagentchat.core.meta import Address, Meta, MetaKind, NoMeta
 from aiagentchat.core.ports.messages import Messages
@@ -26,6 +27,7 @@ class Ledger:
     def __init__(self) -> None:
         self.read: list[Receipt] = []
         self.said: list[Incoming] = []
+        self.ours: dict[EventId, Message] = {}
 
     async def received(self, receipts: Sequence[Receipt], now: int) -> list[MessageId]:
         assert now == START_MS
@@ -35,6 +37,9 @@ class Ledger:
     async def heard(self, said: Incoming, now: int) -> None:
         assert now == START_MS
         self.said.append(said)
+
+    async def by_event(self, event: EventId) -> Message | None:
+        return self.ours.get(event)
 
 
 @pytest.fixture
@@ -141,6 +146,13 @@ async def test_of_what_our_own_caller_has_sent_the_ledger_is_told(
     assert (signals.shown, signals.begun_with) == ([], [])
 
 
+async def test_what_a_session_of_ours_was_sent_is_delivered_to_it(post: RoomPost, ledger: Ledger) -> None:
+    meta = replace(FOR_US, to=Address(ME, InstanceName("laptop")))
+    await post.landed([typed("tea?", event=EventId("$1"), sender=ME, meta=meta, caller=CallerName("ci"))])
+
+    assert ledger.read == [receipt("$1", MAIN)]
+
+
 # ── what answers ours ──
 
 
@@ -162,9 +174,23 @@ async def test_of_what_our_own_caller_has_sent_the_ledger_is_told(
 async def test_what_may_answer_a_message_of_ours_is_told(
     post: RoomPost, ledger: Ledger, said: Incoming, is_told: bool
 ) -> None:
-    await post.heard(said)
+    assert not await post.heard(said)
 
     assert ledger.said == [said] * is_told
+
+
+async def test_a_reply_that_was_taken_as_an_answer_asks_for_nothing_also_when_it_is_heard_again(
+    post: RoomPost, ledger: Ledger
+) -> None:
+    reply, late = typed("half past nine", target=EventId("$ours")), typed("or ten", target=EventId("$ours"))
+    ours = Message(meta=FOR_US, room=ROOM, caller=CallerName("ci"), body="When?", answer_event=reply.event)
+    ledger.ours[EventId("$ours")] = ours
+
+    assert [await post.heard(each) for each in (reply, reply, replace(late, event=EventId("$late")))] == [
+        True,
+        True,
+        False,
+    ]
 
 
 async def test_how_far_others_have_read_is_told(post: RoomPost, ledger: Ledger) -> None:

@@ -31,7 +31,11 @@ _OVER = frozenset(state.value for state in OVER)
 
 
 class NobodyThere(NotDone):
-    """Nobody listens at the gateway, and nothing was sent."""
+    """Nobody listens at the gateway, and nothing was said through it: it may be said in another way."""
+
+
+class _Busy(NotConnected):
+    """Somebody is there, and takes nothing more at the moment."""
 
 
 class Gateway:
@@ -51,6 +55,8 @@ class Gateway:
         self._sleep = sleep
         self._chance = chance
         self._clock = clock
+        self._has_said = False
+        """Whether something that was to be said may have been taken."""
 
     def send(self, words: Words, key: str) -> Json:
         """Say something: the message. The same key says it no second time."""
@@ -59,9 +65,15 @@ class Gateway:
     def ask(self, words: Words, key: str, seconds: float) -> Json:
         """The same, and wait until it is answered, or for so long: the message as it is by then."""
         end = self._clock() + seconds
+        message: Json = {}
         while True:
             held = max(0, min(MOST_HELD, int(end - self._clock())))
-            message = self._do("POST", "/ask", body={**words.given(), "seconds": held}, key=key, hold=held)
+            try:
+                message = self._do("POST", "/ask", body={**words.given(), "seconds": held}, key=key, hold=held)
+            except NotDone as error:
+                if "id" not in message:
+                    raise
+                raise self._alone(message, error) from error
             if message.get("state") in _OVER or end - self._clock() < 1:
                 return message
 
@@ -149,8 +161,9 @@ class Gateway:
         in_doubt, failures = False, 0
         while True:
             try:
-                reply = self._wire.ask(method, where, query=query, body=body, headers=headers, hold=hold)
-                return self._judged(_served(reply))
+                reply = _served(self._wire.ask(method, where, query=query, body=body, headers=headers, hold=hold))
+                self._has_said = self._has_said or method != "GET"
+                return self._judged(reply)
             except NotConnected as error:
                 failures += 1
                 if failures >= (TRIES_IN_DOUBT if in_doubt else TRIES):
@@ -158,6 +171,7 @@ class Gateway:
             except Cut as error:
                 failures += 1
                 in_doubt = method != "GET"
+                self._has_said = self._has_said or in_doubt
                 if failures >= TRIES_IN_DOUBT or not is_safe:
                     raise (self._unsure(error, key) if in_doubt else self._away(error)) from error
             self._sleep(delay(failures, self._chance))
@@ -183,10 +197,27 @@ class Gateway:
         )
 
     def _away(self, error: Exception) -> NotDone:
+        if isinstance(error, _Busy):
+            return NotDone(
+                f"the gateway at {self._where.shown} takes no more requests at the moment, so this one was not made; "
+                "try it again later",
+                Exit.UNAVAILABLE,
+            )
+        if self._has_said:
+            return NotDone(f"nobody answers at {self._where.shown} any more ({error})", Exit.UNREACHABLE)
         return NobodyThere(
             f"nobody answers at {self._where.shown} ({error}), so nothing was sent; does the daemon run? "
             "aiagentchat doctor tells",
             Exit.UNREACHABLE,
+        )
+
+    def _alone(self, message: Json, error: NotDone) -> NotDone:
+        """The message was taken, and whoever was to say what has become of it does not."""
+        name = one_line(str(message["id"]), _SHOWN)
+        return NotDone(
+            f"message {name} was taken, and there was no answer yet when this came: {error}. cchat status {name} tells "
+            "how far it is",
+            Exit.NO_ANSWER,
         )
 
     def _unsure(self, error: Exception, key: str | None) -> NotDone:
@@ -202,7 +233,7 @@ def _served(reply: Reply) -> Reply:
     """The reply, if it is one: else it is as if nobody had been there, or the connection had been cut."""
     match reply.body.get("code"):
         case "busy":
-            raise NotConnected("it is busy")
+            raise _Busy("it is busy")
         case "too_slow":
             raise Cut("it took too long")
         case _:

@@ -63,9 +63,17 @@ def send(way: Way, console: Console, given: Words, words: Sequence[str], how: Sa
             console.document(message)
         if not how.waits:
             return _sent(message, console)
-        return _waited(message, console, how.timeout, () if message.get("state") in _ENDS else speaks.who())
+        return _waited(message, console, how.timeout, () if message.get("state") in _ENDS else _who(speaks))
 
     return run(way, console, do)
+
+
+def _who(speaks: Speaks) -> Sequence[Json] | None:
+    """Who is there, for a message that was said already: what fails now must not say it again."""
+    try:
+        return speaks.who()
+    except NotDone:
+        return None
 
 
 def _sent(message: Json, console: Console) -> int:
@@ -74,7 +82,7 @@ def _sent(message: Json, console: Console) -> int:
     return Exit.DONE
 
 
-def _waited(message: Json, console: Console, timeout: str, instances: Sequence[Json]) -> int:
+def _waited(message: Json, console: Console, timeout: str, instances: Sequence[Json] | None) -> int:
     state = str(message.get("state"))
     if state == "answered" and not console.as_json:
         console.say(safe(str(message.get("answer", ""))))

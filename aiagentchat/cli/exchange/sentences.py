@@ -19,8 +19,8 @@ def when(milliseconds: object, now_ms: int) -> str:
     return moment.strftime("%H:%M:%S" if moment.date() == now.date() else "%Y-%m-%d %H:%M")
 
 
-def how_far(message: Json, instances: Sequence[Json], now_ms: int) -> str:
-    """What has become of a message, and why it is not further."""
+def how_far(message: Json, instances: Sequence[Json] | None, now_ms: int) -> str:
+    """What has become of a message, and why it is not further. Without `instances` nobody knows who is there."""
     to = safe(str(message.get("to") or ""))
     match message.get("state"):
         case "accepted":
@@ -53,8 +53,10 @@ def how_far(message: Json, instances: Sequence[Json], now_ms: int) -> str:
             return one_line(safe(str(other)), _SHOWN)
 
 
-def _there(to: str, instances: Sequence[Json], now_ms: int) -> str:
+def _there(to: str, instances: Sequence[Json] | None, now_ms: int) -> str:
     """Whether whom it is for is there."""
+    if instances is None:
+        return f"nobody could say whether {to} is there"
     user, _, name = to.partition("/")
     fitting = [each for each in instances if each.get("user") == user and name in ("", each.get("name"))]
     alive = next((each for each in fitting if each.get("alive")), None)

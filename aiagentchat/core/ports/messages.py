@@ -39,9 +39,9 @@ class Messages(Protocol):
     ) -> Message:
         """Write down the message, its parcel, what it begins here and the task that it gives, together, or nothing.
 
-        `waits` is the inbox's event `~<message id>`, if it may begin a turn of this daemon; it is not routed before the
-        parcel is an event. With the `key` of an earlier message of the same caller nothing is written: that message is
-        returned, if `digest` is the same. Raises `ExchangeRefused` with `conflict` if not.
+        `waits` is the inbox's event `~<message id>`, if it is for this daemon or a session of it; it is not routed
+        before the parcel is an event. With the `key` of an earlier message of the same caller nothing is written: that
+        message is returned, if `digest` is the same. Raises `ExchangeRefused` with `conflict` if not.
         """
         ...
 
@@ -89,10 +89,11 @@ class Messages(Protocol):
         person counts where it is a reply.
 
         It counts where it names a message of ours that is not over (its meta's `in_reply_to`; without meta, the event
-        that it replies to), in the room of that message, and its sender is whom that was for. Of an answer the parts
-        are kept, by their numbers, as they read after their last edit; once the part that is `last` is there, the
-        message is answered, and its answer is the parts, in order. A person's reply is an answer of one part. Returns
-        the message if its state has changed.
+        that it replies to), in the room of that message, and its sender is whom that was for: the account, and no other
+        instance of it than the one that was named. Of an answer the parts are kept, by their numbers, as they read
+        after their last edit; once the part that is `last` is there, the message is answered, and its answer is the
+        parts, in order. A person's reply is an answer of one part. News that its task makes progress say that it was
+        begun. Returns the message if its state has changed.
         """
         ...
 

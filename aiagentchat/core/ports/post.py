@@ -14,8 +14,8 @@ class Post(Protocol):
         """These are in the inbox, in the order of their rooms, and nobody has begun with them."""
         ...
 
-    async def heard(self, event: Incoming) -> None:
-        """This is about to be routed: it may answer a message of ours."""
+    async def heard(self, event: Incoming) -> bool:
+        """This is about to be routed. Whether it is a person's answer to a message of ours, and so asks for nothing."""
         ...
 
     async def begun(self, command: Command) -> None:

@@ -54,6 +54,13 @@ WHERE room_id = :room AND ended_at IS NULL AND event_id IS NOT NULL AND to_user 
              OR (SELECT position FROM history WHERE history.event_id = own.event_id) <= bound.said))
 RETURNING id;
 
+-- name: begun
+-- Whoever is to answer says so.
+UPDATE messages
+SET state = 'read', delivered_at = coalesce(delivered_at, :now), read_at = :now
+WHERE id = :id AND state IN ('sent', 'delivered')
+RETURNING *;
+
 -- name: keep_part!
 -- As it reads after its last edit, whichever comes first.
 INSERT INTO message_parts (message, part, event_id, body, said_at, last)
@@ -101,5 +108,6 @@ FROM outbox LEFT JOIN outbox AS edited ON edited.txn_id = outbox.edits
 WHERE outbox.txn_id = :txn AND instr(outbox.content, '"com.aiagentchat.meta"') > 0;
 
 -- name: is_asked_here
--- Whether a caller has asked this daemon for it.
-SELECT 1 FROM inbox WHERE event_id = :event AND caller IS NOT NULL;
+-- Whether a caller has asked this daemon, or a session of it, for it; and whether it became a command.
+SELECT EXISTS (SELECT 1 FROM commands WHERE commands.event_id = inbox.event_id) AS is_command
+FROM inbox WHERE event_id = :event AND caller IS NOT NULL;
