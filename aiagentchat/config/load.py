@@ -76,7 +76,7 @@ def _mounted(file: File, paths: _Paths, problems: Problems) -> Iterator[Mounted]
             here: Loc = (*loc, "mounts", position)
             path = paths.absolute((*here, "path"), entry.path)
             if not (problems.has(here) or problems.within((*here, "path"))):
-                yield Mounted(here, room, Mount(path, entry.mode))
+                yield Mounted(here, room, Mount(path, entry.mode, real(path)))
 
 
 def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted], problems: Problems) -> Settings:

@@ -917,6 +917,14 @@ NO_WORKSPACE = (
 )
 
 
+def mount_moved(path: str) -> str:
+    """A folder that was to be mounted is gone, or a link now leads somewhere else."""
+    return (
+        f"The folder {path}, which is mounted in this room, is not where it was when the settings were read: it is "
+        "gone, or a link has taken its place. Nothing was run. The operator must see to that, and reload the settings."
+    )
+
+
 def denied_for_agent(by: UserId | None, reason: str) -> str:
     """What the agent reads when somebody said no."""
     who = f"{by} in the room" if by else "The room"

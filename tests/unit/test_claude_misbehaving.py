@@ -30,7 +30,7 @@ from aiagentchat.core.agent_events import (
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
 from aiagentchat.core.isolation import Isolation, RunLimits
-from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.core.ports.agent import Mounted, RunSpec
 from rig import fake_cli
 from rig.script import Step, script
 from tests.unit.claude_stage import (
@@ -75,6 +75,21 @@ def quick_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "INTERRUPT_SECONDS", 0.5)
     monkeypatch.setattr(driver, "END_SESSION_SECONDS", 0.4)
     monkeypatch.setattr(driver, "SIGINT_SECONDS", 0.3)
+
+
+# ── before it begins ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_mount_that_is_not_where_it_was_starts_nothing(
+    agent: ClaudeCode, spec: RunSpec, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    docs = str(tmp_path / "docs")
+    (tmp_path / "docs").symlink_to(tmp_path / "data")
+
+    with pytest.raises(AgentUnavailable, match="not where it was") as caught:
+        await agent.open(replace(spec, mounts=(Mounted(docs, "ro", docs),)))
+    assert caught.value.human.startswith(f"The folder {docs}, which is mounted in this room, is not where")
 
 
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ from aiagentchat.process.leftovers import MARKER
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.posts import END_SECONDS, Posts
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
+from aiagentchat.process.sandbox.marks import marked
 from aiagentchat.process.tree import Tree
 from aiagentchat.render import file_words, words
 
@@ -521,6 +522,13 @@ class ClaudeCode:
             prepare(spec, cell)
         except (NotOpened, OSError) as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=words.NOT_STARTED) from error
+        try:
+            cell = replace(cell, marks=marked(cell.mounts))
+        except OSError as error:
+            raise AgentUnavailable(
+                f"mount {error.filename}: not where it was when config.yaml was read: {error.strerror}",
+                human=words.mount_moved(str(error.filename)),
+            ) from error
         path = self._environ.get("PATH", os.defpath)
         in_room = self._quarters.subscription_in_room
         variables = held(credentials, token, subscription_in_room=in_room)
@@ -564,6 +572,7 @@ class ClaudeCode:
             # A key that stays outside may be replaced at any time: its next request uses the new one.
             json.dumps(held(credentials, "", subscription_in_room=in_room) if has_key(credentials) else {}),
             str(spec.uid),
+            str(spec.mounts),
             str(spec.limits),
             str(spec.tells_cost),
             str((spec.network, spec.network_hosts)),
