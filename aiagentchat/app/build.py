@@ -149,7 +149,8 @@ async def build(
             live.made, live.adopt = ledger.rooms.made, lambda waiting: ledger.rooms.adopt(waiting.room, clock.now_ms())
             await live.refresh()
             device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
-        require_apart(trying.result(), live.settings)
+        live.require_apart = partial(require_apart, trying.result())
+        live.require_apart(live.settings)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience(), registry, pace or Pace())
         yield _house(live, ledger, Account(client, device, ownership), here)
 
