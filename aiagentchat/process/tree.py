@@ -123,21 +123,19 @@ class Tree:
 
     async def lines(self) -> AsyncGenerator[bytes | TooLong, None]:
         """The command's stdout."""
-        assert self._post.process.stdout is not None
         self._no_reader.clear()
         try:
-            async for line in lines(self._post.process.stdout, most=MAX_LINE_BYTES):
+            async for line in lines(self._post.stdout, most=MAX_LINE_BYTES):
                 yield line
         finally:
             self._no_reader.set()
 
     async def write(self, line: bytes) -> bool:
         """Give the command a line. False if it no longer reads."""
-        assert self._post.process.stdin is not None
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                self._post.process.stdin.write(line + b"\n")
-                await self._post.process.stdin.drain()
+                self._post.stdin.write(line + b"\n")
+                await self._post.stdin.drain()
         except (ConnectionError, TimeoutError, RuntimeError):
             return False
         return True

@@ -225,7 +225,7 @@ def too_old(version: str) -> str:
 def output_cut(limit: int, file: str | None) -> str:
     """The turn has said more than it may (MiB); `file` keeps what follows, if it could be made."""
     rest = f"What follows is in {code_span(file)} in the workspace." if file else "What follows could not be kept."
-    return f"✂️ This answer is longer than {limit} MiB, so the room gets no more of it. {rest}"
+    return f"✂️ This answer is longer than {limit} MiB (`max_output`), so the room gets no more of it. {rest}"
 
 
 def failed(failure: Failure | None) -> str:
@@ -255,6 +255,7 @@ _LIMITS: Mapping[str, str] = {
     "memory": "it used more than {most} MiB of memory",
     "file_size": "a file that it wrote reached {most} MiB",
     "workspace_size": "the workspace, with the agent's own folder, outgrew {most} MiB",
+    "output": "the agent's program wrote more than {most} MiB in it",
 }
 """By the name of the field of `RunLimits`."""
 _HOSTS_KEY = "`network_hosts` of this room in config.yaml, with `network: allowlist`"

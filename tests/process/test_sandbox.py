@@ -146,6 +146,22 @@ async def test_a_mount_is_what_it_was_when_the_settings_were_read(isolation: Iso
     assert await ask(isolation, cell, script, str(mount.path), str(mount.source)) == ["then"]
 
 
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_a_program_inside_does_not_speak_in_the_name_of_another(isolation: Isolation, place: Path) -> None:
+    """Of the same user, so that it could be opened if it were a pipe."""
+    script = "(sh -c 'echo forged > /proc/$PPID/fd/1' 2> said; true); cat said"
+
+    [said] = await ask(isolation, make_cell(place, isolation), script)
+    assert said.startswith("sh: 1: cannot create /proc/")
+
+
+@pytest.mark.parametrize("isolation", HELD)
+async def test_no_descriptor_of_another_program_is_taken(isolation: Isolation, place: Path) -> None:
+    script = "import ctypes, os; print(ctypes.CDLL(None).syscall(438, os.pidfd_open(os.getppid()), 1, 0))"
+
+    assert await ask(isolation, make_cell(place, isolation), f"python3 -c '{script}'; true") == ["-1"]
+
+
 @pytest.mark.parametrize("isolation", HELD)
 async def test_the_tools_under_usr_work(isolation: Isolation, place: Path) -> None:
     cell = make_cell(place, isolation)
