@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aiagentchat.config.folders import exists, is_link, not_a_folder, real, touch, workspaces_of
 from aiagentchat.config.problems import Loc, key_of
+from aiagentchat.config.programs import changeable
 from aiagentchat.config.settings import Mount, RoomSettings, Settings
 from aiagentchat.core.ids import RoomId
 
@@ -43,6 +44,8 @@ def mount_problems(
     workspaces = workspaces_of(settings, slugs)
     for each in mounted:
         sentence = _alone(settings, each.mount.path) or _near_rooms(settings, workspaces, each)
+        if each.mount.mode == "rw":
+            sentence = sentence or changeable(settings, each.mount.path)
         if sentence:
             yield each, sentence
     for number in range(-1, len(settings.rooms)):  # -1: the defaults among themselves

@@ -161,6 +161,8 @@ class Settings:
     catch_up_max_age: int
     secret_places: tuple[Path, ...] = field(default=(), compare=False)
     """Where secrets lie, as far as is known; never printed."""
+    programs: tuple[Path, ...] = field(default=(), compare=False)
+    """What the daemon itself runs (`config.programs`)."""
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
     admins: frozenset[UserId] = frozenset()

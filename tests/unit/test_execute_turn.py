@@ -811,9 +811,9 @@ async def test_conversations_that_are_made_up_are_not_remembered(tmp_path: Path)
 
 
 async def test_what_is_said_again_and_again_fills_no_log(tmp_path: Path) -> None:
-    said = [ApiRetry(1, 4, 529), UsageLimited(None)] * MOST_WARNINGS
+    said: tuple[AgentEvent, ...] = (ApiRetry(1, 4, 529), UsageLimited(None))
     with capture_logs() as logs:
-        async with open_house(tmp_path, plays(Emit(tuple(said)), Say("Tea."))) as house:
+        async with open_house(tmp_path, plays(Emit(said * MOST_WARNINGS), Say("Tea."))) as house:
             turn, _ = await house.turn()
             await turn.go()
 
