@@ -86,7 +86,11 @@ class Tree:
             "cgroup": str(cgroup.path) if cgroup else "",
             "options": _options(uid, stop_fd, limits),
         }
-        if post is None or not post.lives:
+        if post is not None and not post.lives:
+            post.end()
+            await post.let_go()
+            post = None
+        if post is None:
             post = await Post.start({name: env[name] for name in (mark, "HOME") if name in env})
         try:
             post.give(job)
