@@ -1,8 +1,8 @@
 """`make bench-neighbours`: how long other rooms wait while one of them does its worst, under the default limits.
 
-One room makes its agent fork without end, take all memory, fill the disk, or burn the processor, again and again; three
-others are asked short things, one after the other. Each load stands between two quiet times and is compared with both:
-the ratio of the 95th percentiles should stay below 2.
+One room makes its agent fork without end, take all memory, fill the disk, burn the processor, or flood its way out,
+again and again; three others are asked short things, one after the other. Each load stands between two quiet times and
+is compared with both: the ratio of the 95th percentiles should stay below 2.
 """
 
 import argparse
@@ -39,10 +39,24 @@ OVER = ("✅", "❌", "⏱️", "🛑", "⚠️")
 LIFE_SECONDS = 30
 """What a load takes at most, should nothing end it."""
 _HOG = "held = []\nwhile True: held.append(b'x' * 2**26)"
+_FLOOD = """
+import http.client, os, threading
+def ask():
+    while True:
+        try:
+            way = http.client.HTTPConnection(os.environ["HTTP_PROXY"].rpartition("@")[2], timeout=10)
+            while True:
+                way.request("GET", "http://refused.example/", headers={"Host": "refused.example"})
+                way.getresponse().read()
+        except OSError:
+            pass
+for _ in range(64): threading.Thread(target=ask).start()
+"""
 LOADS: Mapping[str, str] = {
     "fork bomb": "bomb() { bomb | bomb & }; bomb; sleep 10",
     "memory hog": f'python3 -c "{_HOG}"',
     "disk filler": "for name in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=fill.$name bs=1M count=2000 2> /dev/null; done",
+    "request flood": f"timeout {LIFE_SECONDS} python3 -c {shlex.quote(_FLOOD)}",
     "64 busy loops": "for loop in $(seq 64); do (while :; do :; done) & done; sleep 10",
 }
 """Lines for a shell."""

@@ -152,7 +152,8 @@ async def build(
             await live.refresh()
             device = await stack.enter_async_context(with_keys(live, ledger, client, me, clock))
             device.machine.wants_signed = lambda room: _wants_signed(live.current(), room)
-        require_apart(trying.result(), live.settings)
+        live.require_apart = partial(require_apart, trying.result())
+        live.require_apart(live.settings)
         here = Here(me, trying.result(), cgroups, clock, patience or Patience(), registry, pace or Pace())
         yield _house(live, ledger, Account(client, device, ownership), here)
 

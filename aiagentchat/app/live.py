@@ -14,7 +14,7 @@ from aiagentchat.config.made import with_made
 from aiagentchat.config.reload import compare
 from aiagentchat.config.secrets import Secrets, load_secrets
 from aiagentchat.config.settings import Settings
-from aiagentchat.core.errors import AppError, ConfigError
+from aiagentchat.core.errors import AppError, ConfigError, IsolationRefused
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.redact import Redactor
 from aiagentchat.core.rooms import Made, WaitingRoom
@@ -38,6 +38,8 @@ class Live:
     environ: Mapping[str, str]
     prepare: Callable[[Settings], Awaitable[Settings]] | None = None
     """Makes fresh settings usable (aliases, folders); set once there is a homeserver to ask. Raises ConfigError."""
+    require_apart: Callable[[Settings], None] = lambda _settings: None
+    """Raises IsolationRefused when there are more rooms than can be kept apart; set once isolation is chosen."""
     reloaded: Callable[[], Awaitable[None]] | None = None
     """Told of each reload that applies; set once there is a ledger."""
     made: Callable[[], Awaitable[Made]] | None = None
@@ -86,7 +88,10 @@ class Live:
     async def refresh(self) -> None:
         """Which rooms were made in chat has changed: they are in force as the ledger has them now."""
         made = await self._read_made()
-        self._put_in_force(self.settings, made)
+        try:
+            self._put_in_force(self.settings, made)
+        except IsolationRefused as error:
+            log.error("room.left_out", problems=[str(error)])  # noqa: TRY400 - no bug, no traceback
         await self._adopt(made)
 
     async def _read_made(self) -> Made:
@@ -94,7 +99,9 @@ class Live:
         return Made() if self.made is None else await self.made()
 
     def _put_in_force(self, settings: Settings, made: Made) -> None:
-        self.settings, problems = with_made(settings, made)
+        whole, problems = with_made(settings, made)
+        self.require_apart(whole)
+        self.settings = whole
         self._redactor = None
         if problems:
             log.error("room.left_out", problems=problems)
@@ -116,8 +123,8 @@ class Live:
                 for known in self.secrets.known():
                     self.learn(*known)  # a process that runs may still have it
                 made = await self._read_made()
-                self.secrets = secrets
                 self._put_in_force(fresh, made)
+                self.secrets = secrets
                 await self._adopt(made)
         except ConfigError as error:
             problems = error.problems

@@ -12,6 +12,7 @@ from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
 from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
+from aiagentchat.config.programs import own_programs
 from aiagentchat.config.rooms import bypass_refused, merge, template
 from aiagentchat.config.schema import Agent, File, Shared
 from aiagentchat.config.secrets import secret_folder, secret_places
@@ -26,7 +27,7 @@ MOST_LABELS = 12
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read and check the file at `path`. `environ` is asked for HOME only, for paths that begin with `~`.
+    """Read and check the file at `path`. `environ` is asked for HOME, for paths that begin with `~`, and for PATH.
 
     Nothing is created or changed. Raises `ConfigError` with every problem at once.
     """
@@ -41,8 +42,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     file = validate(document.data, problems)
     paths = _Paths(path, environ, problems)
     mounted = list(_mounted(file, paths, problems))
+    settings = _settings(path, file, paths, mounted, problems)
     settings = replace(
-        _settings(path, file, paths, mounted, problems), secret_places=(*secret_places(environ), secret_folder(path))
+        settings,
+        secret_places=(*secret_places(environ), secret_folder(path)),
+        programs=own_programs(settings, environ),
     )
     _check(settings, mounted, problems)
     problems.raise_if_any()
@@ -76,7 +80,7 @@ def _mounted(file: File, paths: _Paths, problems: Problems) -> Iterator[Mounted]
             here: Loc = (*loc, "mounts", position)
             path = paths.absolute((*here, "path"), entry.path)
             if not (problems.has(here) or problems.within((*here, "path"))):
-                yield Mounted(here, room, Mount(path, entry.mode))
+                yield Mounted(here, room, Mount(path, entry.mode, real(path)))
 
 
 def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted], problems: Problems) -> Settings:

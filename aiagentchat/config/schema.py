@@ -96,6 +96,7 @@ class RoomLimits(Section):
     memory: Annotated[int, whole(_MIB, example=4096, least=0, most=_MOST_MIB)] | None = None
     file_size: Annotated[int, whole(_MIB, example=2048, least=0, most=_MOST_MIB)] | None = None
     workspace_size: Annotated[int, whole(_MIB, example=20_480, least=0, most=_MOST_MIB)] | None = None
+    output: Annotated[int, whole(_MIB, example=256, least=0, most=_MOST_MIB)] | None = None
     niceness: Annotated[int, whole("a whole number", example=5, least=0, most=19)] | None = None
 
 

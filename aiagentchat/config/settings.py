@@ -20,11 +20,19 @@ from aiagentchat.core.spending import MICROS, Budget
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder outside of the workspace that the agent's file tools may work in."""
+    """A folder outside of the workspace that the agent may work in."""
 
     path: Path
-    mode: str
-    """`ro`: they may read it. `rw`: they may also change it."""
+    mode: str = "ro"
+    """`ro`: it may read there. `rw`: it may also change what is there."""
+    real: Path | None = field(default=None, compare=False)
+    """Where it lay, links followed, when config.yaml was read; None: at `path`. Runs get what lies there, and follow
+    no link: who could change one in the meantime could choose what is mounted."""
+
+    @property
+    def source(self) -> Path:
+        """What is mounted."""
+        return self.real or self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,8 @@ class Settings:
     catch_up_max_age: int
     secret_places: tuple[Path, ...] = field(default=(), compare=False)
     """Where secrets lie, as far as is known; never printed."""
+    programs: tuple[Path, ...] = field(default=(), compare=False)
+    """What the daemon itself runs (`config.programs`)."""
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
     admins: frozenset[UserId] = frozenset()

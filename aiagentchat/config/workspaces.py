@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aiagentchat.config.folders import holds, is_link, not_a_folder, real, touch, workspaces_of
 from aiagentchat.config.mounts import mount_problems, mounted_by
+from aiagentchat.config.programs import changeable
 from aiagentchat.config.settings import RoomSettings, Settings
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId
@@ -71,6 +72,8 @@ def _alone(settings: Settings, place: _Place) -> str | None:
         return f"{path} holds {settings.file.name}, which the agent could then change; choose another folder"
     if secret := next((each for each in settings.secret_places if holds(place.real, each)), None):
         return f"{path} holds {secret}, where secrets lie; choose another folder"
+    if sentence := changeable(settings, path):
+        return sentence
     root = real(settings.workspaces)
     if root.is_relative_to(place.real):
         return f"{path} holds the workspaces of all rooms ({settings.workspaces}); choose a folder in it"

@@ -54,5 +54,7 @@ class RunLimits:
     """MiB of one file."""
     workspace_size: int = 20_480
     """MiB of the workspace; looked at while a turn runs."""
+    output: int = 256
+    """MiB of what the agent's program writes in one turn, whatever of that a room reads."""
     niceness: int = 5
     """0 to 19: how much the run gives way to everything else on the machine."""

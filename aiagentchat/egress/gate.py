@@ -25,7 +25,7 @@ from aiagentchat.egress.client import Client, CutError, Ears, Meter, RefusedErro
 from aiagentchat.egress.decide import Allowed, Asked, AskModel, AskRoom, Door, Forward, Hello, Tunnel, decide
 from aiagentchat.egress.forward import forward, hung_up, tunnel
 from aiagentchat.egress.internet import Outside, reach
-from aiagentchat.egress.limits import Limits, Traffic
+from aiagentchat.egress.limits import Limits, Pace, Traffic
 from aiagentchat.egress.listen import listening
 from aiagentchat.egress.upstream import Upstream, ask_model, session
 
@@ -78,6 +78,8 @@ class Gate:
         self._limits = limits or Limits()
         self._room = room
         self._meter = Meter()
+        self._requests = Pace(self._limits.requests_per_second, self._limits.requests_at_once)
+        self._arrivals = Pace(self._limits.requests_per_second, self._limits.requests_at_once)
         self._connections = 0
         self._logged: set[str] = set()
 
@@ -122,6 +124,7 @@ class Gate:
                 else:
                     self._connections += 1
                     group.create_task(self._connected(connection, http), name="egress connection")
+                await self._in_turn(self._arrivals)
                 await asyncio.sleep(0)  # accepting does not wait while there is somebody: let the others have a go
 
     def _turn_away(self, connection: socket.socket) -> None:
@@ -168,6 +171,7 @@ class Gate:
             if request is None:
                 return False
             self._meter.requests += 1
+            await self._in_turn(self._requests)
             asked = Asked(
                 method=request.method,
                 target=request.target,
@@ -180,6 +184,14 @@ class Gate:
             self._note(error.refusal)
             await client.tell(error.refusal, of_model=of_model)
         return client.goes_on
+
+    async def _in_turn(self, pace: Pace) -> None:
+        """Wait, if there were so many lately. Who has hung up meanwhile is noticed when he is answered."""
+        wait = pace.take(asyncio.get_running_loop().time())
+        if wait > 0:
+            if self._is_new("too often"):
+                log.warning("egress.slowed", per_second=self._limits.requests_per_second)
+            await asyncio.sleep(wait)
 
     async def _act(self, client: Client, asked: Asked, http: aiohttp.ClientSession) -> None:
         upstream = self._upstream()

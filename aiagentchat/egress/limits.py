@@ -23,6 +23,11 @@ class Limits:
     """How long somebody is heard out who still speaks although he has got his answer."""
     connections: int = 64
     """At once. Whoever comes then is told so and sent away."""
+    requests_per_second: float = 200.0
+    """Over all connections together, in the long run; and as many new connections. Whoever comes more often waits: each
+    of them, also one that is refused, takes time of the daemon, which all rooms share."""
+    requests_at_once: int = 400
+    """So many may come together after a quiet time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +42,21 @@ class Traffic:
     """Every one, also those that were refused."""
     blocked: int = 0
     """Those for a host that is not reached."""
+
+
+class Pace:
+    """How often something may be done: a bucket of permits that fills as time passes. It is told the time (seconds)."""
+
+    def __init__(self, per_second: float, at_once: int) -> None:
+        self._per_second = per_second
+        self._most = float(at_once)
+        self._left = float(at_once)
+        self._seen: float | None = None
+
+    def take(self, now: float) -> float:
+        """One more. For how many seconds it waits first, behind those that wait already."""
+        if self._seen is not None:
+            self._left = min(self._most, self._left + (now - self._seen) * self._per_second)
+        self._seen = now
+        self._left -= 1
+        return max(0.0, -self._left / self._per_second)

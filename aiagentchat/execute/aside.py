@@ -54,7 +54,15 @@ class Aside:
         furnish(cell)
         command = enclose(self.isolation, cell, [_PYTHON, "-I", "-S", *argv])
         env = {"PATH": self.path, "HOME": str(cell.home), "LANG": "C.UTF-8"}
-        tree = await Tree.start(command, env=env, cwd=cell.home, uid=cell.uid)
+        tree = await Tree.start(command, env=env, cwd=cell.home, uid=cell.uid, limits=cell.limits)
+        reached: list[str] = []
+
+        def end(limit: str, _most: int) -> None:
+            reached.append(limit)
+            tree.end()
+
+        tree.on_limit = end
+        tree.watch()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(tree.serve(), name=name)
@@ -63,6 +71,8 @@ class Aside:
                         lines[:] = [line]
         finally:
             tree.end()
+        if reached:
+            raise OSError(f"it was ended: too much of {reached[0]}")
 
 
 class Corner(Protocol):

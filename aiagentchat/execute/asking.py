@@ -53,6 +53,14 @@ TOOL_KEYS = ("✅", "♾️", "❌")
 MANY_KEY = "✅"
 """What ends an answer of several numbers."""
 
+MOST_OPEN = 16
+"""Questions of a turn that wait at once …"""
+MOST_ASKED = 100
+"""… and that it may ask in all. Each is a message, and stops the turn's clock: whoever speaks in the agent's name could
+fill a room with them, and never end."""
+MOST_SECONDS = 12 * 3600.0
+"""For how long they may keep the turn's clock standing, all together; a single one for as long as it may wait."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -107,6 +115,14 @@ class Questions:
     session: SessionId = field(init=False)
     """The conversation that the agent is in: what rules of it are good for."""
     _waiting: dict[str, Waiting] = field(default_factory=dict, init=False)
+    _number: int = field(default=0, init=False)
+    """How many were asked."""
+    _is_full: bool = field(default=False, init=False)
+    """Whether one was not asked, for there were too many."""
+    _stood: float = field(default=0.0, init=False)
+    """Seconds that they have taken, and …"""
+    _since: float = field(default=0.0, init=False)
+    """… since when one waits, in monotonic seconds."""
     _granted: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -204,7 +220,7 @@ class Questions:
             room=self.command.room,
             command=self.command.event,
             tool=event.tool,
-            expires_at=self.clock.now_ms() + round(self.manner.seconds * 1000),
+            expires_at=self.clock.now_ms() + round(self._patience() * 1000),
             digest=digest,
             shown=shown,
         )
@@ -215,11 +231,27 @@ class Questions:
         return Asking(who=who, minutes=manner.minutes, in_words=manner.in_words, digest=digest)
 
     def _until(self) -> float:
-        return self.clock.monotonic() + self.manner.seconds
+        return self.clock.monotonic() + self._patience()
+
+    def _patience(self) -> float:
+        """Seconds that one more question may wait."""
+        seconds = self.manner.seconds
+        stood = self._stood + (self.clock.monotonic() - self._since if self._waiting else 0.0)
+        return max(0.0, min(seconds, max(seconds, MOST_SECONDS) - stood))
+
+    def _may_ask(self, request: str) -> bool:
+        is_open = len(self._waiting.keys() - {request}) < MOST_OPEN
+        return is_open and self._number < MOST_ASKED and self._patience() > 0
 
     async def _put(self, waiting: Waiting, question: Question, keys: Sequence[str]) -> None:
         """Write it down, with the messages that show it."""
         approval, request = waiting.approval, waiting.asked.request
+        if not self._may_ask(request):
+            await self._refuse(approval, request)
+            return
+        if not self._waiting:
+            self._since = self.clock.monotonic()
+        self._number += 1
         self._waiting[request] = waiting
         self.turn.pause(self.clock.monotonic())
         self.manner.typing(False)
@@ -236,6 +268,15 @@ class Questions:
         log.info("approval.asked", approval=approval.id, tool=approval.tool)
         if self._waiting.get(request) is not waiting:  # it was withdrawn before it was written down
             await self.approvals.close(approval.id, ApprovalState.WITHDRAWN)
+
+    async def _refuse(self, approval: Approval, request: str) -> None:
+        if not self._is_full:  # said once in a turn
+            self._is_full = True
+            log.warning("approval.too_many", tool=approval.tool)
+        if request in self._waiting:
+            await self._answer(request, allow=False, reason=asking_words.TOO_MANY)
+        else:
+            await self.run.answer(request, allow=False, reason=asking_words.TOO_MANY)
 
     def _whole(self, approval: Approval, file: WholeText) -> Parcel:
         """The file with all of what the question shows in part. It stands above, so that it is there when they read."""
@@ -324,6 +365,7 @@ class Questions:
 
     def _go_on(self) -> None:
         if not self._waiting:
+            self._stood += self.clock.monotonic() - self._since
             self.turn.resume(self.clock.monotonic())
             self.manner.typing(True)
             self.resumed()

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from aiagentchat.config.settings import Mount
 from aiagentchat.core.changes import Changed
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.isolation import Isolation, RunLimits
@@ -92,7 +93,7 @@ def _cell(spec: RunSpec, niceness: int) -> Cell:
     return Cell(
         workspace=folder,
         home=folder,
-        mounts=((Path(spec.workspace), "ro"),),
+        mounts=(Mount(Path(spec.workspace)),),
         programs=(_PROGRAM,),
         limits=replace(_LIMITS, niceness=niceness),
         uid=spec.uid,

@@ -14,7 +14,7 @@ FIRST_SECONDS = 5.0
 MOST_SECONDS = 60.0
 FORGOTTEN_SECONDS = 600.0
 """What was so long ago is no row any more."""
-BURDENS = frozenset({"processes", "memory"})
+BURDENS = frozenset({"processes", "memory", "output"})
 """The limits (fields of `RunLimits`) that are reached at the cost of others."""
 
 

@@ -33,7 +33,7 @@ from aiagentchat.core.meta import Address
 from aiagentchat.core.meters import EndedTurn, OnTurnEnded, nobody_counts
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.access import Doors
-from aiagentchat.core.ports.agent import Agent, AgentRun, Prompt, RunSpec
+from aiagentchat.core.ports.agent import Agent, AgentRun, Mounted, Prompt, RunSpec
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.matrix import Media
 from aiagentchat.core.ports.post import Post
@@ -570,7 +570,7 @@ class RoomExecutor:
             allow=room.allow,
             deny=room.deny,
             env=(*_git(room.git), *room.env),
-            mounts=tuple((str(mount.path), mount.mode) for mount in room.mounts),
+            mounts=tuple(Mounted(str(each.path), each.mode, str(each.source)) for each in room.mounts),
             network=room.network,
             network_hosts=room.network_hosts,
             limits=room.limits,

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from aiagentchat.config.settings import Settings
+from aiagentchat.config.settings import Mount, Settings
 from aiagentchat.core.errors import AgentUnavailable, NotOpened
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.isolation import Isolation, RunLimits
@@ -95,7 +95,7 @@ class Thumbnailer:
             cell = Cell(
                 workspace=folder,
                 home=folder,
-                mounts=((given, "ro"),),
+                mounts=(Mount(given),),
                 programs=(
                     _PROGRAM,
                     *(each for each in (pillow, bundled) if each.exists()),

@@ -40,7 +40,7 @@ from aiagentchat.core.agent_events import (
 from aiagentchat.core.changes import Changed
 from aiagentchat.core.commands import Command, CommandState, TurnRecord
 from aiagentchat.core.errors import AgentDied, AgentError, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import SessionId, message_uuid, txn_id
+from aiagentchat.core.ids import SessionId, is_session_id, message_uuid, txn_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import AgentRun, Prompt
 from aiagentchat.core.ports.clock import Clock
@@ -58,6 +58,10 @@ from aiagentchat.render.tools import tool_line
 
 MOST_HOSTS = 3
 """So many hosts that were refused are named in one turn; of the rest it is said that there are more."""
+MOST_SESSIONS = 4
+"""Conversations that the agent may say to be in, in one turn."""
+MOST_WARNINGS = 20
+"""Requests to the model that failed, and usage limits that were met, which the log has one by one, in one turn."""
 LONGEST_NAP = 30.0
 """The watch looks at least this often, also when nobody rings."""
 
@@ -191,6 +195,8 @@ class Turn:
         self._taken = False
         self._used_tools = False
         self._first_text: float | None = None
+        self._sessions: set[SessionId] = set()
+        self._warned = 0
         self.doing = ""
         """The last tool that the agent has used, in one line."""
         self.worked = False
@@ -283,9 +289,7 @@ class Turn:
     async def _take(self, event: AgentEvent) -> None:
         match event:
             case TurnStarted(session):
-                self._questions.session = session
-                self.session = session
-                await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
+                await self._in_session(session)
                 self._nudge.set()  # from here on it can be given more
             case Folded(uuid) if self._steering is not None:
                 self._steering.read(uuid)
@@ -294,12 +298,8 @@ class Turn:
                 self._nudge.set()
             case ApprovalWithdrawn(request):
                 await self._questions.withdrawn(request)
-            case ApiRetry(attempt, most, status):
-                log.warning("turn.api_retry", attempt=attempt, most=most, status=status)
-                self._sink.progress(words.api_retry(status, attempt, most))
-                if status == 401:
-                    # It would try for minutes with a key that the API has refused.
-                    self._end(Outcome(state=CommandState.FAILED, words=words.failed(Failure.AUTHENTICATION)))
+            case ApiRetry():
+                self._retried(event)
             case LimitReached():
                 self._reached(event)
             case CostSoFar(cost):
@@ -310,10 +310,36 @@ class Turn:
                 told = await self._sending.send(path, caption)
                 await self._run.reply(request, told.text, failed=told.failed)
             case UsageLimited():
-                log.warning("turn.usage_limited", resets_at=event.resets_at)
-                self._limited = event
+                self._usage_limited(event)
             case _:
                 self._say(event)
+
+    async def _in_session(self, session: SessionId) -> None:
+        """What the agent says to be in. Whatever else runs there may say it, too: as often, and what it likes."""
+        if session == self.session or len(self._sessions) >= MOST_SESSIONS or not is_session_id(session):
+            return
+        self._sessions.add(session)
+        self._questions.session = session
+        self.session = session
+        await self._ledgers.sessions.mark_begun(session, self._clock.now_ms())
+
+    def _retried(self, retry: ApiRetry) -> None:
+        if self._is_logged():
+            log.warning("turn.api_retry", attempt=retry.attempt, most=retry.most, status=retry.status)
+        self._sink.progress(words.api_retry(retry.status, retry.attempt, retry.most))
+        if retry.status == 401:
+            # It would try for minutes with a key that the API has refused.
+            self._end(Outcome(state=CommandState.FAILED, words=words.failed(Failure.AUTHENTICATION)))
+
+    def _usage_limited(self, event: UsageLimited) -> None:
+        if self._is_logged():
+            log.warning("turn.usage_limited", resets_at=event.resets_at)
+        self._limited = event
+
+    def _is_logged(self) -> bool:
+        """The agent's program may say these as often as it likes."""
+        self._warned += 1
+        return self._warned <= MOST_WARNINGS
 
     def _say(self, event: AgentEvent) -> None:
         match event:

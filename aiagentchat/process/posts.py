@@ -9,8 +9,10 @@ import contextlib
 import fcntl
 import marshal
 import os
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,46 +40,56 @@ log = structlog.get_logger(__name__)
 
 
 class Post:
-    """A shim with its pipes. Use `start`."""
+    """A shim with its pipes. Use `start`.
 
-    def __init__(self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader) -> None:
+    The command's stdin and stdout are sockets. Pipes could be opened anew by whatever else runs there, through
+    /proc/PID/fd: then it would speak to us in the command's name, or take what we say to it. A socket cannot (ENXIO).
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, control: int, status: asyncio.StreamReader, ends: "_Ends"
+    ) -> None:
         self.process = process
         self.status = status
         """What the shim says, line by line."""
+        self.stdin = ends.stdin
+        self.stdout = ends.stdout
+        self._ends = ends
         self._control: int | None = control
 
     @classmethod
     async def start(cls, env: Mapping[str, str]) -> "Post":
         """Start a shim; `env` is what its own environment has, for those who look for it. OSError without Python."""
-        control_read, control_write = os.pipe()
-        status_read, status_write = os.pipe()
-        try:
-            process = await children.start(
-                *(_PYTHON, "-ISE", "-c", _BOOT, str(_PACKAGE), str(control_read), str(status_write)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=(control_read, status_write),
-                env=dict(env),
-                cwd="/",
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(control_write)
-            os.close(status_read)
-            raise
-        finally:
-            os.close(control_read)
-            os.close(status_write)
-        reader = asyncio.StreamReader()
-        try:
-            await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(status_read, "rb")
-            )
-        except BaseException:
-            os.close(control_write)  # the shim ends with it
-            raise
-        return cls(process, control_write, reader)
+        async with _Ends.opened() as (ends, stdin, stdout):
+            control_read, control_write = os.pipe()
+            status_read, status_write = os.pipe()
+            try:
+                process = await children.start(
+                    *(_PYTHON, "-ISE", "-c", _BOOT, str(_PACKAGE), str(control_read), str(status_write)),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=asyncio.subprocess.PIPE,
+                    pass_fds=(control_read, status_write),
+                    env=dict(env),
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except BaseException:
+                os.close(control_write)
+                os.close(status_read)
+                raise
+            finally:
+                os.close(control_read)
+                os.close(status_write)
+            reader = asyncio.StreamReader()
+            try:
+                await asyncio.get_running_loop().connect_read_pipe(
+                    lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(status_read, "rb")
+                )
+            except BaseException:
+                os.close(control_write)  # the shim ends with it
+                raise
+        return cls(process, control_write, reader, ends)
 
     @property
     def lives(self) -> bool:
@@ -112,14 +124,56 @@ class Post:
 
     async def let_go(self) -> None:
         """Reap it and close the pipes. Only when it has nothing left: closing the transport kills a living shim."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(TimeoutError, ConnectionError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 while self.process.returncode is None:  # noqa: ASYNC110 - `Process.wait` waits for the pipes, too
                     await asyncio.sleep(_PAUSE)
                 children.ended(self.process)
                 self.process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-                await self.process.stdin.wait_closed()  # takes the broken pipe that asyncio would complain about
+                await self._ends.closed()
+
+
+class _Ends:
+    """Our ends of the command's stdin and stdout."""
+
+    def __init__(self, stdin: asyncio.StreamWriter, said: asyncio.StreamWriter, stdout: asyncio.StreamReader) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self._said = said  # nothing is ever written there; it holds the transport
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls) -> "AsyncIterator[tuple[_Ends, socket.socket, socket.socket]]":
+        """With the ends that are the command's, for a child to inherit; ours are closed if the block fails."""
+        pairs = [socket.socketpair() for _ in range(2)]
+        writers: list[asyncio.StreamWriter] = []
+        try:
+            _, stdin = await asyncio.open_unix_connection(sock=pairs[0][0])
+            writers.append(stdin)
+            stdout, said = await asyncio.open_unix_connection(sock=pairs[1][0])
+            writers.append(said)
+            yield cls(stdin, said, stdout), pairs[0][1], pairs[1][1]
+        except BaseException:
+            for writer in writers:
+                writer.close()
+            for ours, _ in pairs[len(writers) :]:
+                ours.close()
+            raise
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
+
+    def close(self) -> None:
+        """Nobody speaks or listens here any more."""
+        self.stdin.close()
+        self._said.close()
+
+    async def closed(self) -> None:
+        """The same, and wait for it."""
+        self.close()
+        for writer in (self.stdin, self._said):
+            with contextlib.suppress(ConnectionError):  # whoever was spoken to is gone: asyncio would complain
+                await writer.wait_closed()
 
 
 class Posts:

@@ -86,7 +86,11 @@ class Tree:
             "cgroup": str(cgroup.path) if cgroup else "",
             "options": _options(uid, stop_fd, limits),
         }
-        if post is None or not post.lives:
+        if post is not None and not post.lives:
+            post.end()
+            await post.let_go()
+            post = None
+        if post is None:
             post = await Post.start({name: env[name] for name in (mark, "HOME") if name in env})
         try:
             post.give(job)
@@ -123,21 +127,19 @@ class Tree:
 
     async def lines(self) -> AsyncGenerator[bytes | TooLong, None]:
         """The command's stdout."""
-        assert self._post.process.stdout is not None
         self._no_reader.clear()
         try:
-            async for line in lines(self._post.process.stdout, most=MAX_LINE_BYTES):
+            async for line in lines(self._post.stdout, most=MAX_LINE_BYTES):
                 yield line
         finally:
             self._no_reader.set()
 
     async def write(self, line: bytes) -> bool:
         """Give the command a line. False if it no longer reads."""
-        assert self._post.process.stdin is not None
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                self._post.process.stdin.write(line + b"\n")
-                await self._post.process.stdin.drain()
+                self._post.stdin.write(line + b"\n")
+                await self._post.stdin.drain()
         except (ConnectionError, TimeoutError, RuntimeError):
             return False
         return True

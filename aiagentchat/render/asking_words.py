@@ -16,6 +16,12 @@ REPLY_ONE = "Reply with a number"
 """How those lines begin."""
 MANY_TAPS = "for each that you want, then ✅"
 
+TOO_MANY = (
+    "The room was not asked, so this was denied: too many questions have been asked in this turn, or for too long. End "
+    "the turn, and say what you would need."
+)
+"""For the agent, as the reason of a denial."""
+
 _NO_REACTIONS = "Reactions do not count in this room."
 _SCOPES: Mapping[Scope, str] = {
     Scope.COMMAND: "this exact command",

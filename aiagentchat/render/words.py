@@ -234,7 +234,7 @@ def too_old(version: str) -> str:
 def output_cut(limit: int, file: str | None) -> str:
     """The turn has said more than it may (MiB); `file` keeps what follows, if it could be made."""
     rest = f"What follows is in {code_span(file)} in the workspace." if file else "What follows could not be kept."
-    return f"✂️ This answer is longer than {limit} MiB, so the room gets no more of it. {rest}"
+    return f"✂️ This answer is longer than {limit} MiB (`max_output`), so the room gets no more of it. {rest}"
 
 
 def failed(failure: Failure | None) -> str:
@@ -264,6 +264,7 @@ _LIMITS: Mapping[str, str] = {
     "memory": "it used more than {most} MiB of memory",
     "file_size": "a file that it wrote reached {most} MiB",
     "workspace_size": "the workspace, with the agent's own folder, outgrew {most} MiB",
+    "output": "the agent's program wrote more than {most} MiB in it",
 }
 """By the name of the field of `RunLimits`."""
 _HOSTS_KEY = "`network_hosts` of this room in config.yaml (and sets `network: allowlist`, where it is `api` now)"
@@ -931,6 +932,14 @@ ROOM_NOT_CONFIGURED = "This room was taken away from me while the message waited
 NO_WORKSPACE = (
     "This room's working directory cannot be used, so nothing was run. The operator finds the reason in the log."
 )
+
+
+def mount_moved(path: str) -> str:
+    """A folder that was to be mounted is gone, or a link now leads somewhere else."""
+    return (
+        f"The folder {path}, which is mounted in this room, is not where it was when the settings were read: it is "
+        "gone, or a link has taken its place. Nothing was run. The operator must see to that, and reload the settings."
+    )
 
 
 def denied_for_agent(by: UserId | None, reason: str) -> str:

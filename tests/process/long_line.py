@@ -8,9 +8,11 @@ Peaks are remembered by the kernel for the whole life of a process, so whoever a
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from aiagentchat.core.agent_events import TurnEnded
+from aiagentchat.core.isolation import RunLimits
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.tree import Tree
 from rig import fake_cli
@@ -48,7 +50,7 @@ async def _piped(descriptor: int, size: int, folder: Path) -> str:
 
 async def _answered(size: int, folder: Path) -> str:
     """Through the driver, from an agent."""
-    spec = make_spec(folder)
+    spec = replace(make_spec(folder), limits=RunLimits(output=0))
     steps = f'@@stub [{{"line": {size}}}, {{"text": "after"}}] @@'
     async with served(claude(fake_cli.install(folder)), spec) as run:
         return " ".join([event.ending async for event in run.turn(prompt(steps)) if isinstance(event, TurnEnded)])

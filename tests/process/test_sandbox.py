@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.config.settings import Mount
 from aiagentchat.core.errors import IsolationRefused
 from aiagentchat.core.isolation import Isolation, RunLimits
 from aiagentchat.process.inside import landlock
+from aiagentchat.process.inside.main import FAILED
 from aiagentchat.process.sandbox import ladder
 from aiagentchat.process.sandbox.cell import Cell
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
 from aiagentchat.process.sandbox.furnish import furnish
+from aiagentchat.process.sandbox.marks import marked
 from aiagentchat.process.tree import Tree
 from tests.process.trees import ENVIRONMENT, PATIENCE, argvs, first_line, living, mark, torture, zombies
 
@@ -93,7 +96,7 @@ async def test_mounts_are_read_only_or_not_for_every_program(isolation: Isolatio
         (place / name).chmod(0o777)
         (place / name / "file").write_text(name, encoding="utf-8")
         (place / name / "file").chmod(0o666)
-    cell = make_cell(place, isolation, mounts=((place / "ro", "ro"), (place / "rw", "rw")))
+    cell = make_cell(place, isolation, mounts=(Mount(place / "ro"), Mount(place / "rw", "rw")))
     script = "cd $1; for name in ro rw unlisted; do cat $name/file; echo changed 2>/dev/null > $name/file; done; true"
 
     said = await ask(isolation, cell, script, str(place))
@@ -103,6 +106,60 @@ async def test_mounts_are_read_only_or_not_for_every_program(isolation: Isolatio
         "changed\n",
         "unlisted",
     ]
+
+
+@pytest.mark.parametrize("isolation", HELD)
+async def test_a_link_in_the_place_of_a_mount_opens_nothing(isolation: Isolation, place: Path) -> None:
+    """Whoever could change a folder on the way to it chose what it leads to: now no run begins."""
+    (place / "wide" / "part").mkdir(parents=True, mode=0o755)
+    (place / "data").mkdir(mode=0o755)
+    (place / "data" / "secret").write_text("of the daemon", encoding="utf-8")
+    mount = Mount(place / "wide" / "part", "ro", place / "wide" / "part")
+    cell = make_cell(place, isolation, mounts=(mount,), marks=marked((mount,)))
+    script = 'cat "$1/secret" || echo nothing'
+
+    assert await ask(isolation, cell, script, str(mount.path)) == ["nothing"]
+
+    (place / "wide" / "part").rename(place / "wide" / "gone")
+    (place / "wide" / "part").symlink_to(place / "data")
+
+    said, words, code = await ladder.run(
+        enclose(isolation, cell, ["/bin/sh", "-c", script, "sh", str(mount.path)]), cwd=cell.workspace, uid=cell.uid
+    )
+
+    assert (said, code) == ([], FAILED), words
+    assert "is not the folder any more" in words
+    with pytest.raises(NotADirectoryError):
+        marked((mount,))
+
+
+@pytest.mark.parametrize("isolation", HELD)
+async def test_a_mount_is_what_it_was_when_the_settings_were_read(isolation: Isolation, place: Path) -> None:
+    for name in ("then", "now"):
+        (place / name).mkdir(mode=0o755)
+        (place / name / "which").write_text(name, encoding="utf-8")
+    (place / "way").symlink_to(place / "now")
+    mount = Mount(place / "way", "ro", place / "then")
+    cell = make_cell(place, isolation, mounts=(mount,), marks=marked((mount,)))
+    script = "cat $1/which || true" if isolation is Isolation.STRICT else "cat $2/which; cat $1/which || true"
+
+    assert await ask(isolation, cell, script, str(mount.path), str(mount.source)) == ["then"]
+
+
+@pytest.mark.parametrize("isolation", EVERY)
+async def test_a_program_inside_does_not_speak_in_the_name_of_another(isolation: Isolation, place: Path) -> None:
+    """Of the same user, so that it could be opened if it were a pipe."""
+    script = "(sh -c 'echo forged > /proc/$PPID/fd/1' 2> said; true); cat said"
+
+    [said] = await ask(isolation, make_cell(place, isolation), script)
+    assert said.startswith("sh: 1: cannot create /proc/")
+
+
+@pytest.mark.parametrize("isolation", HELD)
+async def test_no_descriptor_of_another_program_is_taken(isolation: Isolation, place: Path) -> None:
+    script = "import ctypes, os; print(ctypes.CDLL(None).syscall(438, os.pidfd_open(os.getppid()), 1, 0))"
+
+    assert await ask(isolation, make_cell(place, isolation), f"python3 -c '{script}'; true") == ["-1"]
 
 
 @pytest.mark.parametrize("isolation", HELD)

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from aiagentchat.core.isolation import RunLimits
 from aiagentchat.process import tree as module
+from aiagentchat.process.inside.syscalls import syscall
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.tree import Tree
 from tests.process.trees import (
@@ -30,6 +31,7 @@ from tests.process.trees import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+PIDFD_GETFD = 438
 
 
 @contextmanager
@@ -286,13 +288,24 @@ async def test_a_daemonised_child_that_holds_stdout_keeps_nobody_waiting(tmp_pat
     assert living(word) == []
 
 
+async def test_nobody_else_speaks_in_the_name_of_a_command_or_hears_what_it_is_told(tmp_path: Path) -> None:
+    async with growing(["/bin/cat"], tmp_path) as tree:
+        assert await tree.sweep()  # from here on its pid is known
+        for number in (0, 1):
+            with pytest.raises(OSError, match="No such device or address"):
+                os.open(f"/proc/{tree.pid}/fd/{number}", os.O_RDWR)
+        tree.end()
+
+
 async def test_a_stranger_that_holds_stdout_keeps_nobody_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "END_SECONDS", 0.3)
     async with growing(["/bin/cat"], tmp_path) as tree:
         assert await tree.sweep()  # from here on its pid is known
-        held = [os.open(f"/proc/{tree.pid}/fd/{number}", os.O_WRONLY) for number in (1, 2)]
+        assert tree.pid is not None
+        process = os.pidfd_open(tree.pid)
+        held = [process, *(syscall(PIDFD_GETFD, process, number, 0) for number in (1, 2))]
         tree.end()
         said = await output(tree)
     for descriptor in held:

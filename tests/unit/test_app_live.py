@@ -1,16 +1,19 @@
 """A reload applies everything or nothing."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from aiagentchat.app.isolation import require_apart
 from aiagentchat.app.live import Live, last_report
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError, Unreachable
 from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.isolation import Held, Isolation
 from aiagentchat.core.rooms import Made, MadeRoom, WaitingRoom
 
 GOOD = """
@@ -98,6 +101,27 @@ async def test_what_cannot_be_prepared_is_not_applied(live: Live) -> None:
     assert not await live.reload()
     assert last_report(before.data_dir)[1] == ["alias #x: timeout"]
     assert live.current() is before
+
+
+async def test_a_reload_brings_no_room_that_nothing_keeps_apart(live: Live) -> None:
+    async def made() -> Made:
+        return Made(rooms=(MadeRoom(room=RoomId("!made:localhost"), folder="tea", by=UserId("@you:localhost"), at=1),))
+
+    before = live.current()
+    live.require_apart = partial(require_apart, Held(Isolation.NONE))
+    _write(live, GOOD + '  - {id: "!def:localhost", name: frontend}\n')
+
+    assert not await live.reload()
+    assert "the 2 rooms could read" in last_report(before.data_dir)[1][0]
+    assert live.current() is before
+
+    _write(live, GOOD)
+    live.made = made
+    with capture_logs() as logs:
+        await live.refresh()
+
+    assert live.current() is before
+    assert [line["event"] for line in logs] == ["room.left_out"]
 
 
 async def test_every_report_has_a_number_of_its_own(live: Live) -> None:

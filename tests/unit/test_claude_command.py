@@ -12,7 +12,7 @@ from aiagentchat.agents.claude_code.room_tools import mcp_config
 from aiagentchat.core.agent_events import SEND_FILE
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.ids import RoomId, RunId, SessionId
-from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.core.ports.agent import Mounted, RunSpec
 from aiagentchat.process.beneath import Why
 
 SESSION = SessionId("5e551011-0000-4000-8000-000000000001")
@@ -126,7 +126,7 @@ def test_without_a_model_the_cli_chooses(spec: RunSpec) -> None:
 
 
 def test_folders_outside_are_opened_and_those_to_read_are_not_written(spec: RunSpec) -> None:
-    mounted = replace(spec, mounts=(("/srv/docs", "ro"), ("/srv/out", "rw")))
+    mounted = replace(spec, mounts=(Mounted("/srv/docs", "ro", "/srv/docs"), Mounted("/srv/out", "rw", "/srv/out")))
 
     assert json.loads(command.settings(mounted))["permissions"] == {
         "allow": [SEND_FILE],

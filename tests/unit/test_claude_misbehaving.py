@@ -4,16 +4,19 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from aiagentchat.agents.claude_code import driver
 from aiagentchat.agents.claude_code.driver import ClaudeCode, ClaudeRun
 from aiagentchat.agents.claude_code.quarters import Quarters
+from aiagentchat.agents.claude_code.translate import MOST_KINDS
 from aiagentchat.core.agent_events import (
     AgentEvent,
     ApprovalAsked,
@@ -30,7 +33,7 @@ from aiagentchat.core.agent_events import (
 )
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
 from aiagentchat.core.isolation import Isolation, RunLimits
-from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.core.ports.agent import Mounted, RunSpec
 from rig import fake_cli
 from rig.script import Step, script
 from tests.unit.claude_stage import (
@@ -77,6 +80,21 @@ def quick_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "SIGINT_SECONDS", 0.3)
 
 
+# ── before it begins ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_mount_that_is_not_where_it_was_starts_nothing(
+    agent: ClaudeCode, spec: RunSpec, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    docs = str(tmp_path / "docs")
+    (tmp_path / "docs").symlink_to(tmp_path / "data")
+
+    with pytest.raises(AgentUnavailable, match="not where it was") as caught:
+        await agent.open(replace(spec, mounts=(Mounted(docs, "ro", docs),)))
+    assert caught.value.human.startswith(f"The folder {docs}, which is mounted in this room, is not where")
+
+
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -99,6 +117,37 @@ async def test_a_turn_whose_result_is_too_long_ends_when_the_cli_is_idle(agent: 
     assert text_of(events) == "said"
     assert end_of(events).ending is Ending.COMPLETED
     assert text_of(after) == "the next one"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        pytest.param([{"line": 2**21}, {"text": "after it"}], id="bytes"),
+        pytest.param([*[{"raw": "x"}] * 5_000, {"text": "after it"}], id="short lines"),
+    ],
+)
+async def test_a_turn_that_writes_too_much_ends_and_the_run_with_it(
+    agent: ClaudeCode, spec: RunSpec, listed: list[Mapping[str, object]]
+) -> None:
+    events: list[AgentEvent] = []
+    async with served(agent, replace(spec, limits=RunLimits(output=1))) as run:
+        with suppress(AgentDied):
+            async for event in run.turn(prompt(steps(*listed))):
+                events.append(event)  # noqa: PERF401 - it ends by an error
+
+        assert not run.alive
+    assert events[-1] == LimitReached("output", 1)
+    assert processes(spec) == []
+
+
+async def test_a_kind_that_is_not_known_is_logged_once(agent: ClaudeCode, spec: RunSpec) -> None:
+    unknown = [{"raw": json.dumps({"type": f"kind {number // 2}"})} for number in range(80)]
+    with capture_logs() as logs:
+        async with served(agent, spec) as run:
+            await turn(run, steps(*unknown, {"text": "after them"}))
+
+    kinds = [line["kind"] for line in logs if line["event"] == "agent.unrecognised"]
+    assert kinds == [f"kind {number}" for number in range(MOST_KINDS)]
 
 
 async def test_the_longest_line_that_is_read_costs_no_more_than_a_few_times_its_size(

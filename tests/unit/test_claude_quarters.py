@@ -9,7 +9,8 @@ import pytest
 
 from aiagentchat.agents.claude_code.binary import readable_for
 from aiagentchat.agents.claude_code.quarters import cell_of, held, new_token, prepare, settings_file, upstream
-from aiagentchat.core.ports.agent import RunSpec
+from aiagentchat.config.settings import Mount
+from aiagentchat.core.ports.agent import Mounted, RunSpec
 from aiagentchat.egress.upstream import Upstream
 from tests.unit.claude_stage import make_spec
 
@@ -77,14 +78,14 @@ def test_a_program_is_read_alone_and_a_script_with_what_is_beside_it(tmp_path: P
 
 @pytest.fixture
 def spec(tmp_path: Path) -> RunSpec:
-    return replace(make_spec(tmp_path), mounts=(("/usr", "ro"),))
+    return replace(make_spec(tmp_path), mounts=(Mounted("/usr", "ro", "/usr"),))
 
 
 def test_a_cell_is_the_rooms_and_nothing_else(spec: RunSpec) -> None:
     cell = cell_of(spec, Path("/bin/true"), Path("/gate"))
 
     assert (cell.workspace, cell.home) == (Path(spec.workspace), Path(spec.home))
-    assert cell.mounts == ((Path("/usr"), "ro"),)
+    assert cell.mounts == (Mount(Path("/usr")),)
     assert cell.programs == (Path("/bin/true"), settings_file(spec))
     assert (cell.gate, cell.limits, cell.uid) == (Path("/gate"), spec.limits, None)
 

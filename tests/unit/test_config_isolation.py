@@ -87,7 +87,7 @@ def test_hosts_of_every_kind_are_accepted(tmp_path: Path, host: str) -> None:
         pytest.param(
             "defaults: {limits: {ram: 1}}",
             "defaults.limits.ram: this key is not known; write one of: processes, memory, file_size, workspace_size, "
-            "niceness",
+            "output, niceness",
             id="a limit that there is not",
         ),
         pytest.param(

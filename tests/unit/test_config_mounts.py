@@ -70,10 +70,35 @@ def test_a_folder_behind_a_link_may_be_mounted(tmp_path: Path, outside: Path) ->
     assert load_text(tmp_path, rooms(mounts(tmp_path / "way/in"))).rooms[0].mounts[0].path == tmp_path / "way/in"
 
 
-def test_a_part_of_what_may_be_changed_may_be_read_only(tmp_path: Path, outside: Path) -> None:
-    text = rooms(f"mounts: [{{path: {outside}, mode: rw}}, {{path: {outside}/in, mode: ro}}]")
+def test_where_a_mount_lies_is_settled_when_the_file_is_read(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "way").symlink_to(outside)
+    mount = load_text(tmp_path, rooms(mounts(tmp_path / "way/in"))).rooms[0].mounts[0]
+    (tmp_path / "way").unlink()
 
-    assert [mount.mode for mount in load_text(tmp_path, text).rooms[0].mounts] == ["rw", "ro"]
+    assert mount.source == outside / "in"
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_nothing_is_mounted_out_of_a_folder_that_a_room_may_change(tmp_path: Path, outside: Path, mode: str) -> None:
+    """Whoever works there could put a link to the daemon's data into its place, and would have that mounted next."""
+    wide, part = f"{{path: {outside}, mode: rw}}", f"{{path: {outside}/in, mode: {mode}}}"
+    refused = (
+        "outside/in is in outside, which is %s with mode rw: who works there could put another folder into its "
+        "place; choose a folder apart from it, or mount both with mode ro"
+    )
+    own = problems_of(tmp_path, rooms(f"mounts: [{wide}, {part}]"))
+    another_rooms = problems_of(tmp_path, rooms(f"mounts: [{part}]", f"mounts: [{wide}]"))
+    of_all = problems_of(tmp_path, rooms(f"mounts: [{part}]") + f"defaults: {{mounts: [{wide}]}}")
+
+    assert own == [f"config.yaml:3: rooms[0].mounts[1].path: {refused % 'rooms[0].mounts[0]'}"]
+    assert another_rooms == [f"config.yaml:3: rooms[0].mounts[0].path: {refused % 'rooms[1].mounts[0]'}"]
+    assert of_all == [f"config.yaml:3: rooms[0].mounts[0].path: {refused % 'defaults.mounts[0]'}"]
+
+
+def test_rooms_may_share_a_folder(tmp_path: Path, outside: Path) -> None:
+    shared = f"mounts: [{{path: {outside}, mode: rw}}]"
+
+    assert len(load_text(tmp_path, rooms(shared, shared)).rooms) == 2
 
 
 _WHOLE = 'is not a whole path, beginning with / or ~/; write for example "/srv/data"'

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from aiagentchat.config.secrets import Secret
 from aiagentchat.core.isolation import Network
 from aiagentchat.egress.gate import MOST_LOGGED, Gate
-from aiagentchat.egress.limits import Limits, Traffic
+from aiagentchat.egress.limits import Limits, Pace, Traffic
 from aiagentchat.egress.rules import Address
 from aiagentchat.egress.upstream import Upstream
 from tests.fakes.outside import FakeOutside
@@ -38,7 +38,7 @@ from tests.unit.egress_stage import (
 )
 
 
-def make(path: Path, *, uid: int | None = None, token: str = TOKEN) -> Gate:
+def make(path: Path, *, uid: int | None = None, token: str = TOKEN, limits: Limits | None = None) -> Gate:
     return Gate(
         socket=path,
         token=token,
@@ -48,6 +48,7 @@ def make(path: Path, *, uid: int | None = None, token: str = TOKEN) -> Gate:
         on_blocked=lambda _: None,
         outside=FakeOutside(),
         uid=uid,
+        limits=limits,
     )
 
 
@@ -271,6 +272,23 @@ async def until_served(at: Stage) -> int:
                 said = await run.hear_raw_head()
             if not said.startswith(b"HTTP/1.1 503"):
                 return int(said.split()[1])
+
+
+def test_who_comes_too_often_waits_behind_those_who_wait_already() -> None:
+    pace = Pace(per_second=10, at_once=2)
+
+    assert [pace.take(100.0) for _ in range(4)] == pytest.approx([0, 0, 0.1, 0.2])
+    assert pace.take(100.2) == pytest.approx(0.1)
+    assert [pace.take(1_000.0) for _ in range(3)] == pytest.approx([0, 0, 0.1])  # no more than that is saved up
+
+
+async def test_a_flood_of_requests_is_slowed_down_and_answered(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with make(tmp_path / "s", limits=Limits(requests_per_second=20, requests_at_once=1)).serving():
+            said = [await greeted(tmp_path / "s") for _ in range(4)]
+
+    assert said == [200] * 4
+    assert [line["event"] for line in logs].count("egress.slowed") == 1
 
 
 async def test_a_thousand_connections_do_not_stop_the_others() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from aiagentchat.core.agent_events import ApprovalAsked, ApprovalWithdrawn
+from aiagentchat.core.agent_events import AgentEvent, ApprovalAsked, ApprovalWithdrawn
 from aiagentchat.core.approvals import Approval, ApprovalKind, ApprovalState, Picked, scope_of
 from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.commands import CommandState
@@ -17,11 +18,12 @@ from aiagentchat.core.effects import DecideApproval
 from aiagentchat.core.ids import EventId
 from aiagentchat.core.parcels import KEY, PARCEL, REACTION, Parcel, Urgency
 from aiagentchat.core.ports.agent import Prompt
+from aiagentchat.execute.asking import MOST_ASKED, MOST_OPEN, MOST_SECONDS
 from aiagentchat.execute.room import RoomExecutor
 from aiagentchat.execute.turn import Outcome
 from aiagentchat.render import asking_words, words
 from tests.contract.store_fixtures import ANNA, BERT, ROOM, SESSION, accept, command, settle
-from tests.fakes.agent import Hang, Say, ScriptedRun, Step, Use, plays
+from tests.fakes.agent import Emit, Hang, Reach, Say, ScriptedRun, Step, Use, plays
 from tests.unit.execute_house import APPROVAL_SECONDS, PATIENCE, House, open_house
 
 MAKE = Use("Bash", {"command": "make tea"})
@@ -66,6 +68,64 @@ async def _next(house: House, before: list[Approval]) -> Approval:
 
 def _keys(parcels: list[Parcel]) -> list[str]:
     return [parcel.content[KEY] for parcel in parcels if parcel.type == REACTION]
+
+
+# ── how much is asked ──
+
+
+def _asks(count: int, *, withdrawn: bool = False) -> Emit:
+    """What else runs there says so in the agent's name, and does not wait for any answer."""
+    events: list[AgentEvent] = []
+    for number in range(count):
+        events.append(ApprovalAsked(f"forged {number}", "Bash", {"command": f"make tea {number}"}))
+        events += [ApprovalWithdrawn(f"forged {number}")] if withdrawn else []
+    return Emit(tuple(events))
+
+
+@pytest.mark.parametrize(
+    ("asked", "most", "waiting"),
+    [
+        pytest.param(_asks(MOST_OPEN + 2), MOST_OPEN, MOST_OPEN, id="at once"),
+        pytest.param(_asks(MOST_ASKED + 2, withdrawn=True), MOST_ASKED, 0, id="in all"),
+    ],
+)
+async def test_a_room_is_not_filled_with_questions(tmp_path: Path, asked: Emit, most: int, waiting: int) -> None:
+    here = asyncio.Event()
+    with capture_logs() as logs:
+        async with open_house(tmp_path, plays(asked, Reach(here), Hang())) as house, asyncio.TaskGroup() as group:
+            going = group.create_task(_go(house))
+            await here.wait()
+            found = await house.ledger.approvals.open_in(ROOM)
+            going.cancel()
+
+    events = [line["event"] for line in logs]
+    assert len(found) == waiting
+    assert (events.count("approval.asked"), events.count("approval.too_many")) == (most, 1)
+
+
+async def test_questions_do_not_keep_the_clock_standing_for_ever(tmp_path: Path) -> None:
+    times = round(MOST_SECONDS / APPROVAL_SECONDS)
+    async with open_house(tmp_path, plays(*[MAKE] * (times + 1))) as house, asyncio.TaskGroup() as group:
+        going = group.create_task(_go(house))
+        asked: list[Approval] = []
+        for _ in range(times):
+            asked.append(await _next(house, asked))
+            house.clock.advance(APPROVAL_SECONDS)
+            house.nudge.set()
+    outcome, run = going.result()
+
+    assert outcome.state is CommandState.DONE
+    assert run.answers == [*[(False, words.NOT_ANSWERED)] * times, (False, asking_words.TOO_MANY)]
+
+
+async def test_one_that_has_many_parts_is_denied_when_there_is_no_more_to_ask(tmp_path: Path) -> None:
+    asks = Use("AskUserQuestion", {"questions": [DRINK, EXTRAS]})
+    before = _asks(MOST_ASKED - 1, withdrawn=True)
+    async with open_house(tmp_path, plays(before, asks)) as house:
+        outcome, run, _ = await _answered(house, {"picked": Picked(numbers=(1,))})
+
+    assert outcome.state is CommandState.DONE
+    assert run.answers == [(False, asking_words.TOO_MANY)]
 
 
 # ── what is to be tapped, and what is long ──

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from aiagentchat.core.agent_events import (
     AgentEvent,
@@ -35,11 +36,11 @@ from aiagentchat.core.approvals import ApprovalState, Scope, request_digest
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import RequestStop, SetTimeLimit
 from aiagentchat.core.errors import AgentDied, SessionInUse, SessionNotFound
-from aiagentchat.core.ids import EventId
+from aiagentchat.core.ids import EventId, SessionId, new_session_id
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.agent import Prompt, RunSpec
 from aiagentchat.execute.room import RoomExecutor
-from aiagentchat.execute.turn import MOST_HOSTS, Outcome
+from aiagentchat.execute.turn import MOST_HOSTS, MOST_SESSIONS, MOST_WARNINGS, Outcome
 from aiagentchat.render import asking_words, words
 from aiagentchat.send.speech import WINDOW
 from tests.contract.store_fixtures import ANNA, ROOM, SESSION, accept, command, settle
@@ -822,3 +823,26 @@ async def test_a_question_shows_no_secret_and_is_about_what_was_asked(tmp_path: 
     assert f"deploy --token {GONE}" in question.shown
     assert SECRET not in shown + question.shown
     assert question.digest == request_digest("Bash", given)
+
+
+async def test_conversations_that_are_made_up_are_not_remembered(tmp_path: Path) -> None:
+    """Whatever else runs there can say so in the agent's name."""
+    made_up = [new_session_id() for _ in range(MOST_SESSIONS + 1)]
+    said: list[AgentEvent] = [TurnStarted(SessionId("x" * 5_000)), *map(TurnStarted, made_up)]
+    async with open_house(tmp_path, plays(Emit(tuple(said)), Say("Tea."))) as house:
+        turn, _ = await house.turn()
+        await turn.go()
+        begun = [await house.ledger.sessions.begun(session) for session in made_up]
+
+        assert not await house.ledger.sessions.begun(SessionId("x" * 5_000))
+    assert begun == [True] * (MOST_SESSIONS - 1) + [False] * 2  # the first was its own
+
+
+async def test_what_is_said_again_and_again_fills_no_log(tmp_path: Path) -> None:
+    said: tuple[AgentEvent, ...] = (ApiRetry(1, 4, 529), UsageLimited(None))
+    with capture_logs() as logs:
+        async with open_house(tmp_path, plays(Emit(said * MOST_WARNINGS), Say("Tea."))) as house:
+            turn, _ = await house.turn()
+            await turn.go()
+
+    assert len([line for line in logs if line["event"] in {"turn.api_retry", "turn.usage_limited"}]) == MOST_WARNINGS

@@ -88,10 +88,10 @@ def environment(spec: RunSpec, run: RunId, *, path: str, credentials: Mapping[st
 def settings(spec: RunSpec) -> str:
     """The settings file: model, rules and folders. The CLI ignores wrong types silently, so only strings go in."""
     # In a rule one slash means "from the settings file"; two are needed for a whole path.
-    read_only = [f"Edit(/{path}/**)" for path, mode in spec.mounts if mode == "ro"]
+    read_only = [f"Edit(/{mount.path}/**)" for mount in spec.mounts if mount.mode == "ro"]
     permissions = {"allow": [*allowed_tools(spec), *spec.allow], "deny": [*spec.deny, *read_only]}
     if spec.mounts:
-        permissions["additionalDirectories"] = [path for path, _ in spec.mounts]
+        permissions["additionalDirectories"] = [str(mount.path) for mount in spec.mounts]
     body: dict[str, object] = {"permissions": permissions}
     if spec.model is not None:
         body["model"] = spec.model

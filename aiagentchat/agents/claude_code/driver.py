@@ -10,9 +10,9 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ from aiagentchat.process.leftovers import MARKER
 from aiagentchat.process.lines import TooLong
 from aiagentchat.process.posts import END_SECONDS, Posts
 from aiagentchat.process.sandbox.enclose import STOP_FD, enclose
+from aiagentchat.process.sandbox.marks import marked
 from aiagentchat.process.tree import Tree
 from aiagentchat.render import file_words, words
 
@@ -70,6 +71,8 @@ MOST_OFFERED = 4
 """Files that the agent may offer at the same moment."""
 MAX_EVENTS_WAITING = 256
 """Events of a turn that are read but not yet taken; beyond it the CLI waits on its pipe."""
+
+_MIB = 2**20
 
 log = structlog.get_logger(__name__)
 
@@ -357,14 +360,24 @@ class ClaudeRun:
                 await event.wait()
 
     async def _read(self, tree: Tree) -> None:
-        async for line in tree.lines():
+        async with aclosing(tree.lines()) as lines:
+            await self._follow(tree, lines)
+
+    async def _follow(self, tree: Tree, lines: AsyncIterator[bytes | TooLong]) -> None:
+        most = self._spec.limits.output
+        async for line in lines:
             if not self._ready.is_set():
                 # It has answered `initialize` and has been asked nothing: what runs now is its own, and not the room's.
                 self._kept = await tree.keep()
                 self._ready.set()
             # From a line to its events nothing waits, so a turn sees the events of its own lines only.
             translator = self._translator
-            events = translator.too_long() if isinstance(line, TooLong) else translator.line(line)
+            events = translator.too_long(line.bytes) if isinstance(line, TooLong) else translator.line(line)
+            if 0 < most * _MIB < translator.read:
+                # Whoever writes so much does not stop because he is asked to, and each line takes time.
+                self._notice(LimitReached("output", most))
+                tree.end()
+                return
             for event in events:
                 if isinstance(event, Folded | NotFolded) and self._unread.pop(event.uuid, self) is self:
                     continue  # it was said before
@@ -409,7 +422,7 @@ class ClaudeRun:
                 self._asked[request] = event
             case TurnStarted():
                 self._begun = True
-            case Unrecognised(kind):
+            case Unrecognised(kind) if self._translator.is_news(kind):
                 log.info("agent.unrecognised", kind=kind, room=self._spec.room, run=self.id)
             case _:
                 pass
@@ -524,6 +537,13 @@ class ClaudeCode:
             prepare(spec, cell)
         except (NotOpened, OSError) as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=words.NOT_STARTED) from error
+        try:
+            cell = replace(cell, marks=marked(cell.mounts))
+        except OSError as error:
+            raise AgentUnavailable(
+                f"mount {error.filename}: not where it was when config.yaml was read: {error.strerror}",
+                human=words.mount_moved(str(error.filename)),
+            ) from error
         path = self._environ.get("PATH", os.defpath)
         in_room = self._quarters.subscription_in_room
         variables = held(credentials, token, subscription_in_room=in_room)
@@ -567,6 +587,7 @@ class ClaudeCode:
             # A key that stays outside may be replaced at any time: its next request uses the new one.
             json.dumps(held(credentials, "", subscription_in_room=in_room) if has_key(credentials) else {}),
             str(spec.uid),
+            str(spec.mounts),
             str(spec.limits),
             str(spec.tells_cost),
             str((spec.network, spec.network_hosts)),

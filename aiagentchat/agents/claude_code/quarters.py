@@ -17,6 +17,7 @@ from aiagentchat.agents.claude_code import room_tools
 from aiagentchat.agents.claude_code.binary import readable_for
 from aiagentchat.agents.claude_code.command import CONFIG, TEMPORARY, settings
 from aiagentchat.config.secrets import Secret
+from aiagentchat.config.settings import Mount
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.core.ports.agent import RunSpec
 from aiagentchat.egress.upstream import BASE_URL, Upstream
@@ -50,12 +51,17 @@ def settings_file(spec: RunSpec) -> Path:
     return home.with_name(f"{home.name}.settings.json")
 
 
+def mounts_of(spec: RunSpec) -> tuple[Mount, ...]:
+    """What is mounted."""
+    return tuple(Mount(Path(each.path), each.mode, Path(each.source)) for each in spec.mounts)
+
+
 def cell_of(spec: RunSpec, binary: Path, gate: Path | None) -> Cell:
     """What the run gets."""
     return Cell(
         workspace=Path(spec.workspace),
         home=Path(spec.home),
-        mounts=tuple((Path(path), mode) for path, mode in spec.mounts),
+        mounts=mounts_of(spec),
         programs=(*readable_for(binary), settings_file(spec)),
         gate=gate,
         limits=spec.limits,

@@ -59,6 +59,10 @@ _QUIET = frozenset(
     }
 )
 """Kinds that we know and have no use for yet."""
+LINE_BYTES = 256
+"""What a line counts as at least: to read one takes time, however short it is."""
+MOST_KINDS = 20
+"""Of those that we do not know, so many are told apart in a turn."""
 _KIND_CHARACTERS = 80
 """Of a kind that we do not know: it is logged."""
 _LAST_SECOND = 253_402_300_799
@@ -97,6 +101,9 @@ class Translator:
 
     def __init__(self, uuid: str = "") -> None:
         self._uuid = uuid
+        self.read = 0
+        """Bytes of the lines so far."""
+        self._unknown: set[str] = set()
         self.session_lost = False
         self.declined: list[str] = []
         """Requests of the CLI that we cannot serve: somebody must tell it, or it waits."""
@@ -123,6 +130,7 @@ class Translator:
 
     def line(self, raw: bytes) -> list[AgentEvent]:
         """The events in a line of stdout."""
+        self.read += max(LINE_BYTES, len(raw))
         try:
             value = json.loads(raw)
         except (ValueError, RecursionError):
@@ -131,8 +139,16 @@ class Translator:
             return [Unrecognised("no object")]
         return self.value(value)
 
-    def too_long(self) -> list[AgentEvent]:
-        """A line was dropped for its length: if it was the result, `idle` will have to do."""
+    def is_news(self, kind: str) -> bool:
+        """Whether a kind that we do not know is worth a word: whatever speaks there may make them up."""
+        if kind in self._unknown or len(self._unknown) >= MOST_KINDS:
+            return False
+        self._unknown.add(kind)
+        return True
+
+    def too_long(self, size: int = 0) -> list[AgentEvent]:
+        """A line of so many bytes was dropped for its length: if it was the result, `idle` will have to do."""
+        self.read += size
         self._lost_line = True
         return [Unrecognised("line too long")]
 

@@ -2,12 +2,22 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiagentchat.core.agent_events import AgentEvent
 from aiagentchat.core.ids import EventId, RoomId, RunId, SessionId
 from aiagentchat.core.isolation import Network, RunLimits
 from aiagentchat.core.meta import Meta
+
+
+class Mounted(NamedTuple):
+    """A folder outside of the workspace that may be worked in."""
+
+    path: str
+    mode: str
+    """`ro` or `rw`."""
+    source: str
+    """Where it lies, links followed once and for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +39,8 @@ class RunSpec:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
-    mounts: tuple[tuple[str, str], ...] = ()
-    """Folders outside of the workspace that may be worked in: a path, and `ro` or `rw`."""
+    mounts: tuple[Mounted, ...] = ()
+    """Folders outside of the workspace that may be worked in."""
     network: Network = Network.API
     network_hosts: tuple[str, ...] = ()
     limits: RunLimits = field(default_factory=RunLimits)

@@ -6,6 +6,7 @@ What no ABI holds: chmod, chown, utime and xattr of files whose path is known.
 """
 
 import os
+import stat
 import struct
 
 from .syscalls import LANDLOCK_ADD_RULE, LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF, no_new_privileges, syscall
@@ -40,11 +41,20 @@ def handled(version: int) -> tuple[int, int, int]:
     return files, network, scoped
 
 
-def restrict(*, read: list[str], write: list[str], connect: list[int], version: int = 99) -> int:
+def mark_of(found: os.stat_result) -> str:
+    """Which file or folder that is, whatever it is called."""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def restrict(
+    *, read: list[str], write: list[str], connect: list[int], marks: "dict[str, str] | None" = None, version: int = 99
+) -> int:
     """Keep this process and its children to these paths and ports. Returns the ABI that holds them.
 
-    A path that is not there is left out. `version` pretends an older kernel. OSError if the kernel has no Landlock.
+    A path that is not there is left out. `version` pretends an older kernel. OSError if the kernel has no Landlock, or
+    if there is something else at a path than `marks` says (`mark_of`).
     """
+    marks = marks or {}
     version = min(version, abi())
     if version < 1:
         raise OSError("this kernel has no Landlock")
@@ -52,9 +62,9 @@ def restrict(*, read: list[str], write: list[str], connect: list[int], version: 
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = syscall(LANDLOCK_CREATE_RULESET, struct.pack("=QQQ", files, network, scoped), size, 0)
     for path in read:
-        _allow(ruleset, path, (EXECUTE | READ_FILE | READ_DIR) & files)
+        _allow(ruleset, path, (EXECUTE | READ_FILE | READ_DIR) & files, marks.get(path))
     for path in write:
-        _allow(ruleset, path, files)
+        _allow(ruleset, path, files, marks.get(path))
     for path in DEVICES:
         _allow(ruleset, path, (READ_FILE | WRITE_FILE | IOCTL_DEV) & files)
     for port in connect if network else ():
@@ -65,12 +75,15 @@ def restrict(*, read: list[str], write: list[str], connect: list[int], version: 
     return version
 
 
-def _allow(ruleset: int, path: str, access: int) -> None:
+def _allow(ruleset: int, path: str, access: int, mark: "str | None" = None) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    if not os.path.isdir(path):
+    found = os.fstat(descriptor)
+    if mark is not None and mark_of(found) != mark:
+        raise OSError(f"{path} is not the folder any more that was to be mounted")
+    if not stat.S_ISDIR(found.st_mode):
         access &= _OF_FILES
     syscall(LANDLOCK_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", access, descriptor), 0)
     os.close(descriptor)

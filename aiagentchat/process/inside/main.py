@@ -30,9 +30,14 @@ class Asked:
         self.single: dict[str, str] = {}
         self.read: list[str] = []
         self.write: list[str] = []
+        self.marks: dict[str, str] = {}
+        """By path, which folder has to be there."""
         while (word := words.pop(0)) != "--":
             if word in {"--ro", "--rw"}:
                 (self.read if word == "--ro" else self.write).append(words.pop(0))
+            elif word == "--is":
+                mark = words.pop(0)
+                self.marks[words.pop(0)] = mark
             elif word == "--landlock":
                 self.single[word] = ""
             else:
@@ -83,9 +88,18 @@ def _give_up(asked: Asked, port: int) -> None:
         _limit(resource.RLIMIT_NPROC, asked.number("--processes"))
     if "--landlock" in asked.single:
         drop_capabilities()
-        landlock.restrict(read=asked.read, write=asked.write, connect=[port] if port else [])
+        landlock.restrict(read=asked.read, write=asked.write, connect=[port] if port else [], marks=asked.marks)
+    else:
+        _look(asked.marks)
     if "--seccomp" in asked.single:
         seccomp.restrict(shared_network=asked.single["--seccomp"] == "shared")
+
+
+def _look(marks: dict[str, str]) -> None:
+    """What was mounted cannot be changed any more, whatever becomes of the path outside."""
+    for path, mark in marks.items():
+        if landlock.mark_of(os.stat(path)) != mark:
+            raise OSError(f"{path} is not the folder any more that was to be mounted")
 
 
 def _nice(niceness: int) -> None:

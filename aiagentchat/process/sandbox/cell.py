@@ -1,8 +1,10 @@
 """What one run may see, use and become. Whatever is not said here it does not get."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiagentchat.config.settings import Mount
 from aiagentchat.core.isolation import RunLimits
 
 
@@ -12,8 +14,11 @@ class Cell:
 
     workspace: Path
     home: Path
-    mounts: tuple[tuple[Path, str], ...] = ()
-    """Other folders: a path, and `ro` or `rw`."""
+    mounts: tuple[Mount, ...] = ()
+    """Other folders."""
+    marks: Mapping[Path, str] = field(default_factory=dict)
+    """By the paths of mounts, what each was when it was looked at (`marks.marked`): inside it must be that, or nothing
+    is started."""
     programs: tuple[Path, ...] = ()
     """Files and folders that it may read and run, beside what is under /usr."""
     gate: Path | None = None

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiagentchat.core.isolation import Isolation
@@ -71,7 +71,9 @@ def enclose(isolation: Isolation, cell: Cell, argv: Sequence[str]) -> list[str]:
         case Isolation.STRICT:
             return [
                 *_bubblewrap(cell),
-                *_inside(cell, _THERE, [*_limits(cell, per_user=True), "--seccomp", "private"], argv),
+                *_inside(
+                    cell, _THERE, [*_limits(cell, per_user=True), *_marks(cell.marks), "--seccomp", "private"], argv
+                ),
             ]
         case Isolation.USERS | Isolation.LANDLOCK:
             held = [*_limits(cell, per_user=isolation is Isolation.USERS), "--seccomp", "shared", *_landlock(cell)]
@@ -101,13 +103,19 @@ to its end in the meantime: a program that finds no place then waits, or dies, a
 
 def _landlock(cell: Cell) -> list[str]:
     read = ["/usr", *SYSTEM, *PROC, *(f"/etc/{name}" for name in (*ETC, *OURS)), *map(str, _own_files(cell))]
-    read += [str(path) for path, mode in cell.mounts if mode == "ro"]
-    write = [str(cell.workspace), str(cell.home), *(str(path) for path, mode in cell.mounts if mode == "rw")]
+    read += [str(mount.source) for mount in cell.mounts if mount.mode == "ro"]
+    write = [str(cell.workspace), str(cell.home)]
+    write += [str(mount.source) for mount in cell.mounts if mount.mode == "rw"]
     return [
         "--landlock",
+        *_marks({mount.source: cell.marks[mount.path] for mount in cell.mounts if mount.path in cell.marks}),
         *(word for path in read for word in ("--ro", path)),
         *(w for path in write for w in ("--rw", path)),
     ]
+
+
+def _marks(marks: Mapping[Path, str]) -> list[str]:
+    return [word for path, mark in marks.items() for word in ("--is", mark, str(path))]
 
 
 def _same(path: Path) -> list[str]:
@@ -148,8 +156,8 @@ def _bubblewrap(cell: Cell) -> list[str]:
     for folder in (cell.workspace, cell.home):
         words += ["--bind", str(folder), str(folder)]
     # The outer before the inner, or it would cover it.
-    for mount, mode in sorted(cell.mounts):
-        words += ["--ro-bind" if mode == "ro" else "--bind", str(mount), str(mount)]
+    for mount in sorted(cell.mounts, key=lambda mount: mount.path):
+        words += ["--ro-bind" if mount.mode == "ro" else "--bind", str(mount.source), str(mount.path)]
     if cell.gate:
         words += ["--ro-bind", str(cell.gate), str(_THERE / "gate")]
     # What is left of the root is memory; nothing is written there.
