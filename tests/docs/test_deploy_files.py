@@ -134,6 +134,56 @@ def test_compose_has_what_the_image_expects() -> None:
     assert service["env_file"][0]["path"] in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
+def test_what_shares_the_daemons_network_loses_it_at_no_restart() -> None:
+    """The one that owns it does nothing that could end, and is found under the name that Grafana asks."""
+    services = COMPOSE["services"]
+    sharing = {name: each["network_mode"] for name, each in services.items() if "network_mode" in each}
+    sources = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/aiagentchat.yaml").read_text("utf-8"))
+    [asked] = [source["url"] for source in sources["datasources"] if source["type"] == "prometheus"]
+
+    assert sharing == {"aiagentchat": "service:network", "prometheus": "service:network"}
+    assert [*services["network"]["entrypoint"], *services["network"]["command"]][-2:] == ["sleep", "infinity"]
+    assert "profiles" not in services["network"]
+    assert asked == f"http://{services['network']['networks']['default']['aliases'][0]}:9090"
+
+
+@pytest.mark.parametrize(("code", "seen"), [(0, 0), (10, 0), (1, 1), (2, 2), (3, 3)])
+def test_what_bootstrap_cannot_do_keeps_no_daemon_from_starting_and_what_fails_does(
+    code: int, seen: int, tmp_path: Path
+) -> None:
+    service = COMPOSE["services"]["bootstrap"]
+    program = tmp_path / "aiagentchat"
+    program.write_text(f'#!/bin/sh\necho "$#: $*"\nexit {code}\n', encoding="utf-8")
+    program.chmod(0o755)
+    argv = [word.replace("$$", "$") for word in (*service["entrypoint"], *service["command"])]
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=10)
+
+    assert (
+        COMPOSE["services"]["aiagentchat"]["depends_on"]["bootstrap"]["condition"] == "service_completed_successfully"
+    )
+    assert done.returncode == seen
+    assert done.stdout == f"{len(service['command'])}: {' '.join(service['command'])}\n"
+
+
+def test_logs_are_kept_as_long_as_numbers_and_then_deleted() -> None:
+    """What Loki needs for that, by its reference; it was not there to be asked."""
+    loki = yaml.safe_load((ROOT / "deploy/loki/loki.yaml").read_text("utf-8"))
+    [schema] = loki["schema_config"]["configs"]
+    [days] = [
+        int(word.partition("=")[2].removesuffix("d"))
+        for word in COMPOSE["services"]["prometheus"]["command"]
+        if word.startswith("--storage.tsdb.retention.time=")
+    ]
+
+    assert loki["limits_config"]["retention_period"] == f"{24 * days}h"
+    assert loki["compactor"]["retention_enabled"] is True
+    assert loki["compactor"]["delete_request_store"] == schema["object_store"] == "filesystem"
+    assert schema["index"]["period"] == "24h"  # the compactor takes no other
+    assert "./deploy/loki/loki.yaml:/etc/loki/loki.yaml:ro" in COMPOSE["services"]["loki"]["volumes"]
+    assert COMPOSE["services"]["loki"]["command"] == ["-config.file=/etc/loki/loki.yaml"]
+
+
 @pytest.mark.parametrize("name", COMPOSE["services"])
 def test_no_service_gets_more_than_it_needs(name: str) -> None:
     service = COMPOSE["services"][name]
