@@ -241,6 +241,37 @@ def test_the_image_runs_as_an_ordinary_user_behind_an_init() -> None:
     assert 'ENTRYPOINT ["/usr/bin/tini", "--", "aiagentchat"]' in DOCKERFILE
 
 
+@pytest.mark.parametrize(
+    ("variables", "code", "told"),
+    [
+        ({}, 0, "python:3.11-slim-bookworm is a tag"),
+        (
+            {"PYTHON_IMAGE": "python:3.12-slim"},
+            0,
+            "docker image inspect --format '{{index .RepoDigests 0}}' python:3.12-slim",
+        ),
+        ({"PYTHON_IMAGE": "python:3.12-slim", "CI_COMMIT_TAG": "v1"}, 2, "nothing was built"),
+        ({"CI_COMMIT_TAG": "v1", "IMAGE": "localhost/a-try"}, 0, "is a tag"),
+        ({"PYTHON_IMAGE": f"python:3.12-slim@sha256:{'0' * 64}", "CI_COMMIT_TAG": "v1"}, 0, ""),
+        ({"PYTHON_IMAGE": "localhost/made-here"}, 0, ""),
+    ],
+)
+def test_an_image_upon_a_tag_is_warned_of_and_no_release(
+    variables: dict[str, str], code: int, told: str, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n", encoding="utf-8")
+    docker.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ENGINE": "docker", **variables}
+    argv = [str(ROOT / "deploy/build-image.sh")]
+    built = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=10)
+
+    assert built.returncode == code
+    assert told in built.stderr
+    assert (built.stderr == "") == (told == "")
+    assert ("Built" in built.stdout) == (code == 0)
+
+
 def test_everything_in_the_image_is_installed_by_its_hash() -> None:
     installs = re.findall(r"pip install ([^&;\n]*)", DOCKERFILE)
 

@@ -143,6 +143,19 @@ def test_a_job_is_ended_in_time_and_only_what_changes_nothing_outside_may_be_int
         assert 10 <= timeout(merged(name).get("timeout", PIPELINE["default"]["timeout"])) <= 240
 
 
+def test_the_page_tells_the_limit_of_each_job() -> None:
+    told = dict(re.findall(r"^\| `([a-z-]+)` \|.*\| ([^|]+) \|$", PAGE, re.MULTILINE))
+
+    assert told == {name: merged(name).get("timeout", PIPELINE["default"]["timeout"]) for name in JOBS}
+
+
+@pytest.mark.parametrize("job", ["deploy", "rollback"])
+def test_a_deployment_may_wait_for_turns_as_long_as_its_page_says(job: str) -> None:
+    [drain] = re.findall(r"--drain (\d+)h", PAGE)
+
+    assert timeout(merged(job)["timeout"]) >= 60 * int(drain) + 30
+
+
 def test_a_host_is_touched_only_by_hand_one_at_a_time_and_from_protected_tags() -> None:
     for name in ("deploy", "rollback"):
         [rule] = merged(name)["rules"]
