@@ -25,6 +25,7 @@ PROFILES = {
     "setup": ALWAYS | {"setup"},
     "matrix": ALWAYS | {"synapse-config", "synapse", "bootstrap", "element"},
     "observability": ALWAYS | {"loki", "alloy", "prometheus-config", "prometheus", "grafana"},
+    "alerts": ALWAYS | {"alertmanager"},
 }
 
 

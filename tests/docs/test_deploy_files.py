@@ -166,6 +166,45 @@ def test_what_bootstrap_cannot_do_keeps_no_daemon_from_starting_and_what_fails_d
     assert done.stdout == f"{len(service['command'])}: {' '.join(service['command'])}\n"
 
 
+@pytest.mark.parametrize("target", ["", "alertmanager:9093"])
+def test_prometheus_gets_its_files_and_the_alertmanager_that_is_named(target: str, tmp_path: Path) -> None:
+    service = COMPOSE["services"]["prometheus-config"]
+    token = tmp_path / "data/gateway/callers/prometheus.token"
+    token.parent.mkdir(parents=True)
+    token.write_text("gw_secret", encoding="utf-8")
+    (tmp_path / "rooms").mkdir()
+    [script] = [word.replace("$$", "$") for word in service["command"]]
+    for inside, here in {
+        "/from": ROOT / "deploy/prometheus",
+        "/data": tmp_path / "data",
+        "/rooms": tmp_path / "rooms",
+    }.items():
+        script = re.sub(rf"(?<![\w/]){inside}(?=/)", str(here), script)
+    environ = {"PATH": "/usr/bin:/bin", "ALERTMANAGER": target}
+    subprocess.run([*service["entrypoint"], script], check=True, env=environ, timeout=10)
+    config = yaml.safe_load((tmp_path / "rooms/prometheus.yaml").read_text("utf-8"))
+    [name] = config["alerting"]["alertmanagers"][0]["file_sd_configs"][0]["files"]
+
+    assert {file.name for file in (tmp_path / "rooms").iterdir()} == {
+        *("prometheus.yaml", "alerts.yaml", "aiagentchat.token", name)
+    }
+    assert yaml.safe_load((tmp_path / "rooms" / name).read_text("utf-8")) == [{"targets": [target] if target else []}]
+
+
+def test_alerts_leave_for_nobody_until_somebody_is_named() -> None:
+    """No address stands in what is shipped, and Grafana shows alerts without sending any."""
+    sources = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/aiagentchat.yaml").read_text("utf-8"))
+    [shown] = [source["jsonData"] for source in sources["datasources"] if source["type"] == "prometheus"]
+
+    assert shown["manageAlerts"] is True
+    assert COMPOSE["services"]["prometheus-config"]["environment"]["ALERTMANAGER"] == "${ALERTMANAGER:-}"
+    assert COMPOSE["services"]["alertmanager"]["profiles"] == ["alerts"]
+    assert not (ROOT / "deploy/prometheus/alertmanagers.yaml").exists()
+    assert set(re.findall(r"@(\S+)", (ROOT / "deploy/prometheus/alertmanager.yaml").read_text("utf-8"))) == {
+        "example.org"
+    }
+
+
 def test_logs_are_kept_as_long_as_numbers_and_then_deleted() -> None:
     """What Loki needs for that, by its reference; it was not there to be asked."""
     loki = yaml.safe_load((ROOT / "deploy/loki/loki.yaml").read_text("utf-8"))
