@@ -160,6 +160,32 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [ "$(releases)" = 1.full ]
 }
 
+# The user at the host is said to be another one, and sudo (there may be none here) does what it is asked, or refuses: "$1".
+# shellcheck disable=SC2016 # they are for the shell there
+as_somebody() {
+    printf '#!/bin/sh\n[ "$*" = -u ] && echo 1000 || exec /usr/bin/id "$@"\n' >"$HOST/bin/id"
+    printf '#!/bin/sh\necho "$*" >>%s/sudo.log\n[ "$1" = -n ] && shift && %s\n' "$HOST" "$1" >"$HOST/bin/sudo"
+    chmod 755 "$HOST/bin/id" "$HOST/bin/sudo"
+}
+
+@test "whoever is not root does everything by sudo" {
+    as_somebody 'exec "$@"'
+    prepared_with 1
+    [[ $(running) == 1-* ]]
+    run -0 deploy --dry-run
+    run -0 deploy_version 2
+    [[ $(running) == 2-* ]]
+    run -0 deploy --rollback
+    [ "$(cut -d' ' -f2 "$HOST/sudo.log" | sort -u | xargs)" = "bash install rsync true" ]
+}
+
+@test "whoever is not root and may not sudo is refused" {
+    as_somebody 'echo "sudo: a password is required" >&2; exit 1'
+    run -2 deploy_version 1
+    [[ $output == *"may not \`sudo -n\`"* ]]
+    [ ! -e "$HOST/host" ]
+}
+
 @test "a link in the daemon's folder leads root nowhere" {
     prepared_with 1
     rm -rf "$HOST/host/var/lib/aiagentchat/backups"
