@@ -112,6 +112,43 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [ -z "$(releases)" ]
 }
 
+# What lies in the place of the database: the copy says which release made it.
+database() { cat "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db"; }
+
+@test "a database that was changed and nothing else is put back, so that the release before runs again" {
+    prepared_with 1
+    run -1 deploy_version 2.newer.silent --health 3
+    [[ $output == *"putting back the copy"*"rolled back"*"runs again"* ]]
+    [[ $(running) == 1-* ]]
+    [ "$(state)" = active ]
+    [[ $(database) == 1-* ]]
+    [ "$(stat -c %a:%U "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db")" = 600:daemon ]
+    [ ! -e "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db-wal" ]
+}
+
+@test "a database in which a new release has worked is not put back, and it is said where the copy lies" {
+    prepared_with 1
+    run -1 deploy_version 2.newer.ill
+    [[ $output == *"does not come up either"*"backups/before-2.newer.ill-"* ]]
+    [ "$(database)" = newer ]
+    [ "$(state)" = failed ]
+}
+
+@test "a copy that was made while the release before still ran is not put back" {
+    prepared_with 1
+    run -1 deploy_version 2.newer.silent --health 3 --drain 0
+    [[ $output == *"does not come up either"* ]]
+    [ "$(database)" = newer ]
+}
+
+@test "a release before that waits for its homeserver, too, is said to wait" {
+    prepared_with 1.slow
+    run -1 deploy_version 2.silent --health 3
+    [[ $output == *"rolled back to"*"1.slow-"*"has started and waits"* ]]
+    [[ $(running) == 1.slow-* ]]
+    [ "$(state)" = activating ]
+}
+
 @test "settings that do not fit change nothing" {
     prepared_with 1
     echo nonsense >>"$ETC/config.yaml"
@@ -210,6 +247,18 @@ as_somebody() {
     run -0 deploy_version 6
     [ "$(releases)" = "4 5 6" ]
     [ "$(find "$HOST/host/var/lib/aiagentchat/backups" -type f | wc -l)" = 3 ]
+}
+
+@test "a copy that broke off is no release: it takes no place, and goes after an hour" {
+    prepared_with 1
+    run -0 deploy_version 2
+    run -0 deploy_version 3
+    mkdir -p "$HOME_/releases/2.9-broken-off/deploy"
+    run -0 deploy_version 4
+    [ "$(releases)" = "2 2.9 3 4" ]
+    touch -d "2 hours ago" "$HOME_/releases/2.9-broken-off"
+    run -0 deploy_version 5
+    [ "$(releases)" = "3 4 5" ]
 }
 
 @test "--rollback goes to the release before, and once more forward again" {
