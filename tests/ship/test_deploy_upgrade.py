@@ -47,7 +47,8 @@ class Gate:
             os.mkfifo(pipe)
             pipe.chmod(0o666)
         folder.chmod(0o755)
-        self.tool = {"command": f"echo started > {self._started}; cat {self._opened}"}
+        # The program ends it after two minutes otherwise, and a machine that is busy installs for longer.
+        self.tool = {"command": f"echo started > {self._started}; cat {self._opened}", "timeout": 600_000}
 
     async def until_reached(self) -> None:
         assert await asyncio.to_thread(self._started.read_text) == "started\n"
