@@ -175,7 +175,10 @@ on() { "$folder/ssh" -- "$host" "$*"; }
 say "connecting to $host"
 uid=$(on id -u) || fail "ssh to $host failed. If its key is unknown, connect once by hand and compare it: ssh $host" 2
 sudo=""
-[ "$uid" = 0 ] || sudo="sudo -n"
+if [ "$uid" != 0 ]; then
+    sudo="sudo -n"
+    on "$sudo true" || fail "the user at $host is not root and may not \`sudo -n\`; nothing was done" 2
+fi
 
 if [ "$rollback" = no ]; then
     on "command -v rsync >/dev/null" || fail "$host has no rsync; on Debian: apt-get install rsync" 2

@@ -13,6 +13,7 @@ Builds the image and prints its name. Everything is set by environment variables
   WITH_CLI      1 puts the Claude Code program into it; see the Dockerfile about its licence          (0)
   SOURCE        where the source can be had, for the label     (nothing)
   REVISION      the commit, where the tree has no git
+A PYTHON_IMAGE without a digest is warned of; a release in CI (CI_COMMIT_TAG) is not built upon one.
 Its labels also have the version, and the time of the commit (SOURCE_DATE_EPOCH, where that is set).
 
 Examples:
@@ -60,6 +61,21 @@ created=$(date --utc --date="@$epoch" +%Y-%m-%dT%H:%M:%SZ)
 flags=(--file Dockerfile --tag "$image" --build-arg "WITH_CLI=${WITH_CLI:-0}"
     --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "CREATED=$created"
     --build-arg "SOURCE=${SOURCE:-}")
+base=${PYTHON_IMAGE:-$(sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)}
+case $base in
+    *@sha256:* | localhost/*) ;; # one that was made here has no other name
+    *)
+        cat >&2 <<WARNING
+build-image.sh: $base is a tag, which may be another image tomorrow. Its digest does not change; get it by
+    docker pull $base && docker image inspect --format '{{index .RepoDigests 0}}' $base
+and give what that prints as PYTHON_IMAGE.
+WARNING
+        if [ -n "${CI_COMMIT_TAG:-}" ] && [[ $image != localhost/* ]]; then # a try is no release
+            echo "build-image.sh: this is the release $CI_COMMIT_TAG, so nothing was built (docs/how-to/ci.md)" >&2
+            exit 2
+        fi
+        ;;
+esac
 if [ -n "${PYTHON_IMAGE:-}" ]; then
     flags+=(--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE")
 fi

@@ -7,6 +7,7 @@ trap '' HUP PIPE # a connection that breaks leaves nothing half done
 
 UNIT=aiagentchat.service
 KEEP=3 # releases, the running one and the one before among them
+FROM_FUTURE=5 # how the daemon ends when a newer one has changed its database
 
 say() { echo "on-host.sh: $1" || true; } # nobody may be there any more to hear it
 
@@ -94,23 +95,51 @@ drain_the_running() {
     systemctl is-active --quiet "$UNIT" || return 0
     [[ $drain =~ ^0+[smh]?$ ]] && return 0
     say "letting the turns that run finish, for at most $drain"
-    as_daemon "$1/venv/bin/aiagentchat" drain --wait "$drain" --config "$config" ||
+    if ! as_daemon "$1/venv/bin/aiagentchat" drain --wait "$drain" --config "$config"; then
         say "going on all the same: what was cut short is told in its room"
+        return 0
+    fi
+    for _ in {1..20}; do # systemd hears of its end a moment later
+        ! is_over || break
+        sleep 0.2
+    done
 }
+
+is_over() { [[ $(systemctl show -p ActiveState --value "$UNIT") =~ ^(inactive|failed)$ ]]; }
 
 # The database as it is before another release has it: an older one does not take what a newer one has changed.
 # $1 is the release that ran, and whose database it is.
 back_up() {
     [ -n "$1" ] && [ -d "$1" ] || return 0
     backup=$state/backups/before-$(basename "$release")-$(date -u +%Y%m%dT%H%M%S).db
+    local said
+    ! is_over || is_final=yes # what still runs may take in more than is in the copy
     # By the daemon's user, whose folder this is: what root did there, a link could lead elsewhere.
     if ! { as_daemon mkdir -p -m 0700 "$state/backups" &&
-        as_daemon "$1/venv/bin/aiagentchat" db backup "$backup" --config "$config" >/dev/null; }; then
+        said=$(as_daemon "$1/venv/bin/aiagentchat" db backup "$backup" --config "$config"); }; then
         systemctl start --no-block "$UNIT" || true
         fail "the database could not be copied, so nothing was switched: $1 goes on"
     fi
     # shellcheck disable=SC2016 # it is for the other shell
     as_daemon sh -c 'ls -t "$1"/before-*.db | tail -n "+$2" | xargs -r -d "\n" rm -f --' sh "$state/backups" $((KEEP + 1))
+    database=$(sed -n 's/^Copied \(.*\) to .*$/\1/p' <<<"$said")
+    copied_at=$(date +%s)
+}
+
+# The copy from before the switch, in the place of a database that the release before does not take any more. Only where
+# that loses nothing: nothing was taken in since it was made, and the new release has not even logged in, which its log
+# must show. So nothing was heard, run or sent, and no token was renewed, of which the copy would know nothing.
+put_back() {
+    [ -n "$database" ] && [ "$is_final" = yes ] || return 1
+    [ "$(systemctl show -p ExecMainStatus --value "$UNIT")" = "$FROM_FUTURE" ] || return 1
+    local lives
+    lives=$(journalctl --quiet --no-pager --output cat --unit "$UNIT" --since "@$copied_at") || return 1
+    grep -q '"event": "daemon.starting"' <<<"$lives" || return 1
+    ! grep -qE '"event": "(matrix\.logged_in|service\.started)"' <<<"$lives" || return 1
+    say "its database was changed already, and nothing else was done: putting back the copy from before the switch"
+    # shellcheck disable=SC2016 # it is for the other shell
+    as_daemon sh -euc 'umask 077; cp -- "$2" "$1.new"; rm -f -- "$1-wal" "$1-shm"; mv -- "$1.new" "$1"' \
+        sh "$database" "$backup"
 }
 
 invocation() { systemctl show -p InvocationID --value "$UNIT"; }
@@ -170,9 +199,11 @@ go_back() {
     say "$1 did not come up. The end of its log:" >&2
     log_of_this_life | tail -n 20 >&2 || true
     if [ -n "$2" ] && [ -d "$2" ]; then
-        if comes_up "$2"; then
+        if comes_up "$2" || { put_back && comes_up "$2"; }; then
             fail "rolled back: $2 runs again"
         fi
+        [ "$(systemctl show -p SubState --value "$UNIT")" != start ] ||
+            fail "rolled back to $2, which has started and waits, as a rule for its homeserver: look at journalctl -u $UNIT"
         fail "rolled back to $2, which does not come up either: look at journalctl -u $UNIT. If it says that its database \
 was changed by a newer version: $backup is from before (docs/how-to/upgrade.md)"
     fi
@@ -197,6 +228,8 @@ remove_old() {
     while read -r old; do
         if [ "$old" = "$release" ] || [ "$old" = "$previous" ]; then
             continue
+        elif [ ! -e "$old/venv/bin/aiagentchat" ]; then # a copy that broke off, or that somebody makes just now
+            [ -z "$(find "$old" -maxdepth 0 -mmin +60)" ] || rm -rf "$old"
         elif [ "$left" -gt 0 ]; then
             left=$((left - 1))
         else
@@ -248,7 +281,8 @@ roll_back() {
 }
 
 main() { # read as a whole before anything runs, so that nothing that runs can take a part of it for its own input
-    release="" root="" user="" python="" drain="" health="" settle="" with_cli=no rollback=no backup=""
+    release="" root="" user="" python="" drain="" health="" settle="" with_cli=no rollback=no
+    backup="" is_final=no database="" copied_at=""
     while [ $# -gt 0 ]; do
         case $1 in
             --release) release=$2 ;;

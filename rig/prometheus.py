@@ -132,6 +132,41 @@ async def prometheus(folder: Path, *, target: int, token: Path) -> AsyncGenerato
         await asyncio.to_thread(process.wait, PATIENCE)
 
 
+@asynccontextmanager
+async def alertmanager(folder: Path, *, webhook: str) -> AsyncGenerator[str, None]:
+    """Debian's, with the shipped settings but for how it tells. Where there is none, `webhook` is told by Prometheus.
+
+    Yields its address, as alertmanagers.yaml names it.
+    """
+    program = shutil.which("prometheus-alertmanager")
+    if program is None:
+        yield webhook.removeprefix("http://").rstrip("/")
+        return
+    port = free_port()
+    config = yaml.safe_load((RULES / "alertmanager.yaml").read_text(encoding="utf-8"))
+    [receiver] = config["receivers"]
+    receiver.pop("email_configs")
+    receiver["webhook_configs"] = [{"url": webhook}]
+    config["route"]["group_wait"] = "1s"
+    (folder / "alertmanager.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    argv = [
+        program,
+        f"--config.file={folder / 'alertmanager.yaml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with (folder / "alertmanager.log").open("wb") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
+            argv, cwd=folder, env=clean_env(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.wait, PATIENCE)
+
+
 async def _until_ready(http: aiohttp.ClientSession, process: "subprocess.Popen[bytes]", made: Prometheus) -> None:
     for _ in range(round(PATIENCE / LOOK_SECONDS)):
         if process.poll() is not None:

@@ -2,7 +2,8 @@
 
 A release behaves as its version says: `2.broken` ends at its start, `2.silent` is never ready, `2.brief` is ready and
 then ends. Those that can be asked are `2.well`, `2.ill`, and `2.weak`, which lives and would not answer in a room. What
-is installed for `2.unfit` does not fit together; the database of `2.full` cannot be copied.
+is installed for `2.unfit` does not fit together; the database of `2.full` cannot be copied. `2.newer` changes the
+database so that others take it no more; `1.slow` is ready in its first life only.
 """
 
 PYTHON = r"""#!/bin/bash
@@ -39,6 +40,7 @@ file = release / "aiagentchat/__init__.py"
 version = file.read_text() if file.exists() else "wheel"
 
 CAN_BE_ASKED = any(word in version for word in ("ill", "well", "weak"))
+database = pathlib.Path(os.environ["HOME"], "data/aiagentchat.db")
 
 
 def tell(text):
@@ -52,10 +54,16 @@ match sys.argv[1:]:
             sys.exit("config.yaml:1: nonsense")
     case ["drain", _, wait, *_]:
         print(f"drained for {wait} by {release.name}")
+        pid = release.parents[4] / "systemd/pid"
+        if text := pid.read_text():
+            os.kill(int(text), signal.SIGTERM)
+        while pid.read_text():
+            time.sleep(0.02)
     case ["db", "backup", *_] if "full" in version:
         sys.exit("No space left on device")
     case ["db", "backup", copy, *_]:
         pathlib.Path(copy).write_text(release.name)
+        print(f"Copied {database} to {copy} (0.0 MB), and read the copy through.")
     case ["healthcheck", *_] if not CAN_BE_ASKED:
         sys.exit(2)
     case ["healthcheck", "--help"]:
@@ -66,13 +74,23 @@ match sys.argv[1:]:
     case ["run", *_]:
         secrets = len(os.listdir(os.environ["CREDENTIALS_DIRECTORY"]))
         print(f'{{"event": "daemon.starting", "secrets": {secrets}}}', flush=True)
+        database.parent.mkdir(exist_ok=True)
+        if "newer" in version:
+            database.write_text("newer")
+            database.with_name("aiagentchat.db-wal").touch()
+        elif database.exists() and database.read_text() == "newer":
+            sys.exit(5)
+        if CAN_BE_ASKED:
+            print('{"event": "service.started", "service": "sync"}', flush=True)
         if "broken" in version:
             print('{"event": "daemon.ended"}')
             sys.exit(3)
         calls = pathlib.Path(os.environ["NOTIFY_SOCKET"]).with_name("calls")
         before = len(calls.read_text())
-        if "silent" not in version:
+        lived = database.with_name("lived")
+        if "silent" not in version and not ("slow" in version and lived.exists()):
             tell("READY=1")
+        lived.touch()
         if "brief" in version:  # until it was seen to be ready: then its kind is asked for
             while "show -p Type" not in calls.read_text()[before:]:
                 time.sleep(0.05)

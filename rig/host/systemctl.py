@@ -60,7 +60,13 @@ def systemctl(unit: Unit, words: list[str]) -> int:
         case "is-failed":
             return int(state != "failed")
         case "show":
-            print({"InvocationID": unit.get("invocation"), "Type": unit.one("Type")}[words[2]])
+            known = {
+                "InvocationID": unit.get("invocation"),
+                "ActiveState": state,
+                "ExecMainStatus": unit.get("code", "0"),
+            }
+            known |= {"Type": unit.one("Type"), "SubState": "start" if state == "activating" else state}
+            print(known[words[2]])
         case "stop":
             stop(unit)
         case "start" if state not in ("active", "activating"):
@@ -129,6 +135,7 @@ def keep(unit: Unit, invocation: str) -> int:
     threading.Thread(target=listen, args=[unit, line, invocation], daemon=True).start()
     code = process.wait()
     unit.put("pid", "")
+    unit.put("code", str(code))
     unit.put("state", "failed" if code else "inactive")
     unit.put("keeper", "")
     return 0
@@ -182,7 +189,11 @@ def credentials(unit: Unit) -> Path:
 
 
 def journalctl(unit: Unit, words: list[str]) -> int:
-    """The log of the life that is asked for."""
+    """The log of the life that is asked for, or of all since a time."""
+    if "--since" in words:
+        since = float(words[words.index("--since") + 1].removeprefix("@"))
+        lives = sorted(unit.state.glob("journal.*"), key=lambda file: file.stat().st_ctime)
+        sys.stdout.write("".join(file.read_text("utf-8") for file in lives if file.stat().st_ctime >= since))
     for word in words:
         invocation = word.partition("_SYSTEMD_INVOCATION_ID=")[2]
         if invocation:

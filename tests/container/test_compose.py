@@ -19,11 +19,13 @@ pytestmark = [
 ]
 
 FILE = ROOT / "docker-compose.yml"
+ALWAYS = {"network", "aiagentchat"}
 PROFILES = {
-    "": {"aiagentchat"},
-    "setup": {"aiagentchat", "setup"},
-    "matrix": {"aiagentchat", "synapse-config", "synapse", "bootstrap", "element"},
-    "observability": {"aiagentchat", "loki", "alloy", "prometheus-config", "prometheus", "grafana"},
+    "": ALWAYS,
+    "setup": ALWAYS | {"setup"},
+    "matrix": ALWAYS | {"synapse-config", "synapse", "bootstrap", "element"},
+    "observability": ALWAYS | {"loki", "alloy", "prometheus-config", "prometheus", "grafana"},
+    "alerts": ALWAYS | {"alertmanager"},
 }
 
 
@@ -69,6 +71,15 @@ def test_the_daemon_keeps_its_options_through_the_anchors() -> None:
     assert (daemon["read_only"], daemon["cap_drop"], daemon["tmpfs"]) == (True, ["ALL"], ["/tmp"])
     assert len(daemon["security_opt"]) == 4
     assert daemon["environment"]["AIAGENTCHAT_FETCH_CLI"] == "0"
+
+
+def test_the_daemon_and_prometheus_have_the_network_of_what_is_never_restarted() -> None:
+    found = services("observability")
+
+    assert found["network"]["networks"]["default"]["aliases"] == ["prometheus"]
+    for name in ("aiagentchat", "prometheus"):
+        assert (found[name]["network_mode"], "networks" in found[name]) == ("service:network", False)
+        assert found[name]["depends_on"]["network"]["condition"] == "service_started"
 
 
 def test_what_is_chosen_by_a_variable_arrives() -> None:

@@ -320,7 +320,7 @@ async def test_as_process_1_it_ends_and_reaps_whatever_comes_to_it(tell: Tell) -
 async def _settled(container: Container) -> list[str]:
     """Zombies and orphans, if any are left after a while."""
     for _ in range(50):
-        lines = (await container.exec("/usr/bin/python3", "-c", STATES)).splitlines()
+        lines = (await container.exec("python3", "-c", STATES)).splitlines()
         left = [line for line in lines if " Z " in line or "sleep" in line]
         if not left:
             break

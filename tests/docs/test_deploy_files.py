@@ -148,6 +148,95 @@ def test_compose_has_what_the_image_expects() -> None:
     assert service["env_file"][0]["path"] in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
+def test_what_shares_the_daemons_network_loses_it_at_no_restart() -> None:
+    """The one that owns it does nothing that could end, and is found under the name that Grafana asks."""
+    services = COMPOSE["services"]
+    sharing = {name: each["network_mode"] for name, each in services.items() if "network_mode" in each}
+    sources = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/aiagentchat.yaml").read_text("utf-8"))
+    [asked] = [source["url"] for source in sources["datasources"] if source["type"] == "prometheus"]
+
+    assert sharing == {"aiagentchat": "service:network", "prometheus": "service:network"}
+    assert [*services["network"]["entrypoint"], *services["network"]["command"]][-2:] == ["sleep", "infinity"]
+    assert "profiles" not in services["network"]
+    assert asked == f"http://{services['network']['networks']['default']['aliases'][0]}:9090"
+
+
+@pytest.mark.parametrize(("code", "seen"), [(0, 0), (10, 0), (1, 1), (2, 2), (3, 3)])
+def test_what_bootstrap_cannot_do_keeps_no_daemon_from_starting_and_what_fails_does(
+    code: int, seen: int, tmp_path: Path
+) -> None:
+    service = COMPOSE["services"]["bootstrap"]
+    program = tmp_path / "aiagentchat"
+    program.write_text(f'#!/bin/sh\necho "$#: $*"\nexit {code}\n', encoding="utf-8")
+    program.chmod(0o755)
+    argv = [word.replace("$$", "$") for word in (*service["entrypoint"], *service["command"])]
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=10)
+
+    assert (
+        COMPOSE["services"]["aiagentchat"]["depends_on"]["bootstrap"]["condition"] == "service_completed_successfully"
+    )
+    assert done.returncode == seen
+    assert done.stdout == f"{len(service['command'])}: {' '.join(service['command'])}\n"
+
+
+@pytest.mark.parametrize("target", ["", "alertmanager:9093"])
+def test_prometheus_gets_its_files_and_the_alertmanager_that_is_named(target: str, tmp_path: Path) -> None:
+    service = COMPOSE["services"]["prometheus-config"]
+    token = tmp_path / "data/gateway/callers/prometheus.token"
+    token.parent.mkdir(parents=True)
+    token.write_text("gw_secret", encoding="utf-8")
+    (tmp_path / "rooms").mkdir()
+    [script] = [word.replace("$$", "$") for word in service["command"]]
+    for inside, here in {
+        "/from": ROOT / "deploy/prometheus",
+        "/data": tmp_path / "data",
+        "/rooms": tmp_path / "rooms",
+    }.items():
+        script = re.sub(rf"(?<![\w/]){inside}(?=/)", str(here), script)
+    environ = {"PATH": "/usr/bin:/bin", "ALERTMANAGER": target}
+    subprocess.run([*service["entrypoint"], script], check=True, env=environ, timeout=10)
+    config = yaml.safe_load((tmp_path / "rooms/prometheus.yaml").read_text("utf-8"))
+    [name] = config["alerting"]["alertmanagers"][0]["file_sd_configs"][0]["files"]
+
+    assert {file.name for file in (tmp_path / "rooms").iterdir()} == {
+        *("prometheus.yaml", "alerts.yaml", "aiagentchat.token", name)
+    }
+    assert yaml.safe_load((tmp_path / "rooms" / name).read_text("utf-8")) == [{"targets": [target] if target else []}]
+
+
+def test_alerts_leave_for_nobody_until_somebody_is_named() -> None:
+    """No address stands in what is shipped, and Grafana shows alerts without sending any."""
+    sources = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/aiagentchat.yaml").read_text("utf-8"))
+    [shown] = [source["jsonData"] for source in sources["datasources"] if source["type"] == "prometheus"]
+
+    assert shown["manageAlerts"] is True
+    assert COMPOSE["services"]["prometheus-config"]["environment"]["ALERTMANAGER"] == "${ALERTMANAGER:-}"
+    assert COMPOSE["services"]["alertmanager"]["profiles"] == ["alerts"]
+    assert not (ROOT / "deploy/prometheus/alertmanagers.yaml").exists()
+    assert set(re.findall(r"@(\S+)", (ROOT / "deploy/prometheus/alertmanager.yaml").read_text("utf-8"))) == {
+        "example.org"
+    }
+
+
+def test_logs_are_kept_as_long_as_numbers_and_then_deleted() -> None:
+    """What Loki needs for that, by its reference; it was not there to be asked."""
+    loki = yaml.safe_load((ROOT / "deploy/loki/loki.yaml").read_text("utf-8"))
+    [schema] = loki["schema_config"]["configs"]
+    [days] = [
+        int(word.partition("=")[2].removesuffix("d"))
+        for word in COMPOSE["services"]["prometheus"]["command"]
+        if word.startswith("--storage.tsdb.retention.time=")
+    ]
+
+    assert loki["limits_config"]["retention_period"] == f"{24 * days}h"
+    assert loki["compactor"]["retention_enabled"] is True
+    assert loki["compactor"]["delete_request_store"] == schema["object_store"] == "filesystem"
+    assert schema["index"]["period"] == "24h"  # the compactor takes no other
+    assert "./deploy/loki/loki.yaml:/etc/loki/loki.yaml:ro" in COMPOSE["services"]["loki"]["volumes"]
+    assert COMPOSE["services"]["loki"]["command"] == ["-config.file=/etc/loki/loki.yaml"]
+
+
 @pytest.mark.parametrize("name", COMPOSE["services"])
 def test_no_service_gets_more_than_it_needs(name: str) -> None:
     service = COMPOSE["services"][name]
@@ -203,6 +292,37 @@ def test_the_image_says_whether_the_daemon_lives_what_it_is_and_where_it_comes_f
 def test_the_image_runs_as_an_ordinary_user_behind_an_init() -> None:
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", DOCKERFILE, re.MULTILINE)
     assert 'ENTRYPOINT ["/usr/bin/tini", "--", "aiagentchat"]' in DOCKERFILE
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "told"),
+    [
+        ({}, 0, "python:3.11-slim-bookworm is a tag"),
+        (
+            {"PYTHON_IMAGE": "python:3.12-slim"},
+            0,
+            "docker image inspect --format '{{index .RepoDigests 0}}' python:3.12-slim",
+        ),
+        ({"PYTHON_IMAGE": "python:3.12-slim", "CI_COMMIT_TAG": "v1"}, 2, "nothing was built"),
+        ({"CI_COMMIT_TAG": "v1", "IMAGE": "localhost/a-try"}, 0, "is a tag"),
+        ({"PYTHON_IMAGE": f"python:3.12-slim@sha256:{'0' * 64}", "CI_COMMIT_TAG": "v1"}, 0, ""),
+        ({"PYTHON_IMAGE": "localhost/made-here"}, 0, ""),
+    ],
+)
+def test_an_image_upon_a_tag_is_warned_of_and_no_release(
+    variables: dict[str, str], code: int, told: str, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n", encoding="utf-8")
+    docker.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ENGINE": "docker", **variables}
+    argv = [str(ROOT / "deploy/build-image.sh")]
+    built = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=10)
+
+    assert built.returncode == code
+    assert told in built.stderr
+    assert (built.stderr == "") == (told == "")
+    assert ("Built" in built.stdout) == (code == 0)
 
 
 def test_everything_in_the_image_is_installed_by_its_hash() -> None:

@@ -1,4 +1,4 @@
-"""Every LogQL that the documentation offers is one, by the grammar that Grafana's editor has."""
+"""Every LogQL that the documentation and the dashboards offer is one, by the grammar that Grafana's editor has."""
 
 import json
 import subprocess
@@ -27,6 +27,14 @@ def wrong(grammar: Node, given: Sequence[str]) -> list[list[int]]:
     done = subprocess.run(argv, input=json.dumps(given), capture_output=True, text=True, timeout=60, check=True)
     found: list[list[int]] = json.loads(done.stdout)
     return found
+
+
+def test_every_query_of_the_dashboards_is_one(grammar: Node) -> None:
+    dashboards = pytest.importorskip("rig.dashboards", reason="grafana-foundation-sdk is in requirements-dev.txt")
+    given = list(dashboards.expressions("logql"))
+
+    assert given
+    assert dict(zip(given, wrong(grammar, given), strict=True)) == {query: [] for query in given}
 
 
 def test_every_query_of_the_guide_is_one(grammar: Node) -> None:

@@ -25,6 +25,19 @@ BY_HAND = {
     "bench-cchat",  # a shared runner measures nothing
 }  # fmt: skip
 
+BROUGHT_BY = {
+    "/usr/bin/python3": "python3",  # the images of the jobs have theirs in /usr/local alone
+    '"apparmor_parser"': "apparmor",
+    '"bwrap"': "bubblewrap",
+    '"jq"': "jq",
+    '"rsync"': "rsync",
+    '"shellcheck"': "shellcheck",
+    '"ssh-keygen"': "openssh-server",
+    '"strace"': "strace",
+    '"systemd-analyze"': "systemd",
+}
+"""What tests and their stand-ins start outright or are left out without, and the package of Debian that has it."""
+
 
 def merged(name: str) -> dict[str, Any]:
     """A job with what it extends."""
@@ -88,6 +101,26 @@ def test_a_job_brings_the_packages_that_its_target_asks_for(job: str) -> None:
     assert set(packages.split()) >= {"make", "git", *asked.get(job, "").split()}
 
 
+@pytest.mark.parametrize("job", ["test", "test-long", "test-clients"])
+def test_a_job_brings_the_programs_without_which_tests_fail_or_are_left_out(job: str) -> None:
+    files = [file for file in (ROOT / "tests").rglob("*.py") if file != Path(__file__)]
+    text = "".join(file.read_text(encoding="utf-8") for file in [*files, *(ROOT / "rig").rglob("*.py")])
+
+    assert [program for program in BROUGHT_BY if program not in text] == []
+    assert set(merged(job)["variables"]["PACKAGES"].split()) >= set(BROUGHT_BY.values())
+
+
+def test_the_host_that_is_deployed_to_has_a_python_of_debian_that_makes_environments() -> None:
+    assert "python3-venv" in merged("test-ship")["variables"]["PACKAGES"].split()
+    assert ":/usr/sbin:/usr/bin:/sbin:/bin " in (ROOT / "rig/host/__init__.py").read_text(encoding="utf-8")
+
+
+def test_the_image_is_asked_for_no_python_at_a_place_that_its_base_may_not_have() -> None:
+    files = (ROOT / "tests/container").rglob("*.py")
+
+    assert [file.name for file in files if "/usr/bin/python3" in file.read_text(encoding="utf-8")] == []
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_what_a_job_leaves_is_kept_for_a_time_that_is_said(job: str) -> None:
     artifacts = merged(job).get("artifacts", {"expire_in": "nothing is left"})
@@ -108,6 +141,19 @@ def test_a_job_is_ended_in_time_and_only_what_changes_nothing_outside_may_be_int
     assert {name for name in JOBS if merged(name).get("interruptible") is False} == {"release", "deploy", "rollback"}
     for name in JOBS:
         assert 10 <= timeout(merged(name).get("timeout", PIPELINE["default"]["timeout"])) <= 240
+
+
+def test_the_page_tells_the_limit_of_each_job() -> None:
+    told = dict(re.findall(r"^\| `([a-z-]+)` \|.*\| ([^|]+) \|$", PAGE, re.MULTILINE))
+
+    assert told == {name: merged(name).get("timeout", PIPELINE["default"]["timeout"]) for name in JOBS}
+
+
+@pytest.mark.parametrize("job", ["deploy", "rollback"])
+def test_a_deployment_may_wait_for_turns_as_long_as_its_page_says(job: str) -> None:
+    [drain] = re.findall(r"--drain (\d+)h", PAGE)
+
+    assert timeout(merged(job)["timeout"]) >= 60 * int(drain) + 30
 
 
 def test_a_host_is_touched_only_by_hand_one_at_a_time_and_from_protected_tags() -> None:

@@ -112,6 +112,43 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [ -z "$(releases)" ]
 }
 
+# What lies in the place of the database: the copy says which release made it.
+database() { cat "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db"; }
+
+@test "a database that was changed and nothing else is put back, so that the release before runs again" {
+    prepared_with 1
+    run -1 deploy_version 2.newer.silent --health 3
+    [[ $output == *"putting back the copy"*"rolled back"*"runs again"* ]]
+    [[ $(running) == 1-* ]]
+    [ "$(state)" = active ]
+    [[ $(database) == 1-* ]]
+    [ "$(stat -c %a:%U "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db")" = 600:daemon ]
+    [ ! -e "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db-wal" ]
+}
+
+@test "a database in which a new release has worked is not put back, and it is said where the copy lies" {
+    prepared_with 1
+    run -1 deploy_version 2.newer.ill
+    [[ $output == *"does not come up either"*"backups/before-2.newer.ill-"* ]]
+    [ "$(database)" = newer ]
+    [ "$(state)" = failed ]
+}
+
+@test "a copy that was made while the release before still ran is not put back" {
+    prepared_with 1
+    run -1 deploy_version 2.newer.silent --health 3 --drain 0
+    [[ $output == *"does not come up either"* ]]
+    [ "$(database)" = newer ]
+}
+
+@test "a release before that waits for its homeserver, too, is said to wait" {
+    prepared_with 1.slow
+    run -1 deploy_version 2.silent --health 3
+    [[ $output == *"rolled back to"*"1.slow-"*"has started and waits"* ]]
+    [[ $(running) == 1.slow-* ]]
+    [ "$(state)" = activating ]
+}
+
 @test "settings that do not fit change nothing" {
     prepared_with 1
     echo nonsense >>"$ETC/config.yaml"
@@ -160,6 +197,32 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [ "$(releases)" = 1.full ]
 }
 
+# The user at the host is said to be another one, and sudo (there may be none here) does what it is asked, or refuses: "$1".
+# shellcheck disable=SC2016 # they are for the shell there
+as_somebody() {
+    printf '#!/bin/sh\n[ "$*" = -u ] && echo 1000 || exec /usr/bin/id "$@"\n' >"$HOST/bin/id"
+    printf '#!/bin/sh\necho "$*" >>%s/sudo.log\n[ "$1" = -n ] && shift && %s\n' "$HOST" "$1" >"$HOST/bin/sudo"
+    chmod 755 "$HOST/bin/id" "$HOST/bin/sudo"
+}
+
+@test "whoever is not root does everything by sudo" {
+    as_somebody 'exec "$@"'
+    prepared_with 1
+    [[ $(running) == 1-* ]]
+    run -0 deploy --dry-run
+    run -0 deploy_version 2
+    [[ $(running) == 2-* ]]
+    run -0 deploy --rollback
+    [ "$(cut -d' ' -f2 "$HOST/sudo.log" | sort -u | xargs)" = "bash install rsync true" ]
+}
+
+@test "whoever is not root and may not sudo is refused" {
+    as_somebody 'echo "sudo: a password is required" >&2; exit 1'
+    run -2 deploy_version 1
+    [[ $output == *"may not \`sudo -n\`"* ]]
+    [ ! -e "$HOST/host" ]
+}
+
 @test "a link in the daemon's folder leads root nowhere" {
     prepared_with 1
     rm -rf "$HOST/host/var/lib/aiagentchat/backups"
@@ -184,6 +247,18 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     run -0 deploy_version 6
     [ "$(releases)" = "4 5 6" ]
     [ "$(find "$HOST/host/var/lib/aiagentchat/backups" -type f | wc -l)" = 3 ]
+}
+
+@test "a copy that broke off is no release: it takes no place, and goes after an hour" {
+    prepared_with 1
+    run -0 deploy_version 2
+    run -0 deploy_version 3
+    mkdir -p "$HOME_/releases/2.9-broken-off/deploy"
+    run -0 deploy_version 4
+    [ "$(releases)" = "2 2.9 3 4" ]
+    touch -d "2 hours ago" "$HOME_/releases/2.9-broken-off"
+    run -0 deploy_version 5
+    [ "$(releases)" = "3 4 5" ]
 }
 
 @test "--rollback goes to the release before, and once more forward again" {

@@ -33,7 +33,8 @@ pytestmark = [
 WITHIN = 600.0
 """Seconds for one deployment: it installs sixty packages, perhaps while others use the machine, too."""
 KEY = "sk-ant-offline-and-not-to-be-printed"
-BROKEN = "    raise SystemExit(1)\n"
+BROKEN = '            raise RuntimeError("This release is broken.")\n'
+"""Where the database is open, so of the newer version already, and the homeserver was not asked yet."""
 
 
 class Gate:
@@ -46,7 +47,8 @@ class Gate:
             os.mkfifo(pipe)
             pipe.chmod(0o666)
         folder.chmod(0o755)
-        self.tool = {"command": f"echo started > {self._started}; cat {self._opened}"}
+        # The program ends it after two minutes otherwise, and a machine that is busy installs for longer.
+        self.tool = {"command": f"echo started > {self._started}; cat {self._opened}", "timeout": 600_000}
 
     async def until_reached(self) -> None:
         assert await asyncio.to_thread(self._started.read_text) == "started\n"
@@ -168,15 +170,22 @@ async def _upgrade_while_a_turn_runs(house: House, host: Host, gate: Gate) -> st
 
 async def _failed_upgrade(house: House, host: Host) -> str:
     become(host, "3.0")
-    file = host.tree / "aiagentchat/cli/run.py"
+    file, migration = host.tree / "aiagentchat/app/build.py", host.tree / "aiagentchat/store/migrations/9999_last.sql"
     sound = file.read_text(encoding="utf-8")
-    file.write_text(sound.replace("    os.umask(0o077)\n", BROKEN), encoding="utf-8")
+    line = "            client = await stack.enter_async_context(connected(live, ledger, me, clock))\n"
+    assert line in sound
+    file.write_text(sound.replace(line, BROKEN + line), encoding="utf-8")
+    migration.write_text("CREATE TABLE of_the_future (id INTEGER PRIMARY KEY) STRICT;\n", encoding="utf-8")
     done = await deploy(host)
     file.write_text(sound, encoding="utf-8")
+    migration.unlink()
     asked = await house.ask(script("after", Step(text="Still here.")))
 
     assert done.returncode == 1, done.stdout + done.stderr
+    assert "is of version 9999" in host.journal()
+    assert "putting back the copy" in done.stdout
     assert "rolled back" in done.stderr
+    assert "runs again" in done.stderr
     assert (running(host), host.releases()) == ("2.0", ["1.0", "2.0"])
     assert await house.ended(asked) == "✅"
     return done.stdout + done.stderr

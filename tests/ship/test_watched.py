@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from rig.daemon import Daemon
 from rig.dashboards import expressions
@@ -16,7 +18,7 @@ from rig.faults.proxy import FaultProxy, Kind, is_send
 from rig.gateway import free_port
 from rig.model import Model
 from rig.people import People
-from rig.prometheus import MISSING, RULES, Prometheus, is_there, prometheus, promtool
+from rig.prometheus import MISSING, RULES, Prometheus, alertmanager, is_there, prometheus, promtool
 from rig.script import Step, script
 from tests.e2e.house import House, move_in, pipe_within_reach
 
@@ -79,6 +81,25 @@ def test_the_rules_and_the_configuration_are_taken(tmp_path: Path) -> None:
     (tmp_path / "alerts.yaml").write_text((RULES / "alerts.yaml").read_text(encoding="utf-8"))
 
     assert "6 rules found" in promtool(["check", "config", "prometheus.yaml"], tmp_path)
+
+
+async def test_an_alert_gets_to_the_alertmanager_that_is_named_and_from_there_to_a_person(tmp_path: Path) -> None:
+    """The shipped settings, but for the way: a webhook here, for there is no mail."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hear(request: web.Request) -> web.Response:
+        heard.put_nowait(await request.text())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", hear)
+    async with TestServer(app) as person, alertmanager(tmp_path, webhook=str(person.make_url("/"))) as target:
+        (tmp_path / "alertmanagers.yaml").write_text(f'- targets: ["{target}"]\n', encoding="utf-8")
+        async with prometheus(tmp_path, target=free_port(), token=tmp_path / "no.token"):
+            told = await asyncio.wait_for(heard.get(), 90)
+
+    assert "AiagentchatHostSilent" in told
+    assert "Nothing is heard of the daemon" in told
 
 
 async def test_every_alert_fires_when_the_thing_is_broken_and_every_picture_has_something_to_show(

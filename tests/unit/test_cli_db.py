@@ -45,6 +45,15 @@ def _run(config: Path, *words: str) -> Result:
     return CliRunner().invoke(app, ["db", *words, "--config", str(config)])
 
 
+def test_what_is_said_of_a_copy_tells_a_deployment_where_the_database_lies(config: Path, database: Path) -> None:
+    script = re.search(r"sed -n '(s/\^Copied .*?)'", (ROOT / "deploy/on-host.sh").read_text("utf-8"))
+    assert script
+    said = _run(config, "backup", str(config.parent / "before-1.db")).stdout
+    found = subprocess.run(["sed", "-n", script[1]], input=said, capture_output=True, text=True, check=True, timeout=10)
+
+    assert found.stdout == f"{database}\n"
+
+
 @pytest.mark.parametrize("words", [["db"], ["db", "--help"]])
 def test_help_shows_what_there_is_with_examples(words: list[str]) -> None:
     shown = CliRunner().invoke(app, words).output
