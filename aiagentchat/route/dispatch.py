@@ -103,7 +103,7 @@ class Dispatcher:
     async def effects(self, decision: Decision, event: Incoming, roles: Roles) -> Sequence[Effect]:
         """What follows from `decision` about `event`, in a room with these roles."""
         decision = await self._resolved(decision, event, roles)
-        if isinstance(decision, _NEEDS_ITS_SENDER) and await self._is_in_the_clear(event):
+        if isinstance(decision, _NEEDS_ITS_SENDER) and await self.is_in_the_clear(event):
             return refuse(event, "in the clear", words.IN_THE_CLEAR)
         match decision:
             case Ignore() | TakeNote():
@@ -146,7 +146,7 @@ class Dispatcher:
             return decision.otherwise
         return decision
 
-    async def _is_in_the_clear(self, event: Incoming) -> bool:
+    async def is_in_the_clear(self, event: Incoming) -> bool:
         """Whether it came unencrypted into an encrypted room: then the homeserver can have written it.
 
         What has come through our own gateway has not come from a homeserver.
@@ -208,7 +208,7 @@ class Dispatcher:
     async def _asked_by_agent(
         self, decision: AskedByAgent | TurnAway, event: Incoming, roles: Roles
     ) -> Sequence[Effect]:
-        if isinstance(decision, AskedByAgent) and await self._is_in_the_clear(event):
+        if isinstance(decision, AskedByAgent) and await self.is_in_the_clear(event):
             decision = TurnAway(decision.meta, Why.IN_THE_CLEAR)
         if isinstance(decision, AskedByAgent):
             return await guarding.ask(self._desk, decision, event, roles.room)
@@ -231,7 +231,7 @@ class Dispatcher:
         if isinstance(heard, TakeFile):
             heard = heard.then
         decision = None if heard is None else await self._resolved(heard, said, roles)
-        return isinstance(decision, Ask) and not await self._is_in_the_clear(said)
+        return isinstance(decision, Ask) and not await self.is_in_the_clear(said)
 
     async def _full(self, in_room: int) -> str | None:
         """Why there is no place for another command; None if there is one."""

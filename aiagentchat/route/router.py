@@ -105,7 +105,7 @@ class Router:
     async def _route(self, event: Incoming) -> Sequence[Effect] | None:
         """What follows from the event; None if that is not known yet."""
         try:
-            is_answer = self._post is not None and await self._post.heard(event)
+            is_answer = await self._is_answer(event)
             if event.kind is Kind.INVITE:
                 return await self._invited(event)
             settings = self._settings()
@@ -132,6 +132,12 @@ class Router:
             # An event that breaks us must not be looked at again for ever, nor silence the room.
             log.exception("event.broken", kind=event.kind)
             return reply(event, words.BROKEN) if event.kind is Kind.TEXT else []
+
+    async def _is_answer(self, event: Incoming) -> bool:
+        """Whether it answers a message of ours. What a homeserver can have written in anybody's name does not."""
+        if self._post is None or await self._dispatcher.is_in_the_clear(event):
+            return False
+        return await self._post.heard(event)
 
     async def _roles_for(self, event: Incoming, room: RoomSettings) -> Roles | None:
         """Who may do what; None if that is not known yet, or was not for an event that came before."""

@@ -144,6 +144,17 @@ async def test_what_answers_a_message_of_ours_is_no_command_besides(front: Front
     assert await front.ledger.outbox.claim(front.clock.now_ms(), device=DEVICE) is None
 
 
+async def test_what_comes_in_the_clear_into_an_encrypted_room_answers_nothing(front: Front) -> None:
+    front.post = Postbox(front)
+    front.use(catalog(front.desk))
+    await front.ledger.keyring.mark_encrypted(ROOM, front.clock.now_ms())
+    clear, sealed = typed("half past nine"), replace(typed("half past ten"), encrypted=True)
+
+    await front.hear(clear, sealed)
+
+    assert [event for what, event, _ in front.post.told if what == "heard"] == [sealed.event]
+
+
 async def test_a_bot_command_is_one_also_where_it_answers(front: Front) -> None:
     front.post = Postbox(front)
     front.post.answers = {"/help"}
