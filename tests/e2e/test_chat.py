@@ -60,6 +60,7 @@ async def test_a_key_answers_a_question(scene: Scene, keys: str, reaction: str) 
         await terminal.until(lambda picture: KEYS not in picture.text)
 
 
+@pytest.mark.long
 async def test_a_number_chooses_and_several_are_typed(scene: Scene) -> None:
     one = message("1. red\n\n" + choice_answers(many=False, minutes=5, in_words=False), notice=False)
     many = message("1. red\n\n" + choice_answers(many=True, minutes=5, in_words=False), notice=False)

@@ -26,6 +26,7 @@ async def _bot_says(house: House, text: str) -> str:
     return told.reply_to
 
 
+@pytest.mark.long
 async def test_an_interrupted_command_is_named_and_runs_again_on_request(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -351,9 +351,9 @@ async def test_a_daemon_reads_the_backup_whose_key_it_has(people: People, workpl
 
     [file] = daemon.data_dir.glob("crypto/*.db")
     with closing(sqlite3.connect(file)) as keys:
-        opens = keys.execute("SELECT session_id FROM megolminboundsessions").fetchall()
+        [(opens,)] = keys.execute("SELECT session_id FROM megolminboundsessions").fetchall()
     assert (read["sessions"], read["unreadable"]) == (1, 0)
-    assert opens == [(session.id,)]
+    assert str(opens).startswith(session.id)
 
 
 def _described(backup_key: bytes) -> dict[str, Any]:

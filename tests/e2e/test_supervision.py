@@ -157,6 +157,7 @@ def _sleeper(run: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(argv, env=clean_env(AICHAT_RUN=run), start_new_session=True)
 
 
+@pytest.mark.long
 async def test_what_a_life_that_was_killed_has_left_is_ended_and_told(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -32,8 +32,7 @@ OURS = {
     "agents/claude_code/transcript.py": {"scandir"},
     # The program, which is the operator's.
     "agents/claude_code/fetched.py": {"chmod", "is_file", "iterdir", "mkdir", "read_text"},
-    "agents/claude_code/binary.py": {"is_file", "open"},
-    "agents/claude_code/driver.py": {"stat"},
+    "agents/claude_code/binary.py": {"is_file", "open", "stat"},
 }
 
 

@@ -288,7 +288,7 @@ FAR = UserId("@far:away")
 
 
 async def test_who_is_at_a_homeserver_that_does_not_answer_is_asked_about_once_a_minute(table: Table) -> None:
-    table.wire.answers = [tell({"joined": {FAR: {}}}), *[tell({"failures": {"away": {}}})] * 3]
+    table.wire.answers = [tell({"chunk": [there(FAR)]}), *[tell({"failures": {"away": {}}})] * 3]
     for _ in range(3):
         await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
     assert table.asked().count("keys/query") == 1

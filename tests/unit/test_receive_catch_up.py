@@ -528,6 +528,7 @@ async def a_hundred_rooms(ear: Ear) -> list[RoomId]:
     return rooms
 
 
+@pytest.mark.long
 async def test_ten_thousand_events_over_a_hundred_rooms_are_taken_in_piece_by_piece(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
