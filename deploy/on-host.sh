@@ -135,7 +135,7 @@ put_back() {
     local lives
     lives=$(journalctl --quiet --no-pager --output cat --unit "$UNIT" --since "@$copied_at") || return 1
     grep -q '"event": "daemon.starting"' <<<"$lives" || return 1
-    ! grep -qE '"event": "(matrix\.logged_in|service\.started)"' <<<"$lives" || return 1
+    ! grep -qE '"event": "(matrix\.(logged_in|token_renewed)|owner\.claimed|service\.started)"' <<<"$lives" || return 1
     say "its database was changed already, and nothing else was done: putting back the copy from before the switch"
     # shellcheck disable=SC2016 # it is for the other shell
     as_daemon sh -euc 'umask 077; cp -- "$2" "$1.new"; rm -f -- "$1-wal" "$1-shm"; mv -- "$1.new" "$1"' \

@@ -19,7 +19,7 @@ from aiagentchat.app.clock import SystemClock
 from aiagentchat.app.live import Live
 from aiagentchat.app.notify import Supervisor, ask_for_time, report
 from aiagentchat.app.owner import own
-from aiagentchat.app.sign_of_life import SignOfLife
+from aiagentchat.app.sign_of_life import SignOfLife, ending
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import AppError
 from aiagentchat.core.instances import Pace
@@ -110,12 +110,15 @@ async def _serve(
     async with opened as house:
         ready.set()
         alive.missing = house.missing
-        await serve(
-            house,
-            asked,
-            lambda: _reload_on_hangup(live, house.apply),
-            lambda: report(supervisor, house.sync, asked.drain.is_set, SystemClock()),
-        )
+        try:
+            await serve(
+                house,
+                asked,
+                lambda: _reload_on_hangup(live, house.apply),
+                lambda: report(supervisor, house.sync, asked.drain.is_set, SystemClock()),
+            )
+        finally:
+            alive.missing = ending  # what it would ask is closed from here on
 
 
 async def serve(house: House, asked: Asked, *beside: Callable[[], Coroutine[None, None, None]]) -> None:

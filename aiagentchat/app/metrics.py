@@ -16,8 +16,9 @@ from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.observability.metrics import MADE, Levels, Meters
 from aiagentchat.store.ledger import Ledger
 
-AGENT_SECONDS = 5.0
-"""How long whoever watches waits for an answer: a program that hangs must not look like a daemon that does."""
+AGENT_SECONDS = 7.0
+"""How long whoever watches waits for an answer: a program that hangs must not look like a daemon that does. Longer than
+such a program is waited for, and ended, so that it is known for a while, and not started again at each look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ SIZE = 2048
 _MOST_MISSING = 20
 _MOST_TEXT = 80
 _NOT_FOUND_OUT = f"what is missing could not be found out within {WITHIN_SECONDS:.0f} s"
+_ENDS = "the daemon is ending"
+_BROKEN = "what is missing could not be found out"
 _NO_DATABASE = "the database does not answer"
 
 log = structlog.get_logger(__name__)
@@ -73,6 +75,10 @@ class SignOfLife:
             missing = [_NOT_FOUND_OUT]
         except StoreError:
             missing = [_NO_DATABASE]
+        except Exception:
+            # What is asked may be closing at this moment. Whatever it is, nobody may end because a sign is given.
+            log.exception("life.broken")
+            missing = [_BROKEN]
         try:
             await asyncio.to_thread(write, self._file, missing)
         except OSError as error:
@@ -92,6 +98,11 @@ def sign_of(data_dir: Path) -> Sign | None:
         return Sign(int(said["pid"]), max(0.0, age), [str(each) for each in said["missing"]])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+async def ending() -> Sequence[str]:
+    """Of a daemon that is about to end, whatever else there is."""
+    return [_ENDS]
 
 
 async def _not_heard() -> Sequence[str]:

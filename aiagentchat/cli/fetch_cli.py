@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -67,7 +67,7 @@ def fetch_at_start(settings: Settings, environ: Mapping[str, str]) -> None:
         return
     log.info("agent.fetching", package=f"claude-agent-sdk {pinned()}", licence=LICENCE)
     try:
-        with _ended_by_sigterm(), alive(settings.data_dir, environ, doing=DOING, missing=MISSING):
+        with _ended_by_signals(), alive(settings.data_dir, environ, doing=DOING, missing=MISSING):
             program = fetch(settings.data_dir, environ)
     except NotFetched as error:
         log.error("agent.not_fetched", error=str(error))  # noqa: TRY400 - a sentence
@@ -86,12 +86,19 @@ def _is_missing(settings: Settings, environ: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def _ended_by_signals() -> Iterator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    # A reload has nothing to apply to yet, and a drain nothing to wait for; neither may kill us unheard.
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], None] | signal.Handlers] = {
+        signal.SIGTERM: end,
+        signal.SIGUSR1: end,
+        signal.SIGHUP: signal.SIG_IGN,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -88,7 +88,7 @@ class Places:
         fresh = place.workspace.with_name(f".{place.workspace.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         for missing in reversed([folder for folder in fresh.parents if not folder.exists()]):
-            missing.mkdir()
+            missing.mkdir(exist_ok=True)  # another room's may have been made at this moment
             if place.uid is not None:
                 missing.chmod(_WAY)
         if template.is_dir() and not template.is_symlink():

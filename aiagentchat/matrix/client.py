@@ -382,7 +382,7 @@ class Client:
             return False
         await self._keep(fresh)
         self._last_given = fresh.access_token
-        log.debug("matrix.token_renewed", user=login.user, device=login.device)
+        log.info("matrix.token_renewed", user=login.user, device=login.device)
         return True
 
     async def _stored_device(self) -> str:

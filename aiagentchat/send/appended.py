@@ -34,6 +34,8 @@ _ITEM = re.compile(r"[ \t]|(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\Z)")
 """How a line begins that may go on in the next ones, if they are indented."""
 _ONE_BLOCK = re.compile(rf"{_ITEM.pattern}|>|#{{1,6}}[ \t]")
 """How one begins whose second half would not be what the first one is."""
+_UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
+"""What makes a title of the line before it, or may become that."""
 _LINK_TARGET = re.compile(r"\]\([^()]*\Z")
 
 
@@ -209,9 +211,7 @@ def _ready(draft: Draft) -> int:
     text = draft.text
     if not draft.in_block:
         return len(text)
-    at = text.rfind("\n\n", draft.final)
-    while at != -1 and (open_fence(text[:at]) is not None or not _line_is_over(text, at)):
-        at = text.rfind("\n\n", draft.final, at)
+    at = _border(text, draft.final)
     begun = max(at, draft.final)
     rest = text[begun:]
     if open_fence(rest) is not None:
@@ -220,11 +220,23 @@ def _ready(draft: Draft) -> int:
     return next((end for end in reversed(ends[-MOST_TRIED:]) if _is_whole(text, begun, end)), begun)
 
 
+def _border(text: str, begun: int) -> int:
+    """The last empty line between two blocks, or -1; not looked for further back than `MOST_TRIED` empty lines."""
+    at = text.rfind("\n\n", begun)
+    for _ in range(MOST_TRIED):
+        if at == -1 or (open_fence(text[:at]) is None and _line_is_over(text, at)):
+            return at
+        at = text.rfind("\n\n", begun, at)
+    return -1
+
+
 def _is_whole(text: str, begun: int, end: int) -> bool:
     """Whether what stands before this end of a line or a sentence looks the same without what follows, and that too."""
     piece = text[begun:end]
     if text.startswith("\n", end):
-        return _line_is_over(text, end) and mended(piece) == piece
+        following, _, _ = text[end + 1 :].partition("\n")
+        is_title = _UNDERLINE.fullmatch(following) is not None
+        return not is_title and _line_is_over(text, end) and mended(piece) == piece
     line = text[text.rfind("\n", 0, end) + 1 : end]
     is_prose = _ONE_BLOCK.match(f"{line} ") is None and not is_row(line)
     is_in_link = line.count("[") > line.count("]") or _LINK_TARGET.search(line) is not None

@@ -238,6 +238,8 @@ class Postman:
         if file is None:
             return content_without_file(parcel)
         pieces = pieces_of(parcel, file.data)
+        if not pieces:
+            return content_without_file(parcel)  # there is nothing in it that could be seen
         await self._outbox.put(pieces, self._clock.now_ms())
         log.warning("outbox.answer_in_pieces", room=parcel.room, txn=parcel.txn, pieces=len(pieces))
         return content_of(replace(parcel, content=content_before(parcel, pieces)), AS_WRITTEN)

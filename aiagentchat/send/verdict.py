@@ -8,6 +8,7 @@ from aiagentchat.core.errors import Refused, Unreachable
 from aiagentchat.core.parcels import MESSAGE, REDACTION, Attempt
 from aiagentchat.core.ports.clock import Random
 from aiagentchat.core.ports.matrix import NOT_SEALED
+from aiagentchat.send.pieces import is_of_answer
 from aiagentchat.send.variants import AS_WRITTEN, LAST, PLAIN
 
 FAULTS = 3
@@ -92,7 +93,9 @@ def _failed(attempt: Attempt, *, others_passed: bool, random: Random) -> Verdict
         return GiveUp()
     if not _last(attempt) and (others_passed or (attempt.variant <= PLAIN and not attempt.attached)):
         return TryAgain(seconds=0.0, faults=0, variant=attempt.variant + 1)
-    return TryAgain(seconds=MOST_SECONDS, faults=0, variant=AS_WRITTEN)
+    # What an answer's file was replaced by is in the outbox already: with the file, too, it would be there twice.
+    variant = attempt.variant if attempt.attached and is_of_answer(attempt.parcel) else AS_WRITTEN
+    return TryAgain(seconds=MOST_SECONDS, faults=0, variant=variant)
 
 
 def _last(attempt: Attempt) -> bool:

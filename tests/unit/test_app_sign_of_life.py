@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from aiagentchat.app import sign_of_life
 from aiagentchat.app.owner import SIGN
-from aiagentchat.app.sign_of_life import EVERY_SECONDS, SIZE, SignOfLife, sign_of
+from aiagentchat.app.sign_of_life import EVERY_SECONDS, SIZE, SignOfLife, ending, sign_of
 from aiagentchat.core.errors import StoreError
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
@@ -47,6 +47,10 @@ class Daemon:
         """Until it has given the next one."""
         self.clock.advance(EVERY_SECONDS)
         await self.clock.until_asleep()
+
+
+async def _breaks() -> Sequence[str]:
+    raise ValueError("no active connection")
 
 
 async def test_it_says_who_lives_and_what_is_missing_again_and_again(tmp_path: Path) -> None:
@@ -101,6 +105,26 @@ async def test_a_database_that_fails_ends_no_sign(tmp_path: Path) -> None:
 
     assert sign is not None
     assert list(sign.missing) == ["the database does not answer"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "missing"),
+    [(_breaks, "what is missing could not be found out"), (ending, "the daemon is ending")],
+)
+async def test_nothing_that_is_asked_ends_who_asks(
+    tmp_path: Path, asks: Callable[[], Awaitable[Sequence[str]]], missing: str
+) -> None:
+    clock = FakeClock()
+    life = SignOfLife(tmp_path, clock)
+    life.missing = asks
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(life.run())
+        await clock.until_asleep()
+        task.cancel()
+    sign = sign_of(tmp_path)
+
+    assert sign is not None
+    assert list(sign.missing) == [missing]
 
 
 async def test_before_anybody_knows_more_the_homeserver_was_not_heard_yet(tmp_path: Path) -> None:

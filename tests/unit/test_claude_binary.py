@@ -201,6 +201,18 @@ async def test_a_failure_is_kept_for_who_only_watches(tmp_path: Path) -> None:
     assert (watched, asked.times) == (2, 3)
 
 
+async def test_who_waited_for_longer_does_not_take_the_word_of_who_did_not(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "mkdir {}/first 2>/dev/null && sleep 60; echo 2.1.329".format(tmp_path))  # noqa: UP032
+    watching, turn = await asyncio.gather(
+        asked.examiner.examine(asked.path, kept=60.0, within=0.2),
+        asked.examiner.examine(asked.path),
+        return_exceptions=True,
+    )
+
+    assert isinstance(watching, AgentUnavailable)
+    assert isinstance(turn, binary.Binary)
+
+
 async def test_all_who_ask_meanwhile_get_one_answer(tmp_path: Path) -> None:
     asked = Asked(tmp_path, "exit 1")
     said = await asyncio.gather(*(asked.examiner.examine(asked.path) for _ in range(4)), return_exceptions=True)

@@ -1,5 +1,6 @@
 """A room's folders: made once, whole, from the template, and never through a link."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -108,6 +109,14 @@ async def test_a_template_that_is_a_link_is_not_followed(places: Places, setting
     place = await places.of(settings.rooms[0])
 
     assert list(place.workspace.iterdir()) == []
+
+
+async def test_rooms_that_begin_at_the_same_moment_all_have_their_place(places: Places, settings: Settings) -> None:
+    rooms = [replace(settings.rooms[0], id=RoomId(f"!{number}:hs"), name=f"room{number}") for number in range(20)]
+
+    made = await asyncio.gather(*(places.of(room) for room in rooms))
+
+    assert [place.workspace.is_dir() for place in made] == [True] * len(rooms)
 
 
 async def test_a_workspace_that_became_a_link_is_refused(places: Places, settings: Settings, tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ def test_each_window_is_a_message_and_nothing_is_edited_or_repeated(answer: Appe
         pytest.param(["1. a\n\n", "    - b\n", "- c"], ["1. a\n\n    - b"], id="a list in a list"),
         pytest.param(["- a\n\n", "b"], ["- a"], id="a list that has ended"),
         pytest.param(["> quoted. mo", "re\n"], ["> quoted. more"], id="a quotation"),
+        pytest.param(["Title\n===", "==\n\nText"], ["Title\n====="], id="a title"),
+        pytest.param(["Title\n-", "--\nText\n", "x"], ["Title\n---\nText"], id="another title"),
         pytest.param(["# About it. An", "d more\n"], ["# About it. And more"], id="a heading"),
         pytest.param(
             ["See [notes of Mr. Smi", "th](http://a.b). So"], ["See [notes of Mr. Smith](http://a.b)."], id="a link"

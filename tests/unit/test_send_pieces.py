@@ -11,6 +11,7 @@ from aiagentchat.core.parcels import Attachment, Parcel, Urgency
 from aiagentchat.render import words
 from aiagentchat.render.fences import open_fence
 from aiagentchat.send.pieces import MOST_IN_MESSAGES, content_before, is_of_answer, pieces_of
+from aiagentchat.send.variants import content_without_file
 from aiagentchat.send.whole import Whole
 from tests.fakes.outbound import NOWHERE
 from tests.fakes.people import ANNA, command
@@ -123,6 +124,15 @@ async def test_an_answer_whose_file_is_refused_is_whole_in_the_room(post: Post) 
             ]
         )
     assert await post.ledger.outbox.attachment(answer(LONG).txn) is None
+
+
+async def test_of_an_answer_of_nothing_it_is_said_that_the_file_is_missing(post: Post) -> None:
+    post.outbound.fail(Refused("403", status=403, errcode="M_FORBIDDEN"), times=1000, room=NOWHERE)
+    blank = answer(" \n" * 20_000)
+    await post.put(blank)
+
+    async with post.working():
+        await post.until_said([content_without_file(blank)["body"]])
 
 
 async def test_an_answer_that_is_too_large_comes_in_files_that_are_not(post: Post) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from aiagentchat.core.errors import Refused, Unreachable
-from aiagentchat.core.ids import TxnId
+from aiagentchat.core.ids import EventId, TxnId, txn_id
 from aiagentchat.core.parcels import REACTION, Attempt, Parcel
 from aiagentchat.core.ports.matrix import NOT_SEALED
 from aiagentchat.send.variants import AS_WRITTEN, BEGINNING, FILE, PLAIN
@@ -110,6 +110,16 @@ def test_a_file_comes_or_it_is_said_that_it_does_not() -> None:
 
 def test_a_file_is_not_lost_over_a_homeserver_that_fails_for_everybody() -> None:
     assert set(course(STUMBLED, WITH_FILE, others_passed=False)) == {AS_WRITTEN}
+
+
+def test_what_replaced_the_file_of_an_answer_is_not_followed_by_the_file() -> None:
+    whole = replace(MESSAGE, command=EventId("$1"), txn=txn_id("$1", "whole"))
+    replaced = Attempt(parcel=whole, attached=True, faults=FAULTS - 1, variant=PLAIN)
+
+    assert verdict(STUMBLED, replaced) == TryAgain(seconds=60.0, faults=0, variant=PLAIN)
+    assert verdict(STUMBLED, replace(replaced, variant=AS_WRITTEN)) == TryAgain(
+        seconds=60.0, faults=0, variant=AS_WRITTEN
+    )
 
 
 def test_a_reaction_is_said_in_one_way_only() -> None:

@@ -88,6 +88,14 @@ class _Answer:
     changed: float
     said: Binary | AgentUnavailable
     at: float
+    within: float
+    """How long it had for its answer."""
+
+    def is_known(self, since: float, within: float, *, kept: float) -> bool:
+        """Whether it need not be asked again: a failure of who had less time than we give it says nothing to us."""
+        if isinstance(self.said, Binary):
+            return True
+        return self.at >= since - kept and (kept > 0 or self.within >= within)
 
 
 class Examiner:
@@ -104,24 +112,22 @@ class Examiner:
         It gets `within` seconds for its answer.
         """
         began, changed = self._now(), _changed(path)
+        patience = VERSION_SECONDS if within is None else within
         async with self._one:
             last = self._last
-            if (
-                last is None
-                or (last.path, last.changed) != (path, changed)
-                or (not isinstance(last.said, Binary) and last.at < began - kept)
-            ):
-                last = self._last = await self._ask(path, changed, within)
+            is_same = last is not None and (last.path, last.changed) == (path, changed)
+            if last is None or not is_same or not last.is_known(began, patience, kept=kept):
+                last = self._last = await self._ask(path, changed, patience)
         if isinstance(last.said, Binary):
             return last.said
         raise last.said.with_traceback(None)
 
-    async def _ask(self, path: Path, changed: float, within: float | None) -> _Answer:
+    async def _ask(self, path: Path, changed: float, within: float) -> _Answer:
         try:
             said: Binary | AgentUnavailable = await check(path, within)
         except AgentUnavailable as error:
             said = error
-        return _Answer(path, changed, said, self._now())
+        return _Answer(path, changed, said, self._now(), within)
 
 
 def _changed(path: Path) -> float:
