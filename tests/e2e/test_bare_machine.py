@@ -24,7 +24,7 @@ from rig.unprivileged import clean_env, own
 from tests.docs.command_blocks import Block, Shell, of_scene
 
 pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
-ENDS_WITHIN = 300.0
+ENDS_WITHIN = 120.0
 """Seconds that a terminal may take to come back after Ctrl-C; a Synapse on a busy machine takes a while."""
 
 INSTALLS_WITHIN = 900.0
@@ -59,7 +59,10 @@ async def foreground(shell: Shell, block: Block, log: Path, **environ: str) -> A
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        await asyncio.to_thread(process.wait, ENDS_WITHIN)
+        try:
+            await asyncio.to_thread(process.wait, ENDS_WITHIN)
+        finally:
+            process.kill()
 
 
 async def until(met: Callable[[], bool], log: Path, *, within: float = ANSWERS_WITHIN) -> None:
