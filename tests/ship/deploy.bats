@@ -40,6 +40,7 @@ running() { basename "$(readlink "$HOME_/current")"; }
 releases() { find "$HOME_/releases" -mindepth 1 -maxdepth 1 -printf '%f\n' | cut -d- -f1 | sort | xargs; }
 state() { cat "$HOST/systemd/state"; }
 # A start that nobody waits for takes a moment.
+# shellcheck disable=SC2016 # it is for the other shell
 until_active() { timeout 20 sh -c 'until [ "$(cat "$1")" = active ]; do sleep 0.05; done' sh "$HOST/systemd/state"; }
 lives() { grep -c "restart" "$HOST/systemd/calls"; }
 
