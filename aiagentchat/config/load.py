@@ -12,7 +12,7 @@ from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
 from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
-from aiagentchat.config.programs import own_programs
+from aiagentchat.config.programs import own_programs, own_ways
 from aiagentchat.config.rooms import bypass_refused, merge, template
 from aiagentchat.config.schema import Agent, File, Shared
 from aiagentchat.config.secrets import secret_folder, secret_places
@@ -47,6 +47,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         settings,
         secret_places=(*secret_places(environ), secret_folder(path)),
         programs=own_programs(settings, environ),
+        ways=own_ways(path, settings, environ),
     )
     _check(settings, mounted, problems)
     problems.raise_if_any()

@@ -163,6 +163,8 @@ class Settings:
     """Where secrets lie, as far as is known; never printed."""
     programs: tuple[Path, ...] = field(default=(), compare=False)
     """What the daemon itself runs (`config.programs`)."""
+    ways: tuple[Path, ...] = field(default=(), compare=False)
+    """What leads there, to `data_dir` and to `file`, and lies elsewhere: symbolic links."""
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
     admins: frozenset[UserId] = frozenset()
