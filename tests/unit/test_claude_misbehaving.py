@@ -123,6 +123,7 @@ async def test_a_turn_whose_result_is_too_long_ends_when_the_cli_is_idle(agent: 
     "listed",
     [
         pytest.param([{"line": 2**21}, {"text": "after it"}], id="bytes"),
+        pytest.param([{"line": 2**50}], id="a line that never ends"),
         pytest.param([*[{"raw": "x"}] * 5_000, {"text": "after it"}], id="short lines"),
     ],
 )
