@@ -94,13 +94,15 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         None if room.workspace is None else paths.absolute(("rooms", number, "workspace"), room.workspace)
         for number, room in enumerate(file.rooms)
     ]
+    root = paths.absolute(("workspaces",), file.workspaces)
     uids = split_uids(file.room_uids)
     assert uids is not None, "the schema has looked at it"
     return Settings(
         file=real(path),
         matrix=file.matrix,
         data_dir=paths.absolute(("data_dir",), file.data_dir),
-        workspaces=paths.absolute(("workspaces",), file.workspaces),
+        workspaces=root,
+        workspaces_real=real(root),
         rooms=merge(file, workspaces, mounted, problems),
         agents={name: _with_binary(name, agent, paths) for name, agent in file.agents.items()},
         max_parallel_turns=said.max_parallel_turns,

@@ -236,6 +236,18 @@ def test_a_way_that_leads_round_in_circles_is_no_workspace(tmp_path: Path) -> No
     ]
 
 
+def test_where_a_workspace_lies_is_settled_when_the_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "then").mkdir()
+    (tmp_path / "way").symlink_to("then")
+    text = rooms("workspace: way/x", "users: []") + "workspaces: way\n"
+    settings = load_text(tmp_path, text)
+    (tmp_path / "way").unlink()
+    first, second = settings.rooms
+
+    assert settings.workspace_source(first, "a") == tmp_path / "then/x"
+    assert settings.workspace_source(second, "b") == tmp_path / "then/b"
+
+
 def test_all_rooms_may_lie_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "rooms").symlink_to(tmp_path / "disk")

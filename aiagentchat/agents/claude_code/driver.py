@@ -29,6 +29,7 @@ from aiagentchat.agents.claude_code.quarters import (
     prepare,
     settings_file,
     upstream,
+    workspace_of,
 )
 from aiagentchat.agents.claude_code.room_tools import RoomTools
 from aiagentchat.agents.claude_code.speaking import Peers, Speaking
@@ -547,11 +548,12 @@ class ClaudeCode:
         except (NotOpened, OSError) as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=words.NOT_STARTED) from error
         try:
-            cell = replace(cell, marks=marked(cell.mounts))
+            cell = replace(cell, marks=marked((*cell.mounts, *workspace_of(spec))))
         except OSError as error:
+            is_mount = error.filename != spec.workspace
             raise AgentUnavailable(
-                f"mount {error.filename}: not where it was when config.yaml was read: {error.strerror}",
-                human=words.mount_moved(str(error.filename)),
+                f"folder {error.filename}: not where it was when config.yaml was read: {error.strerror}",
+                human=words.mount_moved(str(error.filename)) if is_mount else words.NO_WORKSPACE,
             ) from error
         path = self._environ.get("PATH", os.defpath)
         in_room = self._quarters.subscription_in_room
