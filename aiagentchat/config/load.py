@@ -12,7 +12,7 @@ from aiagentchat.config.leaks import refuse_secrets
 from aiagentchat.config.limits import Limits, computed, measure
 from aiagentchat.config.mounts import Mounted, mount_problems
 from aiagentchat.config.problems import Loc, Problems, show
-from aiagentchat.config.programs import own_programs
+from aiagentchat.config.programs import own_programs, own_ways
 from aiagentchat.config.rooms import bypass_refused, merge, template
 from aiagentchat.config.schema import Agent, File, Shared
 from aiagentchat.config.secrets import secret_folder, secret_places
@@ -47,6 +47,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         settings,
         secret_places=(*secret_places(environ), secret_folder(path)),
         programs=own_programs(settings, environ),
+        ways=own_ways(path, settings, environ),
     )
     _check(settings, mounted, problems)
     problems.raise_if_any()
@@ -93,13 +94,15 @@ def _settings(path: Path, file: File, paths: _Paths, mounted: Sequence[Mounted],
         None if room.workspace is None else paths.absolute(("rooms", number, "workspace"), room.workspace)
         for number, room in enumerate(file.rooms)
     ]
+    root = paths.absolute(("workspaces",), file.workspaces)
     uids = split_uids(file.room_uids)
     assert uids is not None, "the schema has looked at it"
     return Settings(
         file=real(path),
         matrix=file.matrix,
         data_dir=paths.absolute(("data_dir",), file.data_dir),
-        workspaces=paths.absolute(("workspaces",), file.workspaces),
+        workspaces=root,
+        workspaces_real=real(root),
         rooms=merge(file, workspaces, mounted, problems),
         agents={name: _with_binary(name, agent, paths) for name, agent in file.agents.items()},
         max_parallel_turns=said.max_parallel_turns,

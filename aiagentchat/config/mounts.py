@@ -12,6 +12,7 @@ from aiagentchat.config.folders import exists, is_link, not_a_folder, real, touc
 from aiagentchat.config.problems import Loc, key_of
 from aiagentchat.config.programs import changeable
 from aiagentchat.config.settings import Mount, RoomSettings, Settings
+from aiagentchat.config.ways import bent, changed_by_rooms
 from aiagentchat.core.ids import RoomId
 
 _NOT_IN_RULES = re.compile(r"[*?\[\\]|\s\Z")
@@ -41,16 +42,19 @@ def mount_problems(
     settings: Settings, slugs: Mapping[RoomId, str], mounted: Sequence[Mounted]
 ) -> Iterator[tuple[Mounted, str]]:
     """Each mount that is wrong, and why."""
+    if not mounted:
+        return
     workspaces = workspaces_of(settings, slugs)
+    changed = changed_by_rooms(settings, slugs)
     for each in mounted:
         sentence = _alone(settings, each.mount.path) or _near_rooms(settings, workspaces, each)
+        sentence = sentence or _below_what_changes(each, mounted) or bent(each.mount.path, changed)
         if each.mount.mode == "rw":
             sentence = sentence or changeable(settings, each.mount.path)
         if sentence:
             yield each, sentence
     for number in range(-1, len(settings.rooms)):  # -1: the defaults among themselves
         yield from _together(_seen_by(number, mounted))
-    yield from _below_what_changes(mounted)
 
 
 def _seen_by(number: int, mounted: Sequence[Mounted]) -> list[Mounted]:
@@ -109,18 +113,14 @@ def _together(mounted: Sequence[Mounted]) -> Iterator[tuple[Mounted, str]]:
             yield each, f"{each.mount.path} is in {around}; mount both with the same mode"
 
 
-def _below_what_changes(mounted: Sequence[Mounted]) -> Iterator[tuple[Mounted, str]]:
+def _below_what_changes(each: Mounted, mounted: Sequence[Mounted]) -> str | None:
     """A mount in a folder that any room may change: whoever works there can put a link into its place, or into the way
     to it, and the next run would get what that leads to."""
-    changed = {real(each.mount.path): each for each in mounted if each.mount.mode == "rw"}
-    for each in mounted:
-        outer = next((changed[path] for path in real(each.mount.path).parents if path in changed), None)
-        if outer is not None:
-            around = f"{outer.mount.path}, which is {key_of(outer.loc)} with mode rw"
-            yield (
-                each,
-                (
-                    f"{each.mount.path} is in {around}: who works there could put another folder into its place; "
-                    "choose a folder apart from it, or mount both with mode ro"
-                ),
-            )
+    changed = {real(other.mount.path): other for other in mounted if other.mount.mode == "rw"}
+    outer = next((changed[path] for path in real(each.mount.path).parents if path in changed), None)
+    if outer is None:
+        return None
+    return (
+        f"{each.mount.path} is in {outer.mount.path}, which is {key_of(outer.loc)} with mode rw: who works there could "
+        "put another folder into its place; choose a folder apart from it, or mount both with mode ro"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aiagentchat.config.fields import BYPASS, in_micros
+from aiagentchat.config.folders import real
 from aiagentchat.config.mounts import Mounted, mounts_of
 from aiagentchat.config.problems import Loc, Problems, show, suggest
 from aiagentchat.config.schema import Agent, File, Room, Section, Shared
@@ -70,6 +71,7 @@ def _merge_one(
             id=RoomId(room.id),
             name=room.name or derived_name(room.id),
             workspace=workspace,
+            workspace_real=None if workspace is None else real(workspace),
             workspace_outside=room.workspace_outside,
             agent=agent_name,
             mounts=mounts,

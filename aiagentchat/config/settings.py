@@ -62,6 +62,8 @@ class RoomSettings:
     """Short and fit for a folder; see `slug_wish`."""
     workspace: Path | None = None
     """None: the folder in `workspaces` that is named by the room's slug."""
+    workspace_real: Path | None = field(default=None, compare=False)
+    """Where that lay, links followed, when config.yaml was read."""
     workspace_outside: bool = False
     users: frozenset[UserId] = frozenset()
     """Exact ids, and rules on servers (`@*:example.org`); as `admins` and `viewers`. See `route.access`."""
@@ -130,6 +132,8 @@ class Settings:
     matrix: Matrix
     data_dir: Path
     workspaces: Path
+    workspaces_real: Path | None = field(default=None, compare=False)
+    """Where that lay, links followed, when config.yaml was read; None: nobody has looked."""
     rooms: tuple[RoomSettings, ...]
     agents: Mapping[str, Agent]
     max_parallel_turns: int
@@ -163,6 +167,8 @@ class Settings:
     """Where secrets lie, as far as is known; never printed."""
     programs: tuple[Path, ...] = field(default=(), compare=False)
     """What the daemon itself runs (`config.programs`)."""
+    ways: tuple[Path, ...] = field(default=(), compare=False)
+    """What leads there, to `data_dir` and to `file`, and lies elsewhere: symbolic links."""
     computed: frozenset[str] = frozenset()
     """Keys whose value was computed from the machine."""
     admins: frozenset[UserId] = frozenset()
@@ -226,6 +232,12 @@ class Settings:
     def workspace_of(self, room: RoomSettings, slug: str) -> Path:
         """The working directory of `room`, whose slug is `slug`."""
         return room.workspace or self.workspaces / slug
+
+    def workspace_source(self, room: RoomSettings, slug: str) -> Path | None:
+        """Where that lay, links followed, when config.yaml was read, and must lie still. None: nobody has looked."""
+        if room.workspace is not None:
+            return room.workspace_real
+        return None if self.workspaces_real is None else self.workspaces_real / slug
 
     def with_resolved(self, ids: Mapping[str, RoomId]) -> "Settings":
         """The same with aliases replaced. An alias that `ids` does not have stays.

@@ -12,6 +12,7 @@ from aiagentchat.config.folders import holds, is_link, not_a_folder, real, touch
 from aiagentchat.config.mounts import mount_problems, mounted_by
 from aiagentchat.config.programs import changeable
 from aiagentchat.config.settings import RoomSettings, Settings
+from aiagentchat.config.ways import bent, changed_by_rooms
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import RoomId
 
@@ -52,8 +53,9 @@ def workspace_problems(settings: Settings, slugs: Mapping[RoomId, str]) -> Itera
         _Place(number, room, path, real(path))
         for number, (room, path) in enumerate(zip(settings.rooms, workspaces_of(settings, slugs), strict=True))
     ]
+    changed = changed_by_rooms(settings, slugs)
     for place in places:
-        sentence = _alone(settings, place)
+        sentence = _alone(settings, place) or bent(place.path, changed)
         if sentence:
             yield place.number, sentence
     for first, second in combinations(places, 2):

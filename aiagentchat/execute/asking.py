@@ -78,11 +78,6 @@ class Manner:
     typing: Callable[[bool], None] = lambda _is: None
     """Told whether the room shows that the agent types: while a person is waited for it does not."""
 
-    @property
-    def minutes(self) -> int:
-        """The same in words."""
-        return max(1, round(self.seconds / 60))
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -92,6 +87,8 @@ class Waiting:
     approval: Approval
     until: float
     """Monotonic seconds: a clock that is set meanwhile neither hurries nor delays anybody."""
+    minutes: int
+    """How long that is from when it was asked, as the room reads it."""
     choices: tuple[Choice, ...] = ()
     """What the agent asks the room, one after the other …"""
     answers: tuple[str, ...] = ()
@@ -121,8 +118,9 @@ class Questions:
     """Whether one was not asked, for there were too many."""
     _stood: float = field(default=0.0, init=False)
     """Seconds that they have taken, and …"""
-    _since: float = field(default=0.0, init=False)
-    """… since when one waits, in monotonic seconds."""
+    _since: float | None = field(default=None, init=False)
+    """… since when the clock stands, in monotonic seconds; None: it goes. Between an answer and its being told to the
+    agent no question waits, and the next one may be asked: the clock has stood all the time."""
     _granted: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,15 +174,17 @@ class Questions:
             self._approval(event, digest, shown=request_text(event.tool, shown)),
             rule=Rule(session=self.session, digest=rule, shown=named),
         )
-        question = tool_question(event.tool, shown, self._asking(digest), scope=scope)
-        await self._put(Waiting(event, approval, self._until()), question, TOOL_KEYS)
+        asking = self._asking(digest)
+        question = tool_question(event.tool, shown, asking, scope=scope)
+        await self._put(Waiting(event, approval, self._until(), asking.minutes), question, TOOL_KEYS)
 
     async def _ask_about_plan(self, event: ApprovalAsked, digest: str) -> None:
         shown = self.output.shown(event.input).get("plan")
         plan = shown if isinstance(shown, str) and shown.strip() else words.NOTHING
         approval = replace(self._approval(event, digest, shown=plan_text(plan)), kind=ApprovalKind.PLAN)
-        question = plan_question(plan, self._asking(digest))
-        await self._put(Waiting(event, approval, self._until()), question, NUMBER_KEYS[: len(PlanAnswer)])
+        asking = self._asking(digest)
+        waiting = Waiting(event, approval, self._until(), asking.minutes)
+        await self._put(waiting, plan_question(plan, asking), NUMBER_KEYS[: len(PlanAnswer)])
 
     async def _ask_to_choose(self, event: ApprovalAsked, choices: tuple[Choice, ...], answers: tuple[str, ...]) -> None:
         """One question after the other, each as a message of its own: so each is answered with one tap."""
@@ -198,8 +198,9 @@ class Questions:
             many=choice.many,
         )
         keys = (*NUMBER_KEYS[: len(choice.options)], *((MANY_KEY,) if choice.many else ()))
-        question = choice_question(choice, self._asking(digest), number=number + 1, of=len(choices))
-        await self._put(Waiting(event, approval, self._until(), choices, answers), question, keys)
+        asking = self._asking(digest)
+        question = choice_question(choice, asking, number=number + 1, of=len(choices))
+        await self._put(Waiting(event, approval, self._until(), asking.minutes, choices, answers), question, keys)
 
     def _shown(self, choice: Choice) -> Choice:
         """As the room may see it."""
@@ -228,7 +229,8 @@ class Questions:
     def _asking(self, digest: str) -> Asking:
         manner = self.manner
         who = guard_words.approval_for(self.command, manner.admins)
-        return Asking(who=who, minutes=manner.minutes, in_words=manner.in_words, digest=digest)
+        minutes = max(1, round(self._patience() / 60))  # not the manner's: little may be left of what all may take
+        return Asking(who=who, minutes=minutes, in_words=manner.in_words, digest=digest)
 
     def _until(self) -> float:
         return self.clock.monotonic() + self._patience()
@@ -236,7 +238,7 @@ class Questions:
     def _patience(self) -> float:
         """Seconds that one more question may wait."""
         seconds = self.manner.seconds
-        stood = self._stood + (self.clock.monotonic() - self._since if self._waiting else 0.0)
+        stood = self._stood + (0.0 if self._since is None else self.clock.monotonic() - self._since)
         return max(0.0, min(seconds, max(seconds, MOST_SECONDS) - stood))
 
     def _may_ask(self, request: str) -> bool:
@@ -249,7 +251,7 @@ class Questions:
         if not self._may_ask(request):
             await self._refuse(approval, request)
             return
-        if not self._waiting:
+        if self._since is None:
             self._since = self.clock.monotonic()
         self._number += 1
         self._waiting[request] = waiting
@@ -313,7 +315,7 @@ class Questions:
         is_over = self.clock.monotonic() >= waiting.until
         if is_over and await self.approvals.close(approval.id, ApprovalState.EXPIRED):
             # Told first: with its answer the agent may end the turn, and the watch with it.
-            room, agent = _expired(approval.kind, self.manner.minutes)
+            room, agent = _expired(approval.kind, waiting.minutes)
             await self.outbox.put([self._notice(approval, room)], self.clock.now_ms())
             await self._answer(request, allow=False, reason=agent)
             return
@@ -364,8 +366,9 @@ class Questions:
             self._go_on()
 
     def _go_on(self) -> None:
-        if not self._waiting:
+        if not self._waiting and self._since is not None:
             self._stood += self.clock.monotonic() - self._since
+            self._since = None
             self.turn.resume(self.clock.monotonic())
             self.manner.typing(True)
             self.resumed()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from aiagentchat.config.folders import real
 from aiagentchat.config.settings import RoomSettings, Settings, slug_wish
 from aiagentchat.core.errors import AgentUnavailable
 from aiagentchat.core.ports.ledger import Rooms
@@ -33,6 +34,8 @@ class Place:
     home: Path
     uid: int | None = None
     """Whose they are; None: the daemon's."""
+    source: Path | None = None
+    """Where the workspace lay, links followed, when config.yaml was read."""
 
 
 class Places:
@@ -51,7 +54,8 @@ class Places:
         settings = self._settings()
         slug = await self._rooms.slug(room.id, slug_wish(room))
         uid = await self._uid(room, settings)
-        place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug, uid)
+        source = settings.workspace_source(room, slug)
+        place = Place(settings.workspace_of(room, slug), settings.data_dir / "homes" / slug, uid, source)
         try:
             async with self._making[slug]:
                 # Not here: to give a large workspace to a user of its own takes as long as there are files in it.
@@ -72,6 +76,8 @@ class Places:
     def _make(self, place: Place, template: Path) -> None:
         if place.workspace.is_symlink():
             raise OSError("the workspace has become a symbolic link")
+        if place.source is not None and real(place.workspace) != place.source:
+            raise OSError(f"it is not where it was when config.yaml was read ({place.source}); reload if that is right")
         place.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not place.workspace.is_dir():
             self._make_workspace(place, template)

@@ -563,6 +563,7 @@ class RoomExecutor:
             session=session,
             resume=resume,
             workspace=str(place.workspace),
+            workspace_source=str(place.source or ""),
             home=str(place.home),
             instructions=instructions(room, place.workspace),
             model=await self._shop.ledgers.rooms.model(self.room) or room.model,

@@ -5,7 +5,7 @@ a JSON line may parse as something else. Here a line over `most` comes as one `T
 While the consumer is busy nothing is read: the pipe fills and the writer waits.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,8 +27,13 @@ class TooLong:
     bytes: int
 
 
-async def lines(reader: Reader, *, most: int) -> AsyncIterator[bytes | TooLong]:
-    """The lines of `reader` without their newline; a last line without one counts too."""
+async def lines(
+    reader: Reader, *, most: int, growing: Callable[[int], None] = lambda _size: None
+) -> AsyncIterator[bytes | TooLong]:
+    """The lines of `reader` without their newline; a last line without one counts too.
+
+    `growing` is told how long a line is that has not ended yet, each time that more of it has come: it may never end.
+    """
     parts: list[bytes] = []
     size = 0
     while chunk := await reader.read(CHUNK_BYTES):
@@ -42,6 +47,8 @@ async def lines(reader: Reader, *, most: int) -> AsyncIterator[bytes | TooLong]:
             parts = []
         elif rest:
             parts.append(rest)
+        if rest:
+            growing(size)
     if size > most:
         yield TooLong(size)
     elif parts:

@@ -146,6 +146,8 @@ class _Ends:
     async def opened(cls) -> "AsyncIterator[tuple[_Ends, socket.socket, socket.socket]]":
         """With the ends that are the command's, for a child to inherit; ours are closed if the block fails."""
         pairs = [socket.socketpair() for _ in range(2)]
+        # A socket goes both ways, and nobody reads here what is written to a stdin: it would fill, and the writer wait.
+        pairs[0][1].shutdown(socket.SHUT_WR)
         writers: list[asyncio.StreamWriter] = []
         try:
             _, stdin = await asyncio.open_unix_connection(sock=pairs[0][0])

@@ -51,6 +51,8 @@ class Tree:
         self._kept: asyncio.Queue[bool] = asyncio.Queue()
         self.on_limit: Callable[[str, int], None] = lambda _name, _value: None
         """Told once per watch that a limit of the run (`RunLimits`) is reached, and by how much."""
+        self.on_growth: Callable[[int], None] = lambda _size: None
+        """Told how long a line of stdout is that has not ended yet. To be set before `lines` is read."""
         self._no_reader = asyncio.Event()
         """Set while nobody reads `lines`: before, or when they were read to their end."""
         self._no_reader.set()
@@ -129,7 +131,7 @@ class Tree:
         """The command's stdout."""
         self._no_reader.clear()
         try:
-            async for line in lines(self._post.stdout, most=MAX_LINE_BYTES):
+            async for line in lines(self._post.stdout, most=MAX_LINE_BYTES, growing=self.on_growth):
                 yield line
         finally:
             self._no_reader.set()

@@ -77,6 +77,15 @@ async def test_a_line_of_50_mb_is_left_out_in_little_memory_and_the_next_one_is_
     assert peak < 3_000_000
 
 
+async def test_of_a_line_that_does_not_end_is_told_how_long_it_is_so_far() -> None:
+    sizes: list[int] = []
+    reader = Chunks([b"a\n0123", b"4567", b"89abc", b"def\n", b"x\ny"])
+    found = [line async for line in lines(reader, most=MOST, growing=sizes.append)]
+
+    assert found == [b"a", TooLong(16), b"x", b"y"]
+    assert sizes == [4, 8, 13, 1]
+
+
 async def test_nothing_is_read_that_nobody_has_asked_for() -> None:
     reader = Chunks([b"a\n", b"b\n", b"c\n"])
     stream = lines(reader, most=MOST)

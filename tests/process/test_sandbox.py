@@ -146,6 +146,25 @@ async def test_a_mount_is_what_it_was_when_the_settings_were_read(isolation: Iso
     assert await ask(isolation, cell, script, str(mount.path), str(mount.source)) == ["then"]
 
 
+@pytest.mark.parametrize("isolation", HELD)
+async def test_a_workspace_is_what_it_was_when_the_settings_were_read(isolation: Isolation, place: Path) -> None:
+    cell = make_cell(place, isolation)
+    (place / "way").symlink_to(cell.workspace.parent)
+    way = place / "way" / cell.workspace.name
+    cell = replace(cell, workspace=way, marks=marked((Mount(way, "rw", cell.workspace),)))
+
+    assert await ask(isolation, cell, "pwd -P > here; basename $(cat here)") == [way.name]
+
+    (place / "other" / way.name).mkdir(parents=True, mode=0o777)
+    (place / "way").unlink()
+    (place / "way").symlink_to(place / "other")
+    command = enclose(isolation, cell, ["/bin/sh", "-c", "touch here"])
+    said, errors, code = await ladder.run(command, cwd=place, uid=cell.uid)
+
+    assert (said, code, list((place / "other" / way.name).iterdir())) == ([], FAILED, []), errors
+    assert "is not the folder any more" in errors
+
+
 @pytest.mark.parametrize("isolation", EVERY)
 async def test_a_program_inside_does_not_speak_in_the_name_of_another(isolation: Isolation, place: Path) -> None:
     """Of the same user, so that it could be opened if it were a pipe."""

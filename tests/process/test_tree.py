@@ -74,6 +74,17 @@ async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     assert said == [b"one", b"", b"three"]
 
 
+async def test_who_writes_to_its_own_stdin_hears_of_it_and_is_spoken_to_all_the_same(tmp_path: Path) -> None:
+    """Nobody reads that: what is written must not wait for ever until somebody does."""
+    flood = "trap '' PIPE; for n in $(seq 3000); do printf %0200d 0 >&0 || failed=$n; done 2>&-; echo $failed; exec cat"
+    async with growing(shell(flood), tmp_path) as tree, aclosing(tree.lines()) as stream:
+        refused = await anext(stream)
+        written = [await tree.write(line) for line in (b"one", b"x" * 100_000)]
+        said = [await anext(stream) for _ in written]
+
+    assert (refused, written, said) == (b"3000", [True, True], [b"one", b"x" * 100_000])
+
+
 async def test_the_end_of_stdout_is_the_end_of_the_command(tmp_path: Path) -> None:
     async with growing(shell("echo one; echo two; printf three"), tmp_path) as tree:
         said = await output(tree)

@@ -34,6 +34,7 @@ from aiagentchat.core.agent_events import (
 from aiagentchat.core.errors import AgentDied, AgentUnavailable
 from aiagentchat.core.isolation import Isolation, RunLimits
 from aiagentchat.core.ports.agent import Mounted, RunSpec
+from aiagentchat.render import words
 from rig import fake_cli
 from rig.script import Step, script
 from tests.unit.claude_stage import (
@@ -95,6 +96,16 @@ async def test_a_mount_that_is_not_where_it_was_starts_nothing(
     assert caught.value.human.startswith(f"The folder {docs}, which is mounted in this room, is not where")
 
 
+async def test_a_workspace_that_is_not_where_it_was_starts_nothing(
+    agent: ClaudeCode, spec: RunSpec, tmp_path: Path
+) -> None:
+    (tmp_path / "way").symlink_to(spec.workspace)
+
+    with pytest.raises(AgentUnavailable, match="not where it was") as caught:
+        await agent.open(replace(spec, workspace_source=str(tmp_path / "way")))
+    assert caught.value.human == words.NO_WORKSPACE
+
+
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -123,6 +134,7 @@ async def test_a_turn_whose_result_is_too_long_ends_when_the_cli_is_idle(agent: 
     "listed",
     [
         pytest.param([{"line": 2**21}, {"text": "after it"}], id="bytes"),
+        pytest.param([{"line": 2**50}], id="a line that never ends"),
         pytest.param([*[{"raw": "x"}] * 5_000, {"text": "after it"}], id="short lines"),
     ],
 )

@@ -95,6 +95,58 @@ def test_nothing_is_mounted_out_of_a_folder_that_a_room_may_change(tmp_path: Pat
     assert of_all == [f"config.yaml:3: rooms[0].mounts[0].path: {refused % 'defaults.mounts[0]'}"]
 
 
+_BENT = "who works there could make it lead elsewhere; write the folder itself (%s), or choose another one"
+
+
+@pytest.mark.parametrize(
+    ("link", "other", "whose"),
+    [
+        pytest.param("shared/link", "users: []", "shared, which rooms[1] (room1) has with mode rw", id="a mount"),
+        pytest.param(
+            "rooms/room1/link", "users: []", "rooms/room1, the workspace of rooms[1] (room1)", id="a workspace"
+        ),
+        pytest.param("data/homes/x/link", "users: []", "data/homes, where rooms have their HOME", id="a HOME"),
+    ],
+)
+def test_no_way_to_a_mount_leads_through_what_a_room_may_change(
+    tmp_path: Path, outside: Path, link: str, other: str, whose: str
+) -> None:
+    """Whoever works there would choose what is mounted, at the next reload."""
+    shared = tmp_path / "shared"
+    for folder in (shared, (tmp_path / link).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(outside)
+    (tmp_path / "way").symlink_to(link)
+    text = rooms(mounts(tmp_path / "way/in"), f"mounts: [{{path: {shared}, mode: rw}}], {other}")
+
+    assert problems_of(tmp_path, text) == [
+        (f"config.yaml:3: rooms[0].mounts[0].path: way/in leads through {link}, in {whose}: {_BENT % 'outside/in'}")
+    ]
+
+
+def test_no_way_leads_out_of_what_a_room_may_change_again(tmp_path: Path) -> None:
+    """Who made a link of `deep` would choose where the `..` behind it leads to."""
+    for folder in ("shared/deep", "outside/in"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "way").symlink_to("shared/deep/../../outside")
+    defaults = f"defaults: {{mounts: [{{path: {tmp_path}/shared, mode: rw}}, {{path: {tmp_path}/way/in}}]}}\n"
+
+    assert problems_of(tmp_path, MATRIX + defaults) == [
+        (
+            "config.yaml:2: defaults.mounts[1].path: way/in leads through shared/deep, in shared, which is in "
+            f"defaults.mounts with mode rw: {_BENT % 'outside/in'}"
+        )
+    ]
+
+
+def test_a_way_that_leads_round_in_circles_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+
+    [problem] = problems_of(tmp_path, rooms(mounts(tmp_path / "one/in")))
+    assert "one/in does not exist" in problem
+
+
 def test_rooms_may_share_a_folder(tmp_path: Path, outside: Path) -> None:
     shared = f"mounts: [{{path: {outside}, mode: rw}}]"
 

@@ -75,5 +75,55 @@ def test_a_binary_that_is_named_is_one_of_them(tmp_path: Path) -> None:
     settings = load(file, {})
 
     assert binary in settings.programs
-    assert Path(sys.prefix) in settings.programs
+    assert Path(sys.prefix, "bin") in settings.programs
     assert own_programs(settings, {}) == settings.programs
+
+
+def test_who_makes_the_environment_beside_config_yaml_has_the_rooms_there_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `python -m venv .` does."""
+    for name in ("bin", "lib/python3/site-packages", "rooms/a"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "lib64").symlink_to("lib")
+    (tmp_path / "pyvenv.cfg").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+
+    assert refused(tmp_path, "users: []") == refused(tmp_path, "workspace: rooms/b") == []
+    for name in ("bin", "lib/x", "lib64", "include"):
+        [problem] = refused(tmp_path, f"workspace: {name}, workspace_outside: true")
+        assert _OVERLAP in problem or "is a symbolic link" in problem
+
+
+@pytest.mark.parametrize("room", ["workspace: {}, workspace_outside: true", "mounts: [{{path: {}, mode: rw}}]"])
+def test_no_room_may_bend_the_way_to_what_the_daemon_reads_or_runs(tmp_path: Path, room: str) -> None:
+    program(tmp_path / "real/bin/claude")
+    (tmp_path / "real/data").mkdir()
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/link").symlink_to(tmp_path / "real")
+    (tmp_path / "real/config.yaml").write_text(
+        f'{MATRIX}rooms: [{{id: "!a:x", name: a, {room.format(tmp_path / "shared")}}}]\n', encoding="utf-8"
+    )
+    said = {"workspaces": tmp_path / "rooms"}
+
+    def problems(file: Path, **more: str) -> list[str]:
+        text = (tmp_path / "real/config.yaml").read_text(encoding="utf-8")
+        lines = "".join(f"{key}: {value}\n" for key, value in {**said, **more}.items())
+        (tmp_path / "real/used.yaml").write_text(text + lines, encoding="utf-8")
+        try:
+            load(file, {"HOME": str(tmp_path)})
+        except ConfigError as error:
+            return [problem.partition(": ")[2].partition(": ")[2] for problem in error.problems]
+        return []
+
+    expected = [
+        (
+            f"{tmp_path}/shared holds {tmp_path}/shared/link, through which this daemon finds its programs, data_dir "
+            "or used.yaml; choose a folder apart from it"
+        )
+    ]
+    assert problems(tmp_path / "real/used.yaml") == []
+    assert problems(tmp_path / "shared/link/used.yaml") == expected
+    assert problems(tmp_path / "real/used.yaml", data_dir=f"{tmp_path}/shared/link/data") == expected
+    binary = f"{{claude: {{binary: {tmp_path}/shared/link/bin/claude}}}}"
+    assert problems(tmp_path / "real/used.yaml", agents=binary) == expected

@@ -183,6 +183,71 @@ def test_a_workspace_that_is_safe_is_accepted(tmp_path: Path, entry: str) -> Non
     assert load_text(tmp_path, rooms(entry)).rooms[0].workspace is not None
 
 
+def test_no_way_to_a_workspace_leads_through_what_a_room_may_change(tmp_path: Path) -> None:
+    """Whoever works there would choose at each run where the other room works."""
+    for folder in ("shared", "rooms/room1", "target"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("shared", "rooms/room1"):
+        (tmp_path / folder / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "way").symlink_to("rooms/room1/link")
+
+    def refused(way: str) -> list[str]:
+        entry = f"workspace: {way}/x, workspace_outside: true"
+        return problems_of(tmp_path, rooms(entry, f"mounts: [{{path: {tmp_path}/shared, mode: rw}}]"))
+
+    def sentence(way: str, link: str, whose: str) -> str:
+        return (
+            f"config.yaml:3: rooms[0].workspace: {way}/x leads through {link}, in {whose}: who works there could make "
+            "it lead elsewhere; write the folder itself (target/x), or choose another one"
+        )
+
+    mount, workspace = (
+        "shared, which rooms[1] (room1) has with mode rw",
+        "rooms/room1, the workspace of rooms[1] (room1)",
+    )
+    assert refused("shared/link") == [sentence("shared/link", "shared/link", mount)]
+    assert refused("way") == [sentence("way", "rooms/room1/link", workspace)]
+
+
+def test_no_way_to_all_workspaces_leads_through_what_a_room_may_change(tmp_path: Path) -> None:
+    for folder in ("shared", "target"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "shared/link").symlink_to(tmp_path / "target")
+    text = rooms(f"mounts: [{{path: {tmp_path}/shared, mode: rw}}]") + "workspaces: shared/link\n"
+
+    assert problems_of(tmp_path, text) == [
+        (
+            "config.yaml:3: rooms[0].workspace: shared/link/room0 leads through shared/link, in shared, which rooms[0] "
+            "(room0) has with mode rw: who works there could make it lead elsewhere; write the folder itself "
+            "(target/room0), or choose another one"
+        )
+    ]
+
+
+def test_a_way_that_leads_round_in_circles_is_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+
+    assert problems_of(tmp_path, rooms("workspace: one/x, workspace_outside: true")) == [
+        (
+            "config.yaml:3: rooms[0].workspace: one/x leads through symbolic links that go round in circles; "
+            "choose another folder"
+        )
+    ]
+
+
+def test_where_a_workspace_lies_is_settled_when_the_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "then").mkdir()
+    (tmp_path / "way").symlink_to("then")
+    text = rooms("workspace: way/x", "users: []") + "workspaces: way\n"
+    settings = load_text(tmp_path, text)
+    (tmp_path / "way").unlink()
+    first, second = settings.rooms
+
+    assert settings.workspace_source(first, "a") == tmp_path / "then/x"
+    assert settings.workspace_source(second, "b") == tmp_path / "then/b"
+
+
 def test_all_rooms_may_lie_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "rooms").symlink_to(tmp_path / "disk")

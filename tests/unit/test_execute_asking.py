@@ -1,11 +1,12 @@
 """What a turn asks the room, and what the agent is answered."""
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -116,6 +117,47 @@ async def test_questions_do_not_keep_the_clock_standing_for_ever(tmp_path: Path)
 
     assert outcome.state is CommandState.DONE
     assert run.answers == [*[(False, words.NOT_ANSWERED)] * times, (False, asking_words.TOO_MANY)]
+
+
+async def test_the_clock_has_stood_also_while_an_answer_is_told_and_the_next_question_is_asked(tmp_path: Path) -> None:
+    """And the room reads how long it has, where little is left of what all questions may take."""
+    async with open_house(tmp_path, plays(Hang())) as house:
+        turn, run = await house.turn()
+        questions = turn._questions
+        questions.manner = replace(questions.manner, seconds=MOST_SECONDS)
+        telling = _Telling(run, lambda: questions.ask(ApprovalAsked("r2", "Bash", {"command": "ls"})))
+        questions.run = cast("Any", telling)
+        await questions.ask(ApprovalAsked("r1", "Bash", {"command": "pwd"}))
+        house.clock.advance(MOST_SECONDS - 1200)
+        await questions._answer("r1", allow=True, reason="")
+        left = questions.left(house.clock.monotonic())
+        house.clock.advance(1200)
+        await questions.look()
+        await questions.ask(ApprovalAsked("r3", "Bash", {"command": "id"}))
+        shown = [parcel.content["body"] for parcel in await house.send_all() if "body" in parcel.content]
+
+    assert left == 1200
+    assert telling.told == ["", words.NOT_ANSWERED, asking_words.TOO_MANY]
+    assert [minutes for body in shown for minutes in re.findall(r"Unanswered in (\d+) min", body)] == ["720", "20"]
+    assert words.approval_expired(20) in shown
+
+
+class _Telling:
+    """A run, and something that happens while it is told an answer for the first time."""
+
+    def __init__(self, run: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self.told: list[str] = []
+        self._run = run
+        self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
+
+    async def answer(self, _request: str, *, reason: str, **_: Any) -> None:
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
+        self.told.append(reason)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)
 
 
 async def test_one_that_has_many_parts_is_denied_when_there_is_no_more_to_ask(tmp_path: Path) -> None:

@@ -59,6 +59,28 @@ async def test_a_room_lives_where_its_name_says(places: Places, settings: Settin
     assert place.home.parent.stat().st_mode & 0o777 == 0o700
 
 
+async def test_no_room_works_where_a_link_has_led_since_config_yaml_was_read(
+    ledger: Ledger, settings: Settings, tmp_path: Path
+) -> None:
+    for folder in ("then", "now"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "way").symlink_to("then")
+    way, then = tmp_path / "way", tmp_path / "then"
+    own = replace(settings.rooms[0], workspace=way / "x", workspace_real=then / "x")
+    moving = replace(settings, workspaces=way, workspaces_real=then, rooms=(own, settings.rooms[1]))
+    places = Places(ledger.rooms, lambda: moving)
+    before = [await places.of(room) for room in moving.rooms]
+    way.unlink()
+    way.symlink_to("now")
+
+    assert [place.source for place in before] == [then / "x", then / "b"]
+    for room in moving.rooms:
+        with pytest.raises(AgentUnavailable, match="not where it was") as caught:
+            await places.of(room)
+        assert caught.value.human == words.NO_WORKSPACE
+    assert list((tmp_path / "now").iterdir()) == []
+
+
 async def test_a_room_that_is_renamed_stays_where_it_is(places: Places, settings: Settings) -> None:
     before = await places.of(settings.rooms[0])
     after = await places.of(replace(settings.rooms[0], name="another"))

@@ -29,6 +29,7 @@ from aiagentchat.agents.claude_code.quarters import (
     prepare,
     settings_file,
     upstream,
+    workspace_of,
 )
 from aiagentchat.agents.claude_code.room_tools import RoomTools
 from aiagentchat.agents.claude_code.speaking import Peers, Speaking
@@ -125,6 +126,7 @@ class ClaudeRun:
         """What was noticed beside the lines of the CLI while the turn could take no more events."""
         self._kept = False
         """Whether it is known what belongs to the run, so that a sweep can spare it."""
+        self._wrote_too_much = False
         self._translator = Translator()
         self._asked: dict[str, ApprovalAsked] = {}
         self._offered: dict[str, asyncio.Future[tuple[str, bool]]] = {}
@@ -184,6 +186,7 @@ class ClaudeRun:
                     post=self._launch.posts.take(self._id),
                 )
                 self._tree.on_limit = self._limit_reached
+                self._tree.on_growth = self._look_at_output
         except (OSError, TimeoutError) as error:
             self._failed = AgentUnavailable(f"cannot start {self._launch.argv[0]}: {error}", human=words.NOT_STARTED)
             log.error("run.not_started", error=str(error))  # noqa: TRY400 - no bug, no traceback
@@ -364,7 +367,6 @@ class ClaudeRun:
             await self._follow(tree, lines)
 
     async def _follow(self, tree: Tree, lines: AsyncIterator[bytes | TooLong]) -> None:
-        most = self._spec.limits.output
         async for line in lines:
             if not self._ready.is_set():
                 # It has answered `initialize` and has been asked nothing: what runs now is its own, and not the room's.
@@ -373,10 +375,8 @@ class ClaudeRun:
             # From a line to its events nothing waits, so a turn sees the events of its own lines only.
             translator = self._translator
             events = translator.too_long(line.bytes) if isinstance(line, TooLong) else translator.line(line)
-            if 0 < most * _MIB < translator.read:
-                # Whoever writes so much does not stop because he is asked to, and each line takes time.
-                self._notice(LimitReached("output", most))
-                tree.end()
+            self._look_at_output()
+            if self._wrote_too_much:
                 return
             for event in events:
                 if isinstance(event, Folded | NotFolded) and self._unread.pop(event.uuid, self) is self:
@@ -426,6 +426,16 @@ class ClaudeRun:
                 log.info("agent.unrecognised", kind=kind, room=self._spec.room, run=self.id)
             case _:
                 pass
+
+    def _look_at_output(self, more: int = 0) -> None:
+        """End the run when the turn has written more than it may, with `more` bytes of a line that still comes."""
+        most = self._spec.limits.output
+        if 0 < most * _MIB < self._translator.read + more and not self._wrote_too_much:
+            # Whoever writes so much does not stop because he is asked to, and each line takes time.
+            self._wrote_too_much = True
+            self._notice(LimitReached("output", most))
+            if self._tree is not None:
+                self._tree.end()
 
     def _limit_reached(self, limit: str, _: int) -> None:
         self._notice(LimitReached(limit, getattr(self._spec.limits, limit)))
@@ -538,11 +548,12 @@ class ClaudeCode:
         except (NotOpened, OSError) as error:
             raise AgentUnavailable(f"cannot prepare {spec.home}: {error}", human=words.NOT_STARTED) from error
         try:
-            cell = replace(cell, marks=marked(cell.mounts))
+            cell = replace(cell, marks=marked((*cell.mounts, *workspace_of(spec))))
         except OSError as error:
+            is_mount = error.filename != spec.workspace
             raise AgentUnavailable(
-                f"mount {error.filename}: not where it was when config.yaml was read: {error.strerror}",
-                human=words.mount_moved(str(error.filename)),
+                f"folder {error.filename}: not where it was when config.yaml was read: {error.strerror}",
+                human=words.mount_moved(str(error.filename)) if is_mount else words.NO_WORKSPACE,
             ) from error
         path = self._environ.get("PATH", os.defpath)
         in_room = self._quarters.subscription_in_room

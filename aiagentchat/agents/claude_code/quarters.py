@@ -56,6 +56,11 @@ def mounts_of(spec: RunSpec) -> tuple[Mount, ...]:
     return tuple(Mount(Path(each.path), each.mode, Path(each.source)) for each in spec.mounts)
 
 
+def workspace_of(spec: RunSpec) -> tuple[Mount, ...]:
+    """The workspace as if it were one, where it is known which folder it was."""
+    return (Mount(Path(spec.workspace), "rw", Path(spec.workspace_source)),) if spec.workspace_source else ()
+
+
 def cell_of(spec: RunSpec, binary: Path, gate: Path | None) -> Cell:
     """What the run gets."""
     return Cell(

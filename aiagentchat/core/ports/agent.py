@@ -30,6 +30,8 @@ class RunSpec:
     """Whether the agent has seen the session."""
     workspace: str
     """A path, as is `home`."""
+    workspace_source: str = ""
+    """Where it lies, links followed once and for all; empty: nobody has looked."""
     home: str
     """The room's own folder for what the agent keeps; never the daemon's, never another room's."""
     instructions: str

@@ -17,8 +17,8 @@ class Cell:
     mounts: tuple[Mount, ...] = ()
     """Other folders."""
     marks: Mapping[Path, str] = field(default_factory=dict)
-    """By the paths of mounts, what each was when it was looked at (`marks.marked`): inside it must be that, or nothing
-    is started."""
+    """By the paths of mounts and of the workspace, what each was when it was looked at (`marks.marked`): inside it must
+    be that, or nothing is started."""
     programs: tuple[Path, ...] = ()
     """Files and folders that it may read and run, beside what is under /usr."""
     gate: Path | None = None

@@ -104,11 +104,12 @@ to its end in the meantime: a program that finds no place then waits, or dies, a
 def _landlock(cell: Cell) -> list[str]:
     read = ["/usr", *SYSTEM, *PROC, *(f"/etc/{name}" for name in (*ETC, *OURS)), *map(str, _own_files(cell))]
     read += [str(mount.source) for mount in cell.mounts if mount.mode == "ro"]
+    looked_at = [(cell.workspace, cell.workspace), *((mount.path, mount.source) for mount in cell.mounts)]
     write = [str(cell.workspace), str(cell.home)]
     write += [str(mount.source) for mount in cell.mounts if mount.mode == "rw"]
     return [
         "--landlock",
-        *_marks({mount.source: cell.marks[mount.path] for mount in cell.mounts if mount.path in cell.marks}),
+        *_marks({there: cell.marks[path] for path, there in looked_at if path in cell.marks}),
         *(word for path in read for word in ("--ro", path)),
         *(w for path in write for w in ("--rw", path)),
     ]

@@ -1,4 +1,4 @@
-"""Looks whether what is to be mounted still lies where it did when config.yaml was read.
+"""Looks whether what is to be mounted, or worked in, still lies where it did when config.yaml was read.
 
 A path is only a name, and whoever can change a folder on the way to it chooses what is found there. config.yaml may not
 say such a mount; but a room may still be at work in a folder that it was given before a reload. So no link is followed,
