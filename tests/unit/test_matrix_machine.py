@@ -527,6 +527,43 @@ async def test_a_device_that_its_owner_signed_is_trusted_until_that_is_no_longer
     assert not table.machine.keys.trusted(await learn(table, shown(phone, signed=False)))
 
 
+async def test_whose_signatures_have_changed_is_told_also_when_the_query_is_cut_off(table: Table) -> None:
+    """The next query would see no difference, and a device that is not signed any more would read on."""
+    known = await learn(table, shown(some_device("PHONE"), signed=True))
+    table.ours.create_outbound_group_session(ROOM)
+    told = asyncio.Queue[frozenset[UserId]]()
+    table.machine.keys.on_changed = told.put_nowait
+    table.wire.answers = [tell({"device_keys": {ANNA: {}}})]
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group, table.store.step():  # the file is busy
+        asking = group.create_task(table.machine.keys.query({ANNA}))
+        assert await told.get() == {ANNA}
+        assert not table.machine.keys.trusted(known)
+        asking.cancel()
+
+    assert asking.cancelled()
+
+
+async def test_whose_devices_have_changed_is_told_also_when_the_query_is_cut_off_behind_that(table: Table) -> None:
+    users = {ANNA: some_device("PHONE"), UserId("@bert:hs"): some_device("DESK")}
+    table.ours.users_for_key_query |= users.keys()
+    told: list[frozenset[UserId]] = []
+
+    def cut(changed: frozenset[UserId]) -> None:
+        told.append(changed)
+        asking.cancel()
+
+    table.machine.keys.on_changed = cut
+    answer = {user: {device.id: uploaded(user, device)} for user, device in users.items()}
+    table.wire.answers = [tell({"device_keys": answer})]
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        asking = group.create_task(table.machine.keys.query(users.keys()))
+
+    assert asking.cancelled()
+    [first] = told
+    assert table.ours.users_for_key_query == users.keys() - first
+    assert await table.machine.bell.wait(1)
+
+
 async def test_a_name_that_was_signed_with_other_keys_gets_none(table: Table) -> None:
     fake, real = some_device("PHONE"), some_device("PHONE")
     known = await learn(table, shown(fake, signed=False), shown(real, signed=True))
@@ -593,6 +630,43 @@ async def test_where_all_devices_are_wanted_one_that_is_not_signed_is_believed(t
     await table.take(table.room_key())
 
     assert (await sealed(table, table.say("/approve"))).kind is Kind.TEXT
+
+
+async def test_what_waits_is_tried_again_when_its_sender_writes_as_soon_as_the_device_is_signed(table: Table) -> None:
+    """No key comes with it: the session of the next message is known."""
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=False))
+    await table.take(table.room_key())
+    first, second = table.say("/approve"), {**table.say("hello"), "event_id": "$second"}
+    waiting = await sealed(table, first)
+    assert await table.machine.bell.wait(1)
+
+    table.wire.answers = [tell(hers(table, signed=True))]
+    rooms = {"join": {ROOM: {"timeline": {"events": [second]}}}}
+    await table.take(rooms=rooms, device_lists={"changed": [ANNA]})
+    assert await table.machine.bell.wait(1)
+    assert isinstance(await table.machine.open(waiting), Opened)
+
+
+async def test_what_waits_is_tried_again_also_if_what_is_asked_after_the_devices_is_refused(table: Table) -> None:
+    table.ours.uploaded(50)
+    table.ours.users_for_key_query.add(ANNA)
+    await sealed(table, table.say_in_a_made_up_session("s1"))
+    table.wire.answers = [tell(hers(table, signed=True)), tell({}, status=429)]
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(table.machine.run())
+        assert await table.machine.bell.wait(10)
+        await table.clock.until_asleep()  # by the refusal
+        asking.cancel()
+
+    assert [path.partition("/")[0] for path in table.asked()] == ["keys", "sendToDevice"]
+
+
+async def test_what_waits_is_tried_again_when_the_devices_were_asked_for_to_say_something(table: Table) -> None:
+    table.wire.answers = [tell({"chunk": [there(ANNA)]}), tell(hers(table, signed=True)), tell({})]
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+
+    assert await table.machine.bell.wait(1)
 
 
 async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_batch_is_read(table: Table) -> None:

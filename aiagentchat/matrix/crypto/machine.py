@@ -105,10 +105,11 @@ class Machine:
         """In which rooms nobody is believed but devices that their owners have signed."""
         self._bell = KeyBell()
         self._work = KeyBell()
+        self.keys.on_known = self._bell.ring
 
     @property
     def bell(self) -> KeyBell:
-        """Rings when there is a key that was not there before."""
+        """Rings when there is a key that was not there before, or when it is known whose one is."""
         return self._bell
 
     # --- what a sync tells
@@ -336,11 +337,8 @@ class Machine:
         while True:
             nap = LONGEST_NAP
             try:
-                queried = bool(self.keys.to_ask)
                 await self.keys.do_all()
                 failures = 0
-                if queried:
-                    self._bell.ring()  # whose device was unknown is perhaps known now
             except (Unreachable, RateLimited, Refused, StoreError) as error:
                 failures += 1
                 nap = _wait(error, failures, self._random)
