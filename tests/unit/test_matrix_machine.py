@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from nio.crypto.device import OlmDevice
 
+from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.seals import (
@@ -33,6 +34,7 @@ from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.signatures import SigningKey
 from aiagentchat.matrix.crypto.trust import signed_keys
+from aiagentchat.matrix.sync import MatrixHomeserver
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
@@ -50,6 +52,7 @@ class Table:
 
     def __init__(self, folder: Path, wire: Wire, client: Client, store: KeyStore) -> None:
         self.wire = wire
+        self.client = client
         self.store = store
         self.ours = CarefulOlm(ME, "OURS", store)
         self.clock = FakeClock()
@@ -688,6 +691,37 @@ async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_b
 
     await table.take(rooms={"join": {ROOM: timeline}})
     assert table.asked() == ["keys/query"]
+
+
+async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_older_history_is_looked_at(
+    table: Table,
+) -> None:
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=True))
+    await table.take(table.room_key())
+    event = table.say("hello")
+    homeserver = MatrixHomeserver(table.client, ME, table.machine)
+    for signed, bodies in ((True, ["hello"]), (False, [])):
+        table.ours.tracked_users.clear()
+        table.machine.keys._signed.clear()
+        table.wire.asked.clear()
+        table.wire.answers = [tell({"chunk": [event, event]}), tell(hers(table, signed=signed))]
+        found = await homeserver.older(ROOM, None, most=2, sealed=True)
+
+        assert [told.body for told in found.events] == bodies * 2
+        assert [path.rpartition("/")[2] for path in table.asked()] == ["messages", "query"]
+
+
+async def test_what_cannot_be_written_of_devices_is_no_history(table: Table) -> None:
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=True))
+    await table.take(table.room_key())
+    event = table.say("hello")
+    table.ours.tracked_users.clear()
+    table.wire.answers = [tell({"chunk": [event]}), tell(shown(some_device("PHONE"), signed=True))]
+    table.store.database.execute_sql("PRAGMA query_only = 1")  # type: ignore[no-untyped-call]
+    with pytest.raises(Unreachable):
+        await MatrixHomeserver(table.client, ME, table.machine).older(ROOM, None, most=2, sealed=True)
 
 
 async def test_our_own_words_need_no_signature(table: Table) -> None:
