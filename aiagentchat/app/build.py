@@ -443,6 +443,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         _warn_of_subscription(live)
         instances.changed()
         ledger.commands.bell.ring()
+        machine.bell.ring()  # what `encrypt_to` kept shut may be open now
 
     around = exchanging.Around(
         live=live,
