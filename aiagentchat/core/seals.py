@@ -44,7 +44,7 @@ class Shut:
 
 @dataclass(frozen=True, slots=True)
 class Forged:
-    """It was read, and is not what it says: somebody else's, or said before. It is nothing, for ever."""
+    """It was read, and is not what it says: our own, said before, or in another room. It is nothing, for ever."""
 
     how: str
 
