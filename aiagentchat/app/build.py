@@ -419,6 +419,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         max_age=lambda: live.current().catch_up_max_age,
         is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
+        heard_since=lambda: receiver.heard_since,
         rules=_rules(live, me),
     )
     postman = Postman(

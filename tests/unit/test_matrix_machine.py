@@ -19,6 +19,7 @@ from aiagentchat.core.seals import (
     FOREIGN_KEY,
     LATER_KEY,
     NO_KEY,
+    UNHEARD_DEVICES,
     UNKNOWN_DEVICE,
     UNSIGNED_DEVICE,
     Opened,
@@ -156,7 +157,7 @@ async def test_a_device_that_is_missed_when_something_is_opened_is_asked_about_a
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(table.machine.run())
         await asyncio.sleep(0)  # it has nothing to do, and waits for work
-        assert await table.machine.open(told) == Shut(UNKNOWN_DEVICE)
+        assert await table.machine.open(told) == Shut(UNHEARD_DEVICES)
         assert await table.machine.bell.wait(10)
         asking.cancel()
 
@@ -310,7 +311,7 @@ async def test_what_waits_for_a_homeserver_that_does_not_answer_asks_it_for_noth
     event = await sealed(table, table.say("hello"))
 
     assert table.ours.users_for_key_query == {ANNA}
-    assert await table.machine.open(event) == Shut(UNKNOWN_DEVICE)
+    assert await table.machine.open(event) == Shut(UNHEARD_DEVICES)
     assert table.machine.keys.to_ask == set()
     table.clock.advance(60)
     assert table.machine.keys.to_ask == {ANNA}
@@ -679,7 +680,7 @@ async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_b
     table.ours.tracked_users.clear()
     table.machine.keys._signed.clear()
     event = table.say("hello")
-    assert await table.machine.open(await sealed(table, event)) == Shut(UNKNOWN_DEVICE)
+    assert await table.machine.open(await sealed(table, event)) == Shut(UNHEARD_DEVICES)
     assert ANNA in table.ours.users_for_key_query
 
     table.wire.asked.clear()

@@ -24,6 +24,7 @@ from aiagentchat.core.seals import (
     FOREIGN_KEY,
     LATER_KEY,
     NO_KEY,
+    UNHEARD_DEVICES,
     UNKNOWN_DEVICE,
     UNSIGNED_DEVICE,
     WITHHELD,
@@ -312,6 +313,7 @@ class Machine:
             case Shut(why):
                 if why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
                     self.olm.users_for_key_query.add(source["sender"])
+                    found = Shut(UNHEARD_DEVICES)
                 elif why in _NEEDS_KEY and self.keys.want(room, source):
                     log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
         return found
