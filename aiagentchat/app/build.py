@@ -419,6 +419,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         clock=clock,
         max_age=lambda: live.current().catch_up_max_age,
         is_heard=lambda room, sender: _is_heard(live.current(), doors, room, sender),
+        heard_since=lambda: receiver.heard_since,
         rules=_rules(live, me),
     )
     postman = Postman(
@@ -443,6 +444,7 @@ def _house(live: Live, ledger: Ledger, account: Account, here: Here) -> House:
         _warn_of_subscription(live)
         instances.changed()
         ledger.commands.bell.ring()
+        machine.bell.ring()  # what `encrypt_to` kept shut may be open now
 
     around = exchanging.Around(
         live=live,

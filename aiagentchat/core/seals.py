@@ -12,6 +12,8 @@ LATER_KEY = "later_key"
 """We have the key from a later message on."""
 UNKNOWN_DEVICE = "unknown_device"
 """We have the key, and the homeserver does not know the device that has written this."""
+UNHEARD_DEVICES = "unheard_devices"
+"""We have the key, and the homeserver has not told in this life, or not lately, which devices the sender has."""
 UNSIGNED_DEVICE = "unsigned_device"
 """We have the key, and the sender has not signed the device that has written this, as the room wants it."""
 FOREIGN_KEY = "foreign_key"
@@ -22,7 +24,16 @@ BROKEN = "broken"
 """What came fits no key, or is encrypted in a way that we do not know."""
 WITHHELD = frozenset({"m.unverified", "m.blacklisted", "m.unauthorised", "m.unavailable", "m.no_olm"})
 """What a device may say instead of giving the key (Client-Server API, "m.room_key.withheld")."""
-WHY = WITHHELD | {NO_KEY, LATER_KEY, UNKNOWN_DEVICE, UNSIGNED_DEVICE, FOREIGN_KEY, BACKUP_ONLY, BROKEN}
+WHY = WITHHELD | {
+    NO_KEY,
+    LATER_KEY,
+    UNKNOWN_DEVICE,
+    UNHEARD_DEVICES,
+    UNSIGNED_DEVICE,
+    FOREIGN_KEY,
+    BACKUP_ONLY,
+    BROKEN,
+}
 """All of them."""
 
 
@@ -44,7 +55,7 @@ class Shut:
 
 @dataclass(frozen=True, slots=True)
 class Forged:
-    """It was read, and is not what it says: somebody else's, or said before. It is nothing, for ever."""
+    """It was read, and is not what it says: our own, said before, or in another room. It is nothing, for ever."""
 
     how: str
 

@@ -3,7 +3,7 @@ somebody wants to read that we have not kept."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -26,6 +26,9 @@ MOST_PAGES = 200
 
 OLDER_PAGES = 5
 """Requests for what is only looked at: a page may hold nothing that can be read."""
+
+Meets = Callable[[RoomId, Sequence[object]], Awaitable[None]]
+"""Told of events that are read next: whose they are can be asked before."""
 
 _FILTER = json.dumps({"types": TYPES}, separators=(",", ":"))
 _MESSAGES = json.dumps({"types": ("m.room.message", "m.room.encrypted")}, separators=(",", ":"))
@@ -67,10 +70,21 @@ async def missed(
     return Missed(events=said_to_us(reversed(steps)), whole=whole or came, aged=aged and not came)
 
 
+async def _nobody(_: RoomId, __: Sequence[object]) -> None:
+    """Of what is not encrypted nothing has to be known."""
+
+
 async def older(
-    client: AsyncClient, me: UserId, room: RoomId, asked: Asked, *, most: int, reads: Reads = read
+    client: AsyncClient,
+    me: UserId,
+    room: RoomId,
+    asked: Asked,
+    *,
+    most: int,
+    reads: Reads = read,
+    meets: Meets = _nobody,
 ) -> Older:
-    """What was said before that, as the `Homeserver` port has it."""
+    """What was said before that, as the `Homeserver` port has it. `meets` is told each page before it is read."""
     what, path = f"history of {room}", f"/rooms/{quote(room, safe='')}"
     at = asked if not isinstance(asked, Before) else await _place_of(client, room, asked.event)
     steps: list[Step] = []
@@ -80,6 +94,7 @@ async def older(
             {} if at is None else {"from": at}
         )
         answer = await get(client, what, f"{path}/messages", query, within=PAGE_SECONDS)
+        await meets(room, listed(answer.body.get("chunk")))
         for source in listed(answer.body.get("chunk")):
             found = [reads(room, each, me) for each in (_last_edit(source), source) if each is not None]
             steps += [step for step in found if step.told is not None]

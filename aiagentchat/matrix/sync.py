@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from aiagentchat.core.errors import StoreError, Unreachable
@@ -80,8 +81,13 @@ class MatrixHomeserver:
 
     async def older(self, room: RoomId, asked: Asked, *, most: int, sealed: bool = False) -> Older:
         """What was said before that."""
-        reads = read if self._machine is None or not sealed else self._machine.look
-        return await history.older(self._client, self._me, room, asked, most=most, reads=reads)
+        ask = partial(history.older, self._client, self._me, room, asked, most=most)
+        if self._machine is None or not sealed:
+            return await ask()
+        try:
+            return await ask(reads=self._machine.look, meets=self._machine.meet)
+        except StoreError as error:
+            raise Unreachable(str(error)) from error
 
     @asynccontextmanager
     async def _remembering(self) -> AsyncIterator[None]:

@@ -53,6 +53,8 @@ class Receiver:
         self._alive_at = alive_at
         self._catch_up = CatchUp(tools)
         self._heard_at: float | None = None
+        self.heard_since: float | None = None
+        """When (monotonic seconds) the first sync was; None before it."""
         self._failures = 0
         self._refusals = 0
         self._restarts = 0
@@ -108,6 +110,8 @@ class Receiver:
 
     def _note_success(self) -> None:
         self._heard_at = self._clock.monotonic()
+        if self.heard_since is None:
+            self.heard_since = self._heard_at
         if self._failures:
             log.info("sync.recovered", after_failures=self._failures)
             self._restarts += 1

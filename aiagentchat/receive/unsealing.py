@@ -4,6 +4,7 @@ It waits in the inbox and holds up nothing. When it opens it comes in as what it
 then is not run.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -30,6 +31,11 @@ LOOK_SECONDS = 15.0
 """How often it is looked whether a room is to be told."""
 PAGE = 100
 """Sealed events that are tried at once."""
+EVENTS_PER_BREATH = 10
+"""After so many that were tried the loop may do something else."""
+REST = 0.002
+"""For so long (seconds) nothing is tried for each event that was, when they were more than a page: any member can have
+everything tried again, with a message that nobody can read, and must not take the loop away from the others."""
 MOST_SEALED = 2000
 """So many are kept; beyond that the oldest are given up."""
 KEEP_MS = 30 * 86_400_000
@@ -84,11 +90,14 @@ class Unsealing:
         clock: Clock,
         max_age: Callable[[], float],
         is_heard: Callable[[RoomId, UserId], Awaitable[bool | None]],
+        heard_since: Callable[[], float | None],
         rules: Rules,
     ) -> None:
         """`is_heard` says whether somebody's words mean anything in a room: only of those the room is told.
 
         None while nobody knows that, as before the first sync; until then nothing is told.
+
+        `heard_since` says when (monotonic seconds) the first sync of this life was; None before it.
 
         `rules` are those by which it is judged what routing should see, as of what comes in the clear.
         """
@@ -97,10 +106,13 @@ class Unsealing:
         self._clock = clock
         self._max_age = max_age
         self._is_heard = is_heard
+        self._heard_since = heard_since
         self._rules = rules
         self._keeps = rules.keeps
         self._is_left = False
         """Whether something that opens is sealed still: it is tried again, also without another key."""
+        self._tried = 0
+        """How many were tried since the last rest."""
 
     async def health(self) -> SealHealth:
         """How many messages cannot be read."""
@@ -110,10 +122,14 @@ class Unsealing:
         """Serve until cancelled."""
         is_to_try = True  # keys came while nobody listened
         while True:
-            if is_to_try:
-                await self._try_all()
-            await self._tell()
+            await self._tell(await self._try_all() if is_to_try else None)
+            await self._rest()
             is_to_try = await self._opener.bell.wait(LOOK_SECONDS) or self._is_left
+
+    async def _rest(self) -> None:
+        tried, self._tried = self._tried, 0
+        if tried > PAGE:
+            await self._clock.sleep(tried * REST)
 
     async def _try_all(self) -> Mapping[Held, str]:
         """Open what can be opened; why the first of the rest stays shut."""
@@ -131,7 +147,10 @@ class Unsealing:
         opened: list[Incoming] = []
         dropped: list[EventId] = []
         shut: dict[Held, str] = {}
-        for event in sealed:
+        self._tried += len(sealed)
+        for number, event in enumerate(sealed, 1):
+            if number % EVENTS_PER_BREATH == 0:
+                await asyncio.sleep(0)
             match await self._opener.open(event):
                 case Opened(None):
                     dropped.append(event.event)
@@ -176,10 +195,13 @@ class Unsealing:
             await self._seals.settle([event.event], told, now, heard([event], self._keeps))
         log.info("seal.opened", count=count, too_old=len(old))
 
-    async def _tell(self) -> None:
-        if not await self._due():
-            return
-        shut = await self._try_all()  # its key may have come before it: a gap is taken in when the whole of it was read
+    async def _tell(self, shut: Mapping[Held, str] | None) -> None:
+        """`shut` is why things are, if all was tried just now."""
+        if shut is None:
+            if not await self._due():
+                return
+            # Its key may have come before it: a gap is taken in when the whole of it was read.
+            shut = await self._try_all()
         for telling, is_heard in await self._due():
             first = telling.told[0]
             why = shut.get((first.room, first.sender, first.session))
@@ -192,7 +214,13 @@ class Unsealing:
             await self._seals.tell(telling.told, parcels, self._clock.now_ms())
 
     async def _due(self) -> list[tuple[Telling, bool]]:
-        """What is to be told now, and whether the room is: what nobody knows yet waits."""
+        """What is to be told now, and whether the room is: what nobody knows yet waits.
+
+        So does everything at first: the key may come, or the device be known, with what was said while we were away.
+        """
+        since = self._heard_since()
+        if since is None or self._clock.monotonic() - since < TELL_AFTER_MS / 1000:
+            return []
         tellings = due(await self._seals.untold(), self._clock.now_ms())
         found = [(telling, await self._is_heard(telling.room, telling.sender)) for telling in tellings]
         return [(telling, is_heard) for telling, is_heard in found if is_heard is not None]

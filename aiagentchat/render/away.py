@@ -231,6 +231,12 @@ def sealed(number: int, sender: UserId, why: str) -> str:
             f"your recovery key; I answer when I see that. If it is not, somebody else has got into the account: log "
             "that device out, and change the password."
         )
+    if why == "unheard_devices":
+        return (
+            f"I cannot answer {what} of {person(sender)}: the homeserver has not told me yet which devices they have, "
+            f"so anybody may have written {it}. Nothing of {it} was run. I ask again, and answer when I am told; where "
+            "a room asks for it, the device must be verified by its owner, too."
+        )
     reason = _WHY_SEALED.get(why, "the app did not give me the key, and said nothing about it")
     help_ = _HELP_SEALED.get(why, "Keep the app open for a moment")
     asked = "" if why in _NOT_ASKED_FOR else "I have asked for the key, and answer as soon as it comes. "

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import shutil
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -189,6 +190,24 @@ async def test_where_keys_are_for_signed_devices_alone_what_another_says_is_run_
         await here.until_answered("Now I believe it.")
         assert await here.until_ended(early) == "✅"
         assert len(model.requests(mark)) == 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+async def test_what_waits_for_a_signature_is_run_when_the_settings_ask_for_none_any_more(
+    people: People, model: Model, workplace: Path
+) -> None:
+    async with cellar(people, model, workplace, encrypt_to="cross-signed") as here:
+        early = await here.anna.say(here.room, script("unasked", Step(text="You need not sign it.")))
+        await here.daemon.until_line("seal.shut", timeout=100)
+        # She is told so, and cannot read it. From then on nothing is looked at unless something rings.
+        await here.daemon.until_line("crypto.shared", left_out=1)
+
+        here.daemon.settings["rooms"][0]["encrypt_to"] = "all"
+        here.daemon.write_config()
+        here.daemon.send_signal(signal.SIGHUP)
+        await here.until_answered("You need not sign it.")
+        assert await here.until_ended(early) == "✅"
 
 
 @contextmanager

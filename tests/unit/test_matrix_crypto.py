@@ -369,6 +369,23 @@ async def test_of_a_device_only_so_many_sessions_are_kept_and_what_others_give_t
         stage.live_again(store)
 
 
+async def test_a_second_row_that_an_older_program_has_written_takes_nothing_else_away(
+    stage: Stage, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(olm_module, "MOST_OF_A_DEVICE", 1)
+    stage.give_key()
+    first, [session] = stage.session.id, stage.ours.copies(ROOM, stage.session.id)
+    async with store.step():
+        SqliteStore.save_inbound_group_session(store, session)
+        stage.theirs.create_outbound_group_session(ROOM)
+        stage.session = stage.theirs.outbound_group_sessions[ROOM]
+        stage.give_key()
+
+    assert (stage.ours.copies(ROOM, first), len(stage.ours.copies(ROOM, stage.session.id))) == ([], 1)
+    [[rows]] = store.database.execute_sql("SELECT count(*) FROM megolminboundsessions").fetchall()  # type: ignore[no-untyped-call]
+    assert rows == 1
+
+
 async def test_without_the_key_it_is_shut(stage: Stage) -> None:
     assert stage.read(stage.say(HELLO)) == Shut("no_key")
 
@@ -513,6 +530,17 @@ async def test_what_we_say_ourselves_is_read_and_nobody_else_can_say_it(stage: S
 
     stage.give_key(by=mallory)
     assert isinstance(stage.read(stage.say(HELLO, sender=MALLORY)), Forged)
+
+
+async def test_what_only_names_our_session_is_not_forged_but_junk(stage: Stage) -> None:
+    mallory = stage.mallory()
+    stage.ours.create_outbound_group_session(ROOM)
+    stage.session = stage.ours.outbound_group_sessions[ROOM]
+    stage.session.shared = True
+
+    for _ in range(2):
+        assert stage.read(stage.say(HELLO, {"ciphertext": "AAAA"}, sender=MALLORY)) == Shut("broken")
+        stage.give_key(by=mallory)
 
 
 # ── keys of ours and of others ──

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from nio.crypto.device import OlmDevice
 
+from aiagentchat.core.errors import Unreachable
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.seals import (
@@ -18,6 +19,7 @@ from aiagentchat.core.seals import (
     FOREIGN_KEY,
     LATER_KEY,
     NO_KEY,
+    UNHEARD_DEVICES,
     UNKNOWN_DEVICE,
     UNSIGNED_DEVICE,
     Opened,
@@ -33,6 +35,7 @@ from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.signatures import SigningKey
 from aiagentchat.matrix.crypto.trust import signed_keys
+from aiagentchat.matrix.sync import MatrixHomeserver
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
@@ -50,6 +53,7 @@ class Table:
 
     def __init__(self, folder: Path, wire: Wire, client: Client, store: KeyStore) -> None:
         self.wire = wire
+        self.client = client
         self.store = store
         self.ours = CarefulOlm(ME, "OURS", store)
         self.clock = FakeClock()
@@ -153,7 +157,7 @@ async def test_a_device_that_is_missed_when_something_is_opened_is_asked_about_a
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(table.machine.run())
         await asyncio.sleep(0)  # it has nothing to do, and waits for work
-        assert await table.machine.open(told) == Shut(UNKNOWN_DEVICE)
+        assert await table.machine.open(told) == Shut(UNHEARD_DEVICES)
         assert await table.machine.bell.wait(10)
         asking.cancel()
 
@@ -307,7 +311,7 @@ async def test_what_waits_for_a_homeserver_that_does_not_answer_asks_it_for_noth
     event = await sealed(table, table.say("hello"))
 
     assert table.ours.users_for_key_query == {ANNA}
-    assert await table.machine.open(event) == Shut(UNKNOWN_DEVICE)
+    assert await table.machine.open(event) == Shut(UNHEARD_DEVICES)
     assert table.machine.keys.to_ask == set()
     table.clock.advance(60)
     assert table.machine.keys.to_ask == {ANNA}
@@ -527,6 +531,43 @@ async def test_a_device_that_its_owner_signed_is_trusted_until_that_is_no_longer
     assert not table.machine.keys.trusted(await learn(table, shown(phone, signed=False)))
 
 
+async def test_whose_signatures_have_changed_is_told_also_when_the_query_is_cut_off(table: Table) -> None:
+    """The next query would see no difference, and a device that is not signed any more would read on."""
+    known = await learn(table, shown(some_device("PHONE"), signed=True))
+    table.ours.create_outbound_group_session(ROOM)
+    told = asyncio.Queue[frozenset[UserId]]()
+    table.machine.keys.on_changed = told.put_nowait
+    table.wire.answers = [tell({"device_keys": {ANNA: {}}})]
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group, table.store.step():  # the file is busy
+        asking = group.create_task(table.machine.keys.query({ANNA}))
+        assert await told.get() == {ANNA}
+        assert not table.machine.keys.trusted(known)
+        asking.cancel()
+
+    assert asking.cancelled()
+
+
+async def test_whose_devices_have_changed_is_told_also_when_the_query_is_cut_off_behind_that(table: Table) -> None:
+    users = {ANNA: some_device("PHONE"), UserId("@bert:hs"): some_device("DESK")}
+    table.ours.users_for_key_query |= users.keys()
+    told: list[frozenset[UserId]] = []
+
+    def cut(changed: frozenset[UserId]) -> None:
+        told.append(changed)
+        asking.cancel()
+
+    table.machine.keys.on_changed = cut
+    answer = {user: {device.id: uploaded(user, device)} for user, device in users.items()}
+    table.wire.answers = [tell({"device_keys": answer})]
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        asking = group.create_task(table.machine.keys.query(users.keys()))
+
+    assert asking.cancelled()
+    [first] = told
+    assert table.ours.users_for_key_query == users.keys() - first
+    assert await table.machine.bell.wait(1)
+
+
 async def test_a_name_that_was_signed_with_other_keys_gets_none(table: Table) -> None:
     fake, real = some_device("PHONE"), some_device("PHONE")
     known = await learn(table, shown(fake, signed=False), shown(real, signed=True))
@@ -595,6 +636,43 @@ async def test_where_all_devices_are_wanted_one_that_is_not_signed_is_believed(t
     assert (await sealed(table, table.say("/approve"))).kind is Kind.TEXT
 
 
+async def test_what_waits_is_tried_again_when_its_sender_writes_as_soon_as_the_device_is_signed(table: Table) -> None:
+    """No key comes with it: the session of the next message is known."""
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=False))
+    await table.take(table.room_key())
+    first, second = table.say("/approve"), {**table.say("hello"), "event_id": "$second"}
+    waiting = await sealed(table, first)
+    assert await table.machine.bell.wait(1)
+
+    table.wire.answers = [tell(hers(table, signed=True))]
+    rooms = {"join": {ROOM: {"timeline": {"events": [second]}}}}
+    await table.take(rooms=rooms, device_lists={"changed": [ANNA]})
+    assert await table.machine.bell.wait(1)
+    assert isinstance(await table.machine.open(waiting), Opened)
+
+
+async def test_what_waits_is_tried_again_also_if_what_is_asked_after_the_devices_is_refused(table: Table) -> None:
+    table.ours.uploaded(50)
+    table.ours.users_for_key_query.add(ANNA)
+    await sealed(table, table.say_in_a_made_up_session("s1"))
+    table.wire.answers = [tell(hers(table, signed=True)), tell({}, status=429)]
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(table.machine.run())
+        assert await table.machine.bell.wait(10)
+        await table.clock.until_asleep()  # by the refusal
+        asking.cancel()
+
+    assert [path.partition("/")[0] for path in table.asked()] == ["keys", "sendToDevice"]
+
+
+async def test_what_waits_is_tried_again_when_the_devices_were_asked_for_to_say_something(table: Table) -> None:
+    table.wire.answers = [tell({"chunk": [there(ANNA)]}), tell(hers(table, signed=True)), tell({})]
+    await table.machine.encrypt(ROOM, "m.room.message", {"body": "x"}, None)
+
+    assert await table.machine.bell.wait(1)
+
+
 async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_batch_is_read(table: Table) -> None:
     table.machine.wants_signed = lambda room: room == ROOM
     await learn(table, hers(table, signed=True))
@@ -602,7 +680,7 @@ async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_b
     table.ours.tracked_users.clear()
     table.machine.keys._signed.clear()
     event = table.say("hello")
-    assert await table.machine.open(await sealed(table, event)) == Shut(UNKNOWN_DEVICE)
+    assert await table.machine.open(await sealed(table, event)) == Shut(UNHEARD_DEVICES)
     assert ANNA in table.ours.users_for_key_query
 
     table.wire.asked.clear()
@@ -614,6 +692,37 @@ async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_the_b
 
     await table.take(rooms={"join": {ROOM: timeline}})
     assert table.asked() == ["keys/query"]
+
+
+async def test_after_a_restart_it_is_asked_which_devices_are_signed_before_older_history_is_looked_at(
+    table: Table,
+) -> None:
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=True))
+    await table.take(table.room_key())
+    event = table.say("hello")
+    homeserver = MatrixHomeserver(table.client, ME, table.machine)
+    for signed, bodies in ((True, ["hello"]), (False, [])):
+        table.ours.tracked_users.clear()
+        table.machine.keys._signed.clear()
+        table.wire.asked.clear()
+        table.wire.answers = [tell({"chunk": [event, event]}), tell(hers(table, signed=signed))]
+        found = await homeserver.older(ROOM, None, most=2, sealed=True)
+
+        assert [told.body for told in found.events] == bodies * 2
+        assert [path.rpartition("/")[2] for path in table.asked()] == ["messages", "query"]
+
+
+async def test_what_cannot_be_written_of_devices_is_no_history(table: Table) -> None:
+    table.machine.wants_signed = lambda room: room == ROOM
+    await learn(table, hers(table, signed=True))
+    await table.take(table.room_key())
+    event = table.say("hello")
+    table.ours.tracked_users.clear()
+    table.wire.answers = [tell({"chunk": [event]}), tell(shown(some_device("PHONE"), signed=True))]
+    table.store.database.execute_sql("PRAGMA query_only = 1")  # type: ignore[no-untyped-call]
+    with pytest.raises(Unreachable):
+        await MatrixHomeserver(table.client, ME, table.machine).older(ROOM, None, most=2, sealed=True)
 
 
 async def test_our_own_words_need_no_signature(table: Table) -> None:

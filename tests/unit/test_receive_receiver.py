@@ -314,11 +314,12 @@ async def test_who_does_not_own_the_account_any_more_takes_nothing_in(ear: Ear) 
 
 async def test_the_health_tells_when_the_last_sync_was(ear: Ear) -> None:
     async with ear.listening() as receiver:
-        before = receiver.health()
+        before, since = receiver.health(), receiver.heard_since
         ear.clock.advance(7)
         await ear.until_asked(None, 0)
 
         assert (before, receiver.health()) == (SyncHealth(), SyncHealth(heard_at=7))
+        assert (since, receiver.heard_since) == (None, 7)
 
 
 async def test_the_health_tells_of_trouble_and_its_end(ear: Ear) -> None:

@@ -13,7 +13,7 @@ from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.seals import Forged, Opened, Untold
 from aiagentchat.receive import unsealing
 from aiagentchat.receive.intake import Rules
-from aiagentchat.receive.unsealing import KEEP_MS, PAGE, TELL_AFTER_MS, Unsealing, due, too_old
+from aiagentchat.receive.unsealing import KEEP_MS, PAGE, REST, TELL_AFTER_MS, Unsealing, due, too_old
 from aiagentchat.store.ledger import Ledger
 from tests.fakes.bell import WatchedBell
 from tests.fakes.clock import START_MS, FakeClock
@@ -43,6 +43,8 @@ class Door:
     """Anna's words mean something, and Bert's do not, as soon as that is known."""
 
     is_known = True
+    heard_since: float | None = 0
+    """When the homeserver was heard first."""
 
     async def is_heard(self, _: RoomId, sender: UserId) -> bool | None:
         return sender == ANNA if self.is_known else None
@@ -106,6 +108,7 @@ async def at_work(folder: Path, log: FakeLog, *events: Incoming, keeps: bool = F
             clock=clock,
             max_age=lambda: DAY,
             is_heard=door.is_heard,
+            heard_since=lambda: door.heard_since,
             rules=Rules(ME, lambda room: room == ROOM, lambda _, encrypted: keeps and encrypted),
         )
         desk = Desk(ledger, opener, clock, bell, door, service, log)
@@ -160,9 +163,17 @@ async def test_it_is_routed_when_its_key_comes_and_not_twice(tmp_path: Path, log
     assert log.of("seal.opened") == [{"count": 1, "too_old": 0}]
 
 
-async def test_more_than_a_page_is_tried(tmp_path: Path, log: FakeLog) -> None:
-    async with at_work(tmp_path, log, *(sealed(f"${number}") for number in range(PAGE + 1))) as desk:
+async def test_more_than_a_page_is_tried_and_not_again_at_once_whoever_rings(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log) as desk:
+        await desk.take_in(*(sealed(f"${number}") for number in range(PAGE + 1)))
+        desk.opener.bell.ring()
+        assert await desk.clock.until_asleep() == pytest.approx((PAGE + 1) * REST)
         assert len(desk.opener.tried) == PAGE + 1
+
+        desk.opener.bell.ring()
+        await desk.clock.pass_nap()
+        await desk.clock.until_asleep()
+        assert len(desk.opener.tried) == 2 * (PAGE + 1)
 
 
 async def test_what_opens_late_knows_how_late_it_is(tmp_path: Path, log: FakeLog) -> None:
@@ -254,6 +265,27 @@ async def test_what_was_taken_in_behind_its_key_is_not_told_but_opened(tmp_path:
         assert await desk.routed() == [replace(said("$1"), late_ms=61_000)]
         assert await desk.told() == []
     assert log.of("seal.shut") == []
+
+
+async def test_what_an_earlier_life_could_not_read_is_told_a_minute_after_the_first_sync_of_this_one(
+    tmp_path: Path, log: FakeLog
+) -> None:
+    """The sync may bring its key, or tell whose device it was: the reason is then another one, and it is told once."""
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2", "s2")) as desk:
+        desk.door.heard_since = None
+        desk.clock.advance(3600)
+        await desk.look()
+        assert (await desk.told(), log.of("seal.shut")) == ([], [])
+
+        desk.door.heard_since = desk.clock.monotonic()
+        desk.clock.advance(59)
+        await desk.new_keys(**{"1": Opened(said("$1"))})
+        assert await desk.told() == []
+
+        desk.clock.advance(1)
+        await desk.pass_by()
+        [text] = await desk.told()
+        assert "1 message" in text
 
 
 async def test_while_nobody_knows_who_may_use_the_room_it_is_told_nothing_and_then_it_is(

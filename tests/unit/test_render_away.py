@@ -115,6 +115,10 @@ def test_each_sentence_says_what_happened(text: str, holds: str) -> None:
         ("m.no_olm", "could not build a connection to my device."),
         ("no_key", "the app did not give me the key, and said nothing about it."),
         ("unsigned_device", "I do not believe 2 messages of `@anna:hs`: the device that wrote them is not verified"),
+        (
+            "unheard_devices",
+            "the homeserver has not told me yet which devices they have, so anybody may have written them",
+        ),
         ("backup_only", "I have the key out of the backup only"),
         ("broken", "in a way that I do not know. Nothing of them was run. Another app, or a newer one,"),
     ],

@@ -170,7 +170,7 @@ class Opener(Protocol):
 
     @property
     def bell(self) -> Bell:
-        """Rings when there is a key that was not there before."""
+        """Rings when there is a key that was not there before, or when it is known whose one is."""
         ...
 
     async def open(self, sealed: Incoming) -> Opening:

@@ -57,7 +57,10 @@ class Keys:
         self._signed: dict[tuple[UserId, str], DeviceKeys] = {}
         self._wanted: dict[str, RoomKeyRequestMessage] = {}
         self.on_changed: Callable[[frozenset[UserId]], None] = lambda _: None
-        """Told whose devices are not what they were."""
+        """Told whose devices are not what they were, in the breath in which that is noted: also a query that is cut off
+        has told what it has changed."""
+        self.on_known: Callable[[], None] = lambda: None
+        """Called when a query has found out about anybody: what was by an unknown device may be believed now."""
 
     def trusted(self, device: OlmDevice) -> bool:
         """Whether the device's owner has signed it, as far as was asked.
@@ -135,22 +138,28 @@ class Keys:
         devices = mapped(said.get("device_keys"))
         told = {user for user in users if isinstance(devices.get(user), dict)}
         self._note_unheard(users - told)
-        changed = self._note_signed(said, told)
-        async with self._store.step():
-            for user in users:
-                self._olm.users_for_key_query.discard(user)
-                if user in told:
-                    sound = {
-                        device: payload
-                        for device, payload in devices[user].items()
-                        if self._olm.is_sound(user, device, payload)
-                    }
-                    response = KeysQueryResponse({user: sound}, {})
-                    self._olm.handle_response(response)
-                    changed |= {UserId(changed_user) for changed_user in response.changed}
-                await asyncio.sleep(0)
-        if changed:
-            self.on_changed(frozenset(changed))
+        self._tell_changed(self._note_signed(said, told))
+        try:
+            async with self._store.step():
+                for user in users:
+                    self._olm.users_for_key_query.discard(user)
+                    if user in told:
+                        self._note_devices(user, devices[user])
+                    await asyncio.sleep(0)
+        finally:
+            if told:
+                self.on_known()
+
+    def _note_devices(self, user: UserId, devices: Mapping[str, Any]) -> None:
+        """In a step of the store."""
+        sound = {device: payload for device, payload in devices.items() if self._olm.is_sound(user, device, payload)}
+        response = KeysQueryResponse({user: sound}, {})
+        self._olm.handle_response(response)
+        self._tell_changed({UserId(changed) for changed in response.changed})
+
+    def _tell_changed(self, users: Collection[UserId]) -> None:
+        if users:
+            self.on_changed(frozenset(users))
 
     def _may_be_asked_about(self, users: Collection[str]) -> set[UserId]:
         now = self._clock.monotonic()

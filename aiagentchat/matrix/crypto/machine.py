@@ -6,7 +6,7 @@ that token is used. What a crash makes it tell again is known by then.
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from aiagentchat.core.seals import (
     FOREIGN_KEY,
     LATER_KEY,
     NO_KEY,
+    UNHEARD_DEVICES,
     UNKNOWN_DEVICE,
     UNSIGNED_DEVICE,
     WITHHELD,
@@ -105,10 +106,11 @@ class Machine:
         """In which rooms nobody is believed but devices that their owners have signed."""
         self._bell = KeyBell()
         self._work = KeyBell()
+        self.keys.on_known = self._bell.ring
 
     @property
     def bell(self) -> KeyBell:
-        """Rings when there is a key that was not there before."""
+        """Rings when there is a key that was not there before, or when it is known whose one is."""
         return self._bell
 
     # --- what a sync tells
@@ -120,7 +122,7 @@ class Machine:
         self._note_devices(body)
         known = self.olm.device_store
         strangers = {user for user in senders if user not in known.users or user in self.olm.users_for_key_query}
-        strangers |= {user for user in self._writers(mapped(body.get("rooms"))) if not self._is_asked_about(user)}
+        strangers |= set(self._writers(mapped(body.get("rooms"))))
         await self._acquaint(strangers)
         if senders:
             self._bell.ring()
@@ -189,17 +191,18 @@ class Machine:
             olm.counted(count if isinstance(count, int) else None)
 
     def _writers(self, rooms: Mapping[str, Any]) -> Iterator[UserId]:
-        """Who has written in rooms where it must be known whose device it was."""
+        """Who has written in rooms where it must be known whose device it was, and is not."""
         for name, room in mapped(rooms.get("join")).items():
-            events = listed(mapped(mapped(room).get("timeline")).get("events"))
-            for event in map(mapped, events if self.wants_signed(RoomId(name)) else ()):
-                sender = event.get("sender")
-                if event.get("type") == ENCRYPTED and isinstance(sender, str) and sender != self._me:
-                    yield UserId(sender)
+            yield from self._unmet(RoomId(name), listed(mapped(mapped(room).get("timeline")).get("events")))
 
-    def _is_asked_about(self, user: str) -> bool:
-        """Whether we know which devices the user has, and which of them are signed."""
-        return user in self.olm.tracked_users and user not in self.olm.users_for_key_query
+    def _unmet(self, room: RoomId, events: Sequence[object]) -> Iterator[UserId]:
+        """Of whom it must be known, and is not, which devices they have and which of them are signed."""
+        for event in map(mapped, events if self.wants_signed(room) else ()):
+            sender = event.get("sender")
+            if event.get("type") != ENCRYPTED or not isinstance(sender, str) or sender == self._me:
+                continue
+            if sender not in self.olm.tracked_users or sender in self.olm.users_for_key_query:
+                yield UserId(sender)
 
     async def _acquaint(self, strangers: set[UserId]) -> None:
         """Know their devices."""
@@ -213,6 +216,10 @@ class Machine:
         except (Unreachable, RateLimited, Refused, TimeoutError) as error:
             self._slow |= quick
             log.warning("crypto.keys_failed", error=str(error) or type(error).__name__, wait_s=0)
+
+    async def meet(self, room: RoomId, events: Sequence[object]) -> None:
+        """Know whose devices have written these, before they are looked at. Raises StoreError."""
+        await self._acquaint(set(self._unmet(room, events)))
 
     async def bring_in(self, session: BackedUp) -> None:
         """Keep the key of a session out of a backup, if we have none. Nothing is run by it. Raises StoreError."""
@@ -306,6 +313,7 @@ class Machine:
             case Shut(why):
                 if why == UNKNOWN_DEVICE and source["sender"] not in self.olm.tracked_users:
                     self.olm.users_for_key_query.add(source["sender"])
+                    found = Shut(UNHEARD_DEVICES)
                 elif why in _NEEDS_KEY and self.keys.want(room, source):
                     log.info("crypto.key_wanted", room=room, sender=source["sender"], session=session_of(source))
         return found
@@ -336,11 +344,8 @@ class Machine:
         while True:
             nap = LONGEST_NAP
             try:
-                queried = bool(self.keys.to_ask)
                 await self.keys.do_all()
                 failures = 0
-                if queried:
-                    self._bell.ring()  # whose device was unknown is perhaps known now
             except (Unreachable, RateLimited, Refused, StoreError) as error:
                 failures += 1
                 nap = _wait(error, failures, self._random)

@@ -50,7 +50,9 @@ class CarefulOlm(Olm):
                 return
         super().create_group_session(sender_key, sender_fp_key, room_id, session_id, session_key)
         for room, name in self._keys_store.sessions_beyond(sender_key, MOST_OF_A_DEVICE, besides=BACKUP):
-            self.forget_session(self.inbound_group_store[room][sender_key][name], with_said=True)
+            session = self.inbound_group_store.get(room, sender_key, name)
+            if session is not None:  # an older program, run in between, has written a second row for it
+                self.forget_session(session, with_said=True)
 
     def import_session(self, room: str, session: str, sender_key: str, ed25519: str, exported: str) -> bool:
         """Keep a key out of a backup, if there is none of that maker's; whether it was kept. In a step of the store."""
