@@ -89,6 +89,8 @@ async def approval(stage: Stage) -> None:
     """The agent asks, and is answered."""
     asked = await stage.ask(story.CLEAN)
     await stage.shown(story.QUESTION)
+    for window in stage.windows:
+        await window.until_marked("❌")  # the last of the taps
     await stage.shoot("approval")
     question = await stage.anna.until_message(stage.room, story.QUESTION, sender=stage.claude.user_id)
     await stage.anna.react(stage.room, question.id, "✅")
