@@ -493,8 +493,10 @@ _LEAVE = script(
     Step(
         tool="Bash",
         input={
-            "command": "(setsid sleep 602 >/dev/null 2>&1 &); setsid nohup sleep 603 >/dev/null 2>&1 & "
-            "env -i HOME=$HOME setsid nohup sleep 604 >/dev/null 2>&1 & echo left"
+            "command": "leave='touch left$0; exec sleep 60$0'; (setsid sh -c \"$leave\" 2 >/dev/null 2>&1 &); "
+            'setsid nohup sh -c "$leave" 3 >/dev/null 2>&1 & '
+            'env -i HOME=$HOME PATH=$PATH setsid nohup sh -c "$leave" 4 >/dev/null 2>&1 & '
+            "until [ -e left2 ] && [ -e left3 ] && [ -e left4 ]; do :; done; echo left"
         },
     ),
     Step(text="Left."),

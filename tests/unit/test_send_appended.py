@@ -56,6 +56,7 @@ def test_each_window_is_a_message_and_nothing_is_edited_or_repeated(answer: Appe
         pytest.param(["日本。日", "本。"], ["日本。", "日本。"], id="without spaces"),
         pytest.param(["a\n\n```\nx\n\ny. z", "\n```\nb"], ["a", "```\nx\n\ny. z\n```"], id="code"),
         pytest.param(["```\nx\n\ny. z"], [], id="code that is not complete"),
+        pytest.param(["a. b\n\n```\n" + "x\n\n" * 30], [], id="and has many empty lines"),
         pytest.param([f"a.\n\n{TABLE}| 1 | 2. 3 |\n", "| 3 | 4 |\n\nb"], ["a.", f"{TABLE}| 1 | 2. 3 |\n| 3 | 4 |"]),
         pytest.param([TABLE], [], id="a table that is not complete"),
         pytest.param([f"See:\n{TABLE}| 1 | 2 |\n", "so"], ["See:"], id="a table behind a line"),
