@@ -59,7 +59,8 @@ class SignOfLife:
         self._clock = clock
         self.missing: Callable[[], Awaitable[Sequence[str]]] = _not_heard
         """Says what is missing; set once there is somebody who knows."""
-        self._failed = False
+        self._failed = self._broken = False
+        """Whether that was said already."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -71,13 +72,16 @@ class SignOfLife:
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
                 missing = await self.missing()
+            self._broken = False
         except TimeoutError:
             missing = [_NOT_FOUND_OUT]
         except StoreError:
             missing = [_NO_DATABASE]
         except Exception:
             # What is asked may be closing at this moment. Whatever it is, nobody may end because a sign is given.
-            log.exception("life.broken")
+            if not self._broken:
+                log.exception("life.broken")
+            self._broken = True
             missing = [_BROKEN]
         try:
             await asyncio.to_thread(write, self._file, missing)

@@ -10,7 +10,7 @@ class FakeLog:
     def info(self, event: str, **fields: object) -> None:
         self.lines.append((event, fields))
 
-    warning = error = info
+    warning = error = exception = info
 
     def of(self, event: str) -> list[dict[str, object]]:
         """The fields of every line about `event`."""

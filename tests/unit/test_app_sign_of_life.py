@@ -155,6 +155,25 @@ async def test_one_that_cannot_be_written_is_said_once_until_it_can(
         assert sign_of(folder) is not None
 
 
+async def test_what_nobody_had_thought_of_is_said_once_until_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = FakeLog()
+    monkeypatch.setattr(sign_of_life, "log", log)
+    daemon = Daemon(tmp_path)
+    looks = daemon.made.missing
+    daemon.made.missing = _breaks
+    async with daemon.living():
+        await daemon.again()
+        once = len(log.of("life.broken"))
+        daemon.made.missing = looks
+        await daemon.again()
+        daemon.made.missing = _breaks
+        await daemon.again()
+
+    assert (once, len(log.of("life.broken"))) == (1, 2)
+
+
 @pytest.mark.parametrize(
     "said", ["", "nonsense", "[]", "{}", '{"pid": "x", "missing": []}', '{"pid": 1, "missing": 2}']
 )
