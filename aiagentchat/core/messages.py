@@ -28,6 +28,9 @@ class Kind(StrEnum):
     GAP_LOST = "gap_lost"
     """Made by us: what was said between two moments could not be read. The body is both, in milliseconds, with an
     en dash between them."""
+    BEFORE = "before"
+    """Made by us: the sender had said something before this account came into the room, his last message then is the
+    body. It was not said to us; nothing follows, but for a line in the audit."""
     MALFORMED = "malformed"
     """Meant as a message, but not of the shape that one has; `raw` keeps it."""
     FORGED = "forged"

@@ -14,6 +14,7 @@ from aiagentchat.core.rooms import DIRECT
 
 BY_ANOTHER_PROGRAM = "somebody else has used our account"
 _SAID = (Kind.TEXT, Kind.EDIT, Kind.REACTION)
+_SPOKEN = (Kind.TEXT, Kind.FILE)
 _KINDS = {
     "m.text": Kind.TEXT,
     "m.emote": Kind.TEXT,
@@ -61,17 +62,35 @@ Reads: TypeAlias = Callable[[RoomId, object, UserId], Step]
 def said_to_us(steps: Iterable[Step]) -> tuple[Incoming, ...]:
     """What is left of a part of a room's timeline, in order.
 
-    What was said before we came was not said to us, unless we were there before and left in between.
+    What was said before we came was not said to us, unless we were there before and left in between. Of that it is left
+    who has said something.
     """
     told: list[Incoming] = []
     ours = 0
     for step in steps:
         if step.cuts:
-            del told[ours:]
+            told[ours:] = _before(told[ours:])
         if step.told is not None:
             told.append(step.told)
             ours = len(told) if step.told.kind is Kind.LEFT else ours
     return tuple(told)
+
+
+def _before(events: Iterable[Incoming]) -> list[Incoming]:
+    """Who has said something in these, each with the last of it."""
+    last = {event.sender: event for event in events if event.kind in (*_SPOKEN, Kind.BEFORE)}
+    return [event if event.kind is Kind.BEFORE else _was_before(event) for event in last.values()]
+
+
+def _was_before(event: Incoming) -> Incoming:
+    return Incoming(
+        event=EventId(f"before {event.event}"),
+        room=event.room,
+        sender=event.sender,
+        sent_at=event.sent_at,
+        kind=Kind.BEFORE,
+        body=event.event,
+    )
 
 
 def came_in(steps: Iterable[Step]) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import structlog
 
+from aiagentchat.core.audit import AuditKind, Deed
 from aiagentchat.core.errors import StoreError
 from aiagentchat.core.health import SealHealth
 from aiagentchat.core.heard import heard
@@ -20,7 +21,7 @@ from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.ports.clock import Clock
 from aiagentchat.core.ports.ledger import Seals
 from aiagentchat.core.ports.matrix import Opener
-from aiagentchat.core.seals import Forged, Opened, Shut, Untold
+from aiagentchat.core.seals import FOREIGN_KEY, Forged, Opened, Shut, Untold
 from aiagentchat.receive.intake import Rules, dated, keep
 from aiagentchat.render import away
 from aiagentchat.render.message import message
@@ -211,7 +212,7 @@ class Unsealing:
                 "seal.shut", room=telling.room, sender=telling.sender, count=telling.count, why=why, told=is_heard
             )
             parcels = [_told(telling, why)] if is_heard else []
-            await self._seals.tell(telling.told, parcels, self._clock.now_ms())
+            await self._seals.tell(telling.told, parcels, self._clock.now_ms(), _foreign(telling, shut))
 
     async def _due(self) -> list[tuple[Telling, bool]]:
         """What is to be told now, and whether the room is: what nobody knows yet waits.
@@ -230,6 +231,15 @@ def _told(telling: Telling, why: str) -> Parcel:
     text = away.sealed(telling.count, telling.sender, why)
     txn = txn_id(telling.room, "sealed", telling.sender, telling.told[0].session)
     return Parcel(txn=txn, room=telling.room, content=message(text, notice=True))
+
+
+def _foreign(telling: Telling, shut: Mapping[Held, str]) -> Deed | None:
+    """What is said with somebody else's key may be another one's words in this sender's name: the audit tells of it."""
+    for each in telling.told:
+        if shut.get((each.room, each.sender, each.session)) == FOREIGN_KEY:
+            said = {"what": "foreign key"}
+            return Deed(kind=AuditKind.REFUSED, room=each.room, actor=each.sender, subject=each.session, detail=said)
+    return None
 
 
 def _too_late(event: Incoming) -> Parcel:

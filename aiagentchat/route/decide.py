@@ -227,8 +227,8 @@ def decide(
             return TakeBack(event.target, may_stop=role is not None and role >= Role.USER)
         case Kind.TOMBSTONE | Kind.LEFT | Kind.JOINED | Kind.GAP_LOST:
             return _about_the_room(event)
-        case Kind.FORGED:
-            return Ignore(event.body, refusal="forged")
+        case Kind.FORGED | Kind.BEFORE:
+            return Ignore(event.body, refusal=event.kind.value)
         case Kind.NOTICE:
             return Ignore("what is a notice is never answered", refusal="notice")
         case Kind.FILE | Kind.MALFORMED | Kind.EDIT if role is None or (role < Role.USER and event.kind is Kind.EDIT):

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from aiagentchat.core.audit import AuditLine, Deed
 from aiagentchat.core.heard import Heard
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.parcels import Parcel
 from aiagentchat.core.seals import Untold, Waiting
-from aiagentchat.store import history
+from aiagentchat.store import audit, history
 from aiagentchat.store.bell import Bells, ringing, telling
 from aiagentchat.store.database import Database, Row, Transaction
 from aiagentchat.store.inbox import incoming, rooms_of, values_of
@@ -65,21 +66,24 @@ class SqliteSeals:
             for row in await self._database.run(_SEALS["untold"])
         ]
 
-    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int) -> None:
-        """The room is told of these."""
+    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int, deed: Deed | None = None) -> None:
+        """The room is told of these, and the audit."""
 
-        async def write(transaction: Transaction) -> None:
+        async def write(transaction: Transaction) -> list[AuditLine]:
             fresh = [
                 await transaction.run(
                     _SEALS["mark_told"], room=each.room, sender=each.sender, session=each.session, now=now
                 )
                 for each in told
             ]
-            if any(fresh):
-                await put_parcels(transaction, parcels, now)
+            if not any(fresh):
+                return []
+            await put_parcels(transaction, parcels, now)
+            return [] if deed is None else await audit.write(transaction, deed, now)
 
         with ringing(self._bells.outbox):
-            await self._database.transact(write)
+            lines = await self._database.transact(write)
+        audit.tell(lines)
 
     async def count(self) -> int:
         """How many events are sealed."""

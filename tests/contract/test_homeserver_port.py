@@ -532,7 +532,7 @@ async def test_two_invites_are_two_events(world: World) -> None:
 async def test_what_was_said_before_we_were_invited_was_not_said_to_us(world: World) -> None:
     room = await world.room(joined=False)
     since = await now(world)
-    await world.say(room, "behind our back")
+    behind = await world.say(room, "behind our back")
     await world.invite(room)
     await world.say(room, "welcome")
     await world.accept(room)
@@ -540,7 +540,9 @@ async def test_what_was_said_before_we_were_invited_was_not_said_to_us(world: Wo
 
     batch = await news(world, since)
 
-    assert short(batch) == [(Kind.TEXT, "welcome"), (Kind.JOINED, ""), (Kind.TEXT, "sit down")]
+    before, *since_then = short(batch)
+    assert before == (Kind.BEFORE, behind)
+    assert since_then == [(Kind.TEXT, "welcome"), (Kind.JOINED, ""), (Kind.TEXT, "sit down")]
 
 
 async def test_a_token_that_is_used_again_tells_the_same_again(world: World) -> None:
@@ -680,7 +682,7 @@ async def test_without_a_token_a_gap_goes_back_to_our_invite(world: World) -> No
 async def test_what_was_said_in_a_gap_before_we_came_was_not_said_to_us(world: World) -> None:
     room = await world.room(joined=False)
     since = await now(world)
-    await world.say(room, "behind our back")
+    behind = await world.say(room, "behind our back")
     await world.invite(room)
     await world.say(room, "welcome")
     await world.accept(room)
@@ -689,7 +691,7 @@ async def test_what_was_said_in_a_gap_before_we_came_was_not_said_to_us(world: W
     gap, batch = await gap_of(world, room, since)
     missed = await world.homeserver.missed(gap, since=since, oldest=0, most=100)
 
-    assert short(missed) == [(Kind.TEXT, "welcome"), (Kind.JOINED, "")]
+    assert short(missed) == [(Kind.BEFORE, behind), (Kind.TEXT, "welcome"), (Kind.JOINED, "")]
     assert texts(batch, room) == said
     assert missed.whole
 
@@ -704,7 +706,8 @@ async def test_a_room_that_we_have_just_come_into_has_no_gap(world: World) -> No
 
     batch = await news(world, since)
 
-    assert (batch.gaps, short(batch)) == ((), [(Kind.JOINED, ""), (Kind.TEXT, "sit down")])
+    [before, *about_us] = short(batch)
+    assert (batch.gaps, before[0], about_us) == ((), Kind.BEFORE, [(Kind.JOINED, ""), (Kind.TEXT, "sit down")])
 
 
 # ── coming and going ──
@@ -757,7 +760,7 @@ async def test_who_was_put_out_and_came_back_hears_both_and_not_what_was_said_be
     since = await now(world)
     await world.say(room, "before")
     await world.put_out(room)
-    await world.say(room, "behind our back")
+    behind = await world.say(room, "behind our back")
     await world.invite(room)
     await world.say(room, "welcome")
     await world.accept(room)
@@ -765,9 +768,10 @@ async def test_who_was_put_out_and_came_back_hears_both_and_not_what_was_said_be
 
     batch = await news(world, since)
 
-    assert short(batch)[-5:] == [
+    assert short(batch)[-6:] == [
         (Kind.TEXT, "before"),
         (Kind.LEFT, "kick"),
+        (Kind.BEFORE, behind),
         (Kind.TEXT, "welcome"),
         (Kind.JOINED, ""),
         (Kind.TEXT, "after"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from aiagentchat.core.audit import AuditFilter, AuditKind, Deed
 from aiagentchat.core.effects import EraseText
 from aiagentchat.core.ids import EventId, MessageId
 from aiagentchat.core.messages import Incoming, Kind
@@ -113,6 +114,16 @@ async def test_a_room_is_told_once_of_each_session_of_a_sender(ledger: Ledger) -
     assert await ledger.seals.untold() == others
     await ledger.seals.tell([first], [parcel("p2")], NOW)
     assert await ledger.outbox.unsent() == 1
+
+
+async def test_what_the_audit_is_told_with_a_room_is_told_once(ledger: Ledger) -> None:
+    await take_in(ledger, sealed("$1"))
+    [untold] = await ledger.seals.untold()
+    deed = Deed(kind=AuditKind.REFUSED, room=ROOM, actor=ANNA, subject="s1", detail={"what": "foreign key"})
+    for _ in range(2):
+        await ledger.seals.tell([untold], [], NOW, deed)
+
+    assert [line.deed for line in await ledger.audit.lines(AuditFilter(), limit=9)] == [deed]
 
 
 async def test_what_waits_too_long_or_is_too_much_is_given_up(ledger: Ledger) -> None:

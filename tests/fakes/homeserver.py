@@ -233,12 +233,20 @@ def _said(entries: Sequence[_Entry]) -> tuple[Incoming, ...]:
     ours = 0
     for entry in entries:
         if entry.cuts:
-            del told[ours:]
+            spoke = {said.sender: said for said in told[ours:] if said.kind in (Kind.TEXT, Kind.FILE, Kind.BEFORE)}
+            told[ours:] = [_before(said) for said in spoke.values()]
         if entry.event.kind is not Kind.INVITE:
             told.append(entry.event)
         if entry.event.kind is Kind.LEFT:
             ours = len(told)
     return tuple(told)
+
+
+def _before(said: Incoming) -> Incoming:
+    if said.kind is Kind.BEFORE:
+        return said
+    event, when = EventId(f"before {said.event}"), said.sent_at
+    return Incoming(event=event, room=said.room, sender=said.sender, sent_at=when, kind=Kind.BEFORE, body=said.event)
 
 
 def _came_in(entries: Sequence[_Entry]) -> bool:

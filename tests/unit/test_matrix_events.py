@@ -401,7 +401,7 @@ ENTRANCES = [
 
 @pytest.mark.parametrize(("entrance", "about_us"), ENTRANCES)
 def test_what_was_said_before_we_came_was_not_said_to_us(entrance: dict[str, Any], about_us: list[str]) -> None:
-    assert told(said("behind our back"), entrance, said("hello")) == [*about_us, "hello"]
+    assert told(said("behind our back"), entrance, said("hello")) == ["before:$event", *about_us, "hello"]
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ def test_what_is_neither_entrance_nor_end_changes_nothing(event: dict[str, Any])
 def test_what_was_typed_between_invite_and_join_was_typed_to_us() -> None:
     heard = told(said("before"), member("invite"), said("welcome"), member("join", before="invite"), said("sit down"))
 
-    assert heard == ["welcome", "joined:", "sit down"]
+    assert heard == ["before:$event", "welcome", "joined:", "sit down"]
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,25 @@ def test_what_was_said_while_we_were_out_was_not_said_to_us() -> None:
         said("three"),
     )
 
-    assert heard == ["one", "left:kick", "welcome", "joined:", "two", "left:ban", "joined:", "three"]
+    before = "before:$event"
+    assert heard == ["one", "left:kick", before, "welcome", "joined:", "two", "left:ban", before, "joined:", "three"]
+
+
+def test_of_what_was_said_before_we_came_the_last_of_each_sender_is_known() -> None:
+    first, last, bert = (
+        {**said("x"), "event_id": event, "sender": sender}
+        for event, sender in (("$1", ANNA), ("$2", ANNA), ("$3", "@bert:hs"))
+    )
+    again = {**said("y"), "event_id": "$4"}
+    entrances = member("invite", before="leave"), member("join", before="leave")
+
+    heard = said_to_us(steps(first, bert, last, entrances[0], again, entrances[1], said("hello")))
+
+    assert [(event.kind, event.event, event.sender, event.body) for event in heard[:2]] == [
+        (Kind.BEFORE, "before $4", ANNA, "$4"),
+        (Kind.BEFORE, "before $3", "@bert:hs", "$3"),
+    ]
+    assert [event.body for event in heard[2:]] == ["", "hello"]
 
 
 @pytest.mark.parametrize(

@@ -304,9 +304,12 @@ async def test_what_comes_again_is_nothing_new(front: Front, question: EventId, 
 async def test_what_was_said_before_we_came_is_nothing(front: Front, tmp_path: Path) -> None:
     before = state(tmp_path)
     came = raw({"membership": "join"}, ME, type_="m.room.member", state_key=ME)
-    await arrive(front, raw(text("rm -rf /"), ANNA), raw(text("/stop"), ADA), came)
+    old = [raw(text("rm -rf /"), ANNA), raw(text("/stop"), ADA), raw(text("and format it"), ANNA)]
+    await arrive(front, *old, raw(reaction("$x", "👍"), EVE, type_="m.reaction"), came)
 
     assert state(tmp_path) == before
+    told = [(deed.actor, deed.subject, deed.detail) for deed in await refusals(front)]
+    assert told == [(ANNA, old[2]["event_id"], {"what": "before"}), (ADA, old[1]["event_id"], {"what": "before"})]
 
 
 async def test_a_room_that_nobody_configured_is_not_heard(front: Front, question: EventId, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from aiagentchat.core.audit import AuditFilter, AuditKind
 from aiagentchat.core.ids import EventId, RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
-from aiagentchat.core.seals import Forged, Opened, Untold
+from aiagentchat.core.seals import FOREIGN_KEY, Forged, Opened, Untold
 from aiagentchat.receive import unsealing
 from aiagentchat.receive.intake import Rules
 from aiagentchat.receive.unsealing import KEEP_MS, PAGE, REST, TELL_AFTER_MS, Unsealing, due, too_old
@@ -286,6 +287,17 @@ async def test_what_an_earlier_life_could_not_read_is_told_a_minute_after_the_fi
         await desk.pass_by()
         [text] = await desk.told()
         assert "1 message" in text
+
+
+async def test_what_is_said_with_the_key_of_others_is_told_to_the_audit(tmp_path: Path, log: FakeLog) -> None:
+    async with at_work(tmp_path, log, sealed("$1"), sealed("$2", "s2"), sealed("$3", "s3", sender=BERT)) as desk:
+        desk.opener.reasons = {"s2": FOREIGN_KEY}
+        desk.clock.advance(61)
+        await desk.look()
+
+        [line] = await desk.ledger.audit.lines(AuditFilter(), limit=9)
+        assert (line.deed.kind, line.deed.actor, line.deed.subject) == (AuditKind.REFUSED, ANNA, "s2")
+        assert line.deed.detail == {"what": "foreign key"}
 
 
 async def test_while_nobody_knows_who_may_use_the_room_it_is_told_nothing_and_then_it_is(

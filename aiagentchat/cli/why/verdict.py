@@ -234,4 +234,6 @@ def _unrouted(life: Life, heard: Heard, here: Here) -> str:
 def _of_nothing_else(life: Life, here: Here) -> tuple[bool, str]:
     if any(each.is_message for each in life.parcels):
         return _is_sent(life, here)
+    if any(line.deed.detail.get("what") == "before" for line in life.lines):
+        return False, "Not answered because it was said before the daemon came into the room; nobody had said it to it."
     return False, "Only the audit still knows of it; the message itself is not kept any more (retention)."

@@ -104,8 +104,8 @@ class Seals(Protocol):
         """Of which sessions the rooms were not told, the longest waiting first."""
         ...
 
-    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int) -> None:
-        """The room is told of these, once and for all."""
+    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int, deed: Deed | None = None) -> None:
+        """The room is told of these, once and for all; and the audit, of `deed`."""
         ...
 
     async def count(self) -> int:

@@ -11,7 +11,7 @@ from aiagentchat.core.effects import Effect, NoteDeed, PutParcel, RequestStop
 from aiagentchat.core.health import GatewayHealth, SealHealth, SendHealth, StoreHealth, SyncHealth
 from aiagentchat.core.ids import RoomId, SessionId, UserId, txn_id
 from aiagentchat.core.isolation import Held
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import Address
 from aiagentchat.core.parcels import Parcel, Urgency
 from aiagentchat.core.ports.clock import Clock
@@ -153,7 +153,7 @@ def refused(event: Incoming, what: str) -> NoteDeed:
             kind=AuditKind.REFUSED,
             room=event.room,
             actor=event.sender,
-            subject=event.event,
+            subject=event.body if event.kind is Kind.BEFORE else event.event,
             detail={"what": what},
         )
     )
