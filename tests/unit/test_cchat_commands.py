@@ -315,7 +315,7 @@ def test_help_and_sending_load_nothing_that_they_do_not_need(server: GatewayServ
     token = tmp_path / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN)
-    heavy = {"aiohttp", "asyncio", "fastapi", "nio", "rich", "structlog", "yaml"}
+    heavy = {"aiohttp", "asyncio", "fastapi", "nio", "pydantic", "rich", "structlog", "yaml"}
     with at_port(server) as url:
         env = clean_env(AIAGENTCHAT_GATEWAY=url, AIAGENTCHAT_GATEWAY_TOKEN_FILE=str(token), HOME=str(tmp_path))
         for arguments, ours in ((["--help"], 3), (["send", "den", "x"], 30), (["status", "m1"], 30)):
