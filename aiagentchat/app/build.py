@@ -55,6 +55,7 @@ from aiagentchat.execute.runs import Runs
 from aiagentchat.execute.scheduler import Scheduler
 from aiagentchat.execute.thumbnails import Thumbnailer
 from aiagentchat.execute.turn import Ledgers
+from aiagentchat.gateway.service import load
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.backup import Follower
 from aiagentchat.matrix.crypto.cross_signing import Standing
@@ -139,6 +140,7 @@ async def build(
         # Whatever fails first ends the rest of the start, also while that waits for a homeserver.
         async with asyncio.TaskGroup() as group:
             trying = group.create_task(ready_for_runs(live.settings, live.environ), name="isolation")
+            group.create_task(load(live.settings), name="gateway code")
             ledger = await stack.enter_async_context(
                 open_ledger(live.settings.database, clock=clock, vault=vault_of(live))
             )

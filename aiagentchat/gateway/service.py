@@ -37,6 +37,15 @@ def is_wanted(settings: Settings, isolation: Isolation) -> bool:
     return isolation in APART if said is None else said
 
 
+async def load(settings: Settings) -> None:
+    """Import what serves, where there may be a gateway as far as is known before it was tried how runs are kept in.
+
+    That is half a second of work, and a start has to wait for others meanwhile; later, turns would wait for it.
+    """
+    if is_wanted(settings, Isolation.STRICT if settings.isolation == "auto" else Isolation(settings.isolation)):
+        await asyncio.to_thread(_loaded)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the gateway asks."""
@@ -86,7 +95,6 @@ class Gateway:
 
     async def run(self) -> None:
         """Serve. What cannot be opened is logged, and the daemon goes on without it."""
-        # Half a second of imports, in which the daemon does what it is there for.
         opening = await asyncio.to_thread(_loaded)
         try:
             await opening.serve(self, self._parts)
