@@ -323,8 +323,6 @@ def test_help_and_sending_load_nothing_that_they_do_not_need(server: GatewayServ
 
             assert modules & heavy == set()
             assert len([module for module in modules if module.startswith("aiagentchat")]) <= ours
-            # Typer itself reads options with it, once there are some.
-            assert ("pydantic" in modules) is (arguments != ["--help"])
 
 
 def loaded(env: dict[str, str], *arguments: str) -> set[str]:
