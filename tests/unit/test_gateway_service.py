@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,9 @@ from aiagentchat.config.schema import Gateway as Section
 from aiagentchat.core.health import GatewayHealth, GatewayState
 from aiagentchat.core.isolation import Isolation
 from aiagentchat.gateway import feed as feeding
+from aiagentchat.gateway import service
 from aiagentchat.gateway import serving as uvicorn_serving
-from aiagentchat.gateway.service import SOCKET, is_wanted
+from aiagentchat.gateway.service import SOCKET, is_wanted, load
 from aiagentchat.gateway.tokens import FOLDER
 from tests.contract.store_fixtures import ROOM
 from tests.unit.execute_house import make_settings
@@ -37,6 +40,31 @@ def test_where_runs_are_not_kept_apart_from_it_there_is_none_unless_asked_for(
     settings = replace(make_settings(tmp_path), gateway=Section(enabled=said))
 
     assert is_wanted(settings, isolation) is is_there
+
+
+@pytest.mark.parametrize(
+    ("said", "isolation", "is_loaded"),
+    [(None, "auto", True), (None, "none", False), (True, "none", True), (False, "strict", False)],
+)
+async def test_what_serves_is_loaded_where_there_may_be_a_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bool | None, isolation: str, is_loaded: bool
+) -> None:
+    loads: list[bool] = []
+    monkeypatch.setattr(service, "_loaded", lambda: loads.append(True))
+
+    await load(replace(make_settings(tmp_path), gateway=Section(enabled=said), isolation=isolation))
+
+    assert bool(loads) is is_loaded
+
+
+def test_the_daemon_knows_no_http_before_it_serves_and_no_mcp_before_it_is_asked() -> None:
+    heavy = "sorted({'fastapi', 'mcp', 'httpx'} & set(sys.modules))"
+    look = (
+        f"import sys, aiagentchat.app.daemon as _; print({heavy}); import aiagentchat.gateway.opening; print({heavy})"
+    )
+    looked = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True, timeout=60)
+
+    assert looked.stdout.split("\n")[:2] == ["[]", "['fastapi']"]
 
 
 async def test_it_answers_at_the_socket_and_at_the_port(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ from aiagentchat.core.meta import is_instance_name
 from aiagentchat.exchange.filing import MIB, MOST_CAPTION, MOST_FILE
 from aiagentchat.exchange.tool_fields import Field, Fields, WrongArgumentError, take
 from aiagentchat.exchange.tools import MOST_ASK_SECONDS, Audience, Told, Where, fields_of, offered
-from aiagentchat.gateway.mcp import INSTANCE_HEADER, PATH, server_of
+from aiagentchat.gateway.mcp import INSTANCE_HEADER, PATH
+from aiagentchat.gateway.mcp_protocol import server_of
 from aiagentchat.process.beneath import Why, read_beneath
 from aiagentchat.render import file_words
 
