@@ -15,7 +15,7 @@ from rig.torture.ends import ENDS, WHOLE_ENDS
 from rig.torture.plan import Plan
 from rig.torture.runner import best, possible_ways, run, run_whole
 
-SECONDS = 40.0
+SECONDS = 25.0
 LANES = 2
 SEED = 20
 

@@ -3,6 +3,8 @@
 import re
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import aiosql
@@ -45,6 +47,15 @@ WHOLE = {"database", "invariants"}
 """Files whose statements are there to read everything, or no table at all."""
 
 
+@pytest.fixture(scope="module")
+def empty() -> Iterator[sqlite3.Connection]:
+    """A database with every table, in which nothing is changed."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for migration in sorted((STORE / "migrations").glob("*.sql")):
+            connection.executescript(migration.read_text(encoding="utf-8"))
+        yield connection
+
+
 def test_the_code_uses_exactly_the_statements_there_are() -> None:
     source = "\n".join(file.read_text(encoding="utf-8") for file in STORE.glob("*.py"))
     used = {f"{table.lower()}.{name}" for table, name in re.findall(r"_([A-Z_]+)\[\"(\w+)\"\]", source)}
@@ -77,15 +88,10 @@ def test_every_statement_has_a_sentence(table: str) -> None:
         if table not in WHOLE and f"{table}.{name}" not in FEW_ROWS | BY_HAND
     ),
 )
-def test_no_statement_reads_a_whole_table(statement: str) -> None:
+def test_no_statement_reads_a_whole_table(empty: sqlite3.Connection, statement: str) -> None:
     table, _, name = statement.partition(".")
-    connection = sqlite3.connect(":memory:")
-    for migration in sorted((STORE / "migrations").glob("*.sql")):
-        connection.executescript(migration.read_text(encoding="utf-8"))
-
     anything: defaultdict[str, str] = defaultdict(str)
-    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statements(table)[name]}", anything)]
-    connection.close()
+    plan = [row[3] for row in empty.execute(f"EXPLAIN QUERY PLAN {statements(table)[name]}", anything)]
     made = {step.split()[1] for step in plan if step.startswith(("CO-ROUTINE ", "MATERIALIZE "))}
     scanned = [step.removeprefix("SCAN ") for step in plan if re.fullmatch(r"SCAN (?!CONSTANT ROW)\w+", step)]
     assert [name for name in scanned if name not in made] == []
