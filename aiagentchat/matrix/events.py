@@ -13,7 +13,7 @@ from aiagentchat.core.parcels import TXN_KEY
 from aiagentchat.core.rooms import DIRECT
 
 BY_ANOTHER_PROGRAM = "somebody else has used our account"
-_SAID = (Kind.TEXT, Kind.EDIT, Kind.REACTION)
+_SAID = (Kind.TEXT, Kind.NOTICE, Kind.FILE, Kind.MALFORMED, Kind.EDIT, Kind.REACTION)
 _SPOKEN = (Kind.TEXT, Kind.FILE)
 _KINDS = {
     "m.text": Kind.TEXT,

@@ -107,7 +107,7 @@ class Dispatcher:
             return refuse(event, "in the clear", words.IN_THE_CLEAR)
         match decision:
             case Ignore() | TakeNote():
-                return self._heard(decision, event)
+                return await self._heard(decision, event)
             case Ask(text):
                 return await self._ask(event, text, roles)
             case AskedByAgent() | TurnAway():
@@ -133,12 +133,16 @@ class Dispatcher:
         """What follows from `event` for tasks, beside `effects`."""
         return await tasks.news(self._desk, event, effects, roles)
 
-    def _heard(self, decision: Ignore | TakeNote, event: Incoming) -> Sequence[Effect]:
+    async def _heard(self, decision: Ignore | TakeNote, event: Incoming) -> Sequence[Effect]:
         """Nothing is begun by it."""
         if isinstance(decision, TakeNote):
             self._signals.read(event.room, event.event, event.thread)
             return []
-        return [refused(event, decision.refusal)] if decision.refusal else []
+        if not decision.refusal:
+            return []
+        # What an earlier device of ours has encrypted may be closed to this one.
+        is_ours = event.kind is Kind.FORGED and await self._desk.outbox.parcel_of(event.event) is not None
+        return [] if is_ours else [refused(event, decision.refusal)]
 
     async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:
         """A reply that answers no question is what it is without one."""

@@ -114,6 +114,8 @@ async def test_a_conversation_in_an_encrypted_room_outlives_the_daemon_and_leave
         status = await here.anna.say(here.room, "/status")
         await here.until_answered("Homeserver: heard")
         events = await here.on_the_server()
+        # The daemon has met its own words again, of this life and of the one before.
+        assert [line for line in here.daemon.lines() if line.get("kind") == "refused"] == []
     assert status
     assert {event["type"] for event in events if event["sender"] != here.anna.id} == {
         "m.room.encrypted",

@@ -699,4 +699,5 @@ def test_an_event_of_ours_names_the_parcel_that_it_is(sender: UserId, txn: objec
     content = {"msgtype": "m.notice", "body": "x", "com.aiagentchat.txn": txn}
     found = only({**raw("m.room.message", content), "sender": sender})
 
-    assert (found.kind, found.txn) == (Kind.NOTICE, known)
+    kind = Kind.FORGED if sender == ME and known is None else Kind.NOTICE
+    assert (found.kind, found.txn) == (kind, known)

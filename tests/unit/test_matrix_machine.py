@@ -472,12 +472,13 @@ async def test_what_we_have_said_encrypted_comes_back_as_what_it_is(table: Table
     assert log.of("crypto.key_wanted") == []
 
 
-async def test_of_our_own_words_what_cannot_be_read_or_is_not_by_us_is_nothing(table: Table, log: FakeLog) -> None:
+async def test_of_our_own_words_what_cannot_be_read_or_is_not_by_us_is_forged(table: Table, log: FakeLog) -> None:
     unmarked = await own(table, {"msgtype": "m.text", "body": "by another program"})
     strange = {**unmarked, "content": {**unmarked["content"], "session_id": "unknown"}}
     gone = {**unmarked, "content": {}}
 
-    assert [table.machine.read(ROOM, event, ME).told for event in (unmarked, strange, gone)] == [None] * 3
+    told = [table.machine.read(ROOM, event, ME).told for event in (unmarked, strange, gone)]
+    assert [each and (each.kind, each.event, each.sender) for each in told] == [(Kind.FORGED, "$ours", ME)] * 2 + [None]
     assert log.of("crypto.key_wanted") == []
 
 

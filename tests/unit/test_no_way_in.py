@@ -243,9 +243,16 @@ async def test_nothing_that_our_own_account_says_brings_anything_about(
 
         assert state(tmp_path) == before, what
         told = await refusals(front, actor=ME, since=front.clock.now_ms())
-        silent = ("a mark of ours", "a notice", "a file", "no message at all")
-        expected = [] if what in silent else [(source["event_id"], {"what": "forged"})]
+        expected = [] if what == "a mark of ours" else [(source["event_id"], {"what": "forged"})]
         assert [(deed.subject, deed.detail) for deed in told] == expected, what
+
+
+async def test_what_our_own_account_has_sent_is_not_forged_although_it_cannot_be_read_now(front: Front) -> None:
+    for event in (ANSWER, EventId("$not-sent-by-us")):
+        source = raw(text("cannot be read"), ME)
+        await arrive(front, {**source, "event_id": event})
+
+    assert [deed.subject for deed in await refusals(front)] == ["$not-sent-by-us"]
 
 
 async def test_a_notice_of_somebody_who_may_brings_nothing_about(front: Front, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.opening import ENCRYPTED, TYPES, Plain, Source, session_of, unseal
 from aiagentchat.matrix.crypto.sharing import MayRead, RoomKeys
-from aiagentchat.matrix.events import MAX_RAW, Step, forged, read, sent_at
+from aiagentchat.matrix.events import BY_ANOTHER_PROGRAM, MAX_RAW, Step, forged, read, sent_at
 from aiagentchat.matrix.reading import listed, mapped
 
 ACQUAINT_SECONDS = 2.0
@@ -248,7 +248,8 @@ class Machine:
         if source.get("content") == {}:
             return Step(None)  # it was taken back
         if source.get("sender") == me:
-            return self.look(room, source, me)
+            said = self.look(room, source, me)
+            return said if said.told is not None else Step(forged(room, source, BY_ANOTHER_PROGRAM))
         match self._open(room, source):
             case Opened(event):
                 return Step(event)
