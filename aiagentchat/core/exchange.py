@@ -6,6 +6,7 @@ Programs ask at the gateway, agents through the tools of their runs. All of them
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from aiagentchat.core.ids import CallerName, EventId, InstanceName, MessageId, RoomId, TaskId, UserId
 from aiagentchat.core.meta import Address, Meta, MetaKind
@@ -171,17 +172,19 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
-    """Something was said, or what was said reads otherwise now."""
+    """Something was said, or what was said reads otherwise now, or was deleted."""
 
     place: int
-    """Where it stands in the order of what happened: of what was said its position, of an edit a later one."""
+    """Its place in the order of what happened: of what was said its position, of what became of it a later one."""
     said: Said
     """The message, as it reads now."""
 
     @property
-    def is_edit(self) -> bool:
-        """Whether it was said before."""
-        return self.place != self.said.position
+    def how(self) -> Literal["message", "edited", "deleted"]:
+        """What has happened to it."""
+        if self.place == self.said.position:
+            return "message"
+        return "edited" if self.said.body else "deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

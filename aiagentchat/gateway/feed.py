@@ -80,8 +80,7 @@ Readable = Callable[[], Awaitable[Collection[RoomId] | None]]
 def framed(happened: Happened) -> bytes:
     """One event. JSON in one line has no line break of its own."""
     data = json.dumps(said_view(happened.said).model_dump(mode="json"))
-    kind = "edited" if happened.is_edit else "message"
-    return f"id: {happened.place}\nevent: {kind}\ndata: {data}\n\n".encode("utf-8", "replace")
+    return f"id: {happened.place}\nevent: {happened.how}\ndata: {data}\n\n".encode("utf-8", "replace")
 
 
 class Sessions:

@@ -139,7 +139,9 @@ async def _empty(transaction: Transaction, rows: Sequence[Row]) -> None:
     if positions is None:
         return
     await transaction.run(_HISTORY["unindex"], positions=positions)
-    await transaction.run(_HISTORY["empty"], positions=positions)
+    for row in rows:
+        [taken] = await transaction.run(_HISTORY["take_place"])
+        await transaction.run(_HISTORY["empty"], position=row["position"], place=taken["place"])
     await transaction.run(_HISTORY["index_again"], positions=positions)
     await transaction.run(_HISTORY["mark_erased"])
 

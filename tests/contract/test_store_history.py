@@ -126,7 +126,10 @@ async def test_what_was_deleted_is_not_found_and_stays_so(ledger: Ledger) -> Non
 
     assert bodies(await ledger.history.latest(ROOM, 10)) == ["cake"]
     assert await found(ledger, "tea") == []
-    assert [each.said.body for each in await ledger.history.after(0, BOTH, 10)] == ["cake"]
+    assert [(each.said.body, each.how) for each in await ledger.history.after(0, BOTH, 10)] == [
+        ("cake", "message"),
+        ("", "deleted"),
+    ]
     said = await ledger.history.get(A)
     assert said is not None
     assert said.body == ""
@@ -180,7 +183,7 @@ async def test_who_follows_reads_what_comes_behind_a_place(ledger: Ledger) -> No
     place = await ledger.history.newest()
     await hear(ledger, *many(3, OTHER_ROOM), incoming(A, "news"))
 
-    assert await followed(ledger, place) == [("news", False)]
+    assert await followed(ledger, place) == [("news", "message")]
     assert [each.said.room for each in await ledger.history.after(place, BOTH, 2)] == [OTHER_ROOM, OTHER_ROOM]
     assert await ledger.history.after(place, set(), 10) == []
     assert await ledger.history.after(10**30, BOTH, 10) == []
@@ -196,10 +199,14 @@ async def test_who_follows_reads_what_a_message_has_come_to_behind_all_that_was_
     last = await ledger.history.newest()
     await hear(ledger, incoming("$c", "thanks"))
 
-    assert await followed(ledger, place) == [("well?", False), ("The build is green.", True), ("thanks", False)]
-    assert await followed(ledger, between) == [("The build is green.", True), ("thanks", False)]
-    assert await followed(ledger, last) == [("thanks", False)]
-    assert await followed(ledger, 0) == [("The build is green.", False), *await followed(ledger, place)]
+    assert await followed(ledger, place) == [
+        ("well?", "message"),
+        ("The build is green.", "edited"),
+        ("thanks", "message"),
+    ]
+    assert await followed(ledger, between) == [("The build is green.", "edited"), ("thanks", "message")]
+    assert await followed(ledger, last) == [("thanks", "message")]
+    assert await followed(ledger, 0) == [("The build is green.", "message"), *await followed(ledger, place)]
     assert [each.said.position for each in await ledger.history.after(last, {ROOM}, 9)] == [last + 1]
 
 
@@ -220,12 +227,24 @@ async def test_an_edit_of_what_is_forgotten_gives_its_place_to_nothing_else(ledg
     await ledger.housekeeping.erase(NOW)
     await hear(ledger, incoming("$c", "newest"))
 
-    assert await followed(ledger, place) == [("newest", False)]
+    assert await followed(ledger, place) == [("newest", "message")]
 
 
-async def followed(ledger: Ledger, place: int) -> list[tuple[str, bool]]:
-    """What somebody hears who comes back with that place, and whether it was said before."""
-    return [(each.said.body, each.is_edit) for each in await ledger.history.after(place, {ROOM}, 100)]
+async def test_what_is_deleted_is_told_to_who_follows_and_has_no_words(ledger: Ledger) -> None:
+    await hear(ledger, incoming(A, "old"), incoming(B, "new"))
+    place = await ledger.history.newest()
+    for event, target in (("$r1", B), ("$r2", A), ("$r3", A)):
+        await hear(ledger, replace(incoming(event, ""), kind=Kind.REDACTION, target=target))
+    told = await ledger.history.after(place, {ROOM}, 100)
+
+    assert [(each.said.event, each.said.body, each.how) for each in told] == [(B, "", "deleted"), (A, "", "deleted")]
+    assert [each.place for each in await ledger.history.after(told[0].place, {ROOM}, 100)] == [told[1].place]
+    assert await followed(ledger, 0) == [("", "deleted"), ("", "deleted")]
+
+
+async def followed(ledger: Ledger, place: int) -> list[tuple[str, str]]:
+    """What somebody hears who comes back with that place, and what has happened to it."""
+    return [(each.said.body, each.how) for each in await ledger.history.after(place, {ROOM}, 100)]
 
 
 # ── what is looked for ──

@@ -37,6 +37,15 @@ def test_the_first_words_are_shown_at_once_and_then_what_has_come_to_rest() -> N
     assert resting.until(9.0) is None
 
 
+def test_what_is_deleted_is_shown_at_once_and_what_it_was_edited_to_never() -> None:
+    resting = Resting()
+    resting.take(happened("$1", "The"), 0.0)
+    resting.take(happened("$1", "The password is", "edited"), 1.0)
+
+    assert texts(resting.take(happened("$1", "", "deleted"), 2.0)) == [""]
+    assert resting.rest() == []
+
+
 def test_what_goes_on_after_a_rest_is_shown_again() -> None:
     resting = Resting()
     resting.take(happened("$1", "It runs", "edited"), 0.0)
@@ -147,6 +156,22 @@ def test_without_a_gateway_the_text_of_every_answer_is_told_to_its_end() -> None
 
     assert watched(homeserver) == [("message", "The"), ("edited", "The build"), ("edited", "The build is green.")]
     assert not any("/event/" in where for where in homeserver.asked)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"redacts": "$1"}, {"content": {"redacts": "$1"}}, {"content": {"redacts": "$1"}, "redacts": "$9"}],
+    ids=["an old room", "a new room", "both"],
+)
+def test_without_a_gateway_what_was_heard_and_is_deleted_is_told_once(names: dict[str, Any]) -> None:
+    gone = {"type": "m.room.redaction", "event_id": "$2", "sender": EVE, "content": {}, **names}
+    homeserver = FakeHomeserver(
+        [event("$1", BOT, {"body": "The password is"}), gone, {**gone, "event_id": "$3"}],
+        [edit("$4", BOT, "$1", "The password was"), {**gone, "redacts": "$unknown", "content": {"redacts": 7}}],
+        [{**gone, "redacts": None, "content": []}],
+    )
+
+    assert watched(homeserver) == [("message", "The password is"), ("deleted", "")]
 
 
 def test_of_what_was_said_before_the_homeserver_is_asked() -> None:

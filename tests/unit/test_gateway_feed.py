@@ -48,9 +48,8 @@ async def told(parts: AsyncIterator[bytes], most: int) -> list[tuple[int, str]]:
             lines = (await anext(parts)).decode().splitlines()
             fields = dict(line.split(": ", 1) for line in lines if line and not line.startswith(":"))
             if "data" in fields:
-                edited = " (edited)" if fields["event"] == "edited" else ""
-                assert fields["event"] in ("message", "edited")
-                found.append((int(fields["id"]), json.loads(fields["data"])["body"] + edited))
+                how = "" if fields["event"] == "message" else f" ({fields['event']})"
+                found.append((int(fields["id"]), json.loads(fields["data"])["body"] + how))
     return found
 
 
@@ -88,8 +87,13 @@ async def test_who_listens_hears_what_a_message_has_come_to_also_after_he_was_aw
     async with aclosing(Streams(feed).parts(both, 1)) as parts:
         again = await told(parts, 1)
 
+        await feed.edit(ROOM, 1, "")
+        feed.ring()
+        gone = await told(parts, 1)
+
     assert first == [(1, "The build")]
     assert then == again == [(2, "The build is green. (edited)")]
+    assert gone == [(3, " (deleted)")]
 
 
 async def test_who_is_cut_off_before_the_first_event_knows_where_to_go_on(exchange: FakeExchange) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
-from aiagentchat.cli.exchange.said import edited, edits, folded, messages_of, said
+from aiagentchat.cli.exchange.said import edited, edits, folded, redacts, said
 from aiagentchat.cli.exchange.wire import ITEMS, path
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.exchange import MOST_BODY
@@ -120,7 +120,7 @@ class Direct:
         return {"messages": [each for each in folded(reversed(newest_first), room) if fits(each)], "before": start}
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
-        """What is said and edited from now on, or after what was seen last."""
+        """What is said, edited and deleted from now on, or after what was seen last."""
         if len(rooms) != 1:
             raise NotDone("without a gateway one room is watched: say which", Exit.USAGE)
         room = self._plain_room(rooms[0])
@@ -214,7 +214,7 @@ class Direct:
 
 
 class _Heard:
-    """What was heard while somebody watches a room, so that an edit can be told as the message that it changes."""
+    """What was heard while somebody watches a room, so that what changes a message can be told as that message."""
 
     def __init__(self, homeserver: Homeserver, room: str) -> None:
         self._hs = homeserver
@@ -222,14 +222,19 @@ class _Heard:
         self._messages: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def happened(self, events: Iterable[Json]) -> Iterator[tuple[str, Json]]:
-        """What was said and what was edited, each message as it reads then."""
-        for event in messages_of(events):
+        """What was said, edited and deleted, each message as it reads then."""
+        for event in events:
+            if (gone := self._messages.get(redacts(event))) is not None and gone["body"]:
+                self._keep({**gone, "body": ""})
+                yield "deleted", {**gone, "body": ""}
+            if event.get("type") != "m.room.message":
+                continue
             if message := said(event, self._room):
                 self._keep(message)
                 yield "message", message
                 continue
             known = self._known(edits(event))
-            if known is not None and (now := edited(known, event)) is not known:
+            if known is not None and known["body"] and (now := edited(known, event)) is not known:
                 self._keep(now)
                 yield "edited", now
 

@@ -121,7 +121,10 @@ class Gateway:
         return self._do("PATCH", f"/tasks{path(task)}", body={"room": room, "step": step, "note": note})
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
-        """What is said and edited from now on, or after what was seen last. A connection that breaks is made again."""
+        """What is said, edited and deleted from now on, or after what was seen last.
+
+        A connection that breaks is made again.
+        """
         failures = 0
         while True:
             try:

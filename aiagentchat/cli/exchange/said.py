@@ -65,6 +65,16 @@ def edited(message: dict[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
     return {**message, "body": _edit(event)[1], "meta": meta, "edited_at": event.get("origin_server_ts")}
 
 
+def redacts(event: Mapping[str, Any]) -> str:
+    """The id of the event that this deletes, of whichever version the room is; empty: it deletes nothing."""
+    if event.get("type") != "m.room.redaction":
+        return ""
+    content = event.get("content")
+    said_inside = content.get("redacts") if isinstance(content, Mapping) else None
+    target = said_inside if isinstance(said_inside, str) else event.get("redacts")
+    return target if isinstance(target, str) else ""
+
+
 def messages_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Those that are messages, or edits of some."""
     return (event for event in events if event.get("type") == "m.room.message")

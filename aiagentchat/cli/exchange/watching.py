@@ -1,4 +1,4 @@
-"""`cchat watch` for people: what is said at once, and what it reads after its edits once it has come to rest.
+"""`cchat watch` for people: what is said or deleted at once, and what an edited text reads once it has come to rest.
 
 An answer is one message that is edited while it is written, every few seconds, and nothing tells which edit is its
 last. So a text that does not change for a while is taken for whole; one that goes on is shown once more.

@@ -143,7 +143,7 @@ def listening(front: Front) -> APIRouter:
             Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,15}$", description="The last event that is known."),
         ] = None,
     ) -> StreamingResponse:
-        """What is said in the rooms that may be read, and what is edited there, from a place on, or from now on."""
+        """What is said, edited or deleted in the rooms that may be read, from a place on, or from now on."""
         named = frozenset(await _rooms(front, caller, asked.room))
 
         async def readable() -> Collection[RoomId] | None:

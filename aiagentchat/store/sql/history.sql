@@ -27,7 +27,7 @@ WHERE event_id = :target AND room_id = :room AND sender = :sender AND body <> ''
   AND (edited_at IS NULL OR edited_at <= :sent_at) AND edit_event IS NOT :event;
 
 -- name: take_place
--- The next number is an edit's: no row will have it as its position.
+-- The next number is that of an edit, or of a deletion: no row will have it as its position.
 UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'history' RETURNING seq AS place;
 
 -- name: edit!
@@ -47,8 +47,8 @@ INSERT INTO history_words (rowid, body)
 SELECT position, body FROM history WHERE position IN (SELECT value FROM json_each(:positions));
 
 -- name: empty!
--- What was deleted says nothing.
-UPDATE history SET body = '' WHERE position IN (SELECT value FROM json_each(:positions));
+-- What was deleted says nothing; that it was deleted has a place, as an edit has.
+UPDATE history SET body = '', edit_place = :place WHERE position = :position;
 
 -- name: taken_back
 -- A message, or the edit that it reads as: what it was before is not kept.
@@ -107,12 +107,12 @@ SELECT * FROM history WHERE event_id = :event;
 SELECT coalesce(max(seq), 0) AS place FROM sqlite_sequence WHERE name = 'history';
 
 -- name: after
--- In order: what was said, and once more where it was edited last. Each half is read along its index.
+-- In order: what was said, and once more where it was edited last, or deleted. Each half is read along its index.
 SELECT position AS place, * FROM history
 WHERE position > :place AND room_id IN (SELECT value FROM json_each(:rooms)) AND body <> ''
 UNION ALL
 SELECT edit_place AS place, * FROM history
-WHERE edit_place > :place AND room_id IN (SELECT value FROM json_each(:rooms)) AND body <> ''
+WHERE edit_place > :place AND room_id IN (SELECT value FROM json_each(:rooms))
 ORDER BY place LIMIT :limit;
 
 -- name: search
