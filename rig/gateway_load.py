@@ -27,9 +27,16 @@ from rig.unprivileged import own
 
 DRAIN_SECONDS = 1800.0
 LOOK_SECONDS = 0.5
+TELL_SECONDS = 15.0
+"""How often it is said how many are still on their way."""
 NOBODY = "http://127.0.0.1:9"
 """Where the model would be: nothing is asked of it."""
 console = Console()
+
+
+def say(text: str) -> None:
+    """Progress, where it does not disturb the result."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)
@@ -79,12 +86,17 @@ async def _kill(daemon: Daemon, sent: Sent, calls: int, kills: int) -> None:
         await daemon.kill()
         sent.kills += 1
         await daemon.start(until="gateway.open")
+        say(f"{sent.count:,} of {calls:,} accepted, killed {number} of {kills} times")
 
 
 async def settled(client: GatewayClient, *, timeout: float = DRAIN_SECONDS) -> None:
     """Until the outbox is empty."""
+    told = time.monotonic()
     async with asyncio.timeout(timeout):
-        while (await client.ask("GET", "/status"))["parcels_waiting"]:  # noqa: ASYNC110 - a daemon rings no bell here
+        while waiting := (await client.ask("GET", "/status"))["parcels_waiting"]:
+            if time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                say(f"all accepted; {waiting:,} not in the room yet")
             await asyncio.sleep(LOOK_SECONDS)
 
 
