@@ -254,6 +254,11 @@ async def _stopped_running(ledger: Ledger) -> None:
     await ledger.commands.finish(ASKED, CommandState.CANCELLED, TurnRecord(), [], NOW + 9_000)
 
 
+async def _before_we_came(ledger: Ledger) -> None:
+    deed = Deed(kind=AuditKind.REFUSED, room=ROOM, actor=EVE, subject=ASKED, detail={"what": "before"})
+    await ledger.audit.write(deed, NOW)
+
+
 async def _taken_back(ledger: Ledger) -> None:
     await accept(ledger)
     await take(ledger, said("$gone", kind=Kind.REDACTION, sender=EVE), EraseText(ASKED, ROOM), RequestStop(ASKED, EVE))
@@ -299,6 +304,7 @@ async def _pruned(ledger: Ledger) -> None:
         pytest.param(_stopped_waiting, "because @eve:localhost stopped it while it waited.", id="stopped in the queue"),
         pytest.param(_stopped_running, "because @eve:localhost stopped it in its turn.", id="stopped in its turn"),
         pytest.param(_taken_back, "because it was deleted from the room by @eve:localhost.", id="deleted"),
+        pytest.param(_before_we_came, "because it was said before the daemon came into the room", id="before we came"),
         pytest.param(_turned_away, "because it was turned away when its turn came", id="turned away"),
         pytest.param(_ends(CommandState.FAILED), "its turn failed. The room reads why in $sent-last.", id="failed"),
         pytest.param(_ends(CommandState.TIMED_OUT), "took longer than it may (timeout): 1 min 01 s", id="timed out"),
