@@ -35,6 +35,9 @@ class Kind(StrEnum):
     """Meant as a message, but not of the shape that one has; `raw` keeps it."""
     FORGED = "forged"
     """Not said by whom it names: the body says what is wrong with it. Nothing follows, but for a line in the audit."""
+    CLOSED = "closed"
+    """It names this account, and is encrypted with a key that we do not have: an earlier device of ours has said it, or
+    another program. Nothing follows, but for a line in the audit where we do not know it as ours."""
     SEALED = "sealed"
     """It is encrypted, and nobody has given us the key (yet). `raw` keeps it, the body is the session that it needs."""
 

@@ -14,7 +14,7 @@ from aiagentchat.core.rooms import DIRECT
 
 BY_ANOTHER_PROGRAM = "somebody else has used our account"
 _SAID = (Kind.TEXT, Kind.NOTICE, Kind.FILE, Kind.MALFORMED, Kind.EDIT, Kind.REACTION)
-_SPOKEN = (Kind.TEXT, Kind.FILE)
+_SPOKEN = (Kind.TEXT, Kind.FILE, Kind.SEALED)
 _KINDS = {
     "m.text": Kind.TEXT,
     "m.emote": Kind.TEXT,
@@ -112,11 +112,11 @@ def read(room: RoomId, source: object, me: UserId) -> Step:
             return Step(None)
     assert isinstance(source, Mapping)
     found, cuts = _moved(source, me) if _is_ours(source, me) else (_content(type_, source), False)
+    if sender == me and _is_said(type_, source, found) and not _is_by_us(source):
+        found = Kind.FORGED, BY_ANOTHER_PROGRAM, None
     if found is None:
         return Step(None, cuts)
     kind, body, target = found
-    if sender == me and kind in _SAID and not _is_by_us(source):
-        kind, body, target = Kind.FORGED, BY_ANOTHER_PROGRAM, None
     content = source.get("content")
     told = Incoming(
         event=EventId(event),
@@ -141,6 +141,13 @@ def forged(room: RoomId, source: Source, how: str) -> Incoming:
     """What names somebody as its sender who has not said it."""
     event, sender = EventId(str(source.get("event_id"))), UserId(str(source.get("sender")))
     return Incoming(event=event, room=room, sender=sender, sent_at=sent_at(source), kind=Kind.FORGED, body=how)
+
+
+def _is_said(type_: str, source: Source, found: "_Found | None") -> bool:
+    """Whether it is something that somebody says, of whatever kind, and was not taken back."""
+    if found is None:
+        return type_ == "m.room.message" and source.get("content") not in ({}, None)
+    return found[0] in _SAID
 
 
 def _is_by_us(source: Source) -> bool:
@@ -350,7 +357,7 @@ def _moved(source: Source, me: UserId) -> tuple[_Found | None, bool]:
             was = ""
     match source:
         case {"content": {"membership": "invite"}}:
-            return None, True
+            return None, was != "invite"  # another invite takes nothing back of what was said after the first one
         case {"content": {"membership": "join"}} if was != "join":
             # A join after an invite is not an entrance: what was typed in between was typed to us.
             return (Kind.JOINED, "", None), was != "invite"

@@ -11,7 +11,7 @@ from aiagentchat.core.meta import Meta
 LATE_MS = 60_000
 """What is older than this when it comes in is late. Less is the way from one machine to another."""
 
-OF_OURS = (Kind.JOINED, Kind.LEFT, Kind.FORGED)
+OF_OURS = (Kind.JOINED, Kind.LEFT, Kind.FORGED, Kind.CLOSED)
 """What our own account does in these events matters, whoever did it."""
 
 

@@ -233,13 +233,14 @@ def _told(telling: Telling, why: str) -> Parcel:
     return Parcel(txn=txn, room=telling.room, content=message(text, notice=True))
 
 
-def _foreign(telling: Telling, shut: Mapping[Held, str]) -> Deed | None:
+def _foreign(telling: Telling, shut: Mapping[Held, str]) -> list[Deed]:
     """What is said with somebody else's key may be another one's words in this sender's name: the audit tells of it."""
-    for each in telling.told:
-        if shut.get((each.room, each.sender, each.session)) == FOREIGN_KEY:
-            said = {"what": "foreign key"}
-            return Deed(kind=AuditKind.REFUSED, room=each.room, actor=each.sender, subject=each.session, detail=said)
-    return None
+    what = {"what": "foreign key"}
+    return [
+        Deed(kind=AuditKind.REFUSED, room=each.room, actor=each.sender, subject=each.session, detail=what)
+        for each in telling.told
+        if shut.get((each.room, each.sender, each.session)) == FOREIGN_KEY
+    ]
 
 
 def _too_late(event: Incoming) -> Parcel:

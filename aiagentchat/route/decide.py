@@ -227,7 +227,7 @@ def decide(
             return TakeBack(event.target, may_stop=role is not None and role >= Role.USER)
         case Kind.TOMBSTONE | Kind.LEFT | Kind.JOINED | Kind.GAP_LOST:
             return _about_the_room(event)
-        case Kind.FORGED | Kind.BEFORE:
+        case Kind.FORGED | Kind.CLOSED | Kind.BEFORE:
             return Ignore(event.body, refusal=event.kind.value)
         case Kind.NOTICE:
             return Ignore("what is a notice is never answered", refusal="notice")

@@ -140,8 +140,7 @@ class Dispatcher:
             return []
         if not decision.refusal:
             return []
-        # What an earlier device of ours has encrypted may be closed to this one.
-        is_ours = event.kind is Kind.FORGED and await self._desk.outbox.parcel_of(event.event) is not None
+        is_ours = event.kind is Kind.CLOSED and await self._desk.outbox.parcel_of(event.event) is not None
         return [] if is_ours else [refused(event, decision.refusal)]
 
     async def _resolved(self, decision: Decision, event: Incoming, roles: Roles) -> Decision:

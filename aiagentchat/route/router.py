@@ -28,7 +28,7 @@ JOIN_AGAIN = 5.0
 """Seconds until a join that the homeserver did not answer is tried again; longer if it says so."""
 LOOK_AGAIN = 1.0
 """Seconds until a room is looked at again whose power levels count, and are not known before the first sync."""
-OF_THE_ROOM = frozenset({Kind.LEFT, Kind.JOINED, Kind.TOMBSTONE, Kind.GAP_LOST})
+OF_THE_ROOM = frozenset({Kind.LEFT, Kind.JOINED, Kind.TOMBSTONE, Kind.GAP_LOST, Kind.BEFORE})
 """What happens to a room, and not what somebody in it may do: nobody's role matters."""
 SAID = frozenset({Kind.TEXT, Kind.NOTICE, Kind.FILE, Kind.EDIT})
 """Whose body somebody has typed."""

@@ -66,7 +66,9 @@ class SqliteSeals:
             for row in await self._database.run(_SEALS["untold"])
         ]
 
-    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int, deed: Deed | None = None) -> None:
+    async def tell(
+        self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int, deeds: Sequence[Deed] = ()
+    ) -> None:
         """The room is told of these, and the audit."""
 
         async def write(transaction: Transaction) -> list[AuditLine]:
@@ -79,7 +81,7 @@ class SqliteSeals:
             if not any(fresh):
                 return []
             await put_parcels(transaction, parcels, now)
-            return [] if deed is None else await audit.write(transaction, deed, now)
+            return [line for deed in deeds for line in await audit.write(transaction, deed, now)]
 
         with ringing(self._bells.outbox):
             lines = await self._database.transact(write)

@@ -121,7 +121,7 @@ async def test_what_the_audit_is_told_with_a_room_is_told_once(ledger: Ledger) -
     [untold] = await ledger.seals.untold()
     deed = Deed(kind=AuditKind.REFUSED, room=ROOM, actor=ANNA, subject="s1", detail={"what": "foreign key"})
     for _ in range(2):
-        await ledger.seals.tell([untold], [], NOW, deed)
+        await ledger.seals.tell([untold], [], NOW, [deed])
 
     assert [line.deed for line in await ledger.audit.lines(AuditFilter(), limit=9)] == [deed]
 

@@ -17,6 +17,7 @@ TIMELINE_LIMIT = 20
 ME = UserId("@claude:hs")
 ANNA = UserId("@anna:hs")
 _MOVES = (Kind.INVITE, Kind.JOINED, Kind.LEFT)
+_SPOKEN = (Kind.TEXT, Kind.FILE, Kind.SEALED, Kind.BEFORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,7 @@ def _said(entries: Sequence[_Entry]) -> tuple[Incoming, ...]:
     ours = 0
     for entry in entries:
         if entry.cuts:
-            spoke = {said.sender: said for said in told[ours:] if said.kind in (Kind.TEXT, Kind.FILE, Kind.BEFORE)}
+            spoke = {said.sender: said for said in told[ours:] if said.kind in _SPOKEN}
             told[ours:] = [_before(said) for said in spoke.values()]
         if entry.event.kind is not Kind.INVITE:
             told.append(entry.event)

@@ -174,6 +174,16 @@ def test_without_a_gateway_what_was_heard_and_is_deleted_is_told_once(names: dic
     assert watched(homeserver) == [("message", "The password is"), ("deleted", "")]
 
 
+def test_without_a_gateway_the_deletion_of_the_last_edit_is_that_of_the_message() -> None:
+    gone = {"type": "m.room.redaction", "event_id": "$9", "sender": BOT, "content": {}}
+    homeserver = FakeHomeserver(
+        [event("$1", BOT, {"body": "one"}), edit("$2", BOT, "$1", "two"), edit("$3", BOT, "$1", "three")],
+        [{**gone, "redacts": "$2"}, {**gone, "redacts": "$3"}],
+    )
+
+    assert watched(homeserver)[2:] == [("edited", "three"), ("deleted", "")]
+
+
 def test_of_what_was_said_before_the_homeserver_is_asked() -> None:
     before = event("$1", BOT, {"body": "The", "msgtype": "m.notice"})
     homeserver = FakeHomeserver(

@@ -430,6 +430,22 @@ def test_what_was_typed_between_invite_and_join_was_typed_to_us() -> None:
     assert heard == ["before:$event", "welcome", "joined:", "sit down"]
 
 
+def test_another_invite_takes_nothing_back_of_what_was_typed_since_the_first() -> None:
+    again = member("invite", before="invite")
+    heard = told(member("invite"), said("run the tests"), again, said("please"), member("join", before="invite"))
+
+    assert heard == ["run the tests", "please", "joined:"]
+
+
+def test_who_has_said_something_before_we_came_is_known_where_it_cannot_be_read() -> None:
+    sealed = raw("m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s"})
+    spoke = Incoming(event=EventId("$event"), room=ROOM, sender=ANNA, sent_at=1, kind=Kind.SEALED, body="s", raw="{}")
+
+    [before] = said_to_us([Step(spoke), read(ROOM, sealed, ME), read(ROOM, member("invite"), ME)])
+
+    assert (before.kind, before.sender, before.body) == (Kind.BEFORE, ANNA, "$event")
+
+
 @pytest.mark.parametrize(
     ("event", "how"),
     [
@@ -701,3 +717,18 @@ def test_an_event_of_ours_names_the_parcel_that_it_is(sender: UserId, txn: objec
 
     kind = Kind.FORGED if sender == ME and known is None else Kind.NOTICE
     assert (found.kind, found.txn) == (kind, known)
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        pytest.param({"msgtype": "m.location", "body": "x", "geo_uri": "geo:0,0"}, [Kind.FORGED], id="a place"),
+        pytest.param({"msgtype": "m.location", "body": "x", "com.aiagentchat.txn": "t"}, [], id="a place, by us"),
+        pytest.param({"msgtype": "org.example", "body": "x"}, [Kind.FORGED], id="a kind of its own"),
+        pytest.param({}, [], id="what was taken back"),
+    ],
+)
+def test_what_is_said_with_our_account_and_not_by_us_is_forged(content: dict[str, Any], kinds: list[Kind]) -> None:
+    step = read(ROOM, {**raw("m.room.message", content), "sender": ME}, ME)
+
+    assert [told.kind for told in [step.told] if told is not None] == kinds

@@ -295,7 +295,8 @@ async def test_after_so_many_pages_the_rest_is_missing(line: Line, monkeypatch: 
 
 async def test_what_was_said_before_we_came_is_nothing_that_is_missing(line: Line) -> None:
     came = {**said(2, 2), "type": "m.room.member", "state_key": ME, "content": {"membership": "join"}}
-    line.says(page(said(3, 3), came, said(1, 1), end="p1"))
+    first = page(said(3, 3), came, said(1, 1), end="p1")
+    line.says(first, first, page())
 
     missed = [await line.missed(most=2), await line.missed(oldest=2)]
 

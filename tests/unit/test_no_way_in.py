@@ -16,7 +16,7 @@ import pytest
 from aiagentchat.core.audit import HOUR_MS, MOST_REFUSALS, AuditFilter, AuditKind, Deed
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.ids import EventId, RoomId, TxnId, UserId
-from aiagentchat.core.messages import Incoming
+from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import TXN_KEY, Parcel
 from aiagentchat.matrix.events import invite, read, said_to_us
 from aiagentchat.receive.intake import Rules, keep
@@ -249,10 +249,10 @@ async def test_nothing_that_our_own_account_says_brings_anything_about(
 
 async def test_what_our_own_account_has_sent_is_not_forged_although_it_cannot_be_read_now(front: Front) -> None:
     for event in (ANSWER, EventId("$not-sent-by-us")):
-        source = raw(text("cannot be read"), ME)
-        await arrive(front, {**source, "event_id": event})
+        closed = Incoming(event=event, room=ROOM, sender=ME, sent_at=START_MS, kind=Kind.CLOSED)
+        await _take(front, (closed,))
 
-    assert [deed.subject for deed in await refusals(front)] == ["$not-sent-by-us"]
+    assert [(deed.subject, deed.detail) for deed in await refusals(front)] == [("$not-sent-by-us", {"what": "closed"})]
 
 
 async def test_a_notice_of_somebody_who_may_brings_nothing_about(front: Front, tmp_path: Path) -> None:

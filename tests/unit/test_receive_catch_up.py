@@ -183,7 +183,9 @@ async def test_a_gap_in_which_we_came_begins_there(ear: Ear) -> None:
 
     async with ear.listening():
         await ear.until_kept(newest)
-    assert await inbox(ear) == [(Kind.JOINED, ""), *((Kind.TEXT, each.body) for each in many(room))]
+    [before, *since] = await inbox(ear)
+    assert before[0] is Kind.BEFORE
+    assert since == [(Kind.JOINED, ""), *((Kind.TEXT, each.body) for each in many(room))]
 
 
 # ── a gap that is not read at once ──

@@ -220,11 +220,13 @@ class _Heard:
         self._hs = homeserver
         self._room = room
         self._messages: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._edits: dict[str, str] = {}
+        """The last edit of each message that has one."""
 
     def happened(self, events: Iterable[Json]) -> Iterator[tuple[str, Json]]:
         """What was said, edited and deleted, each message as it reads then."""
         for event in events:
-            if (gone := self._messages.get(redacts(event))) is not None and gone["body"]:
+            if (gone := self._heard_of(redacts(event))) is not None and gone["body"]:
                 self._keep({**gone, "body": ""})
                 yield "deleted", {**gone, "body": ""}
             if event.get("type") != "m.room.message":
@@ -236,13 +238,20 @@ class _Heard:
             known = self._known(edits(event))
             if known is not None and known["body"] and (now := edited(known, event)) is not known:
                 self._keep(now)
+                self._edits[now["event_id"]] = str(event.get("event_id", ""))
                 yield "edited", now
+
+    def _heard_of(self, deleted: str) -> dict[str, Any] | None:
+        """The message of which that is gone, if it was heard: itself, or the edit that it reads as."""
+        edited_by_it = (message for message, edit in self._edits.items() if edit == deleted)
+        return self._messages.get(deleted) or self._messages.get(next(edited_by_it, ""))
 
     def _keep(self, message: dict[str, Any]) -> None:
         self._messages[message["event_id"]] = message
         self._messages.move_to_end(message["event_id"])
         if len(self._messages) > MOST_HEARD:
-            self._messages.popitem(last=False)
+            name, _ = self._messages.popitem(last=False)
+            self._edits.pop(name, None)
 
     def _known(self, target: str) -> dict[str, Any] | None:
         if not target or target in self._messages:

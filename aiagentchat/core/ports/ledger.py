@@ -104,8 +104,10 @@ class Seals(Protocol):
         """Of which sessions the rooms were not told, the longest waiting first."""
         ...
 
-    async def tell(self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int, deed: Deed | None = None) -> None:
-        """The room is told of these, once and for all; and the audit, of `deed`."""
+    async def tell(
+        self, told: Sequence[Untold], parcels: Sequence[Parcel], now: int, deeds: Sequence[Deed] = ()
+    ) -> None:
+        """The room is told of these, once and for all; and the audit, of `deeds`."""
         ...
 
     async def count(self) -> int:

@@ -248,8 +248,7 @@ class Machine:
         if source.get("content") == {}:
             return Step(None)  # it was taken back
         if source.get("sender") == me:
-            said = self.look(room, source, me)
-            return said if said.told is not None else Step(forged(room, source, BY_ANOTHER_PROGRAM))
+            return self._own(room, source, me)
         match self._open(room, source):
             case Opened(event):
                 return Step(event)
@@ -258,6 +257,14 @@ class Machine:
             case Forged(how):
                 log.error("event.forged", room=room, event_id=source.get("event_id"), how=how)
                 return Step(forged(room, source, how))
+
+    def _own(self, room: RoomId, source: Source, me: UserId) -> Step:
+        said = self.look(room, source, me)
+        if said.told is not None:
+            return said
+        closed = isinstance(unseal(self.olm, room, source, self._said_as), Shut)
+        strange = forged(room, source, BY_ANOTHER_PROGRAM)
+        return Step(replace(strange, kind=Kind.CLOSED, body="") if closed else strange)
 
     def look(self, room: RoomId, source: object, me: UserId) -> Step:
         """As `read`, for our own words and for what is only looked at: nothing is asked for, and nothing remembered.

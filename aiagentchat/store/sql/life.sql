@@ -7,11 +7,11 @@ UNION ALL SELECT command FROM approvals WHERE approval_id = :id
 LIMIT 1;
 
 -- name: message
--- What came from a room; its text is erased before the row is.
+-- What came from a room; its text is erased before the row is. What is closed may be a message of ours.
 SELECT event_id, room_id, sender, kind, body, sent_at, taken_at, routed_at, late_ms, position,
        by_agent OR caller IS NOT NULL AS of_program
 FROM inbox
-WHERE event_id = :id;
+WHERE event_id = :id AND kind <> 'closed';
 
 -- name: answered
 -- What a message of ours without a command answers, as far as its text is still there.
