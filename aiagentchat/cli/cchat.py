@@ -253,12 +253,14 @@ def status(
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
+    profile: As = None,
+    direct: Directly = False,
 ) -> None:
     """Say how far a message has come; without an id, how the daemon is."""
     from aiagentchat.cli.exchange.console import Console
     from aiagentchat.cli.exchange.looking import status as do
 
-    way = _way(gateway, token_file, config, None, False)
+    way = _way(gateway, token_file, config, profile, direct)
     raise typer.Exit(do(way, Console(as_json), message))
 
 
@@ -275,7 +277,7 @@ Examples:
   cchat tasks --json | jq -r '.tasks[].id'
 """,
 )
-def list_tasks(
+def list_tasks(  # noqa: PLR0913 - one for each option
     context: typer.Context,
     room: Annotated[str | None, typer.Option(help="Only of this room.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
@@ -283,6 +285,8 @@ def list_tasks(
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
+    profile: As = None,
+    direct: Directly = False,
 ) -> None:
     """List tasks, give one to somebody, say what has become of one."""
     if context.invoked_subcommand is not None:
@@ -290,7 +294,7 @@ def list_tasks(
     from aiagentchat.cli.exchange.console import Console
     from aiagentchat.cli.exchange.looking import tasks as do
 
-    way = _way(gateway, token_file, config, None, False)
+    way = _way(gateway, token_file, config, profile, direct)
     raise typer.Exit(do(way, Console(as_json), room, everything=everything))
 
 
@@ -311,6 +315,8 @@ def assign(  # noqa: PLR0913 - one for each option
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
+    profile: As = None,
+    direct: Directly = False,
 ) -> None:
     """Give work to an agent. It is a thread of the room."""
     from aiagentchat.cli.exchange.console import Console
@@ -318,7 +324,7 @@ def assign(  # noqa: PLR0913 - one for each option
     from aiagentchat.cli.exchange.saying import assign as do
     from aiagentchat.cli.exchange.wishes import Words
 
-    way = _way(gateway, token_file, config, None, False)
+    way = _way(gateway, token_file, config, profile, direct)
     how = Saying(expires=deadline, key=key)
     given = Words(room=room, body="", to=to)
     raise typer.Exit(do(way, Console(as_json), given, text or [], how))
@@ -340,12 +346,14 @@ def update(  # noqa: PLR0913 - one for each option
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
+    profile: As = None,
+    direct: Directly = False,
 ) -> None:
     """Say what has become of a task that you have given, or work on."""
     from aiagentchat.cli.exchange.console import Console
     from aiagentchat.cli.exchange.looking import update as do
 
-    way = _way(gateway, token_file, config, None, False)
+    way = _way(gateway, token_file, config, profile, direct)
     raise typer.Exit(do(way, Console(as_json), task, step, room=room, note=note))
 
 

@@ -11,6 +11,7 @@ out of an end, and both are the taker's alone: it takes up again what came to no
 way when the giver cancelled stands.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ QUIET_MS = 4 * 3_600_000
 """After so long without news it is asked once what has become of a task."""
 
 
+_NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _SPOKEN_TO = re.compile(r"\A@[^\s:]+:[^\s:]+(?::[0-9]+)?[:,]?\s+")
 """Whom a person gives a task to, before what is to be done."""
 
@@ -126,6 +128,12 @@ class Word:
 
 
 # ── what messages say ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def typed_meta(event: EventId) -> Meta:
+    """What a person means by a message that begins with `[TASK]`: it has an id that everybody finds in the same way."""
+    digest = hashlib.sha256(event.encode("utf-8", "replace")).hexdigest()[:12]
+    return Meta(id=MessageId(_NO_ID.sub("_", event)[-64:]), kind=MetaKind.TASK, task=TaskId(f"t{digest}"))
 
 
 def title_of(body: str) -> str:

@@ -78,19 +78,19 @@ class TaskExchange:
         """Say what has become of a task that the caller has given, or works on."""
         before = await self._tasks.get(room, task) if caller.may(Scope.READ, room) else None
         if before is None:
-            raise ExchangeRefused("unknown", f"There is no task {task} in this room that you may know of.")
+            raise ExchangeRefused("unknown", no_task(task))
         state = state_after(step)
         if not before.is_open and state is not TaskState.ACCEPTED:
-            raise ExchangeRefused("conflict", _over(before))
+            raise ExchangeRefused("conflict", over(before))
         own = self._own()
         us = Address(own.user, caller.instance or own.instance)
         if not caller.may(Scope.SEND, room) or not await self._may(caller, before, us, state):
-            raise ExchangeRefused("not_allowed", _not_yours(before, state))
+            raise ExchangeRefused("not_allowed", not_yours(before, state))
         now = self._clock.now_ms()
         by = None if caller.is_operator and state is TaskState.CANCELLED else us
         word = Word(state=state, at=max(now, before.changed_at), note=note_of(note), by=by)
         if moved(before, word) is before:
-            raise ExchangeRefused("conflict", _over(before))
+            raise ExchangeRefused("conflict", over(before))
         changes: list[TaskChange] = [MoveTask(room=room, task=task, word=word, tell=True)]
         if state is TaskState.CANCELLED and before.ours is Ours.TAKEN and before.command is not None:
             changes.append(RequestStop(before.command, own.user))
@@ -132,11 +132,18 @@ def _works_on(caller: Caller, task: Task, us: Address) -> bool:
     return is_ours and caller.home == task.room and task.state is TaskState.WORKING
 
 
-def _over(task: Task) -> str:
+def no_task(task: TaskId) -> str:
+    """Nobody knows of it, as far as the caller may know."""
+    return f"There is no task {task} in this room that you may know of."
+
+
+def over(task: Task) -> str:
+    """It stands where nothing more is to be said of it, or that was said already."""
     return f"Task {task.id} is {task.state} already, so nothing was changed."
 
 
-def _not_yours(task: Task, state: TaskState) -> str:
+def not_yours(task: Task, state: TaskState) -> str:
+    """It is for others to say that of it."""
     if state is TaskState.CANCELLED:
         return f"You have not given task {task.id}, and do not work on it, so you may not end it; nothing was changed."
     return f"Only {task.to}, who does task {task.id}, may say that it is {state}."

@@ -4,14 +4,12 @@ A message that gives us a task becomes a command as any other does (`conversatio
 own thread, which it begins. Whatever agents say about tasks is followed here, whoever takes them.
 """
 
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from aiagentchat.core.commands import Command
 from aiagentchat.core.effects import AcceptCommand, Effect, MoveTask, OpenTask, PutParcel
-from aiagentchat.core.ids import EventId, MessageId, TaskId, UserId, new_session_id
+from aiagentchat.core.ids import TaskId, UserId, new_session_id
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import Address, Meta, MetaKind, read_meta, typed, unprefixed
 from aiagentchat.core.tasks import (
@@ -24,12 +22,12 @@ from aiagentchat.core.tasks import (
     is_same,
     opened,
     supposed,
+    typed_meta,
 )
 from aiagentchat.render.hygiene import as_written
 from aiagentchat.route.access import Roles
 from aiagentchat.route.bot_commands.spec import Desk, stop
 
-_NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _ENDS = {MetaKind.REFUSED: TaskState.REFUSED, MetaKind.EXPIRED: TaskState.EXPIRED}
 
 
@@ -42,12 +40,6 @@ def given_by(event: Incoming, us: Address) -> Task | None:
         return None
     body = event.body if event.meta is None else as_written(event.body)
     return opened(replace(event, body=body), meta, us, us)
-
-
-def typed_meta(event: EventId) -> Meta:
-    """What a person means by a message that begins with `[TASK]`: it has an id that everybody finds in the same way."""
-    digest = hashlib.sha256(event.encode("utf-8", "replace")).hexdigest()[:12]
-    return Meta(id=MessageId(_NO_ID.sub("_", event)[-64:]), kind=MetaKind.TASK, task=TaskId(f"t{digest}"))
 
 
 async def as_task(desk: Desk, accepted: AcceptCommand, task: Task) -> AcceptCommand:

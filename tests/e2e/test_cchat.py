@@ -20,7 +20,7 @@ from rig.people import People
 from rig.script import Step, script
 from rig.unprivileged import clean_env
 from tests.e2e.chat_scene import CCHAT, run
-from tests.e2e.house import move_in
+from tests.e2e.house import House, move_in
 
 pytestmark = pytest.mark.long
 
@@ -158,8 +158,7 @@ async def test_an_encrypted_room_is_refused_and_nothing_is_sent(desk: Desk) -> N
 
 
 async def test_what_only_a_daemon_keeps_says_so(desk: Desk) -> None:
-    for arguments in (["status"], ["tasks"]):
-        assert (await desk.cchat(*arguments))[0] == Exit.NO_WAY
+    assert (await desk.cchat("status"))[0] == Exit.NO_WAY
 
 
 async def test_a_login_may_be_a_token_and_is_never_the_daemons(
@@ -199,17 +198,23 @@ async def test_a_wrong_password_and_a_login_that_ended_have_the_exit_code_of_a_l
     assert (wrong[0], forgotten[0], gone[0]) == (Exit.LOGIN, 0, Exit.NO_WAY)
 
 
+async def at_a_shell(house: House, homeserver: Homeserver, home: Path) -> Mapping[str, str]:
+    """The environment of Anna's shell, once she has logged in there."""
+    env = clean_env(HOME=str(home))
+    token = home / "token"
+    token.touch(mode=0o600)
+    token.write_text(house.anna.account.access_token)
+    await run(["login", "--homeserver", homeserver.url, "--token-file", str(token)], env)
+    return env
+
+
 @pytest.mark.parametrize("is_for_somebody", [False, True], ids=["as a person types", "as agents speak"])
 async def test_a_message_without_a_gateway_runs_its_command_once(
     people: People, model: Model, homeserver: Homeserver, workplace: Path, tmp_path: Path, is_for_somebody: bool
 ) -> None:
     async with move_in(people, model, workplace) as house:
         await house.settle_in()
-        env = clean_env(HOME=str(tmp_path))
-        token = tmp_path / "token"
-        token.touch(mode=0o600)
-        token.write_text(house.anna.account.access_token)
-        await run(["login", "--homeserver", homeserver.url, "--token-file", str(token)], env)
+        env = await at_a_shell(house, homeserver, tmp_path)
         mark = f"run it once {secrets.token_hex(4)}"
         text = script(mark, Step(text="It is done."))
         to = ["--to", house.account.user_id] if is_for_somebody else []
@@ -220,3 +225,52 @@ async def test_a_message_without_a_gateway_runs_its_command_once(
         assert answer.body.startswith("It is done.")
         assert len(house.prompts(mark)) == 1
         assert house.told("It is done.") == 1
+
+
+async def test_a_task_is_given_to_a_daemon_and_followed_to_its_end_without_a_gateway(
+    people: People, model: Model, homeserver: Homeserver, workplace: Path, tmp_path: Path
+) -> None:
+    async with move_in(people, model, workplace) as house:
+        await house.settle_in()
+        env = await at_a_shell(house, homeserver, tmp_path)
+        mark = f"mend the tap {secrets.token_hex(4)}"
+        text = script(mark, Step(text="It is dry."))
+        given = await run(["tasks", "assign", house.room, house.account.user_id, text, "--json"], env)
+        task = json.loads(given[1])
+        await house.anna.until_message(house.room, "✅ done", sender=house.account.user_id)
+        listed = await run(["tasks", "--room", house.room, "--all", "--json"], env)
+        is_open = await run(["tasks", "--room", house.room], env)
+        status = await run(["status", task["thread"], "--json"], env)
+        again = await run(["tasks", "update", task["id"], "cancelled"], env)
+        found = json.loads(status[1])
+
+        assert given[2] == f"cchat: without a gateway, as {house.anna.id}\n"
+        [there] = json.loads(listed[1])["tasks"]
+        assert (there["id"], there["state"], there["title"]) == (task["id"], "done", task["title"])
+        assert is_open[1] == "No task is open. cchat tasks --all lists the others, too.\n"
+        assert (found["state"], found["answer"].startswith("It is dry.")) == ("answered", True)
+        assert found["sentence"].startswith(f"answered by {house.account.user_id} at ")
+        assert (again[0], again[1]) == (Exit.CONFLICT, "")
+        assert len(house.prompts(mark)) == 1
+
+
+async def test_a_task_that_a_daemon_works_on_is_begun_and_ends_when_it_is_taken_back_without_a_gateway(
+    people: People, model: Model, homeserver: Homeserver, workplace: Path, tmp_path: Path
+) -> None:
+    async with move_in(people, model, workplace) as house:
+        await house.settle_in()
+        env = await at_a_shell(house, homeserver, tmp_path)
+        mark = f"mend the tap {secrets.token_hex(4)}"
+        text = script(mark, Step(hang="start"))
+        given = await run(["tasks", "assign", house.room, house.account.user_id, text, "--json"], env)
+        task = json.loads(given[1])
+        await model.until_request(mark)
+        status = await run(["status", task["thread"]], env)
+        cancelled = await run(["tasks", "update", task["id"], "cancelled", "--note", "Not needed."], env)
+        await house.anna.until_message(house.room, "🛑 cancelled", sender=house.account.user_id)
+        await house.anna.until_message(house.room, "Stopped", sender=house.account.user_id)
+        listed = await run(["tasks", "--room", house.room, "--all", "--json"], env)
+
+        assert f": begun by {house.account.user_id} at " in status[1]
+        assert cancelled[:2] == (0, f"cancelled: {task['id']}\n")
+        assert [each["state"] for each in json.loads(listed[1])["tasks"]] == ["cancelled"]

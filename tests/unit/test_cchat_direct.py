@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from aiagentchat.cli.exchange.direct import contents, instance, outcome
+from aiagentchat.cli.exchange.direct import contents, instance
 from aiagentchat.cli.exchange.exits import NotDone
 from aiagentchat.cli.exchange.said import folded, said
+from aiagentchat.cli.exchange.states import outcome
 from aiagentchat.cli.exchange.wishes import Words
 from aiagentchat.core.ids import MessageId
 from aiagentchat.core.instances import INSTANCE, TTL_SECONDS
@@ -111,21 +112,22 @@ def test_an_answer_is_its_parts_in_their_order_as_they_read_at_the_end() -> None
         event("$1", BOT, answer("[ANSWER] on", last=False)),
         edit("$3", BOT, "$1", "[ANSWER] one", **{META_KEY: answer("", last=False)[META_KEY]}),
     ]
-    assert outcome(events, ID, "@bot:hs/box") is None
+    assert outcome(events, ID, "@bot:hs/box", "$q") is None
     events.append(event("$4", BOT, answer("three", part=2)))
 
-    assert outcome(events, ID, "@bot:hs/box") == {
+    assert outcome(events, ID, "@bot:hs/box", "$q") == {
         "state": "answered",
         "answer": "one\n\ntwo\n\nthree",
         "answer_event_id": "$4",
+        "ended_at": NOW,
     }
 
 
 @pytest.mark.parametrize("kind", ["refused", "expired"])
 def test_a_no_is_told_with_its_words(kind: str) -> None:
-    found = outcome([event("$1", BOT, answer("Not now.", kind=kind))], ID, BOT)
+    found = outcome([event("$1", BOT, answer("Not now.", kind=kind))], ID, BOT, "$q")
 
-    assert found == {"state": kind, "why": "Not now.", "answer_event_id": "$1"}
+    assert found == {"state": kind, "why": "Not now.", "answer_event_id": "$1", "ended_at": NOW}
 
 
 @pytest.mark.parametrize(
@@ -136,10 +138,12 @@ def test_a_no_is_told_with_its_words(kind: str) -> None:
         event("$1", BOT, answer("status", kind="status")),
         event("$1", BOT, {"body": "plain"}),
         event("$1", BOT, answer("x"), type="m.reaction"),
+        event("$1", BOT, {"body": "elsewhere", "m.relates_to": {"m.in_reply_to": {"event_id": "$other"}}}),
+        event("$1", BOT, {"body": "a program", TXN_KEY: "t", "m.relates_to": {"m.in_reply_to": {"event_id": "$q"}}}),
     ],
 )
 def test_what_others_say_is_no_answer(foreign: dict[str, Any]) -> None:
-    assert outcome([foreign], ID, BOT) is None
+    assert outcome([foreign], ID, BOT, "$q") is None
 
 
 def entry(**more: Any) -> dict[str, Any]:

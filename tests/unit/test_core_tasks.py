@@ -42,6 +42,7 @@ from aiagentchat.core.tasks import (
     state_of,
     supposed,
     title_of,
+    typed_meta,
 )
 
 NOW = 1_700_000_000_000
@@ -428,3 +429,11 @@ def test_it_is_looked_at_when_it_lapses_too_where_it_was_taken() -> None:
     assert armed(taken).remind_at == NOW + MINUTE
     assert armed(replace(taken, state=TaskState.WORKING)).remind_at is None
     assert armed(task(deadline=NOW + MINUTE)).remind_at == NOW + MINUTE
+
+
+def test_the_id_of_a_persons_task_is_the_same_for_everybody() -> None:
+    event = EventId("$Ab-c:hs")
+
+    assert typed_meta(event) == typed_meta(event)
+    assert typed_meta(event).id == "_Ab-c_hs"
+    assert typed_meta(EventId("$other")).task != typed_meta(event).task

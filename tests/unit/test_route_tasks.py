@@ -124,14 +124,6 @@ async def test_a_person_gives_one_by_its_prefix(front: Front) -> None:
     assert await front.ledger.tasks.of_command(event.event) == found
 
 
-def test_the_id_of_a_persons_task_is_the_same_for_everybody() -> None:
-    event = EventId("$Ab-c:hs")
-
-    assert tasks.typed_meta(event) == tasks.typed_meta(event)
-    assert tasks.typed_meta(event).id == "_Ab-c_hs"
-    assert tasks.typed_meta(EventId("$other")).task != tasks.typed_meta(event).task
-
-
 def test_what_was_given_to_our_instance_is_done_by_it() -> None:
     found = tasks.given_by(given(), WE)
     assert found is not None

@@ -1,8 +1,8 @@
 """Without a gateway: the rooms of `cchat`'s own account, over the homeserver's API.
 
 What is sent is what that account says. With `--to` it carries the protocol's meta, as what agents say to each other
-does; else it is a message as a person types it. There is no ledger here: what a message has come to is seen in the
-room or not at all.
+does; else it is a message as a person types it. There is no ledger here: what has become of a message or a task is what
+the room itself tells, as far back as it is read.
 """
 
 import json
@@ -10,22 +10,31 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Any
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, Any
 
-from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.exits import BY_CODE, Exit, NotDone
 from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
-from aiagentchat.cli.exchange.said import edited, edits, folded, redacts, said
+from aiagentchat.cli.exchange.said import edited, edits, folded, redacts, said, sent_at
+from aiagentchat.cli.exchange.states import listed, outcome, place_of, receipts, standing
 from aiagentchat.cli.exchange.wire import ITEMS, path
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
-from aiagentchat.core.exchange import MOST_BODY
-from aiagentchat.core.ids import MessageId, TaskId, txn_id
+from aiagentchat.core.errors import ExchangeRefused
+from aiagentchat.core.exchange import MOST_BODY, Outgoing
+from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId, UserId, txn_id
 from aiagentchat.core.instances import INSTANCE, TTL_SECONDS
-from aiagentchat.core.meta import META_KEY, VERSION, Meta, MetaKind, address, read_meta, written
+from aiagentchat.core.meta import META_KEY, VERSION, Address, Meta, MetaKind, Step, address, read_meta, written
 from aiagentchat.render.hygiene import clean, one_line, visible
 
+if TYPE_CHECKING:
+    from aiagentchat.core.tasks import Task
+
 MOST_ROOMS = 100
-"""Rooms whose state is looked through for instances."""
+"""Rooms that are looked through: for instances their state, for a message or a task what was said last …"""
+MOST_LOOKED = 5
+"""… in so many pages of each."""
 MOST_HEARD = 1000
 """Messages of a room that is watched that are kept, for the edits of them; of older ones the homeserver is asked."""
 _PREFIXES = {"task": "[TASK] ", "question": "[QUESTION] ", "status": "[STATUS] ", "answer": "[ANSWER] "}
@@ -58,12 +67,12 @@ class Direct:
         found: list[Json] = []
         for events in self._following(room, since, self._clock() + seconds):
             found += events
-            if ended := outcome(found, str(message["id"]), str(words.to)):
+            if ended := outcome(found, str(message["id"]), str(words.to), str(message["event_id"])):
                 return message | ended
         return message
 
     def _send(self, room: str, words: Words, key: str) -> Json:
-        id_ = MessageId(f"m{txn_id('cchat', key)}")
+        id_ = _message_id(key)
         content = contents(words, id_)
         if len(content["body"].encode()) > MOST_BODY:
             raise NotDone(f"the message is longer than {MOST_BODY} bytes; nothing was sent", Exit.USAGE)
@@ -80,6 +89,105 @@ class Direct:
             "answer": "",
             "answer_event_id": None,
         }
+
+    def status(self, message: str) -> Json:
+        """How far a message has come: by what was said after it, and by how far whom it is for has read."""
+        for round_ in self._rounds():
+            places = [(place_of(events, message, self._me), room, events) for room, events in round_]
+            found = [(place, room, events) for place, room, events in places if place is not None]
+            if found:
+                # Ours first: anybody can say something under an id that was used before.
+                place, room, events = max(found, key=lambda each: each[2][each[0]].get("sender") == self._me)
+                return self._standing(room, events, place)
+        raise NotDone(
+            f"message {one_line(visible(message), _NAME)} is not among what was said last in the rooms that you are "
+            f"in ({MOST_LOOKED * PAGE} events of each, of encrypted ones none); the daemon that has sent it knows it: "
+            "give --config, or --gateway and --token-file",
+            Exit.UNKNOWN,
+        )
+
+    def _standing(self, room: str, newest_first: Sequence[Json], place: int) -> Json:
+        answer = self._sync(room, None, 0, ephemeral="m.receipt")
+        known = {event.get("event_id") for event in newest_first}
+        new = [event for event in _timeline(answer, room) if event.get("event_id") not in known]
+        later = [*reversed(newest_first[:place]), *new]
+        return standing(newest_first[place], room, later, [*receipts(answer, room)], self._now())
+
+    # ── tasks
+
+    def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
+        """Tasks, the newest first, as far back as the room is read."""
+        from aiagentchat.cli.exchange import tasks
+
+        if room is None:
+            raise NotDone("without a gateway the tasks of one room are read: say which, with --room", Exit.USAGE)
+        return tasks.listed(self._followed(self._plain_room(room)), everything=everything)
+
+    def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
+        """Give work to somebody: the task. The same key gives it no second time."""
+        from aiagentchat.cli.exchange import tasks
+        from aiagentchat.core.tasks import assigned
+        from aiagentchat.exchange.drafts import check
+
+        name = TaskId(f"t{txn_id('cchat task', self._me, key)[:12]}")
+        words = Words(room=room, body=text, kind="task", to=to, task=name, expires_at=deadline)
+        meta = read_meta(contents(words, _message_id(key)))
+        assert isinstance(meta, Meta)
+        assert meta.to is not None
+        where, now = RoomId(self._plain_room(room)), self._now()
+        if (known := self._given(where, name)) is not None:
+            return tasks.view(known)
+        try:
+            check(Outgoing(room=where, body=text, kind=meta.kind, to=meta.to, expires_at=deadline), now)
+        except ExchangeRefused as no:
+            raise NotDone(str(no), BY_CODE[no.code]) from None
+        sent = self._send(where, words, key)
+        given = assigned(meta, meta.to, where, text, by=self._us, now=now)
+        return {**tasks.view(given), "thread": sent["event_id"]}
+
+    def update(self, room: str | None, task: str, step: str, note: str) -> Json:
+        """Say what has become of a task that we have given, or work on."""
+        from aiagentchat.cli.exchange import tasks
+        from aiagentchat.render.threads import in_thread
+
+        where = self._room_of(task) if room is None else self._plain_room(room)
+        before = self._followed(where).get(TaskId(task))
+        after, parcel = tasks.told(before, task, Step(step), note, us=self._us, now=self._now())
+        content = in_thread(parcel.content, after.thread or EventId(""))
+        self._hs.put(path("rooms", where, "send", "m.room.message", parcel.txn), content)
+        return tasks.view(after)
+
+    def _given(self, room: str, name: TaskId) -> "Task | None":
+        """What we have given there before: a homeserver does not know a transaction for long."""
+        from aiagentchat.cli.exchange.tasks import speaks_of
+
+        for events in self._said_before(room):
+            if any(event.get("sender") == self._me and speaks_of(event, name) for event in events):
+                return self._followed(room).get(name)
+        return None
+
+    def _followed(self, room: str) -> "dict[TaskId, Task]":
+        from aiagentchat.cli.exchange.tasks import followed
+
+        newest_first = [event for events, _ in self._hs.back(room, None) for event in events]
+        return followed(reversed(newest_first), room, self._us)
+
+    def _room_of(self, task: str) -> str:
+        from aiagentchat.cli.exchange.tasks import concerns, speaks_of
+
+        for round_ in self._rounds():
+            said_of = {room: [event for event in events if speaks_of(event, task)] for room, events in round_}
+            if found := [room for room, events in said_of.items() if events]:
+                return max(found, key=lambda room: any(concerns(event, self._us) for event in said_of[room]))
+        raise NotDone(
+            f"there is no task {one_line(visible(task), _NAME)} in what was said last in the rooms that you are in "
+            f"({MOST_LOOKED * PAGE} events of each, of encrypted ones none); --room looks further back in one",
+            Exit.UNKNOWN,
+        )
+
+    @property
+    def _us(self) -> Address:
+        return Address(UserId(self._me))
 
     # ── reading
 
@@ -114,7 +222,7 @@ class Direct:
         for events, start in self._hs.back(room, before):
             newest_first += events
             found = [each for each in folded(reversed(newest_first), room) if fits(each)]
-            is_past = since is not None and any(_sent_at(event) < since for event in events)
+            is_past = since is not None and any(sent_at(event) < since for event in events)
             if len(found) >= limit or start is None or is_past:
                 return {"messages": found[-limit:], "before": None if is_past else start}
         return {"messages": [each for each in folded(reversed(newest_first), room) if fits(each)], "before": start}
@@ -153,20 +261,38 @@ class Direct:
         found = self._hs.get("/joined_rooms").get("joined_rooms")
         return [str(each) for each in found] if isinstance(found, list) else []
 
+    def _rounds(self) -> Iterator[list[tuple[str, list[Json]]]]:
+        """What was said in our rooms, newest first; a page more of each in every round, as what is sought is new."""
+        rooms = self._joined()[:MOST_ROOMS]
+        for round_ in zip_longest(*map(self._said_before, rooms)):
+            yield [(room, events) for room, events in zip(rooms, round_, strict=True) if events is not None]
+
+    def _said_before(self, room: str) -> Iterator[list[Json]]:
+        events: list[Json] = []
+        with suppress(MatrixSaysNo):  # we may have left it meanwhile
+            for page, _ in islice(self._hs.back(room, None), 0 if self._is_encrypted(room) else MOST_LOOKED):
+                events += page
+                yield events
+
     def _plain_room(self, wanted: str) -> str:
         """Its id. Raises NotDone, also for a room that is encrypted: there are no keys here."""
         room = self._room(wanted)
-        try:
-            self._hs.get(path("rooms", room, "state", "m.room.encryption"))
-        except MatrixSaysNo as no:
-            if no.exit is Exit.UNKNOWN:
-                return room
-            raise
+        if not self._is_encrypted(room):
+            return room
         raise NotDone(
             f"the room {one_line(visible(wanted), _NAME)} is encrypted, and cchat has no keys without a gateway; "
             "nothing was sent or read. The daemon can, if it is in there: ask its gateway",
             Exit.ENCRYPTED,
         )
+
+    def _is_encrypted(self, room: str) -> bool:
+        try:
+            self._hs.get(path("rooms", room, "state", "m.room.encryption"))
+        except MatrixSaysNo as no:
+            if no.exit is Exit.UNKNOWN:
+                return False
+            raise
+        return True
 
     def _room(self, wanted: str) -> str:
         joined = self._joined()
@@ -199,9 +325,13 @@ class Direct:
     def _since(self, room: str) -> str:
         return str(self._sync(room, None, 0).get("next_batch", ""))
 
-    def _sync(self, room: str, since: str | None, seconds: int) -> Json:
+    def _now(self) -> int:
+        return _milliseconds(self._hs.get_dated("/joined_rooms").date)
+
+    def _sync(self, room: str, since: str | None, seconds: int, *, ephemeral: str | None = None) -> Json:
         nothing: dict[str, Any] = {"types": []}
-        only = {"rooms": [room], "timeline": {"limit": PAGE}, "state": nothing, "ephemeral": nothing}
+        passing = {"types": [ephemeral] if ephemeral else []}
+        only = {"rooms": [room], "timeline": {"limit": PAGE}, "state": nothing, "ephemeral": passing}
         wanted = {"presence": nothing, "account_data": nothing, "room": {**only, "account_data": nothing}}
         query = {"timeout": seconds * 1000, "filter": json.dumps(wanted), "set_presence": "offline", "since": since}
         return self._hs.get("/sync", query, hold=seconds)
@@ -298,7 +428,7 @@ def instance(event: object, now: int) -> Json | None:
     to = address(key.removeprefix("_"))
     if to is None or to.instance is None or to.user != sender or not key.startswith("_"):
         return None
-    status, seen = str(content.get("status", "online")), _sent_at(event)
+    status, seen = str(content.get("status", "online")), sent_at(event)
     timed = content.get("timed") is not False
     return {
         "user": sender,
@@ -323,42 +453,12 @@ def _through(entry: Json, there: Collection[tuple[str, str]]) -> Json:
     return {name: value for name, value in entry.items() if name != "via"} | ({"alive": False} if gone else {})
 
 
-def outcome(events: Iterable[Json], id_: str, to: str) -> dict[str, Any] | None:
-    """What came back to a message, when it is whole."""
-    parts: dict[int, tuple[str, str]] = {}
-    is_whole = False
-    for event in events:
-        content = event.get("content")
-        if event.get("type") != "m.room.message" or not isinstance(content, Mapping):
-            continue
-        meta = read_meta(content)
-        if not isinstance(meta, Meta) or meta.in_reply_to != id_ or event.get("sender") != to.partition("/")[0]:
-            continue
-        shown = content.get("m.new_content")
-        text = str((shown if isinstance(shown, Mapping) else content).get("body", ""))
-        event_id = str(event.get("event_id", ""))
-        if meta.kind in (MetaKind.REFUSED, MetaKind.EXPIRED):
-            return {"state": meta.kind.value, "why": text, "answer_event_id": event_id}
-        if meta.kind is MetaKind.ANSWER:
-            text = text.removeprefix(_PREFIXES["answer"])
-            parts[meta.part] = text, parts.get(meta.part, ("", event_id))[1]
-            is_whole |= meta.last
-    if not is_whole:
-        return None
-    texts = [text for _, (text, _) in sorted(parts.items())]
-    return {"state": "answered", "answer": "\n\n".join(texts), "answer_event_id": parts[max(parts)][1]}
+def _message_id(key: str) -> MessageId:
+    return MessageId(f"m{txn_id('cchat', key)}")
 
 
 def _timeline(answer: Json, room: str) -> list[Json]:
-    found: Any = answer
-    for key in ("rooms", "join", room, "timeline", "events"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
-
-
-def _sent_at(event: Mapping[str, Any]) -> int:
-    at = event.get("origin_server_ts")
-    return at if isinstance(at, int) else 0
+    return listed(answer, "rooms", "join", room, "timeline", "events")
 
 
 def _milliseconds(date: str) -> int:

@@ -16,7 +16,7 @@ from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.exchange import OVER
 from aiagentchat.core.ports.clock import Random
-from aiagentchat.render.hygiene import one_line
+from aiagentchat.render.hygiene import one_line, visible
 
 TRIES = 3
 """So often is it tried while nothing was sent …"""
@@ -116,9 +116,13 @@ class Gateway:
         body = {"room": room, "to": to, "text": text, "deadline": deadline}
         return self._do("POST", "/tasks", body=body, key=key)
 
-    def update(self, room: str, task: str, step: str, note: str) -> Json:
-        """Say what has become of a task."""
-        return self._do("PATCH", f"/tasks{path(task)}", body={"room": room, "step": step, "note": note})
+    def update(self, room: str | None, task: str, step: str, note: str) -> Json:
+        """Say what has become of a task; without its room, that is looked up."""
+        known = () if room is not None else self.tasks(None, everything=True)
+        where = room or next((str(each.get("room")) for each in known if each.get("id") == task), None)
+        if where is None:
+            raise NotDone(f"there is no task {visible(task)}; cchat tasks lists them", Exit.UNKNOWN)
+        return self._do("PATCH", f"/tasks{path(task)}", body={"room": where, "step": step, "note": note})
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said, edited and deleted from now on, or after what was seen last.

@@ -15,7 +15,8 @@ from aiagentchat.cli.exchange.sentences import how_far, line_of, when
 from aiagentchat.cli.exchange.watching import rested
 from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, moment_of
 from aiagentchat.cli.safe import safe
-from aiagentchat.render.hygiene import one_line, visible
+from aiagentchat.core.exchange import OVER
+from aiagentchat.render.hygiene import one_line
 
 _TITLE = 60
 
@@ -103,11 +104,11 @@ def status(way: Way, console: Console, message: str | None) -> int:
     """`cchat status`."""
 
     def do(speaks: Speaks, console: Console) -> int:
-        daemon = daemon_of(speaks)
         if message is None:
-            return _health(daemon.daemon(), console)
-        found = daemon.status(message)
-        far = how_far(found, daemon.who() if found.get("to") else (), console.now_ms())
+            return _health(daemon_of(speaks).daemon(), console)
+        found = speaks.status(message)
+        is_open = found.get("to") and found.get("state") not in OVER
+        far = how_far(found, speaks.who() if is_open else (), console.now_ms())
         if console.as_json:
             console.document({**found, "sentence": far})
         else:
@@ -157,7 +158,7 @@ def tasks(way: Way, console: Console, room: str | None, *, everything: bool) -> 
     """`cchat tasks`."""
 
     def do(speaks: Speaks, console: Console) -> int:
-        found = daemon_of(speaks).tasks(room, everything=everything)
+        found = speaks.tasks(room, everything=everything)
         if console.as_json:
             console.document({"tasks": found})
             return Exit.DONE
@@ -183,14 +184,4 @@ def tasks(way: Way, console: Console, room: str | None, *, everything: bool) -> 
 
 def update(way: Way, console: Console, task: str, step: str, *, room: str | None, note: str) -> int:
     """`cchat tasks update`."""
-
-    def do(speaks: Speaks, console: Console) -> int:
-        daemon = daemon_of(speaks)
-        where = room or next(
-            (str(each.get("room")) for each in daemon.tasks(None, everything=True) if each.get("id") == task), None
-        )
-        if where is None:
-            raise NotDone(f"there is no task {visible(task)}; cchat tasks lists them", Exit.UNKNOWN)
-        return tell_task(daemon.update(where, task, step, note), console)
-
-    return run(way, console, do)
+    return run(way, console, lambda speaks, out: tell_task(speaks.update(room, task, step, note), out))

@@ -80,6 +80,12 @@ def messages_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, An
     return (event for event in events if event.get("type") == "m.room.message")
 
 
+def sent_at(event: Mapping[str, Any]) -> int:
+    """When it was sent, in milliseconds by the homeserver's clock; 0: that does not say."""
+    at = event.get("origin_server_ts")
+    return at if isinstance(at, int) else 0
+
+
 def _edit(event: Mapping[str, Any]) -> tuple[str, str]:
     content = event.get("content")
     if not isinstance(content, Mapping):

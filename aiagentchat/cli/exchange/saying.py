@@ -10,7 +10,7 @@ import typer
 from aiagentchat.cli.exchange.console import Console, complain
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.places import Way
-from aiagentchat.cli.exchange.running import address_of, daemon_of, run
+from aiagentchat.cli.exchange.running import address_of, run
 from aiagentchat.cli.exchange.sentences import how_far
 from aiagentchat.cli.exchange.wishes import Json, Speaks, Words, moment_of, seconds_of
 from aiagentchat.cli.safe import safe
@@ -104,9 +104,8 @@ def assign(way: Way, console: Console, given: Words, words: Sequence[str], how: 
     key = how.key or uuid.uuid4().hex
 
     def do(speaks: Speaks, console: Console) -> int:
-        daemon = daemon_of(speaks)
         to = address_of(speaks, given.to, waits=False) or ""
-        return tell_task(daemon.assign(given.room, to, text, deadline=deadline, key=key), console)
+        return tell_task(speaks.assign(given.room, to, text, deadline=deadline, key=key), console)
 
     return run(way, console, do)
 

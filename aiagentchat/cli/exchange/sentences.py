@@ -9,6 +9,7 @@ from aiagentchat.cli.safe import safe
 from aiagentchat.render.hygiene import one_line
 
 _SHOWN = 200
+_FOR_NOBODY = "it is for nobody in particular, so nothing follows"
 
 
 def when(milliseconds: object, now_ms: int) -> str:
@@ -29,7 +30,8 @@ def how_far(message: Json, instances: Sequence[Json] | None, now_ms: int) -> str
                 "sends it as soon as the homeserver takes it"
             )
         case "sent" if not to:
-            return f"sent at {when(message.get('sent_at'), now_ms)}; it is for nobody in particular, so nothing follows"
+            why = one_line(safe(str(message.get("why") or _FOR_NOBODY)), _SHOWN)
+            return f"sent at {when(message.get('sent_at'), now_ms)}; {why}"
         case "sent":
             return f"sent at {when(message.get('sent_at'), now_ms)}, not delivered: {_there(to, instances, now_ms)}"
         case "delivered":

@@ -60,6 +60,22 @@ class Speaks(Protocol):
         """The same, and wait until it is answered, or for so long: the message as it is by then."""
         ...
 
+    def status(self, message: str) -> Json:
+        """How far a message has come."""
+        ...
+
+    def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
+        """Tasks, the newest first: those that are open, or all of them."""
+        ...
+
+    def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
+        """Give work to somebody: the task. The same key gives it no second time."""
+        ...
+
+    def update(self, room: str | None, task: str, step: str, note: str) -> Json:
+        """Say what has become of a task; without its room, that is looked up."""
+        ...
+
     def read(self, room: str, *, limit: int, before: str | None) -> Json:
         """The last messages of a room: `messages` and `before`."""
         ...
