@@ -50,7 +50,7 @@ class Differ:
     async def prepare(self, spec: RunSpec, now_ms: int) -> None:
         """See to it that there is something to compare with, where there is nothing yet. Never raises."""
         if spec.home not in self._given_up and not (_folder(spec) / snapshot.REPOSITORY / "index").exists():
-            await self._looked(spec, now_ms, seconds=FIRST_SECONDS, niceness=_LAST_OF_ALL)
+            await self._looked(spec, now_ms, snapshot.FIRST, seconds=FIRST_SECONDS, niceness=_LAST_OF_ALL)
 
     async def changed(self, spec: RunSpec, since_ms: int) -> Changed | None:
         """What has changed since (milliseconds); None if nobody could say in time. Never raises."""
@@ -68,7 +68,7 @@ class Differ:
             cut=found.get("cut") is True,
         )
 
-    async def _looked(self, spec: RunSpec, since_ms: int, *, seconds: float, niceness: int) -> dict[str, Any]:
+    async def _looked(self, spec: RunSpec, since_ms: int, *wish: str, seconds: float, niceness: int) -> dict[str, Any]:
         """What the program says; nothing if it says nothing."""
         since_ns = (since_ms - COARSE_MS) * _NS
         try:
@@ -76,7 +76,7 @@ class Differ:
         except (NotOpened, OSError) as error:
             log.warning("changes.not_seen", why=str(error))
             return {}
-        argv = [str(_PROGRAM), spec.workspace, str(since_ns)]
+        argv = [str(_PROGRAM), spec.workspace, str(since_ns), *wish]
         found = await self._aside.said(cell, argv, seconds=seconds, name=f"changes of {spec.room}")
         if isinstance(found, str):
             log.warning("changes.not_seen", why=found)

@@ -1,13 +1,14 @@
 """What a turn has changed in a folder: run as a program of its own inside of a sandbox, never by the daemon itself.
 
-    python -ISE snapshot.py FOLDER SINCE
+    python -ISE snapshot.py FOLDER SINCE [first]
 
 It keeps a repository of its own in the working directory, which no run can reach, and prints one line of JSON. Standard
 library only, and no import of ours: the sandbox has nothing but this file.
 
 What git reads of FOLDER are its files, `.gitignore` and `.gitattributes`; no configuration, no hook and no repository
 that lies in there. Files that changed before SINCE (nanoseconds since the epoch) were changed by others: they are taken
-in first, and the difference is what came after.
+in first, and the difference is what came after. With `first` nothing else is done: what came after is for the next look
+to find, however late this one comes.
 """
 
 import json
@@ -50,6 +51,7 @@ SETTINGS = """\
 	auto = 0
 """
 REPOSITORY = "git"
+FIRST = "first"
 
 
 class TooMuch(Exception):
@@ -76,13 +78,13 @@ class Snapshot:
             "GIT_LITERAL_PATHSPECS": "1",
         }
 
-    def look(self) -> dict[str, object]:
-        """What has changed since, and from now on that is known."""
+    def look(self, *, is_first: bool) -> dict[str, object]:
+        """What has changed since, and from now on that is known; a first look only knows what was there before."""
         self._prepare()
         earlier, later = self._changed()
         self._tidy()
         self._take_in(earlier)
-        if not later:
+        if is_first or not later:
             return {"files": 0}
         before = self._git("write-tree").decode().strip()
         self._take_in(later)
@@ -227,9 +229,9 @@ def _number(pattern: str, text: str) -> int:
 
 def main() -> None:
     """Print what was found, or why nothing was."""
-    folder, since = sys.argv[1:]
+    folder, since, *wish = sys.argv[1:]
     try:
-        found = Snapshot(folder, int(since)).look()
+        found = Snapshot(folder, int(since)).look(is_first=wish == [FIRST])
     except TooMuch:
         found = {"why": "too large"}
     except FileNotFoundError:

@@ -37,9 +37,9 @@ class Room:
             probe.write_bytes(b"")
         return before + 1
 
-    def look(self, since: int, **more: str) -> dict[str, Any]:
+    def look(self, since: int, *wish: str, **more: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-I", "-S", str(PROGRAM), str(self.workspace), str(since)],
+            [sys.executable, "-I", "-S", str(PROGRAM), str(self.workspace), str(since), *wish],
             cwd=self.kept,
             env={"PATH": "/usr/bin:/bin", **more},
             stdout=subprocess.PIPE,
@@ -76,6 +76,17 @@ def test_lines_are_compared_with_what_was_there_before_the_turn(room: Room) -> N
     assert "--- a/soup.md\n+++ b/soup.md\n" in found["patch"]
     assert "-salt\n+pepper\n" in found["patch"]
     assert "deleted file mode 100644" in found["patch"]
+
+
+def test_a_first_look_that_comes_late_takes_nothing_of_the_turn_away(room: Room) -> None:
+    room.write("soup.md", "water\n")
+    since = room.now()
+    room.write("new.md", "salt\n")
+
+    assert room.look(since, snapshot.FIRST) == {"files": 0}
+    found = room.look(since)
+    assert (found["files"], found["added"]) == (1, 1)
+    assert room.look(since) == {"files": 0}
 
 
 def test_the_next_turn_begins_where_this_one_ended(room: Room) -> None:
