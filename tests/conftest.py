@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ _REAL_PARTS = {"homeserver", "cli", "node"}
 
 
 plain_log()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts into the background so, and every program that a test starts would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.disable()  # until all is collected: none of it is garbage, and looking through it is a third of the work
 
 
