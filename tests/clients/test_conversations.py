@@ -167,7 +167,7 @@ async def test_a_tool_waits_for_a_word(
 ) -> None:
     async with secret_house(people, elements, model, workplace) as (house, anna):
         asked = await house.ask(TOUCH)
-        await until_told(house, anna, "touch made")
+        await until_told(house, anna, "May the agent use")
         await house.ask(answer)
 
         assert await house.ended(asked) == "✅"
@@ -180,7 +180,7 @@ async def test_a_reaction_which_the_homeserver_could_have_made_up_approves_nothi
 ) -> None:
     async with secret_house(people, elements, model, workplace) as (house, anna):
         asked = await house.ask(TOUCH)
-        question = await until_told(house, anna, "touch made")
+        question = await until_told(house, anna, "May the agent use")
         await anna.react(house.room, question.id, "✅")
         await house.ask("/deny")
 
