@@ -1,7 +1,8 @@
 """`/mcp` of the gateway: the tools of agents over streamable HTTP, for whoever has a token.
 
 Who asks, and that the request comes from no web page, was found out before this is asked. The library of the protocol
-is imported by the first request: it takes a quarter of a second, and ten MiB, and most daemons are never asked here.
+is imported by the first request: it takes about as long, and as much memory, as all else that the gateway is made of,
+and most daemons are never asked here.
 """
 
 import asyncio

@@ -40,7 +40,7 @@ def is_wanted(settings: Settings, isolation: Isolation) -> bool:
 async def load(settings: Settings) -> None:
     """Import what serves, where there may be a gateway as far as is known before it was tried how runs are kept in.
 
-    That is half a second of work, and a start has to wait for others meanwhile; later, turns would wait for it.
+    A start has to wait for others meanwhile; later, the first turn would wait for it.
     """
     if is_wanted(settings, Isolation.STRICT if settings.isolation == "auto" else Isolation(settings.isolation)):
         await asyncio.to_thread(_loaded)

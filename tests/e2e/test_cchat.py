@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,6 +228,15 @@ async def test_a_message_without_a_gateway_runs_its_command_once(
         assert house.told("It is done.") == 1
 
 
+async def assigned(house: House, env: Mapping[str, str], mark: str, step: Step) -> dict[str, Any]:
+    """The task that Anna gives to the daemon, whose turn takes that step."""
+    argv = ["tasks", "assign", house.room, house.account.user_id, script(mark, step), "--json"]
+    code, told, said = await run(argv, env)
+    assert (code, said) == (0, f"cchat: without a gateway, as {house.anna.id}\n")
+    task: dict[str, Any] = json.loads(told)
+    return task
+
+
 async def test_a_task_is_given_to_a_daemon_and_followed_to_its_end_without_a_gateway(
     people: People, model: Model, homeserver: Homeserver, workplace: Path, tmp_path: Path
 ) -> None:
@@ -234,9 +244,7 @@ async def test_a_task_is_given_to_a_daemon_and_followed_to_its_end_without_a_gat
         await house.settle_in()
         env = await at_a_shell(house, homeserver, tmp_path)
         mark = f"mend the tap {secrets.token_hex(4)}"
-        text = script(mark, Step(text="It is dry."))
-        given = await run(["tasks", "assign", house.room, house.account.user_id, text, "--json"], env)
-        task = json.loads(given[1])
+        task = await assigned(house, env, mark, Step(text="It is dry."))
         await house.anna.until_message(house.room, "✅ done", sender=house.account.user_id)
         listed = await run(["tasks", "--room", house.room, "--all", "--json"], env)
         is_open = await run(["tasks", "--room", house.room], env)
@@ -244,7 +252,6 @@ async def test_a_task_is_given_to_a_daemon_and_followed_to_its_end_without_a_gat
         again = await run(["tasks", "update", task["id"], "cancelled"], env)
         found = json.loads(status[1])
 
-        assert given[2] == f"cchat: without a gateway, as {house.anna.id}\n"
         [there] = json.loads(listed[1])["tasks"]
         assert (there["id"], there["state"], there["title"]) == (task["id"], "done", task["title"])
         assert is_open[1] == "No task is open. cchat tasks --all lists the others, too.\n"
@@ -261,9 +268,7 @@ async def test_a_task_that_a_daemon_works_on_is_begun_and_ends_when_it_is_taken_
         await house.settle_in()
         env = await at_a_shell(house, homeserver, tmp_path)
         mark = f"mend the tap {secrets.token_hex(4)}"
-        text = script(mark, Step(hang="start"))
-        given = await run(["tasks", "assign", house.room, house.account.user_id, text, "--json"], env)
-        task = json.loads(given[1])
+        task = await assigned(house, env, mark, Step(hang="start"))
         await model.until_request(mark)
         status = await run(["status", task["thread"]], env)
         cancelled = await run(["tasks", "update", task["id"], "cancelled", "--note", "Not needed."], env)

@@ -253,6 +253,18 @@ async def test_what_happens_to_the_room_itself_waits_for_nothing(front: Front) -
     assert await front.ledger.commands.next_queued(ROOM) is None
 
 
+async def test_what_was_said_before_we_came_waits_for_no_levels_and_hides_no_end_behind_it(front: Front) -> None:
+    front.settings = settings(BOUND, GARDEN)
+    await front.accepted(command())
+    spoke = [event(Kind.BEFORE, f"$said{number}", sender=UserId(f"@p{number}:hs")) for number in range(9)]
+
+    await front.hear(*spoke, event(Kind.LEFT, "kick", sender=EVE))
+
+    assert await front.ledger.commands.next_queued(ROOM) is None
+    lines = await front.ledger.audit.lines(AuditFilter(kind=AuditKind.REFUSED), limit=99)
+    assert [line.deed.subject for line in lines] == [f"$said{number}" for number in range(9)]
+
+
 async def test_who_has_not_the_power_is_told_so_and_who_has_it_is_served(front: Front) -> None:
     front.settings = settings(replace(BOUND, power=PowerNeeded(viewer=0, user=10)), GARDEN)
     front.members.states[ROOM] = powers({"users": {ANNA: 10, VERA: -1}})

@@ -1,6 +1,6 @@
 """Events of a timeline as messages of a history, with the fields that the gateway gives them. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiagentchat.core.meta import META_KEY, Meta, has_meta, read_meta
@@ -40,7 +40,9 @@ def said(event: Mapping[str, Any], room: str) -> dict[str, Any] | None:
 def folded(events: Iterable[Mapping[str, Any]], room: str) -> list[dict[str, Any]]:
     """The messages among events that are in their order, as they read after their edits."""
     messages: dict[str, dict[str, Any]] = {}
-    for event in messages_of(events):
+    for event in events:
+        if event.get("type") != "m.room.message":
+            continue
         message = said(event, room)
         if message is not None:
             messages[message["event_id"]] = message
@@ -73,11 +75,6 @@ def redacts(event: Mapping[str, Any]) -> str:
     said_inside = content.get("redacts") if isinstance(content, Mapping) else None
     target = said_inside if isinstance(said_inside, str) else event.get("redacts")
     return target if isinstance(target, str) else ""
-
-
-def messages_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Those that are messages, or edits of some."""
-    return (event for event in events if event.get("type") == "m.room.message")
 
 
 def sent_at(event: Mapping[str, Any]) -> int:
