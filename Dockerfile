@@ -1,10 +1,10 @@
 # aiagentchat in a container. Build it with `make image`; docs/how-to/deploy.md says how to run it.
 # No secret belongs in here: they come at run time, as environment variables or as files (docs/reference/environment.md).
 
-# A tag may point at something else tomorrow. Who builds for others names the digest, too, and has it renewed by a tool:
-#   PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:<64 hex digits> make image
-# `docker image inspect --format '{{index .RepoDigests 0}}' python:3.11-slim-bookworm` prints it after a pull.
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# With its digest, because a tag may point at something else tomorrow: that of the index of all architectures, as Docker's
+# record of its official images has it (docs/decisions/0021-image.md). A Renovate proposes newer ones
+# (.gitlab/renovate.json). Upon another one: PYTHON_IMAGE=… make image.
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
@@ -30,9 +30,11 @@ RUN /tmp/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/whe
 FROM ${PYTHON_IMAGE}
 # bubblewrap keeps the runs in, where the container lets it: docs/how-to/isolation.md. git is for the agent. tini passes
 # signals on also to commands that handle none, and reaps what `docker exec` leaves; the daemon can be process 1 itself,
-# but it ends whatever comes to it so. Debian's security fixes come by building again, so no version is named.
+# but it ends whatever comes to it so. Debian's security fixes come by building again, also those of what it is built
+# upon, so no version is named.
 # hadolint ignore=DL3008
 RUN apt-get update -qq \
+    && apt-get upgrade -y -qq --no-install-recommends \
     && apt-get install -y -qq --no-install-recommends bubblewrap ca-certificates git tini \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 aiagentchat \

@@ -9,7 +9,7 @@ Usage: deploy/build-image.sh [flag for the builder]...
 Builds the image and prints its name. Everything is set by environment variables:
   IMAGE         its name                                       (aiagentchat:latest)
   ENGINE        docker, podman or buildah                      (the first of them that works)
-  PYTHON_IMAGE  what it is built upon, best with its digest    (the Dockerfile's: python:3.11-slim-bookworm)
+  PYTHON_IMAGE  what it is built upon, best with its digest    (what the Dockerfile names)
   WITH_CLI      1 puts the Claude Code program into it; see the Dockerfile about its licence          (0)
   SOURCE        where the source can be had, for the label     (nothing)
   REVISION      the commit, where the tree has no git

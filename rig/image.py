@@ -10,6 +10,7 @@ which Podman's own do not do: a root without CAP_SYS_RESOURCE, as in many contai
 import atexit
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from rig.setup import FOLDER, ROOT, SetupFailed, ensure_venv, say
 
 NAME = "localhost/aiagentchat-test"
 WITH_CLI, WITHOUT_CLI = f"{NAME}:with-cli", f"{NAME}:without-cli"
-PYTHON_IMAGE = "python:3.11-slim-bookworm"
+PYTHON_IMAGE = re.findall(r"^ARG PYTHON_IMAGE=(.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)[0]
 STAND_IN = "localhost/aiagentchat-test-base:bookworm"
 """Debian with its own Python, in the place of PYTHON_IMAGE."""
 CANARY = "syt_cGxhbnRlZA_aPlantedSecret_0AbCdE"

@@ -297,14 +297,16 @@ def test_the_image_runs_as_an_ordinary_user_behind_an_init() -> None:
 @pytest.mark.parametrize(
     ("variables", "code", "told"),
     [
-        ({}, 0, "python:3.11-slim-bookworm is a tag"),
+        ({}, 0, ""),
+        ({"CI_COMMIT_TAG": "v1"}, 0, ""),
+        ({"PYTHON_IMAGE": "python:3.12-slim"}, 0, "python:3.12-slim is a tag"),
         (
             {"PYTHON_IMAGE": "python:3.12-slim"},
             0,
             "docker image inspect --format '{{index .RepoDigests 0}}' python:3.12-slim",
         ),
         ({"PYTHON_IMAGE": "python:3.12-slim", "CI_COMMIT_TAG": "v1"}, 2, "nothing was built"),
-        ({"CI_COMMIT_TAG": "v1", "IMAGE": "localhost/a-try"}, 0, "is a tag"),
+        ({"PYTHON_IMAGE": "python:3.12-slim", "CI_COMMIT_TAG": "v1", "IMAGE": "localhost/a-try"}, 0, "is a tag"),
         ({"PYTHON_IMAGE": f"python:3.12-slim@sha256:{'0' * 64}", "CI_COMMIT_TAG": "v1"}, 0, ""),
         ({"PYTHON_IMAGE": "localhost/made-here"}, 0, ""),
     ],
@@ -323,6 +325,14 @@ def test_an_image_upon_a_tag_is_warned_of_and_no_release(
     assert told in built.stderr
     assert (built.stderr == "") == (told == "")
     assert ("Built" in built.stdout) == (code == 0)
+
+
+def test_what_the_image_is_built_upon_has_a_digest_and_is_the_same_in_ci() -> None:
+    [base] = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE)
+
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+    assert re.findall(r"^ +PYTHON_IMAGE: (\S+)", (ROOT / ".gitlab-ci.yml").read_text("utf-8"), re.MULTILINE) == [base]
 
 
 def test_everything_in_the_image_is_installed_by_its_hash() -> None:

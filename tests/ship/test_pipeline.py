@@ -68,6 +68,15 @@ def test_the_file_fits_the_schema_that_gitlab_publishes() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+def test_what_renovate_is_told_fits_its_schema() -> None:
+    argv = [str(tools("check-jsonschema")), "--builtin-schema", "vendor.renovate"]
+    checked = subprocess.run(
+        [*argv, str(ROOT / ".gitlab/renovate.json")], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_a_key_that_gitlab_does_not_know_is_found(tree: Path, tmp_path: Path) -> None:
     copy = tmp_path / "tree"
     shutil.copytree(tree, copy, symlinks=True)
