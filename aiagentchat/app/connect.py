@@ -26,6 +26,7 @@ from aiagentchat.matrix.crypto.machine import Machine
 from aiagentchat.matrix.crypto.start import Keeping, is_lost, open_machine
 from aiagentchat.matrix.crypto.trust import signed_keys
 from aiagentchat.matrix.ownership import Owner, Ownership
+from aiagentchat.store.bell import EventBell
 from aiagentchat.store.ledger import Ledger
 from aiagentchat.store.vault import KEY_FILE, Vault
 
@@ -194,6 +195,7 @@ def _keeping(live: Live, ledger: Ledger, clock: Clock) -> Keeping:
         keyring=ledger.keyring,
         clock=clock,
         random=random.random,
+        new_bell=EventBell,
         signed_keys=signed_keys,
     )
 

@@ -17,6 +17,7 @@ from aiagentchat.matrix.crypto.sharing import MayRead
 from aiagentchat.matrix.crypto.start import Keeping, opened_machine
 from aiagentchat.matrix.outbound import MatrixOutbound
 from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.store.bell import EventBell
 from aiagentchat.store.ledger import Ledger, open_ledger
 from rig import homeserver as rig
 from rig.homeserver import Homeserver
@@ -119,6 +120,7 @@ class SealedWorld:
             keyring=ledger.keyring,
             clock=SystemClock(),
             random=random.random,
+            new_bell=EventBell,
         )
 
     @asynccontextmanager

@@ -36,6 +36,7 @@ from aiagentchat.matrix.crypto.olm import CarefulOlm
 from aiagentchat.matrix.crypto.signatures import SigningKey
 from aiagentchat.matrix.crypto.trust import signed_keys
 from aiagentchat.matrix.sync import MatrixHomeserver
+from aiagentchat.store.bell import EventBell
 from tests.fakes.accounts import MemoryAccounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import FakeLog
@@ -58,7 +59,13 @@ class Table:
         self.ours = CarefulOlm(ME, "OURS", store)
         self.clock = FakeClock()
         self.machine = Machine(
-            client, self.ours, store, clock=self.clock, random=random.random, signed_keys=signed_keys
+            client,
+            self.ours,
+            store,
+            clock=self.clock,
+            random=random.random,
+            new_bell=EventBell,
+            signed_keys=signed_keys,
         )
         self.theirs = CarefulOlm(ANNA, "HERS", open_key_store(folder / "hers.db", ANNA, "HERS", KEY))
         self.ours.account.generate_one_time_keys(1)

@@ -18,7 +18,7 @@ from aiagentchat.core.errors import AppError, RateLimited, Refused, StoreError, 
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.parcels import Content
-from aiagentchat.core.ports.clock import Clock, Random
+from aiagentchat.core.ports.clock import Bell, Clock, Random
 from aiagentchat.core.seals import (
     BACKUP_ONLY,
     FOREIGN_KEY,
@@ -34,7 +34,6 @@ from aiagentchat.core.seals import (
     Shut,
 )
 from aiagentchat.matrix.client import Client
-from aiagentchat.matrix.crypto.bell import KeyBell
 from aiagentchat.matrix.crypto.keys import Keys, SignedKeys
 from aiagentchat.matrix.crypto.keystore import KeyStore
 from aiagentchat.matrix.crypto.olm import CarefulOlm
@@ -88,6 +87,7 @@ class Machine:
         *,
         clock: Clock,
         random: Random,
+        new_bell: Callable[[], Bell],
         signed_keys: SignedKeys | None = None,
     ) -> None:
         self.olm = olm
@@ -104,12 +104,12 @@ class Machine:
         """Whose devices a batch has waited for in vain."""
         self.wants_signed: Callable[[RoomId], bool] = lambda _: False
         """In which rooms nobody is believed but devices that their owners have signed."""
-        self._bell = KeyBell()
-        self._work = KeyBell()
+        self._bell = new_bell()
+        self._work = new_bell()
         self.keys.on_known = self._bell.ring
 
     @property
-    def bell(self) -> KeyBell:
+    def bell(self) -> Bell:
         """Rings when there is a key that was not there before, or when it is known whose one is."""
         return self._bell
 

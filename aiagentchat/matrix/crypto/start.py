@@ -1,6 +1,6 @@
 """How our device begins: with the keys that it has, with new ones if it never had any, or not at all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from peewee import PeeweeException
 
 from aiagentchat.core.errors import DeviceKeysLost, LoginFailed
 from aiagentchat.core.ids import UserId
-from aiagentchat.core.ports.clock import Clock, Random
+from aiagentchat.core.ports.clock import Bell, Clock, Random
 from aiagentchat.core.ports.ledger import Keyring
 from aiagentchat.matrix.client import Client
 from aiagentchat.matrix.crypto.identity import Lost, begin
@@ -33,6 +33,7 @@ class Keeping:
     keyring: Keyring
     clock: Clock
     random: Random
+    new_bell: Callable[[], Bell]
     signed_keys: SignedKeys | None = None
 
 
@@ -97,7 +98,15 @@ async def _open(client: Client, me: UserId, keeping: Keeping) -> Machine:
     if published is None:
         olm.account.shared = False  # also when they were: the homeserver has lost them
     log.info("crypto.opened", device=device, made=there is None)
-    return Machine(client, olm, store, clock=keeping.clock, random=keeping.random, signed_keys=keeping.signed_keys)
+    return Machine(
+        client,
+        olm,
+        store,
+        clock=keeping.clock,
+        random=keeping.random,
+        new_bell=keeping.new_bell,
+        signed_keys=keeping.signed_keys,
+    )
 
 
 def _load(file: Path, me: UserId, device: str, pickle_key: str) -> tuple[KeyStore, CarefulOlm]:
