@@ -24,26 +24,23 @@ from aiagentchat.render.message import PAGE_BYTES, message
 from aiagentchat.render.partial import mended
 from aiagentchat.render.plans import plan_list
 from aiagentchat.render.split import LEAST_LIMIT, split_once
-from aiagentchat.send.draft import PARAGRAPH, Draft, is_over
-from aiagentchat.send.whole import PREVIEW_BYTES, Whole
+from aiagentchat.send.draft import PARAGRAPH, is_over
+from aiagentchat.send.growing import Growing
+from aiagentchat.send.whole import PREVIEW_BYTES
 
 MAX_EDITS = 60
 """Edits of one message at most: each is an event of its own that the homeserver keeps in full."""
 
 
-class Answer:
-    """The text of one turn, cut into pages, each of which is one message."""
+class Answer(Growing):
+    """The text of one turn, cut into pages, each of which is one message.
+
+    The draft is the page, and what is too much for it.
+    """
 
     def __init__(self, command: Command, showing: Showing | None = None, instance: InstanceName | None = None) -> None:
         """`instance`: who says it, where an agent has asked."""
-        self._command = command
-        self._instance = instance
-        self._showing = showing or Showing()
-        self._draft = Draft()
-        """The page, and what is too much for it."""
-        self._whole = Whole(self._showing.most_bytes)
-        self._is_over = False
-        """Whether the rest comes as a file."""
+        super().__init__(command, showing, instance)
         self._page = 0
         self._edits = 0
         self._put: Content = {}
@@ -53,66 +50,18 @@ class Answer:
         self._plan = ""
         self._plan_left = ""
         """The plan as it stands on an earlier page, for good."""
-        self._progress = ""
         self._aside = ""
         """The progress as it was last put into a message of its own, on this page."""
         self._aside_edits = 0
-        self.silent = True
-        """Whether the agent has not said a word yet."""
-
-    @property
-    def in_block(self) -> bool:
-        """Whether more of what was added last is to come."""
-        return self._draft.in_block
 
     @property
     def edits(self) -> int:
         """How often the present message was edited."""
         return self._edits
 
-    def add(self, text: str) -> None:
-        """More of what the agent says."""
-        if not text:
-            return
-        self.silent = False
-        self._whole.add(text)
-        if not self._is_over:
-            self._draft.add(text)
-            self._grown()
-
-    def tool(self, line: str) -> None:
-        """One quiet line about a tool."""
-        self._whole.tool(line)
-        if self._is_over:
-            self._progress = line
-        else:
-            self._draft.tool(line)
-            self._grown()
-
-    def think(self, text: str) -> None:
-        """What the model thought."""
-        self._whole.think(text)
-        if not self._is_over:
-            self._draft.think(text)
-            self._grown()
-
     def plan(self, plan: PlanChanged) -> None:
         """What the agent wants to do, instead of what it wanted before."""
         self._plan = plan_list(plan)
-
-    def progress(self, line: str) -> None:
-        """What goes on while nothing is said: in one line, which takes the place of the last one."""
-        self._progress = line
-
-    def block_ended(self) -> None:
-        """What was added is final."""
-        self._whole.block_ended()
-        self._draft.block_ended()
-
-    def retract(self) -> None:
-        """Take back what is not final. What has left the page stays: a page that is full is never touched again."""
-        self._whole.retract()
-        self._draft.retract()
 
     def flush(self) -> list[Parcel]:
         """The parcels that bring the room up to date."""
@@ -164,15 +113,10 @@ class Answer:
             self._draft.paragraph(self._plan)
             self._plan = ""
 
-    def _grown(self) -> None:
-        self._progress = ""
-        if not self._whole.is_too_long:
-            return
-        self._is_over = True
+    def _preview(self) -> str:
         is_preview = self._page == 0 and self._put_to < PREVIEW_BYTES
         text = self._draft.text
-        self._draft.cut_to(split_once(text, PREVIEW_BYTES)[0].text if is_preview else text[: self._put_to])
-        self._draft.paragraph(words.goes_on_in_file(self._showing.file_after))
+        return split_once(text, PREVIEW_BYTES)[0].text if is_preview else text[: self._put_to]
 
     def _up_to_date(self, urgency: Urgency, *, is_last: bool = False) -> list[Parcel]:
         parcels = self._full_pages(urgency)

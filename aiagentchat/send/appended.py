@@ -22,7 +22,8 @@ from aiagentchat.render.plans import plan_line, plan_list
 from aiagentchat.render.split import LEAST_LIMIT, split_once
 from aiagentchat.render.tables import is_row
 from aiagentchat.send.draft import Draft, is_over
-from aiagentchat.send.whole import PREVIEW_BYTES, Whole
+from aiagentchat.send.growing import Growing
+from aiagentchat.send.whole import PREVIEW_BYTES
 
 MOST_WAITING = 2_000
 """Bytes of a block without a good border in it that are kept waiting for one."""
@@ -39,58 +40,17 @@ _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
 _LINK_TARGET = re.compile(r"\]\([^()]*\Z")
 
 
-class Appended:
-    """The text of one turn, window by window."""
+class Appended(Growing):
+    """The text of one turn, window by window. The draft is what is not said yet."""
 
     def __init__(self, command: Command, showing: Showing | None = None, instance: InstanceName | None = None) -> None:
         """`instance`: who says it, where an agent has asked."""
-        self._command = command
-        self._instance = instance
-        self._showing = showing or Showing()
-        self._draft = Draft()
-        """What is not said yet."""
-        self._whole = Whole(self._showing.most_bytes)
-        self._is_over = False
-        """Whether the rest comes as a file."""
+        super().__init__(command, showing, instance)
         self._planned = False
         """Whether a plan was said."""
-        self._progress = ""
         self._asides = 0
         self.edits = 0
         """How many messages there are; more of them make the windows wider, as edits of one message do."""
-        self.silent = True
-        """Whether the agent has not said a word yet."""
-
-    @property
-    def in_block(self) -> bool:
-        """Whether more of what was added last is to come."""
-        return self._draft.in_block
-
-    def add(self, text: str) -> None:
-        """More of what the agent says."""
-        if not text:
-            return
-        self.silent = False
-        self._whole.add(text)
-        if not self._is_over:
-            self._draft.add(text)
-            self._grown()
-
-    def tool(self, line: str) -> None:
-        """One quiet line about a tool."""
-        self._whole.tool(line)
-        if self._is_over:
-            self._progress = line
-        else:
-            self._draft.tool(line)
-            self._grown()
-
-    def think(self, text: str) -> None:
-        """What the model thought."""
-        self._whole.think(text)
-        if not self._is_over:
-            self._draft.think(text)
-            self._grown()
 
     def plan(self, plan: PlanChanged) -> None:
         """What the agent wants to do: whole for the first time, then how far it has come."""
@@ -99,20 +59,6 @@ class Appended:
         elif plan.steps:
             self._draft.paragraph(plan_line(plan) if self._planned else plan_list(plan))
             self._planned = True
-
-    def progress(self, line: str) -> None:
-        """What goes on while nothing is said."""
-        self._progress = line
-
-    def block_ended(self) -> None:
-        """What was added is final."""
-        self._whole.block_ended()
-        self._draft.block_ended()
-
-    def retract(self) -> None:
-        """Take back what is not final, and not said yet."""
-        self._whole.retract()
-        self._draft.retract()
 
     def flush(self) -> list[Parcel]:
         """What is new, as far as it is complete."""
@@ -150,13 +96,8 @@ class Appended:
             self._draft.paragraph(words.TURN_OVER)  # an agent waits for the part that is the last
         return parcels + self._say(self._draft.text, Urgency.NEEDED, is_last=True, mention=mention)
 
-    def _grown(self) -> None:
-        self._progress = ""
-        if not self._whole.is_too_long:
-            return
-        self._is_over = True
-        self._draft.cut_to(split_once(self._draft.text, PREVIEW_BYTES)[0].text if self.edits == 0 else "")
-        self._draft.paragraph(words.goes_on_in_file(self._showing.file_after))
+    def _preview(self) -> str:
+        return split_once(self._draft.text, PREVIEW_BYTES)[0].text if self.edits == 0 else ""
 
     def _full(self, urgency: Urgency) -> list[Parcel]:
         parcels: list[Parcel] = []
