@@ -146,7 +146,7 @@ def test_no_message_is_left_out_between_two_pages(homeserver: PlainHomeserver, s
 
 
 def test_what_a_program_says_to_nobody_begins_nothing(homeserver: PlainHomeserver) -> None:
-    direct(homeserver, by_agent=True).send(Words(room=DEN, body="The build is green."), "k")
+    direct(homeserver, by_agent=True).send(Words(room=DEN, body="The **build** is green."), "k")
     [said] = homeserver.rooms[DEN]
     meta = read_meta(said["content"])
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -23,7 +25,8 @@ from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.logins import Login, keep, login_file
 from aiagentchat.cli.exchange.mcp import AUDIENCE, login_of, serve
 from aiagentchat.cli.exchange.mcp_direct import AT_ONCE, DirectExchange, Session, in_thread
-from aiagentchat.cli.exchange.places import Way, find
+from aiagentchat.cli.exchange.places import AtGateway, Way, find
+from aiagentchat.cli.exchange.wire import place
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import EVERYTHING, Caller, MessageState
 from aiagentchat.core.ids import CallerName, MessageId, RoomId
@@ -104,6 +107,15 @@ async def test_what_is_said_has_the_meta_of_a_program_and_begins_nothing(stage: 
 
     assert told == f"Sent to den: id={meta.id}, sent."
     assert (meta.kind, meta.to, meta.hop) == (MetaKind.MESSAGE, None, 0)
+
+
+async def test_markdown_is_shown_and_nobody_is_rung_who_is_not_meant(stage: Stage) -> None:
+    await stage.use("send", text="**Green**, @room, says @eve:hs.", to=BOX)
+    content = stage.homeserver.rooms[DEN][-1]["content"]
+
+    assert "<strong>Green</strong>" in content["formatted_body"]
+    assert "@room" not in content["body"]
+    assert content["m.mentions"] == {"user_ids": [BOT]}
 
 
 async def test_the_same_words_twice_are_two_messages(stage: Stage) -> None:
@@ -318,7 +330,7 @@ async def test_who_may_not_send_is_told_so(stage: Stage, tmp_path: Path, name: s
     ("exit_", "code", "more"),
     [
         (Exit.LOGIN, "unavailable", " This session goes on with the old one: it has to be started anew then."),
-        (Exit.UNREACHABLE, "unavailable", ""),
+        (Exit.UNREACHABLE, "unavailable", " Nothing was done."),
         (Exit.FULL, "full", ""),
     ],
 )
@@ -342,9 +354,9 @@ async def test_what_may_have_been_said_is_not_called_unsaid(stage: Stage) -> Non
 
 
 async def test_what_was_not_said_is_called_so(stage: Stage) -> None:
-    stage.homeserver.problem_with_puts = NotDone("it does not answer", Exit.UNREACHABLE)
+    stage.homeserver.problem_with_puts = NotDone("it does not answer; is it there?", Exit.UNREACHABLE)
 
-    assert (await stage.fail("send", text="Hello.")).endswith("It does not answer. Nothing was sent.")
+    assert (await stage.fail("send", text="Hello.")).endswith(" It does not answer; is it there? Nothing was done.")
 
 
 # ── bounds ──
@@ -447,6 +459,26 @@ async def test_it_begins_without_a_gateway_and_says_as_whom_it_speaks(tmp_path: 
     assert "syt_secret" not in content.text
 
 
+async def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+    logged_in(tmp_path)
+    pipe = asyncio.subprocess.PIPE
+    program = [sys.executable, "-m", "aiagentchat.cli.cchat", "mcp"]
+    env = clean_env(HOME=str(tmp_path), PYTHONPATH=str(Path(__file__).parents[2]))
+    process = await asyncio.create_subprocess_exec(
+        *program, env=env, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+    await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
+        await process.wait()
+
+    assert process.returncode == -signal.SIGINT
+    assert (await process.communicate())[1].decode() == f"cchat: without a gateway, as {ME}\n"
+
+
 def test_a_gateway_that_was_only_found_and_where_nobody_listens_is_none(tmp_path: Path) -> None:
     gateway = tmp_path / "data" / "gateway"
     gateway.mkdir(parents=True)
@@ -460,6 +492,21 @@ def test_a_gateway_that_was_only_found_and_where_nobody_listens_is_none(tmp_path
     asked_for = login_of(find(Way(config=str(tmp_path / "config.yaml")), environ, tmp_path))
 
     assert (found.user_id if found else None, asked_for) == (ME, None)
+
+
+def test_a_gateway_that_breaks_off_is_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def break_off() -> None:
+            taken, _ = listener.accept()
+            taken.close()
+
+        threading.Thread(target=break_off, daemon=True).start()
+        login = Login(homeserver="http://127.0.0.1:1", user_id=ME, access_token="t")
+        found = login_of(AtGateway(place=place(f"http://127.0.0.1:{port}"), token="t", otherwise=login))
+
+    assert found is None
 
 
 def test_without_gateway_and_login_it_does_not_begin(

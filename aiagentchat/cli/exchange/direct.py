@@ -459,6 +459,10 @@ def contents(words: Words, id_: MessageId, *, by_agent: bool = False) -> dict[st
     prefix = _PREFIXES.get(words.kind, "")
     body = clean(words.body if words.body.startswith(prefix) else f"{prefix}{words.body}")
     content: dict[str, Any] = {"msgtype": "m.text", "body": body, "m.mentions": {}}
+    if by_agent:
+        from aiagentchat.render.message import message  # with Markdown, which takes a while
+
+        content = message(body, notice=words.kind == MetaKind.STATUS)
     if words.thread is not None:
         content["m.relates_to"] = {"rel_type": "m.thread", "event_id": words.thread}
     if words.to is None and not by_agent:

@@ -14,6 +14,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket as sockets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -260,6 +261,8 @@ def _connector(socket: Path | None) -> Iterator[aiohttp.BaseConnector | None]:
 def serve(way: Way) -> int:
     """The command; its exit code."""
     folder = Path.cwd()
+    # Whoever waits for a line of stdin hears of no Ctrl-C. There is nothing to tidy up: let it end the program.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         found = find(way, os.environ, folder)
         login = login_of(found)
@@ -271,8 +274,8 @@ def serve(way: Way) -> int:
             asyncio.run(bridge(at_gateway(found), name=name_here(folder), folder=folder))
     except NotDone as error:
         return complain(error, Console())
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
     return Exit.DONE
 
 

@@ -61,8 +61,11 @@ _CODES: Mapping[Exit, str] = {
 }
 """All else is `unavailable`."""
 _IN_DOUBT = "What you asked for may have been done: look with `read` before you do it again."
-_NOTHING = "Nothing was sent."
-_ANEW = "This session goes on with the old one: it has to be started anew then."
+_MORE: Mapping[Exit, str] = {
+    Exit.UNCERTAIN: _IN_DOUBT,
+    Exit.UNREACHABLE: "Nothing was done.",
+    Exit.LOGIN: "This session goes on with the old one: it has to be started anew then.",
+}
 _SLOW = "The homeserver took too long."
 _BUSY = f"{AT_ONCE} calls of this session are under way, and none of them ended in time. Nothing was done."
 _WHICH = "Without a gateway one room is read: say which `room`."
@@ -176,7 +179,7 @@ class DirectExchange:
             async with asyncio.timeout(self._seconds + seconds + LAST_ANSWER_SECONDS):
                 return await in_thread(lambda: do(direct))
         except NotDone as error:
-            raise refused(error, speaks=speaks) from None
+            raise refused(error) from None
         except TimeoutError:
             raise ExchangeRefused("unavailable", f"{_SLOW} {_IN_DOUBT}" if speaks else _SLOW) from None
         finally:
@@ -236,13 +239,13 @@ async def in_thread(do: Callable[[], T]) -> T:
 # ── in the words of the exchange ──────────────────────────────────────────────────────────────────────────────────
 
 
-def refused(error: NotDone, *, speaks: bool) -> ExchangeRefused:
-    """What a caller is told, and whether what was to be said may have been said."""
-    nothing = f" {_NOTHING}" if speaks else ""
-    more = {Exit.UNCERTAIN: f" {_IN_DOUBT}", Exit.LOGIN: f" {_ANEW}", Exit.UNREACHABLE: nothing}.get(error.exit, "")
+def refused(error: NotDone) -> ExchangeRefused:
+    """What a caller is told, and whether what was asked for may have been done."""
     text = str(error)
     sentence = text if text.startswith("http") else f"{text[:1].upper()}{text[1:]}"
-    return ExchangeRefused(_CODES.get(error.exit, "unavailable"), f"{sentence.rstrip('.')}.{more}")
+    end = "" if text.endswith((".", "?", "!")) else "."
+    more = f" {_MORE[error.exit]}" if error.exit in _MORE else ""
+    return ExchangeRefused(_CODES.get(error.exit, "unavailable"), f"{sentence}{end}{more}")
 
 
 def message_of(said: Json) -> Message:
