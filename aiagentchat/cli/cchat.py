@@ -505,18 +505,21 @@ def login(
 Examples:
   claude mcp add aiagentchat -- cchat mcp
   cchat mcp --config /etc/aiagentchat/config.yaml
+  cchat mcp --as second
 """
 )
 def mcp(
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
     config: Config = None,
+    profile: As = None,
+    direct: Directly = False,
 ) -> None:
     """Offer the rooms to a Claude Code session. An MCP server on stdin and stdout."""
 
     from aiagentchat.cli.exchange.mcp import serve
 
-    raise typer.Exit(serve(_way(gateway, token_file, config, None, False)))
+    raise typer.Exit(serve(_way(gateway, token_file, config, profile, direct)))
 
 
 def main() -> None:

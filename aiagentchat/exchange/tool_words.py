@@ -167,7 +167,7 @@ def rooms(found: Sequence[RoomView], home: RoomId | None) -> str:
 
 
 def _room(one: RoomView, *, is_home: bool) -> str:
-    may = ", ".join(sorted(one.scopes))
+    may = ", ".join(sorted(one.scopes)) or "nothing"
     said = [f"{line(one.name)} ({one.room}): {may}", "yours" if is_home else "", "encrypted" if one.encrypted else ""]
     halted = f"agents are halted here: {line(one.halted)}" if one.halted else ""
     return "; ".join(part for part in [*said, halted] if part)

@@ -60,9 +60,12 @@ def _server(desk: Desk) -> "Server[Any, Any]":
     return server_of(audience, use)
 
 
-def server_of(audience: Audience, use: Callable[[str, dict[str, Any]], Any]) -> "Server[Any, Any]":
-    """A server with the tools of such a caller; `use` is called with the name of one, and what it is given."""
-    server: Server[Any, Any] = Server("aiagentchat", version=__version__, instructions=ABOUT)
+def server_of(audience: Audience, use: Callable[[str, dict[str, Any]], Any], *, more: str = "") -> "Server[Any, Any]":
+    """A server with the tools of such a caller; `use` is called with the name of one, and what it is given.
+
+    `more`: what its client is to know beside what holds everywhere.
+    """
+    server: Server[Any, Any] = Server("aiagentchat", version=__version__, instructions=f"{ABOUT}{more}")
     tools = [types.Tool.model_validate(tool) for tool in listed(audience)]
 
     async def tell(_: types.ListToolsRequest) -> types.ListToolsResult:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,8 +22,12 @@ class Script:
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = [FINE]
         self.asked: list[tuple[str, str]] = []
+        self.sent: list[tuple[bytes, str]] = []
+        """What was posted, and what that is."""
         self.naps: list[float] = []
         self.url = ""
+        self.close: Callable[[], None] = lambda: None
+        """Nobody listens there any more."""
 
     @property
     def homeserver(self) -> Homeserver:
@@ -37,7 +41,9 @@ def script() -> Iterator[Script]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             script.asked.append((self.command, self.path))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.command == "POST":
+                script.sent.append((data, self.headers["Content-Type"]))
             status, body = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             if not status:
                 self.close_connection = True
@@ -61,6 +67,7 @@ def script() -> Iterator[Script]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     script.url = f"http://127.0.0.1:{server.server_address[1]}"
+    script.close = server.socket.close
     yield script
     server.shutdown()
     thread.join()
@@ -103,6 +110,7 @@ def test_the_pause_is_the_one_that_the_homeserver_asks_for_up_to_a_limit(script:
         ((429, {"errcode": "M_LIMIT_EXCEEDED"}), "put", Exit.FULL, "nothing was done"),
         (CUT, "get", Exit.UNREACHABLE, "does not answer"),
         (CUT, "put", Exit.UNCERTAIN, "does not answer"),
+        ((502, "<html>"), "put", Exit.UNCERTAIN, "answers with HTTP 502"),
     ],
 )
 def test_each_failure_has_its_exit_code(
@@ -115,6 +123,54 @@ def test_each_failure_has_its_exit_code(
     assert raised.value.exit is exit_
     assert sentence in str(raised.value)
     assert len(script.asked) in (1, TRIES)
+
+
+@pytest.mark.parametrize("after", [(429, {"errcode": "M_LIMIT_EXCEEDED"}), (502, "<html>")])
+def test_a_doubt_stays_one_whatever_comes_after_it(script: Script, after: tuple[int, Any]) -> None:
+    script.answers = [CUT, after]
+    with pytest.raises(NotDone) as raised:
+        script.homeserver.put("/x", {})
+
+    assert raised.value.exit is Exit.UNCERTAIN
+
+
+def test_a_doubt_stays_one_when_nobody_is_there_any_more(script: Script) -> None:
+    def leave(_: float) -> None:
+        script.close()
+
+    script.answers = [CUT]
+    with pytest.raises(NotDone) as raised:
+        Homeserver(script.url, "syt_anna", sleep=leave).put("/x", {})
+
+    assert raised.value.exit is Exit.UNCERTAIN
+
+
+def test_what_has_an_end_is_not_tried_for_longer(script: Script) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    script.answers = [(502, "<html>")]
+    bounded = Homeserver(script.url, "t", sleep=sleep, chance=lambda: 0.5, clock=lambda: now[0], until=1.0)
+    with pytest.raises(NotDone, match="HTTP 502"):
+        bounded.get("/x")
+    tries, now[0] = len(script.asked), 1.0
+    with pytest.raises(NotDone, match="takes too long") as raised:
+        bounded.get("/x")
+
+    assert tries == len(script.asked) == 2
+    assert raised.value.exit is Exit.UNREACHABLE
+
+
+def test_a_file_goes_as_it_is(script: Script) -> None:
+    script.answers = [(200, {"content_uri": "mxc://hs/1"}), (200, {"content_uri": 7})]
+
+    assert script.homeserver.upload(b"\x00\xff", name="a b.png", mime="image/png") == "mxc://hs/1"
+    assert script.asked == [("POST", "/_matrix/media/v3/upload?filename=a+b.png")]
+    assert script.sent == [(b"\x00\xff", "image/png")]
+    with pytest.raises(NotDone, match="nothing was sent"):
+        script.homeserver.upload(b"x", name="x", mime="text/plain")
 
 
 def test_pages_are_read_back_until_there_is_no_more(script: Script) -> None:

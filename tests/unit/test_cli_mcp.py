@@ -17,10 +17,9 @@ from mcp.client.stdio import stdio_client
 from mcp.types import TextContent
 
 from aiagentchat.cli.exchange import mcp
-from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.logins import Login, keep, login_file
+from aiagentchat.cli.exchange.exits import Exit
 from aiagentchat.cli.exchange.mcp import AUDIENCE, Bridge, Gateway, at_gateway, name_here, serve
-from aiagentchat.cli.exchange.places import Way, find
+from aiagentchat.cli.exchange.places import AtGateway, Way, find
 from aiagentchat.core.meta import is_instance_name
 from aiagentchat.exchange.filing import MOST_FILE
 from aiagentchat.exchange.tools import offered
@@ -254,14 +253,7 @@ def test_it_finds_the_gateway_as_every_other_command(tmp_path: Path, capsys: pyt
     token.chmod(0o600)
 
     found = find(Way(gateway="http://127.0.0.1:8870", token_file=str(token)), {}, tmp_path)
+    assert isinstance(found, AtGateway)
     assert at_gateway(found) == Gateway(url="http://127.0.0.1:8870", token=TOKEN)
     assert serve(Way(gateway="http://example.org", token_file=str(token))) == Exit.USAGE
     assert "use https" in capsys.readouterr().err
-
-
-def test_without_a_gateway_there_are_no_tools(tmp_path: Path) -> None:
-    keep(login_file(str(tmp_path), None), Login(homeserver="http://127.0.0.1:1", user_id="@anna:x", access_token="t"))
-    with pytest.raises(NotDone) as refused:
-        at_gateway(find(Way(direct=True), {"HOME": str(tmp_path)}, tmp_path))
-
-    assert refused.value.exit is Exit.NO_WAY

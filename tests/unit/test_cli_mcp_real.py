@@ -14,9 +14,12 @@ import pytest
 
 from aiagentchat.cli.exchange.mcp import AUDIENCE
 from aiagentchat.core.ids import UserId
+from aiagentchat.core.meta import META_KEY
 from aiagentchat.exchange.tools import offered
 from rig.claude import cli_env
+from rig.homeserver import PASSWORD, Homeserver
 from rig.model import Model
+from rig.people import People
 from rig.script import Step, script
 from tests.unit.claude_stage import PATIENCE
 from tests.unit.mcp_stage import CALLER, KITCHEN, SECRET, TOKEN, FakeGateway, listening
@@ -24,6 +27,7 @@ from tests.unit.mcp_stage import CALLER, KITCHEN, SECRET, TOKEN, FakeGateway, li
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
+CCHAT = [sys.executable, "-m", "aiagentchat.cli.cchat"]
 SERVER = "aiagentchat"
 THEM = "@other:example.org/there"
 
@@ -54,11 +58,18 @@ class Desk:
         """As the how-to says."""
         shutil.copytree(ROOT / "deploy/skill/cchat", self._folder / "home/config/skills/cchat")
 
-    async def install_server(self) -> None:
+    async def install_server(self, *options: str) -> None:
         """As the how-to says; `cchat` is the one that is tested."""
-        cchat = [sys.executable, "-m", "aiagentchat.cli.cchat"]
-        async with self._started("mcp", "add", SERVER, "--", *cchat, "mcp", "--gateway", str(self.socket)) as process:
+        async with self._started("mcp", "add", SERVER, "--", *CCHAT, "mcp", *options) as process:
             said, _ = await process.communicate()
+        assert process.returncode == 0, said.decode()
+
+    async def log_in(self, homeserver: str, user: str) -> None:
+        """As the how-to says."""
+        login = [*CCHAT, "login", "--homeserver", homeserver, "--user", user]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*login, env=self._env, stdin=pipe, stderr=pipe)
+        _, said = await process.communicate(f"{PASSWORD}\n".encode())
         assert process.returncode == 0, said.decode()
 
     async def ask(self, text: str, *more: str) -> list[Mapping[str, Any]]:
@@ -129,7 +140,7 @@ async def test_every_tool_is_listed_and_called_in_somebodys_own_claude_code(
     }
     steps = [Step(tool=f"mcp__{SERVER}__{name}", input=arguments) for name, arguments in given.items()]
     desk.install_skill()
-    await desk.install_server()
+    await desk.install_server("--gateway", str(desk.socket))
     async with listening(fake, desk.socket):
         asked = script("speak", *steps, Step(text="That was it."))
         lines = await desk.ask(asked, "--allowedTools", f"mcp__{SERVER}")
@@ -151,3 +162,56 @@ async def test_every_tool_is_listed_and_called_in_somebodys_own_claude_code(
     instances = {message.meta.instance for message in fake.exchange.messages.values()}
     assert len(instances) == 1
     assert str(instances.pop()).startswith("project-")
+
+
+@pytest.mark.long
+async def test_every_tool_is_listed_and_called_there_without_a_gateway(
+    cli: Path, model: Model, people: People, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    anna, bert = await people.person(), await people.person("bert")
+    room = await people.room(anna, bert)
+    closed = await people.room(bert, anna)
+    await bert.request("PUT", f"/rooms/{closed}/state/m.room.encryption/", {"algorithm": "m.megolm.v1.aes-sha2"})
+    await bert.send(room, "Hello from the kitchen.")
+    task = {"version": 1, "id": "m1", "kind": "task", "task": "t1", "to": anna.id}
+    await bert.send(room, {"msgtype": "m.text", "body": "[TASK] Cook.", META_KEY: task})
+    desk = Desk(cli, model, tmp_path)
+    (desk.project / "a.txt").write_text("hello")
+    given: dict[str, dict[str, Any]] = {
+        "rooms": {},
+        "who": {},
+        "send": {"room": room, "text": "Hello.", "to": bert.id},
+        "ask": {"room": room, "text": "Anybody?", "to": bert.id, "seconds": 1},
+        "read": {"room": room},
+        "history": {"room": room, "words": "kitchen"},
+        "assign_task": {"room": room, "text": "Wash up.", "to": bert.id},
+        "update_task": {"room": room, "task": "t1", "state": "done", "note": "Eaten."},
+        "tasks": {"room": room, "all": True},
+        "send_file": {"room": room, "path": "a.txt", "caption": "The list."},
+    }
+    steps = [Step(tool=f"mcp__{SERVER}__{name}", input=arguments) for name, arguments in given.items()]
+    refused = Step(tool=f"mcp__{SERVER}__send", input={"room": closed, "text": "A secret."})
+    await desk.log_in(homeserver.url, anna.id)
+    await desk.install_server("--direct")
+    lines = await desk.ask(script("alone", *steps, refused, Step(text="So.")), "--allowedTools", f"mcp__{SERVER}")
+    shown = await bert.until_message(room, "The list.", sender=anna.id)
+    said = [event["content"] for event in await bert.history(room) if event["sender"] == anna.id]
+
+    [begun] = [line for line in lines if line.get("subtype") == "init"]
+    assert {name.removeprefix(f"mcp__{SERVER}__") for name in begun["tools"] if SERVER in name} == set(given)
+    assert set(given) == set(offered(AUDIENCE))
+    *answers, no = results(lines)
+    told = dict(zip(given, answers, strict=True))
+    assert [name for name, (_, failed) in told.items() if failed] == []
+    assert f"({room}): read, send" in told["rooms"][0]
+    assert f"({closed}): nothing; encrypted" in told["rooms"][0]
+    assert "no answer within 1 s; it is in the room" in told["ask"][0]
+    assert "| Hello from the kitchen." in told["read"][0]
+    assert "| Hello from the kitchen." in told["history"][0]
+    assert "t1 done" in told["tasks"][0]
+    assert f" assigned: {anna.id} " in told["tasks"][0]
+    assert shown.content["filename"] == "a.txt"
+    assert no[1]
+    assert "is encrypted, and cchat has no keys" in no[0]
+    assert all(META_KEY in content for content in said if "body" in content)
+    assert not [event for event in await bert.history(closed) if event["type"] == "m.room.message"]

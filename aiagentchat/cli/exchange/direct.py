@@ -1,13 +1,14 @@
 """Without a gateway: the rooms of `cchat`'s own account, over the homeserver's API.
 
-What is sent is what that account says. With `--to` it carries the protocol's meta, as what agents say to each other
-does; else it is a message as a person types it. There is no ledger here: what has become of a message or a task is what
-the room itself tells, as far back as it is read.
+What is sent is what that account says. With `--to`, or where a program speaks, it carries the protocol's meta, as what
+agents say to each other does; else it is a message as a person types it. There is no ledger here: what has become of a
+message or a task is what the room itself tells, as far back as it is read.
 """
 
 import json
 import re
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,20 +20,21 @@ from aiagentchat.cli.exchange.exits import BY_CODE, Exit, NotDone
 from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeserver, MatrixSaysNo
 from aiagentchat.cli.exchange.said import edited, edits, folded, redacts, said, sent_at
 from aiagentchat.cli.exchange.states import listed, outcome, place_of, receipts, standing
-from aiagentchat.cli.exchange.wire import ITEMS, path
+from aiagentchat.cli.exchange.wire import path
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.errors import ExchangeRefused
-from aiagentchat.core.exchange import MOST_BODY, Outgoing
+from aiagentchat.core.exchange import MOST_BODY, Outgoing, RoomView
 from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId, UserId, txn_id
 from aiagentchat.core.instances import INSTANCE, TTL_SECONDS
 from aiagentchat.core.meta import META_KEY, VERSION, Address, Meta, MetaKind, Step, address, read_meta, written
 from aiagentchat.render.hygiene import clean, one_line, visible
 
 if TYPE_CHECKING:
+    from aiagentchat.cli.exchange.rooms import State
     from aiagentchat.core.tasks import Task
 
 MOST_ROOMS = 100
-"""Rooms that are looked through: for instances their state, for a message or a task what was said last …"""
+"""Rooms that are looked through for a message or a task: what was said last …"""
 MOST_LOOKED = 5
 """… in so many pages of each."""
 MOST_HEARD = 1000
@@ -40,15 +42,26 @@ MOST_HEARD = 1000
 _PREFIXES = {"task": "[TASK] ", "question": "[QUESTION] ", "status": "[STATUS] ", "answer": "[ANSWER] "}
 _NAME = 60
 _WORD = re.compile(r"\w+")
+_NOTHING: Mapping[str, Any] = {"types": []}
+"""In a filter of a sync."""
 
 
 class Direct:
     """Speaks, as the account of a login."""
 
-    def __init__(self, homeserver: Homeserver, me: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        me: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        by_agent: bool = False,
+    ) -> None:
+        """`by_agent`: a program speaks. What it says to nobody begins nothing then, whoever's account this is."""
         self._hs = homeserver
         self._me = me
         self._clock = clock
+        self._by_agent = by_agent
 
     # ── saying something
 
@@ -64,16 +77,31 @@ class Direct:
         room = self._plain_room(words.room)
         since = self._since(room)
         message = dict(self._send(room, words, key))
-        found: list[Json] = []
-        for events in self._following(room, since, self._clock() + seconds):
-            found += events
-            if ended := outcome(found, str(message["id"]), str(words.to), str(message["event_id"])):
-                return message | ended
-        return message
+        name, found = str(message["id"]), list[Json]()
+        try:
+            for events in self._following(room, since, self._clock() + seconds):
+                found += events
+                if ended := outcome(found, name, str(words.to), str(message["event_id"])):
+                    return message | ended
+            return message | self._how_far(room, str(message["event_id"]), found)
+        except NotDone as error:
+            raise NotDone(
+                f"message {name} was sent, and there was no answer yet when this came: {error}. cchat status {name} "
+                "tells how far it is",
+                Exit.NO_ANSWER,
+            ) from error
+
+    def _how_far(self, room: str, event: str, heard: Sequence[Json]) -> dict[str, Any]:
+        """How far a message of ours has come that is among what was heard."""
+        place = next((place for place, each in enumerate(heard) if each.get("event_id") == event), None)
+        if place is None:
+            return {}
+        said_of_it = receipts(self._sync(room, None, 0, ephemeral="m.receipt"), room)
+        return standing(heard[place], room, heard[place + 1 :], [*said_of_it], self._now())
 
     def _send(self, room: str, words: Words, key: str) -> Json:
         id_ = _message_id(key)
-        content = contents(words, id_)
+        content = contents(words, id_, by_agent=self._by_agent)
         if len(content["body"].encode()) > MOST_BODY:
             raise NotDone(f"the message is longer than {MOST_BODY} bytes; nothing was sent", Exit.USAGE)
         sent = self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
@@ -89,6 +117,16 @@ class Direct:
             "answer": "",
             "answer_event_id": None,
         }
+
+    def send_file(self, room: str, name: str, data: bytes, caption: str, key: str) -> Json:
+        """Put a file into a room: its event. The same key puts it there no second time."""
+        from aiagentchat.render.file_message import file_message
+
+        where = self._plain_room(room)
+        content = file_message(name, data, caption)
+        kept = self._hs.upload(data, name=content["filename"], mime=content["info"]["mimetype"])
+        content |= {"url": kept} | ({META_KEY: written(Meta(id=_message_id(key)))} if self._by_agent else {})
+        return self._hs.put(path("rooms", where, "send", "m.room.message", txn_id("cchat", key)), content)
 
     def status(self, message: str) -> Json:
         """How far a message has come: by what was said after it, and by how far whom it is for has read."""
@@ -216,16 +254,27 @@ class Direct:
     def _page(
         self, room: str, limit: int, before: str | None, fits: Callable[[Json], bool], since: int | None = None
     ) -> Json:
-        """Pages of the timeline until there is enough; an edit lies after what it changes, so it is known by then."""
+        """Pages of the timeline until there is enough; an edit lies after what it changes, so it is known by then.
+
+        What stands before it goes on before its first message, by that one's id, where a page of the timeline has more.
+        """
         newest_first: list[Json] = []
-        start = before
-        for events, start in self._hs.back(room, before):
+        start: str | None = None
+        for events, start in self._hs.back(room, self._before(room, before)):
             newest_first += events
             found = [each for each in folded(reversed(newest_first), room) if fits(each)]
+            if len(found) > limit:
+                return {"messages": found[-limit:], "before": found[-limit]["event_id"]}
             is_past = since is not None and any(sent_at(event) < since for event in events)
-            if len(found) >= limit or start is None or is_past:
-                return {"messages": found[-limit:], "before": None if is_past else start}
+            if len(found) == limit or start is None or is_past:
+                return {"messages": found, "before": None if is_past else start}
         return {"messages": [each for each in folded(reversed(newest_first), room) if fits(each)], "before": start}
+
+    def _before(self, room: str, before: str | None) -> str | None:
+        """Where in the timeline that is: before an event, or what the homeserver has called it."""
+        if before is None or not before.startswith("$"):
+            return before
+        return str(self._hs.get(path("rooms", room, "context", before), {"limit": 0}).get("start") or "") or None
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said, edited and deleted from now on, or after what was seen last."""
@@ -245,10 +294,9 @@ class Direct:
     def who(self) -> Sequence[Json]:
         """Who is in the registry: whoever says so in the state of a room of ours."""
         found: dict[tuple[str, str], Json] = {}
-        for room in self._joined()[:MOST_ROOMS]:
-            reply = self._hs.get_dated(path("rooms", room, "state"))
-            now = _milliseconds(reply.date)
-            for event in reply.body.get(ITEMS, ()):
+        told, now = self._states(INSTANCE)
+        for state in told.values():
+            for event in state.values():
                 if (entry := instance(event, now)) is not None:
                     found[str(entry["user"]), str(entry["name"])] = entry
         there = {key for key, entry in found.items() if entry["alive"]}
@@ -256,6 +304,20 @@ class Direct:
         return sorted(entries, key=lambda each: (not each["alive"], each["user"], each["name"]))
 
     # ── rooms
+
+    def rooms(self) -> Sequence[RoomView]:
+        """Those that we are in, and what we may do there."""
+        from aiagentchat.cli.exchange.rooms import TYPES, view
+
+        return [view(room, state, self._me) for room, state in self._states(*TYPES)[0].items()]
+
+    def _states(self, *types: str) -> "tuple[dict[str, State], int]":
+        """The events of these types in the state of all our rooms, in one request; and when that was."""
+        from aiagentchat.cli.exchange.rooms import states
+
+        wanted = {"state": {"types": types}, "timeline": {"limit": 1}, "ephemeral": _NOTHING}
+        reply = self._hs.get_dated("/sync", _first_sync(wanted))
+        return states(reply.body), _milliseconds(reply.date)
 
     def _joined(self) -> list[str]:
         found = self._hs.get("/joined_rooms").get("joined_rooms")
@@ -328,17 +390,17 @@ class Direct:
     def _now(self) -> int:
         return _milliseconds(self._hs.get_dated("/joined_rooms").date)
 
-    def _sync(self, room: str, since: str | None, seconds: int, *, ephemeral: str | None = None) -> Json:
-        nothing: dict[str, Any] = {"types": []}
+    def _sync(self, room: str, since: str | None, seconds: float, *, ephemeral: str | None = None) -> Json:
         passing = {"types": [ephemeral] if ephemeral else []}
-        only = {"rooms": [room], "timeline": {"limit": PAGE}, "state": nothing, "ephemeral": passing}
-        wanted = {"presence": nothing, "account_data": nothing, "room": {**only, "account_data": nothing}}
-        query = {"timeout": seconds * 1000, "filter": json.dumps(wanted), "set_presence": "offline", "since": since}
+        only = {"rooms": [room], "timeline": {"limit": PAGE}, "state": _NOTHING, "ephemeral": passing}
+        if since is None:
+            return self._hs.get("/sync", _first_sync(only))
+        query = {"timeout": int(seconds * 1000), "filter": _filter(only), "set_presence": "offline", "since": since}
         return self._hs.get("/sync", query, hold=seconds)
 
     def _following(self, room: str, since: str, end: float) -> Iterator[list[Json]]:
         while (left := end - self._clock()) > 0:
-            answer = self._sync(room, since, max(0, min(LONG_POLL_SECONDS, int(left))))
+            answer = self._sync(room, since, min(LONG_POLL_SECONDS, left))
             since = str(answer.get("next_batch", since))
             yield _timeline(answer, room)
 
@@ -392,17 +454,21 @@ class _Heard:
             return None
 
 
-def contents(words: Words, id_: MessageId) -> dict[str, Any]:
-    """The content of the event that says it."""
+def contents(words: Words, id_: MessageId, *, by_agent: bool = False) -> dict[str, Any]:
+    """The content of the event that says it; what an agent says, it says as one, whoever it is for."""
     prefix = _PREFIXES.get(words.kind, "")
     body = clean(words.body if words.body.startswith(prefix) else f"{prefix}{words.body}")
     content: dict[str, Any] = {"msgtype": "m.text", "body": body, "m.mentions": {}}
+    if by_agent:
+        from aiagentchat.render.message import message  # with Markdown, which takes a while
+
+        content = message(body, notice=words.kind == MetaKind.STATUS)
     if words.thread is not None:
         content["m.relates_to"] = {"rel_type": "m.thread", "event_id": words.thread}
-    if words.to is None:
+    if words.to is None and not by_agent:
         return content
-    to = address(words.to)
-    if to is None:
+    to = None if words.to is None else address(words.to)
+    if words.to is not None and to is None:
         raise NotDone(f"--to {visible(words.to)}: write @user:server or @user:server/instance", Exit.USAGE)
     meta = Meta(
         id=id_,
@@ -413,7 +479,8 @@ def contents(words: Words, id_: MessageId) -> dict[str, Any]:
         budget=words.budget,
         expires_at=words.expires_at,
     )
-    return content | {"m.mentions": {"user_ids": [to.user]}, META_KEY: written(meta)}
+    mentions = {} if to is None else {"user_ids": [to.user]}
+    return content | {"m.mentions": mentions, META_KEY: written(meta)}
 
 
 def instance(event: object, now: int) -> Json | None:
@@ -455,6 +522,16 @@ def _through(entry: Json, there: Collection[tuple[str, str]]) -> Json:
 
 def _message_id(key: str) -> MessageId:
     return MessageId(f"m{txn_id('cchat', key)}")
+
+
+def _first_sync(room: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sync from the beginning is asked with: Synapse answers the same request for two minutes from a cache."""
+    return {"timeout": 0, "filter": _filter(room, uuid.uuid4().hex), "set_presence": "offline"}
+
+
+def _filter(room: Mapping[str, Any], nonce: str | None = None) -> str:
+    nobody = _NOTHING if nonce is None else {**_NOTHING, "not_types": [nonce]}
+    return json.dumps({"presence": nobody, "account_data": _NOTHING, "room": {**room, "account_data": _NOTHING}})
 
 
 def _timeline(answer: Json, room: str) -> list[Json]:

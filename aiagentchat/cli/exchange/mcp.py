@@ -4,6 +4,8 @@ It has the tools of the gateway and passes each call on to it (`/mcp`), with the
 it runs, it is an instance of its own: it holds a stream of the gateway open, and what it sends is sent as that. Where
 the gateway does not have it, it sends nothing: it would speak as the daemon, and the budgets of agents would not count
 it. Files are read here, from the folder that it was started in, because the gateway may not see them.
+
+Without a gateway it is another server (`mcp_direct.py`), which begins and stays without one.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket as sockets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,7 +28,9 @@ from mcp.server.stdio import stdio_server
 
 from aiagentchat.cli.exchange.console import Console, complain
 from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.logins import Login
 from aiagentchat.cli.exchange.places import AtGateway, ByLogin, Way, find
+from aiagentchat.cli.exchange.wire import Cut, NotConnected, Wire
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import NotOpened
 from aiagentchat.core.meta import is_instance_name
@@ -57,10 +62,6 @@ _GONE = (
     "enabled?"
 )
 _CUT = "The connection to the gateway ended before its answer: what you asked for may have been done. Look with `read`."
-_NO_GATEWAY = (
-    "the tools are those of a gateway, and there is none; run this where config.yaml is, or give --config FILE, or "
-    "--gateway and --token-file"
-)
 _NO_NAME = (
     "Nothing was sent: this session speaks under a name of its own, and the gateway does not have it. {why} What only "
     "reads works meanwhile; use this again to try again."
@@ -147,15 +148,15 @@ class Bridge:
             try:
                 arguments = await asyncio.to_thread(self._with_content, arguments)
             except WrongArgumentError as error:
-                return _result(Told(str(error), failed=True))
+                return result(Told(str(error), failed=True))
         if _SPEAKS.get(name, False) and not await self._has_name():
-            return _result(Told(_NO_NAME.format(why=self._why), failed=True))
+            return result(Told(_NO_NAME.format(why=self._why), failed=True))
         try:
             return await self._pass_on(name, arguments)
         except aiohttp.ClientConnectorError:
-            return _result(Told(_GONE, failed=True))
+            return result(Told(_GONE, failed=True))
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return _result(Told(_CUT, failed=True))
+            return result(Told(_CUT, failed=True))
 
     async def _has_name(self) -> bool:
         """Whether we are registered, or are so in a moment."""
@@ -191,16 +192,19 @@ class Bridge:
     def _with_content(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The file itself in place of its path. Raises WrongArgumentError."""
         given = take(fields_of(offered(AUDIENCE)["send_file"], AUDIENCE), arguments)
-        path = given.pop("path").removeprefix(f"{self._folder}/").removeprefix("./")
-        try:
-            data = read_beneath(self._folder, path, MOST_FILE)
-        except NotOpened as error:
-            too_large = error.why == Why.SIZE
-            told = (
-                file_words.too_large_to_send(MOST_FILE // MIB) if too_large else file_words.not_opened(path, error.why)
-            )
-            raise WrongArgumentError(told) from None
-        return {**given, "name": Path(path).name, "content": base64.b64encode(data).decode("ascii")}
+        name, data = read_here(self._folder, given.pop("path"))
+        return {**given, "name": name, "content": base64.b64encode(data).decode("ascii")}
+
+
+def read_here(folder: Path, path: str) -> tuple[str, bytes]:
+    """The name of a file beneath the folder, and what is in it. Raises WrongArgumentError."""
+    path = path.removeprefix(f"{folder}/").removeprefix("./")
+    try:
+        return Path(path).name, read_beneath(folder, path, MOST_FILE)
+    except NotOpened as error:
+        too_large = error.why == Why.SIZE
+        told = file_words.too_large_to_send(MOST_FILE // MIB) if too_large else file_words.not_opened(path, error.why)
+        raise WrongArgumentError(told) from None
 
 
 def _read(status: int, data: bytes) -> types.CallToolResult:
@@ -209,8 +213,8 @@ def _read(status: int, data: bytes) -> types.CallToolResult:
         if status == 200 and "result" in said:
             return types.CallToolResult.model_validate(said["result"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _result(Told(f"Refused by the gateway ({status}). {_STRANGE}", failed=True))
-    return _result(Told(_refused(status, data), failed=True))
+        return result(Told(f"Refused by the gateway ({status}). {_STRANGE}", failed=True))
+    return result(Told(_refused(status, data), failed=True))
 
 
 def _refused(status: int, data: bytes) -> str:
@@ -222,7 +226,8 @@ def _refused(status: int, data: bytes) -> str:
     return f"Refused by the gateway ({status}). {why}"
 
 
-def _result(told: Told) -> types.CallToolResult:
+def result(told: Told) -> types.CallToolResult:
+    """As the protocol has it."""
     return types.CallToolResult(content=[types.TextContent(type="text", text=told.text)], isError=told.failed)
 
 
@@ -256,20 +261,41 @@ def _connector(socket: Path | None) -> Iterator[aiohttp.BaseConnector | None]:
 def serve(way: Way) -> int:
     """The command; its exit code."""
     folder = Path.cwd()
+    # Whoever waits for a line of stdin hears of no Ctrl-C. There is nothing to tidy up: let it end the program.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        gateway = at_gateway(find(way, os.environ, folder))
-        asyncio.run(bridge(gateway, name=name_here(folder), folder=folder))
+        found = find(way, os.environ, folder)
+        login = login_of(found)
+        if login is not None:
+            from aiagentchat.cli.exchange.mcp_direct import directly
+
+            asyncio.run(directly(login, folder))
+        elif isinstance(found, AtGateway):
+            asyncio.run(bridge(at_gateway(found), name=name_here(folder), folder=folder))
     except NotDone as error:
         return complain(error, Console())
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
     return Exit.DONE
 
 
-def at_gateway(found: AtGateway | ByLogin) -> Gateway:
-    """Where it is. Raises NotDone where there is only a login of somebody's own."""
+def login_of(found: AtGateway | ByLogin) -> Login | None:
+    """As whom this speaks without a gateway: where there is none, or one was only found and nobody listens there."""
     if isinstance(found, ByLogin):
-        raise NotDone(_NO_GATEWAY, Exit.NO_WAY)
+        return found.login
+    if found.otherwise is None:
+        return None
+    try:
+        Wire(found.place, found.token).ask("GET", "/health")
+    except NotConnected:
+        return found.otherwise
+    except Cut:
+        pass  # somebody is there
+    return None
+
+
+def at_gateway(found: AtGateway) -> Gateway:
+    """Where it is."""
     if found.place.url is None:
         return Gateway(socket=found.place.socket, token=found.token)
     return Gateway(url=found.place.url.geturl(), token=found.token)

@@ -51,8 +51,13 @@ def _direct(login: Login) -> "Direct":
     from aiagentchat.cli.exchange.direct import Direct
     from aiagentchat.cli.exchange.homeserver import Homeserver
 
-    typer.echo(f"cchat: without a gateway, as {one_line(safe(login.user_id), SHOWN)}", err=True)
+    say_direct(login)
     return Direct(Homeserver(login.homeserver, login.access_token), login.user_id)
+
+
+def say_direct(login: Login) -> None:
+    """That there is no gateway, and as whom we speak."""
+    typer.echo(f"cchat: without a gateway, as {one_line(safe(login.user_id), SHOWN)}", err=True)
 
 
 def daemon_of(speaks: Speaks) -> Gateway:

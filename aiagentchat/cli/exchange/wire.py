@@ -21,8 +21,6 @@ ANSWER_SECONDS = 30.0
 """How long one answer may take, beside what the other side was asked to wait."""
 MOST_BYTES = 16 * 1024 * 1024
 """Of one answer."""
-ITEMS = "items"
-"""Where the body of an answer has a list that is not in an object."""
 _MOST_LINE = 1024 * 1024
 _LONGEST_SOCKET = 100
 """Bytes of a socket's path that the kernel surely takes."""
@@ -83,11 +81,11 @@ class Wire:
         path: str,
         *,
         query: Mapping[str, object] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         hold: float = 0.0,
     ) -> Reply:
-        """One request, one answer. `hold`: seconds for which the other side was asked to wait.
+        """One request, one answer. `hold`: seconds for which the other side was asked to wait. Bytes go as they are.
 
         Raises NotConnected or Cut.
         """
@@ -100,8 +98,6 @@ class Wire:
             except ValueError:
                 said = {}
             date = response.getheader("Date") or ""
-            if isinstance(said, list):
-                return Reply(response.status, {ITEMS: said}, date)
             return Reply(response.status, said if isinstance(said, dict) else {}, date)
 
     @contextmanager
@@ -122,7 +118,7 @@ class Wire:
         method: str,
         path: str,
         query: Mapping[str, object] | None,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | bytes | None,
         headers: Mapping[str, str],
         seconds: float,
     ) -> Iterator[http.client.HTTPResponse]:
@@ -136,7 +132,7 @@ class Wire:
                 connection.sock.settimeout(seconds)
             base = self.where.url.path if self.where.url else ""
             target = f"{base}{path}{_query(query)}"
-            data = None if body is None else json.dumps(body).encode()
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             try:
                 connection.request(method, target, body=data, headers=self._headers(headers, data is not None))
                 yield connection.getresponse()
@@ -146,11 +142,9 @@ class Wire:
             connection.close()
 
     def _headers(self, more: Mapping[str, str], has_body: bool) -> dict[str, str]:
-        headers = {"Accept": "application/json", **more}
+        headers = {"Accept": "application/json", **({"Content-Type": "application/json"} if has_body else {}), **more}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        if has_body:
-            headers["Content-Type"] = "application/json"
         return headers
 
 

@@ -1,0 +1,60 @@
+"""What the state of a room says to an account that is in it: what it is called, and what the account may do. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiagentchat.cli.exchange.states import listed
+from aiagentchat.cli.exchange.wishes import Json
+from aiagentchat.core.exchange import RoomView, Scope
+from aiagentchat.core.ids import RoomId, UserId
+from aiagentchat.core.power import level, power_of
+
+_CREATE, _LEVELS, _ENCRYPTION = "m.room.create", "m.room.power_levels", "m.room.encryption"
+_NAMES = {"m.room.name": "name", "m.room.canonical_alias": "alias"}
+TYPES = (_CREATE, _LEVELS, _ENCRYPTION, *_NAMES)
+"""The events of the state that are looked at."""
+
+State = Mapping[tuple[str, str], Json]
+"""By their types and keys."""
+
+
+def states(answer: Json) -> dict[str, State]:
+    """The rooms of the account, in the answer to a first sync, and what it tells of their state."""
+    rooms = answer.get("rooms")
+    joined = rooms.get("join") if isinstance(rooms, Mapping) else None
+    return {str(room): _state(said) for room, said in (joined.items() if isinstance(joined, Mapping) else ())}
+
+
+def _state(said: object) -> State:
+    # The state is that before the timeline, in which there may be more of it.
+    events = [event for part in ("state", "timeline") for event in listed({"room": said}, "room", part, "events")]
+    return {(str(event.get("type")), key): event for event in events if isinstance(key := event.get("state_key"), str)}
+
+
+def view(room: str, state: State, me: str) -> RoomView:
+    """The room, and what the account may do there. Whether something of it begins a turn, a daemon's settings say."""
+    names = [_content(state, kind).get(field) for kind, field in _NAMES.items()]
+    name = next((name for name in names if isinstance(name, str) and name.strip()), room)
+    is_encrypted = (_ENCRYPTION, "") in state
+    scopes = {Scope.READ, *([Scope.SEND] if _may_send(state, me) else [])}
+    return RoomView(
+        room=RoomId(room),
+        name=name.strip(),
+        scopes=frozenset() if is_encrypted else frozenset(scopes),  # there are no keys here
+        encrypted=is_encrypted,
+    )
+
+
+def _may_send(state: State, me: str) -> bool:
+    """As far as one can tell: what makes no sense is for the homeserver to judge."""
+    levels = _content(state, _LEVELS) if (_LEVELS, "") in state else None
+    power = power_of(UserId(me), state.get((_CREATE, ""), {}), levels)
+    events = (levels or {}).get("events")
+    by_kind = events if isinstance(events, Mapping) else {}
+    needed = level(by_kind.get("m.room.message", (levels or {}).get("events_default", 0)))
+    return power is None or needed is None or power >= needed
+
+
+def _content(state: State, kind: str) -> Mapping[str, Any]:
+    content = state.get((kind, ""), {}).get("content")
+    return content if isinstance(content, Mapping) else {}
