@@ -212,3 +212,22 @@ def test_an_outage_while_one_waits_does_not_deny_what_was_sent(homeserver: Plain
 
     assert raised.value.exit is Exit.NO_ANSWER
     assert len(homeserver.rooms[DEN]) == 1
+
+
+# ── a doubt ──
+
+
+def test_who_is_left_in_doubt_is_told_the_key_that_settles_it(homeserver: PlainHomeserver) -> None:
+    homeserver.problem_with_puts = NotDone("it does not answer; is it there?", Exit.UNCERTAIN)
+    with pytest.raises(NotDone, match=r"may have arrived; the same command with --key k1 is taken once") as raised:
+        direct(homeserver).send(QUESTION, "k1")
+
+    assert raised.value.exit is Exit.UNCERTAIN
+
+
+def test_a_tool_is_told_of_no_key_for_it_has_none(homeserver: PlainHomeserver) -> None:
+    homeserver.problem_with_puts = NotDone("it does not answer; is it there?", Exit.UNCERTAIN)
+    with pytest.raises(NotDone) as raised:
+        direct(homeserver, by_agent=True).send(QUESTION, "k1")
+
+    assert "--key" not in str(raised.value)

@@ -104,7 +104,7 @@ class Direct:
         content = contents(words, id_, by_agent=self._by_agent)
         if len(content["body"].encode()) > MOST_BODY:
             raise NotDone(f"the message is longer than {MOST_BODY} bytes; nothing was sent", Exit.USAGE)
-        sent = self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
+        sent = self._put(room, content, key)
         return {
             **dict.fromkeys(("in_reply_to", "task", "to", "expires_at"), None),
             **{name: value for name, value in words.given().items() if name not in ("thread", "budget")},
@@ -126,7 +126,19 @@ class Direct:
         content = file_message(name, data, caption)
         kept = self._hs.upload(data, name=content["filename"], mime=content["info"]["mimetype"])
         content |= {"url": kept} | ({META_KEY: written(Meta(id=_message_id(key)))} if self._by_agent else {})
-        return self._hs.put(path("rooms", where, "send", "m.room.message", txn_id("cchat", key)), content)
+        return self._put(where, content, key)
+
+    def _put(self, room: str, content: Json, key: str) -> Json:
+        try:
+            return self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
+        except NotDone as error:
+            if error.exit is not Exit.UNCERTAIN or self._by_agent:  # the tools have no keys
+                raise
+            raise NotDone(
+                f"{error} What was sent may have arrived; the same command with --key {key} is taken once, as long as "
+                "the homeserver remembers it (Synapse: half an hour)",
+                Exit.UNCERTAIN,
+            ) from error
 
     def status(self, message: str) -> Json:
         """How far a message has come: by what was said after it, and by how far whom it is for has read."""
