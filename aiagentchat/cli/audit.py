@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from aiagentchat.app.owner import see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.settings import Settings
@@ -47,6 +48,7 @@ def audit_command(config: Path, wish: Wish, *, limit: int, as_json: bool, follow
     """Print the lines of the audit that are wanted, oldest first. Returns the exit code."""
     try:
         settings = load(config, os.environ)
+        see_into(settings.data_dir)
         names = {**made(settings.database).slugs, **{each.id: each.name for each in settings.rooms}}
         wanted = _wanted(settings, names, wish)
         show = _as_json if as_json else _table(names)

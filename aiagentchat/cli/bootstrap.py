@@ -72,13 +72,13 @@ def bootstrap_command(config: Path, options: Options, *, dry_run: bool) -> int:
         passwords = Passwords(secret_folder(config), me, environ)
         given = _given(options, environ)
         url = str(settings.matrix.homeserver)
+        runs = owner_pid(settings.data_dir) is not None
         is_whole = asyncio.run(bootstrap(url, wish, given, passwords, config, told=told, dry_run=dry_run))
     except AppError as error:
         return complain(error)
     except KeyboardInterrupt:
         typer.echo("\naiagentchat: ended before it was done; the same command goes on with what is left", err=True)
         return ENDED
-    runs = owner_pid(settings.data_dir) is not None
     for line in told.summary(
         _kept(wish, passwords), "aiagentchat reload" if runs else "aiagentchat doctor, then aiagentchat run"
     ):

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aiagentchat.app.owner import owner_pid
+from aiagentchat.app.owner import owner_pid, see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.cli.why.row import Row
 from aiagentchat.cli.why.story import Story, tell
@@ -46,6 +46,7 @@ def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> in
     """Print what became of a message. Returns the exit code: 1 if nothing is known of it."""
     try:
         settings = load(config, os.environ)
+        see_into(settings.data_dir)
         now = round(time.time() * 1000)
         life = life_of(settings.database, event_id(event), now)
         if life is None:
