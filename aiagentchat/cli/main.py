@@ -234,7 +234,7 @@ def audit(  # noqa: PLR0913 - one for each option
         "aiagentchat why '$Zk3…'",
         "aiagentchat why 'https://matrix.to/#/!abc:hs/$Zk3…'",
         "aiagentchat why '$Zk3…' --json | jq .verdict",
-        codes="0 it is known, 1 it is not, else as for errors",
+        codes="0 it is known, 1 it is not, 2 it is no id, else as for errors",
     )
 )
 def why(
