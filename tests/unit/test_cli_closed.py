@@ -1,6 +1,7 @@
 """What is typed as somebody whom the daemon's folder is closed to: nobody takes what he cannot see for what is not."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiagentchat.app.owner import LOCK, own, owner_pid, see_into
+from aiagentchat.config.secrets import closed_folder
 from aiagentchat.core.errors import AppError
 from rig.setup import ROOT
 from rig.unprivileged import as_unprivileged, clean_env
@@ -59,6 +61,22 @@ def test_every_command_says_whose_the_folder_is_and_none_that_nothing_is_there(w
 
     assert {name: code for name, (code, _) in told.items()} == dict.fromkeys(told, 1)
     assert [name for name, (_, said) in told.items() if "is closed to uid" not in said or "sudo -u" not in said] == []
+
+
+def test_secrets_that_systemd_alone_gives_are_not_said_to_be_missing(workplace: Path) -> None:
+    config, secrets = workplace / "config.yaml", workplace / "secrets"
+    config.write_text(GOOD)
+    secrets.mkdir()
+    (secrets / "ANTHROPIC_API_KEY").write_text("sk-ant-api03-x")
+    secrets.chmod(0)
+    os.chown(secrets, os.geteuid(), os.getegid())
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "check", "--config", str(config)]
+    env = clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=env, timeout=60)
+    secrets.chmod(0o700)
+
+    assert f"# {secrets} is closed to this user" in done.stdout
+    assert closed_folder(config) is None
 
 
 def test_what_is_not_there_yet_is_closed_to_nobody(tmp_path: Path) -> None:
