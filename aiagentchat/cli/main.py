@@ -381,7 +381,7 @@ def status(
 
 @keys.command(
     epilog=_examples(
-        "aiagentchat keys export /root/recovery.key",
+        "aiagentchat keys export recovery.key",
         "aiagentchat keys export --show",
         codes="0 done, 4 a daemon runs, 9 there is nothing to export, or secret storage is there already",
     )
@@ -403,7 +403,7 @@ def export(
 @keys.command(
     epilog=_examples(
         "aiagentchat keys restore",
-        "aiagentchat keys restore --file /root/recovery.key",
+        "aiagentchat keys restore --file recovery.key",
         codes="0 done, 4 a daemon runs, 9 the recovery key does not fit, or there is nothing to restore",
     )
 )
