@@ -348,6 +348,17 @@ as_somebody() {
     [ ! -e "$HOST/host" ]
 }
 
+@test "what cannot be meant is refused before anything is asked of the host" {
+    mv "$HOST/known_hosts" "$HOST/known" # a host that is asked would be unknown
+    local wrong=(--root relative --user "" --python "" --health soon --drain for-ever --settle x --version "v1;ls")
+    for ((at = 0; at < ${#wrong[@]}; at += 2)); do
+        run -2 deploy_version 1 "${wrong[@]:at:2}"
+        [[ $output == "deploy.sh: "* && $output != *"connecting"* ]]
+    done
+    run -2 deploy_version 1 --frob
+    [[ $output == *"unknown option --frob"* ]]
+}
+
 @test "two deployments at once do not meet" {
     prepared_with 1
     exec 8>"$HOME_/deploy.lock"
