@@ -119,6 +119,22 @@ def test_a_test_that_runs_a_block_has_its_words() -> None:
     assert wrong == []
 
 
+def test_the_readme_installs_it_as_the_tutorial_does_which_is_run() -> None:
+    told, run = (
+        [
+            line
+            for block in blocks(page)
+            if block.language == "sh"
+            for line in block.commands
+            if ".venv" in line.split()[0]
+        ]
+        for page in ("README.md", "docs/tutorial/first-room.md")
+    )
+
+    assert len(told) == 3
+    assert [line for line in told if line not in run] == []
+
+
 def test_a_comment_stands_right_before_its_fence() -> None:
     for page in sorted({block.page for block in BLOCKS}):
         comments = re.findall(
