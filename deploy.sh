@@ -84,6 +84,8 @@ done
 for word in "$python" "$root" "$user" "$health"; do
     [[ $word =~ ^[A-Za-z0-9._/-]*$ ]] || fail "$word: only letters, digits and . _ / - can be used here" 2
 done
+[[ -n $python && -n $user ]] || fail "--python and --user need a name; see --help" 2
+[[ $root =~ ^(/.*)?$ ]] || fail "--root $root: write the whole path, beginning with /" 2
 [[ $health =~ ^[0-9]+$ ]] || fail "--health $health: write a number of seconds" 2
 [[ $settle =~ ^[0-9]+$ ]] || fail "--settle $settle: write a number of seconds" 2
 [[ $drain =~ ^[0-9]+[smh]?$ ]] || fail "--drain $drain: write for example 90s, 15m, 1h, or 0" 2

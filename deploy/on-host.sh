@@ -144,11 +144,29 @@ put_back() {
 
 invocation() { systemctl show -p InvocationID --value "$UNIT"; }
 
+# For a file of a release: this host's user and folders in the place of the usual ones.
+as_here() {
+    sed -e "s#^\(User\|Group\|user\)=.*#\1=$user#" \
+        -e "s#\(=-\?\|[ :]\)/\(opt\|etc\|var/lib\)/aiagentchat#\1$root/\2/aiagentchat#g" "$1"
+}
+
+# `aiagentchat`, to be typed by whoever looks after this host. What is not ours stays.
+install_command() {
+    [ -e "$1/deploy/command.sh" ] || return 0 # a release of before
+    if [ -e "$command" ] && ! grep -q "deploy.sh has put it here" "$command"; then
+        say "$command is not ours, and stays: type $home/current/venv/bin/aiagentchat"
+        return 0
+    fi
+    install -d -m 0755 "$(dirname "$command")" &&
+        as_here "$1/deploy/command.sh" >"$command.new" &&
+        chmod 0755 "$command.new" &&
+        mv "$command.new" "$command"
+}
+
 # Make a release the running one: its unit file, the link, a restart. What comes of it is seen later.
 activate() {
     life_before=$(invocation)
-    sed -e "s#^\(User\|Group\)=.*#\1=$user#" -e "s#\(=-\?\|[ :]\)/\(opt\|etc\|var/lib\)/aiagentchat#\1$root/\2/aiagentchat#g" \
-        "$1/deploy/$UNIT" >"$units/$UNIT.new" &&
+    as_here "$1/deploy/$UNIT" >"$units/$UNIT.new" &&
         mv "$units/$UNIT.new" "$units/$UNIT" &&
         ln -sfn "$1" "$home/current.new" &&
         mv -T "$home/current.new" "$home/current" &&
@@ -258,6 +276,7 @@ deploy() {
     comes_up "$release" || go_back "$release" "$previous"
     running=yes
     systemctl enable --quiet "$UNIT"
+    install_command "$release" || say "$command could not be put there: type $home/current/venv/bin/aiagentchat"
     remember "$previous"
     remove_old
     say "aiagentchat runs from $release"
@@ -305,6 +324,7 @@ main() { # read as a whole before anything runs, so that nothing that runs can t
     etc=$root/etc/aiagentchat
     state=$root/var/lib/aiagentchat
     units=$root/etc/systemd/system
+    command=$root/usr/local/bin/aiagentchat
     config=$etc/config.yaml
 
     if [ "$rollback" = yes ]; then

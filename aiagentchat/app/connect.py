@@ -46,10 +46,9 @@ log = structlog.get_logger(__name__)
 class KnownAccounts:
     """The stored logins, whose tokens are hidden in logs and rooms from the moment on in which they are known."""
 
-    def __init__(self, accounts: Accounts, live: Live, logged_in: Callable[[Login], Awaitable[None]]) -> None:
+    def __init__(self, accounts: Accounts, live: Live) -> None:
         self._accounts = accounts
         self._live = live
-        self._logged_in = logged_in
 
     async def login(self, user: UserId) -> Login | None:
         """The stored login. One that cannot be opened is none, if there is another way to log in."""
@@ -69,7 +68,6 @@ class KnownAccounts:
         """Keep it."""
         self._hide(login)
         await self._accounts.save_login(login)
-        await self._logged_in(login)
 
     def _hide(self, login: Login) -> None:
         self._live.learn("MATRIX_ACCESS_TOKEN", login.access_token)
@@ -94,23 +92,18 @@ async def connected(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Asy
 def client_of(live: Live, ledger: Ledger, me: UserId, clock: Clock) -> Client:
     """The account, not logged in yet."""
 
-    return Client(
-        account_of(live, me),
-        known_accounts(live, ledger, clock),
-        is_lost=lambda device: is_lost(me, device, _keeping(live, ledger, clock)),
-        now_ms=clock.now_ms,
-        monotonic=clock.monotonic,
-    )
-
-
-def known_accounts(live: Live, ledger: Ledger, clock: Clock) -> KnownAccounts:
-    """The stored logins; each new one is a line of the audit."""
-
     async def note(login: Login) -> None:
         deed = Deed(kind=AuditKind.LOGGED_IN, actor=login.user, subject=login.device)
         await ledger.audit.write(deed, clock.now_ms())
 
-    return KnownAccounts(ledger.accounts, live, note)
+    return Client(
+        account_of(live, me),
+        KnownAccounts(ledger.accounts, live),
+        took_up=note,
+        is_lost=lambda device: is_lost(me, device, _keeping(live, ledger, clock)),
+        now_ms=clock.now_ms,
+        monotonic=clock.monotonic,
+    )
 
 
 def account_of(live: Live, me: UserId) -> Account:

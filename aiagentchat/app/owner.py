@@ -5,12 +5,13 @@ One daemon per account is another promise, kept by `matrix/ownership.py`.
 
 import fcntl
 import os
+import pwd
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aiagentchat.core.errors import AlreadyRunning, ConfigError
+from aiagentchat.core.errors import AlreadyRunning, AppError, ConfigError
 
 LOCK = "daemon.lock"
 SIGN = "daemon.alive"
@@ -47,10 +48,36 @@ def _lock(descriptor: int, data_dir: Path) -> None:
         ) from error
 
 
+def see_into(data_dir: Path) -> None:
+    """Raises AppError where it is another user's: what is in there would look as if it were not there."""
+    try:
+        (data_dir / LOCK).stat()
+    except PermissionError as error:
+        raise AppError(_closed(data_dir)) from error
+    except OSError:
+        pass  # nobody has been there yet
+
+
+def _closed(data_dir: Path) -> str:
+    try:
+        uid = data_dir.stat().st_uid
+        owner = pwd.getpwuid(uid).pw_name
+    except OSError:
+        return f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user. Nothing was changed"
+    except KeyError:
+        owner = f"'#{uid}'"  # as sudo has it
+    return (
+        f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user, with sudo -u {owner} in front of "
+        "it. Nothing was changed"
+    )
+
+
 def owner_pid(data_dir: Path) -> int | None:
-    """The process that owns `data_dir` now, None if nobody does."""
+    """The process that owns `data_dir` now, None if nobody does. Raises AppError where that cannot be seen."""
     try:
         descriptor = os.open(data_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise AppError(_closed(data_dir)) from error
     except OSError:
         return None
     try:

@@ -16,10 +16,13 @@ from aiagentchat.core.ids import UserId
 FIRST_ROOM = "first"
 KEYS = """\
 The model is paid for with one of these:
-  a key         from https://console.anthropic.com, "API keys": each use is billed. It begins with sk-ant-api.
-  a setup token of your Claude subscription: run `claude setup-token` on a machine with a browser, and copy what it
-                prints. It begins with sk-ant-oat.
-What you give is written into a file that only you can read, and never into config.yaml."""
+  a key          from https://console.anthropic.com, "API keys": each use is
+                 billed. It begins with sk-ant-api.
+  a setup token  of your Claude subscription: run `claude setup-token` on a
+                 machine with a browser, and copy what it prints. It begins
+                 with sk-ant-oat.
+What you give is written into a file that only you can read, and never into
+config.yaml."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

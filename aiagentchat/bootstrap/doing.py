@@ -38,6 +38,12 @@ from aiagentchat.core.errors import ConfigError, LoginFailed, Refused, Unreachab
 from aiagentchat.core.ids import RoomId, UserId
 
 _IN_USE = "M_USER_IN_USE"
+_HMAC = "HMAC"
+"""What Synapse says of a shared secret that is not its own has this word in it, and no code of its own."""
+_NOT_ITS_OWN = (
+    "the shared secret is not this homeserver's; it is in its homeserver.yaml as registration_shared_secret, or in the "
+    "file that is named there"
+)
 _ALIAS_IN_USE = "M_ROOM_IN_USE"
 _MOST_STAGES = 4
 _TOKEN_STAGE, _DUMMY_STAGE = "m.login.registration_token", "m.login.dummy"
@@ -97,7 +103,8 @@ class Hands:
                 await self._by_token(given.registration_token, user, password)
         except Refused as error:
             if error.errcode != _IN_USE or user == self.site.wanted.me:
-                raise LoginFailed(f"the account {user} was not made: {error}") from error
+                why = _NOT_ITS_OWN if _HMAC in str(error) else error
+                raise LoginFailed(f"the account {user} was not made: {why}") from error
         if user == self.site.wanted.me and not await self.site.log_in(user):
             raise LoginFailed(f"the account {user} was made, and its password does not log it in")
 

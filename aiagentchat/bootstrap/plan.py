@@ -250,7 +250,10 @@ def _limit(wanted: Wanted, there: There, means: Means) -> Step:
         case Limit.NOT_OFFERED:
             return Step(Verdict.LEFT, what, why="this homeserver has no way to lift it that is known here")
         case Limit.NOT_TOLD if not (means.is_admin or _admin_comes(wanted, there)):
-            why = "only an admin of the homeserver lifts it (--admin-token-file or --server-admin); see rate-limits.md"
+            why = (
+                "only an admin of the homeserver lifts it (--admin-token-file or --server-admin); "
+                "see docs/how-to/rate-limits.md"
+            )
             return Step(Verdict.LEFT, what, why=why)
         case _:
             return Step(Verdict.TO_DO, what, LiftLimit())
@@ -267,7 +270,9 @@ def _place(wanted: Wanted, there: There, place: Place) -> Iterator[Step]:
         yield Step(Verdict.BLOCKED, what, why=f"there is no room {place.ref}, and it is not ours to make")
         return
     if found is None:
-        yield Step(Verdict.TO_DO, f"{what}, as {place.ref}", MakeRoom(place))
+        yield Step(
+            Verdict.TO_DO, f"{what}, as {place.ref}{', encrypted for ever' if place.encrypted else ''}", MakeRoom(place)
+        )
     elif found.membership == INVITE:
         yield Step(Verdict.TO_DO, f"{what}: join", JoinRoom(place))
     elif found.membership != JOIN:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import yaml
+
 SETTINGS = "homeserver.yaml"
 SHARED_SECRET = "registration_shared_secret"  # noqa: S105 - a name
 """The file by which accounts are made: `aiagentchat bootstrap --shared-secret-file` takes it."""
@@ -62,6 +64,15 @@ def settings(synapse: Synapse) -> str:
     shown |= {"port": str(synapse.port), "names": names}
     text = f"{_HEAD}{_OPEN if synapse.federation else _CLOSED}{_REST}"
     return re.sub(r"<([\w.]+)>", lambda found: shown[found[1]], text)
+
+
+def name_in(text: str) -> str:
+    """The server's name in settings that lie there already; empty if it cannot be found."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ""
+    return str(found.get("server_name", "")) if isinstance(found, dict) else ""
 
 
 _HEAD = """\

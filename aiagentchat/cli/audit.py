@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from aiagentchat.app.owner import see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.settings import Settings
@@ -21,6 +22,7 @@ from aiagentchat.core.errors import AppError, ConfigError, StoreError
 from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.render.hygiene import one_line, visible
 from aiagentchat.store.glance import audited, made
+from aiagentchat.store.maintenance import require
 
 FOLLOW_SECONDS = 1.0
 """How often it is looked for new lines."""
@@ -47,8 +49,10 @@ def audit_command(config: Path, wish: Wish, *, limit: int, as_json: bool, follow
     """Print the lines of the audit that are wanted, oldest first. Returns the exit code."""
     try:
         settings = load(config, os.environ)
+        see_into(settings.data_dir)
         names = {**made(settings.database).slugs, **{each.id: each.name for each in settings.rooms}}
         wanted = _wanted(settings, names, wish)
+        require(settings.database)
         show = _as_json if as_json else _table(names)
         last = show_lines(settings.database, wanted, limit, show)
         while follow:
@@ -68,8 +72,8 @@ def show_lines(path: Path, wanted: AuditFilter, limit: int, show: Callable[[Audi
     found = audited(path, wanted, limit=limit, after=after)
     if found is None:
         raise StoreError(
-            f"The audit in {path} cannot be read: there is no database there yet, it is not yours to read, or it is of "
-            "an older version, which the next start of the daemon brings up to date."
+            f"The audit in {path} cannot be read: the database is of an older version, which the next start of the "
+            "daemon brings up to date, or damaged (aiagentchat db check)."
         )
     for line in found:
         typer.echo(show(line.line))

@@ -15,10 +15,11 @@ from aiagentchat.bootstrap.passwords import Passwords, write_secret
 from aiagentchat.bootstrap.plan import Step, Verdict
 from aiagentchat.bootstrap.run import bootstrap
 from aiagentchat.bootstrap.site import Given
-from aiagentchat.bootstrap.synapse import KEPT, SETTINGS, SHARED_SECRET, Synapse, files
+from aiagentchat.bootstrap.synapse import KEPT, SETTINGS, SHARED_SECRET, Synapse, files, name_in
 from aiagentchat.bootstrap.wanted import ALL, Account, Wanted, Wishes, local_part, server_of, wanted
+from aiagentchat.cli.init_options import fits, problem_of
 from aiagentchat.cli.problems import complain
-from aiagentchat.config.fields import is_name, is_user
+from aiagentchat.config.fields import Url, is_name, is_server, is_user
 from aiagentchat.config.folders import real
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import Secret, load_secrets, read_secret, secret_folder, with_folder
@@ -71,13 +72,13 @@ def bootstrap_command(config: Path, options: Options, *, dry_run: bool) -> int:
         passwords = Passwords(secret_folder(config), me, environ)
         given = _given(options, environ)
         url = str(settings.matrix.homeserver)
+        runs = owner_pid(settings.data_dir) is not None
         is_whole = asyncio.run(bootstrap(url, wish, given, passwords, config, told=told, dry_run=dry_run))
     except AppError as error:
         return complain(error)
     except KeyboardInterrupt:
         typer.echo("\naiagentchat: ended before it was done; the same command goes on with what is left", err=True)
         return ENDED
-    runs = owner_pid(settings.data_dir) is not None
     for line in told.summary(
         _kept(wish, passwords), "aiagentchat reload" if runs else "aiagentchat doctor, then aiagentchat run"
     ):
@@ -192,6 +193,8 @@ def synapse_config_command(synapse: Synapse, *, force: bool) -> int:
     """Write the settings of a Synapse into its folder. Returns the exit code."""
     folder = real(Path(synapse.folder))
     try:
+        if problems := _problems(synapse, folder / SETTINGS):
+            raise ConfigError(problems)
         made = files(dataclasses.replace(synapse, folder=str(folder)), secrets.token_bytes)
         for name, text in sorted(made.items()):
             _place(folder / name, text, replace=force and name not in KEPT)
@@ -202,6 +205,24 @@ def synapse_config_command(synapse: Synapse, *, force: bool) -> int:
         f"aiagentchat bootstrap {_SHARED_SECRET} {folder / SHARED_SECRET}"
     )
     return 0
+
+
+def _problems(synapse: Synapse, there: Path) -> list[str]:
+    """What Synapse would not start with, or could never take back."""
+    problems = []
+    if not is_server(synapse.server_name):
+        problems.append(
+            f"--server-name: {synapse.server_name!r} is no name of a server; write for example example.org, without "
+            "https:// and without a path"
+        )
+    elif there.is_file() and (name := name_in(there.read_text("utf-8", "replace"))) not in ("", synapse.server_name):
+        problems.append(
+            f"--server-name: {there} is of the server {name}, whose name can never be changed; write that one, or name "
+            "another folder with --out"
+        )
+    if synapse.public_url and (problem := problem_of(synapse.public_url, fits(Url))):
+        problems.append(f"--public-url: {problem}")
+    return problems
 
 
 def _place(file: Path, text: str, *, replace: bool) -> None:

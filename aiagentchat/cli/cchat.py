@@ -459,8 +459,8 @@ def chat(
     epilog="""\b
 Examples:
   cchat login --homeserver https://matrix.example.org --user anna
-  cchat login --as second --homeserver http://127.0.0.1:8008 --user second --password-file secret
-  cchat login --homeserver https://matrix.example.org --token-file ~/.cchat-token
+  cchat login --as second --homeserver http://127.0.0.1:8008 --user second
+  cchat login --homeserver https://matrix.example.org --token-file token
   cchat login --forget
 """
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from aiagentchat.app.owner import own, owner_pid
+from aiagentchat.app.owner import own, owner_pid, see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.core.errors import AlreadyRunning, AppError
@@ -55,7 +55,9 @@ def vacuum_command(config: Path) -> int:
 
 
 def _database(config: Path) -> Path:
-    return load(config, os.environ).database
+    settings = load(config, os.environ)
+    see_into(settings.data_dir)
+    return settings.database
 
 
 def _megabytes(length: int) -> str:

@@ -37,6 +37,7 @@ _TITLES = {
     "machine": "This machine",
     "matrix": "The account",
     "chat": "Rooms",
+    "registry": "The registry",
     "isolation": "Isolation",
     "attacks": "Attacks",
     "room": "Attacks on another room's workspace",
@@ -50,7 +51,9 @@ _TITLES = {
     "system": "Attacks on this machine",
     "own": "Attacks on what holds the room",
     "cli": "What a room plants for the agent's program",
+    "machine.gateway": "The gateway",  # asked when the isolation is known
 }
+"""By the group of a row, or its whole id."""
 
 
 def doctor_command(config: Path, only: str | None, *, as_json: bool) -> int:
@@ -109,12 +112,18 @@ def table(rows: Sequence[Row]) -> Table:
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
-    for group, members in groupby(rows, key=lambda row: row.group):
-        made.add_row("", Text(_TITLES.get(group, group), style="bold underline"))
+    for title, members in groupby(rows, key=lambda row: title_of(row.id)):
+        made.add_row("", Text(title, style="bold underline"))
         for row in members:
             style = _STYLES[row.verdict]
             made.add_row(Text(row.verdict, style=style), Text(row.id, style="bold").append_text(_said(row)))
     return made
+
+
+def title_of(id_: str) -> str:
+    """Under which a row stands."""
+    group = id_.partition(".")[0]
+    return _TITLES.get(id_) or _TITLES.get(group, group)
 
 
 def _said(row: Row) -> Text:

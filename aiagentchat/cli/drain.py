@@ -31,9 +31,9 @@ def drain_command(config: Path, wait: str) -> int:
     try:
         seconds = wait_seconds(wait)
         settings = load(config, os.environ)
+        pid = owner_pid(settings.data_dir)
     except AppError as error:
         return complain(error)
-    pid = owner_pid(settings.data_dir)
     if pid is None:
         typer.echo(f"No daemon runs on {settings.data_dir}: there is nothing to wait for.")
         return 0

@@ -23,9 +23,9 @@ def healthcheck_command(config: Path, *, ready: bool = False) -> int:
     """Ask whether it lives, or whether it is `ready`. Returns 0 if so, else 1 with a sentence."""
     try:
         settings = load(config, os.environ)
+        pid = owner_pid(settings.data_dir)
     except AppError as error:
         return complain(error)
-    pid = owner_pid(settings.data_dir)
     if pid is None:
         return _no(f"no daemon runs on {settings.data_dir}")
     folder = settings.data_dir / FOLDER

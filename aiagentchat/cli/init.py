@@ -16,9 +16,19 @@ from aiagentchat.bootstrap.api import connect
 from aiagentchat.bootstrap.begin import FIRST_ROOM, KEYS, Answers, Looked, check, settings_text
 from aiagentchat.bootstrap.passwords import write_secret
 from aiagentchat.bootstrap.wanted import server_of
-from aiagentchat.cli.init_options import Fits, by_option, fits, fits_room, problem_of, problems_of
+from aiagentchat.cli.init_options import (
+    Fits,
+    by_option,
+    fits,
+    fits_room,
+    problem_of,
+    problem_of_key,
+    problems_of,
+    remark_on_key,
+    somebody_else_than,
+)
 from aiagentchat.cli.problems import complain
-from aiagentchat.config.fields import Person, Url, User
+from aiagentchat.config.fields import Url, User
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import (
     FOLDER,
@@ -82,6 +92,8 @@ def init_command(config: Path, typed: Typed, *, force: bool, offline: bool) -> i
     silence()
     try:
         given = {name: read_secret(_OPTIONS[name], str(file)) for name, file in typed.files.items() if file is not None}
+        if wrong := [f"{_OPTIONS[name]}: {said}" for name, said in _said_of(given, problem_of_key)]:
+            raise ConfigError(wrong)
         _refuse_to_overwrite(config, given, force=force)
         if not typed.is_enough:
             if not sys.stdin.isatty():
@@ -101,7 +113,7 @@ def init_command(config: Path, typed: Typed, *, force: bool, offline: bool) -> i
         return ENDED
     for finding in looked.findings:
         typer.echo(clean(f"{'✓' if finding.is_well else '✗'} {finding.said}"))
-    for line in _what_comes_next(config, answers, looked):
+    for line in [*(said for _, said in _said_of(given, remark_on_key)), *_what_comes_next(config, answers, looked)]:
         typer.echo(line)
     return 0 if all(finding.is_well for finding in looked.findings) else TO_LOOK_AT
 
@@ -122,7 +134,7 @@ def interview(
     homeserver = typed.homeserver or until("Where is the homeserver?", "http://127.0.0.1:8008", fits(Url))[0]
     user_id = typed.user_id or until("Which account answers there? (not your own)", "@claude:localhost", fits(User))[0]
     server = server_of(UserId(user_id))
-    users = typed.users or until("Who may ask it? (Matrix ids)", f"@you:{server}", fits(Person))
+    users = typed.users or until("Who may ask it? (Matrix ids)", f"@you:{server}", somebody_else_than(user_id))
     if not typed.rooms:
         say("Rooms: a short name for each that is to be made, or the id or alias of one that is there.")
     rooms = typed.rooms or until("Which rooms?", FIRST_ROOM, fits_room)
@@ -147,6 +159,11 @@ def _hidden(name: str, value: str) -> dict[str, Secret]:
 
 def _ask(question: str, otherwise: str) -> str:
     return input(f"{question} [{otherwise}] ").strip() or otherwise
+
+
+def _said_of(secrets: Mapping[str, Secret], say: Callable[[str, str], str]) -> list[tuple[str, str]]:
+    """What there is to say of them, by their variables."""
+    return [(name, said) for name, secret in secrets.items() if (said := say(name, secret.reveal()))]
 
 
 def _missing(typed: Typed) -> list[str]:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from aiagentchat.bootstrap.begin import Answers, room_entries
 from aiagentchat.config.fields import Folder, Person, RoomRef, Url, User, is_loopback
@@ -25,6 +25,8 @@ _OPTIONS = {
 }
 """Which option a key of the file has its value from; the rooms are counted."""
 _ROOM = re.compile(r"rooms\[(\d+)\]")
+API_KEY, SETUP_TOKEN = "sk-ant-api", "sk-ant-oat"
+"""How what pays for the model begins."""
 _PROBLEM = re.compile(r":\d+: ([^:\s]+): (.+)", re.DOTALL)
 
 
@@ -48,13 +50,44 @@ def problem_of(word: str, kind: Fits) -> str:
     return ""
 
 
+def somebody_else_than(user_id: str) -> Fits:
+    """What `users` takes, but for the account that answers."""
+
+    def check(value: object) -> object:
+        if value and value == user_id:
+            raise ValueError(
+                f"{show(value)} is the account that answers, and is not asked by itself; write your own id"
+            )
+        return value
+
+    return fits(Annotated[Person, BeforeValidator(check)])
+
+
+def problem_of_key(name: str, value: str) -> str:
+    """Why a secret cannot be what it was given as; empty if it can."""
+    if name == "ANTHROPIC_API_KEY" and value.startswith(SETUP_TOKEN):
+        return "this is what `claude setup-token` prints, and no key; give it by --setup-token-file"
+    if name == "CLAUDE_CODE_OAUTH_TOKEN" and value.startswith(API_KEY):
+        return "this is a key, and not what `claude setup-token` prints; give it by --api-key-file"
+    return ""
+
+
+def remark_on_key(name: str, value: str) -> str:
+    """What is odd about a secret that can be used all the same: another service may stand before the model."""
+    if name not in ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN") or value.startswith((API_KEY, SETUP_TOKEN)):
+        return ""
+    return (
+        f"{name} begins with neither {API_KEY} nor {SETUP_TOKEN}: if it is one of Anthropic's, it was not copied whole"
+    )
+
+
 def problems_of(answers: Answers) -> list[str]:
     """A line for each option whose value cannot be used by itself: its name, the value, what to write instead."""
     given: list[tuple[str, Iterable[str], Fits]] = [
         ("--homeserver", [answers.homeserver], fits(Url)),
         ("--user-id", [answers.user_id], fits(User)),
-        ("--user", answers.users, fits(Person)),
-        ("--admin", answers.admins, fits(Person)),
+        ("--user", answers.users, somebody_else_than(answers.user_id)),
+        ("--admin", answers.admins, somebody_else_than(answers.user_id)),
         ("--room", answers.rooms, fits_room),
         ("--registry-room", _if_given(answers.registry), fits(RoomRef)),
         ("--data-dir", _if_given(answers.data_dir), fits(Folder)),

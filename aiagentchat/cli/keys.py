@@ -14,7 +14,7 @@ import typer
 
 from aiagentchat.app.keys import KeyReport, Restored, export, look, restore
 from aiagentchat.app.live import Live
-from aiagentchat.app.owner import own, owner_pid
+from aiagentchat.app.owner import own, owner_pid, see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.config.load import load
 from aiagentchat.config.secrets import load_secrets, with_folder
@@ -100,6 +100,7 @@ def _run(config: Path, work: Callable[[Live], int]) -> int:
         environ = with_folder(config, os.environ)
         live = Live(load(config, environ), load_secrets(environ), environ)
         redact = live.redactor()
+        see_into(live.settings.data_dir)
         return work(live)
     except AppError as error:
         return complain(error, redact)

@@ -7,11 +7,21 @@ import typer
 
 from aiagentchat import __version__
 
+
+def _examples(*commands: str, codes: str = "") -> str:
+    """The end of a command's help: each example on a line of its own, to be copied."""
+    return "\n".join(["Examples:", *commands, *(["", f"Exit codes: {codes}."] if codes else [])])
+
+
 app = typer.Typer(
     name="aiagentchat",
     help="Puts Claude Code into Matrix rooms.",
-    epilog="Examples:  aiagentchat init  ·  aiagentchat bootstrap  ·  aiagentchat check  ·  aiagentchat run  ·  "
-    "aiagentchat run --config /etc/aiagentchat/config.yaml",
+    epilog=_examples(
+        "aiagentchat init",
+        "aiagentchat bootstrap --dry-run",
+        "aiagentchat doctor",
+        "aiagentchat run --config /etc/aiagentchat/config.yaml",
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,9 +34,12 @@ DEFAULT_CONFIG = Path("config.yaml")
 
 
 @app.command(
-    epilog="Examples:  aiagentchat init  ·  aiagentchat init --homeserver https://matrix.example.org "
-    "--user-id @claude:example.org --user @you:example.org --api-key-file key  "
-    "Exit codes: 0 written, 10 written and something is not well, else as for errors."
+    epilog=_examples(
+        "aiagentchat init",
+        "aiagentchat init --homeserver https://matrix.example.org \\",
+        "    --user-id @claude:example.org --user @you:example.org --api-key-file key",
+        codes="0 written, 10 written and something is not well, else as for errors",
+    )
 )
 def init(  # noqa: PLR0913 - one for each option
     config: Config = DEFAULT_CONFIG,
@@ -71,7 +84,14 @@ def init(  # noqa: PLR0913 - one for each option
     raise typer.Exit(init_command(config, typed, force=force, offline=offline))
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "aiagentchat run",
+        "aiagentchat run --log-format console --log-level DEBUG",
+        "aiagentchat run --config /etc/aiagentchat/config.yaml --take-over",
+        codes="0 ended as it was asked to, else as for errors",
+    )
+)
 def run(
     config: Config = DEFAULT_CONFIG,
     log_format: Annotated[str, typer.Option(help="json for machines, console for people.")] = "json",
@@ -89,7 +109,13 @@ def run(
     raise typer.Exit(run_command(config, log_format, log_level, take_over=take_over))
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "aiagentchat check",
+        "aiagentchat check --config /etc/aiagentchat/config.yaml",
+        codes="0 all of it can be used, 2 something is wrong, and nothing was changed",
+    )
+)
 def check(config: Config = DEFAULT_CONFIG) -> None:
     """Say what is wrong with the settings, or print what is in force."""
     from aiagentchat.cli.check import check_command
@@ -97,7 +123,13 @@ def check(config: Config = DEFAULT_CONFIG) -> None:
     raise typer.Exit(check_command(config))
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "aiagentchat reload",
+        "aiagentchat check && aiagentchat reload",
+        codes="0 it is in force, else as for errors",
+    )
+)
 def reload(config: Config = DEFAULT_CONFIG) -> None:
     """Make the running daemon read its settings again. Turns that run go on."""
     from aiagentchat.cli.reload import reload_command
@@ -105,7 +137,13 @@ def reload(config: Config = DEFAULT_CONFIG) -> None:
     raise typer.Exit(reload_command(config))
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "aiagentchat drain",
+        "aiagentchat drain --wait 1h",
+        codes="0 all was finished, or no daemon runs, 1 something was cut short",
+    )
+)
 def drain(
     config: Config = DEFAULT_CONFIG,
     wait: Annotated[str, typer.Option(help="How long running turns may take: 30s, 15m, 1h, or seconds.")] = "15m",
@@ -117,7 +155,7 @@ def drain(
 
 
 @app.command(
-    epilog="Examples:  aiagentchat healthcheck  ·  aiagentchat healthcheck --ready  Exit codes: 0 it is, 1 it is not."
+    epilog=_examples("aiagentchat healthcheck", "aiagentchat healthcheck --ready", codes="0 it is, 1 it is not")
 )
 def healthcheck(
     config: Config = DEFAULT_CONFIG,
@@ -133,7 +171,7 @@ def healthcheck(
 
 
 @app.command(
-    "fetch-cli", epilog="Examples:  aiagentchat fetch-cli  ·  aiagentchat fetch-cli --yes --from /media/usb/wheels"
+    "fetch-cli", epilog=_examples("aiagentchat fetch-cli", "aiagentchat fetch-cli --yes --from /media/usb/wheels")
 )
 def fetch_cli(
     config: Config = DEFAULT_CONFIG,
@@ -149,8 +187,12 @@ def fetch_cli(
 
 
 @app.command(
-    epilog="Examples:  aiagentchat doctor  ·  aiagentchat doctor --only attacks  ·  aiagentchat doctor --json | jq .  "
-    "Exit codes: 0 all is well, 10 there is something to look at, 20 something is wrong."
+    epilog=_examples(
+        "aiagentchat doctor",
+        "aiagentchat doctor --only attacks",
+        "aiagentchat doctor --json | jq .",
+        codes="0 all is well, 10 there is something to look at, 20 something is wrong",
+    )
 )
 def doctor(
     config: Config = DEFAULT_CONFIG,
@@ -164,8 +206,11 @@ def doctor(
 
 
 @app.command(
-    epilog="Examples:  aiagentchat audit --since 2h  ·  aiagentchat audit --room backend --kind refused  ·  "
-    "aiagentchat audit --json --limit 100000 | jq ."
+    epilog=_examples(
+        "aiagentchat audit --since 2h",
+        "aiagentchat audit --room backend --kind refused",
+        "aiagentchat audit --json --limit 100000 | jq .",
+    )
 )
 def audit(  # noqa: PLR0913 - one for each option
     config: Config = DEFAULT_CONFIG,
@@ -185,8 +230,12 @@ def audit(  # noqa: PLR0913 - one for each option
 
 
 @app.command(
-    epilog="Examples:  aiagentchat why '$Zk3…'  ·  aiagentchat why 'https://matrix.to/#/!abc:hs/$Zk3…'  ·  "
-    "aiagentchat why '$Zk3…' --json | jq .verdict  Exit codes: 0 it is known, 1 it is not, else as for errors."
+    epilog=_examples(
+        "aiagentchat why '$Zk3…'",
+        "aiagentchat why 'https://matrix.to/#/!abc:hs/$Zk3…'",
+        "aiagentchat why '$Zk3…' --json | jq .verdict",
+        codes="0 it is known, 1 it is not, 2 it is no id, else as for errors",
+    )
 )
 def why(
     event: Annotated[
@@ -206,9 +255,13 @@ def why(
 
 
 @app.command(
-    epilog="Examples:  aiagentchat logs --room backend --since 1h  ·  aiagentchat logs --follow --level warning  ·  "
-    "aiagentchat logs daemon.log --event 'turn.*'  ·  docker compose logs --no-log-prefix -f aiagentchat | "
-    "aiagentchat logs - --room backend  Exit codes: 0 done, 1 the log cannot be read, 2 options, 130 Ctrl-C."
+    epilog=_examples(
+        "aiagentchat logs --room backend --since 1h",
+        "aiagentchat logs --follow --level warning",
+        "aiagentchat logs daemon.log --event 'turn.*'",
+        "docker compose logs --no-log-prefix -f aiagentchat | aiagentchat logs -",
+        codes="0 done, 1 the log cannot be read, 2 options, 130 Ctrl-C",
+    )
 )
 def logs(  # noqa: PLR0913 - one for each option
     source: Annotated[
@@ -235,13 +288,13 @@ def logs(  # noqa: PLR0913 - one for each option
 
 db = typer.Typer(
     help="Back up, check and shrink the database.",
-    epilog="Examples:  aiagentchat db backup ledger-monday.db  ·  aiagentchat db check  ·  aiagentchat db vacuum",
+    epilog=_examples("aiagentchat db backup ledger-monday.db", "aiagentchat db check", "aiagentchat db vacuum"),
     no_args_is_help=True,
 )
 app.add_typer(db, name="db")
 
 
-@db.command(epilog="Example:  aiagentchat db backup /var/backups/ledger.db --force")
+@db.command(epilog=_examples("aiagentchat db backup /var/backups/ledger.db --force"))
 def backup(
     file: Annotated[Path, typer.Argument(help="Where the copy goes.")],
     config: Config = DEFAULT_CONFIG,
@@ -253,7 +306,7 @@ def backup(
     raise typer.Exit(backup_command(config, file, force=force))
 
 
-@db.command("check", epilog="Example:  aiagentchat db check --config /etc/aiagentchat/config.yaml")
+@db.command("check", epilog=_examples("aiagentchat db check --config /etc/aiagentchat/config.yaml"))
 def check_database(config: Config = DEFAULT_CONFIG) -> None:
     """Read the whole database and say what is wrong with it, also while the daemon runs."""
     from aiagentchat.cli.db import check_command
@@ -261,7 +314,7 @@ def check_database(config: Config = DEFAULT_CONFIG) -> None:
     raise typer.Exit(check_command(config))
 
 
-@db.command(epilog="Example:  aiagentchat drain && aiagentchat db vacuum")
+@db.command(epilog=_examples("aiagentchat drain && aiagentchat db vacuum"))
 def vacuum(config: Config = DEFAULT_CONFIG) -> None:
     """Give the space of what was pruned back to the disk. The daemon must not run."""
     from aiagentchat.cli.db import vacuum_command
@@ -275,7 +328,7 @@ app.add_typer(rooms, name="rooms")
 
 @rooms.callback(
     invoke_without_command=True,
-    epilog="Examples:  aiagentchat rooms  ·  aiagentchat rooms --json | jq .  ·  aiagentchat rooms remove backend",
+    epilog=_examples("aiagentchat rooms", "aiagentchat rooms --json | jq .", "aiagentchat rooms remove backend"),
 )
 def list_rooms(
     context: typer.Context,
@@ -290,7 +343,7 @@ def list_rooms(
     raise typer.Exit(rooms_command(config, as_json=as_json))
 
 
-@rooms.command("remove", epilog="Example:  aiagentchat rooms remove backend")
+@rooms.command("remove", epilog=_examples("aiagentchat rooms remove backend"))
 def remove_room(
     room: Annotated[str, typer.Argument(help="Its id or its name.")],
     config: Config = DEFAULT_CONFIG,
@@ -303,15 +356,18 @@ def remove_room(
 
 keys = typer.Typer(
     help="The account's identity: by it other people's clients know that this device may read and write.",
-    epilog="Examples:  aiagentchat keys status  ·  aiagentchat keys export recovery.key  ·  aiagentchat keys restore",
+    epilog=_examples("aiagentchat keys status", "aiagentchat keys export recovery.key", "aiagentchat keys restore"),
     no_args_is_help=True,
 )
 app.add_typer(keys, name="keys")
 
 
 @keys.command(
-    epilog="Examples:  aiagentchat keys status  ·  aiagentchat keys status --json | jq .signed  "
-    "Exit codes: 0 all is well, 10 something is to be done, else as for errors."
+    epilog=_examples(
+        "aiagentchat keys status",
+        "aiagentchat keys status --json | jq .signed",
+        codes="0 all is well, 10 something is to be done, else as for errors",
+    )
 )
 def status(
     config: Config = DEFAULT_CONFIG,
@@ -324,8 +380,11 @@ def status(
 
 
 @keys.command(
-    epilog="Examples:  aiagentchat keys export /root/recovery.key  ·  aiagentchat keys export --show  "
-    "Exit codes: 0 done, 4 a daemon runs, 9 there is nothing to export, or secret storage is there already."
+    epilog=_examples(
+        "aiagentchat keys export recovery.key",
+        "aiagentchat keys export --show",
+        codes="0 done, 4 a daemon runs, 9 there is nothing to export, or secret storage is there already",
+    )
 )
 def export(
     file: Annotated[Path | None, typer.Argument(help="Where the recovery key goes, for you alone.")] = None,
@@ -342,8 +401,11 @@ def export(
 
 
 @keys.command(
-    epilog="Examples:  aiagentchat keys restore  ·  aiagentchat keys restore --file /root/recovery.key  "
-    "Exit codes: 0 done, 4 a daemon runs, 9 the recovery key does not fit, or there is nothing to restore."
+    epilog=_examples(
+        "aiagentchat keys restore",
+        "aiagentchat keys restore --file recovery.key",
+        codes="0 done, 4 a daemon runs, 9 the recovery key does not fit, or there is nothing to restore",
+    )
 )
 def restore(
     config: Config = DEFAULT_CONFIG,
@@ -364,9 +426,12 @@ app.add_typer(bootstrap, name="bootstrap")
 
 @bootstrap.callback(
     invoke_without_command=True,
-    epilog="Examples:  aiagentchat bootstrap --dry-run  ·  aiagentchat bootstrap --room backend  ·  "
-    "aiagentchat bootstrap --shared-secret-file secret --account @you:example.org  "
-    "Exit codes: 0 all of it is there, 10 something is not possible, else as for errors.",
+    epilog=_examples(
+        "aiagentchat bootstrap --dry-run",
+        "aiagentchat bootstrap --room backend",
+        "aiagentchat bootstrap --shared-secret-file file --account @you:example.org",
+        codes="0 all of it is there, 10 something is not possible, else as for errors",
+    ),
 )
 def make_what_is_needed(  # noqa: PLR0913 - one for each option
     context: typer.Context,
@@ -424,7 +489,7 @@ def make_what_is_needed(  # noqa: PLR0913 - one for each option
 
 
 @bootstrap.command(
-    epilog="Example:  aiagentchat bootstrap synapse-config --server-name example.org --out /etc/synapse",
+    epilog=_examples("aiagentchat bootstrap synapse-config --server-name example.org --out synapse"),
 )
 def synapse_config(
     server_name: Annotated[str, typer.Option(help="The part of ids after the colon. It can never be changed.")],

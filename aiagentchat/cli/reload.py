@@ -23,9 +23,9 @@ def reload_command(config: Path) -> int:
     """Signal the daemon that owns the data_dir of `config`, and say what it says. Returns the exit code."""
     try:
         settings = load(config, os.environ)
+        pid = owner_pid(settings.data_dir)
     except AppError as error:
         return complain(error)
-    pid = owner_pid(settings.data_dir)
     if pid is None:
         typer.echo(
             f"aiagentchat: no daemon runs on {settings.data_dir}; start one with: aiagentchat run "

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aiagentchat.app.clock import SystemClock
-from aiagentchat.app.owner import owner_pid
+from aiagentchat.app.owner import owner_pid, see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.cli.reload import reload_command
 from aiagentchat.config.load import load
@@ -34,6 +34,7 @@ def rooms_command(config: Path, *, as_json: bool) -> int:
     """Print every room of `config` and of its database. Returns the exit code."""
     try:
         settings = load(config, os.environ)
+        see_into(settings.data_dir)
     except AppError as error:
         return complain(error)
     known = made(settings.database)
@@ -53,6 +54,7 @@ def remove_command(config: Path, room: str) -> int:
     """Take a room away that was made in chat, by its id or its name. Returns the exit code."""
     try:
         settings = load(config, os.environ)
+        see_into(settings.data_dir)
         known = made(settings.database)
         meant = _meant(settings, known, room)
         unmake_room(settings.database, meant, SystemClock().now_ms())

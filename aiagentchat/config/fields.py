@@ -168,6 +168,11 @@ def is_user(value: str) -> bool:
     return bool(_USER.fullmatch(value)) and len(value) <= _MOST_ID
 
 
+def is_server(value: str) -> bool:
+    """Whether it can be the part of ids after the colon."""
+    return bool(re.fullmatch(_SERVER, value)) and len(value) <= _MOST_ID
+
+
 def _user(value: object) -> object:
     if isinstance(value, str) and "*" in value:
         raise ValueError(f"{show(value)} has a * in it; only the exact id of one user is accepted here")

@@ -64,6 +64,12 @@ def secret_folder(config: Path) -> Path:
     return real(config).parent / FOLDER
 
 
+def closed_folder(config: Path) -> Path | None:
+    """That folder, where it is closed to whoever asks: systemd gives the daemon what is in there, and nobody else."""
+    folder = secret_folder(config)
+    return folder if folder.is_dir() and not os.access(folder, os.X_OK) else None
+
+
 def with_folder(config: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ`, with NAME_FILE for each secret that is a file in the folder and that `environ` does not give."""
     folder = secret_folder(config)

@@ -152,6 +152,10 @@ async def _login(patient: Patient, visit: Visit) -> Row:
     is_given = _is_given(patient)
     if secrets.matrix_access_token is None and patient.known.login is None:
         visit.why_not = "there is no token to ask with"
+        if secrets.matrix_password is None and patient.closed is not None:
+            return unknown(
+                id_, f"Not checked: {patient.closed} is closed to this user.", "Ask again after the first start."
+            )
         if secrets.matrix_password is None:
             return fail(id_, "There is nothing to log in with.", "Set MATRIX_ACCESS_TOKEN or MATRIX_PASSWORD.")
         said = "Not checked: there is a password and no token yet, and a login would make a new device."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiagentchat.config.load import load
 from aiagentchat.config.made import with_made
-from aiagentchat.config.secrets import load_secrets, store_key_bytes
+from aiagentchat.config.secrets import closed_folder, load_secrets, store_key_bytes
 from aiagentchat.config.settings import Settings
 from aiagentchat.core.errors import ConfigError
 from aiagentchat.core.ids import UserId
@@ -54,7 +54,8 @@ async def examine(
     knows = await _known(settings, environ)
     written = settings
     settings, _ = await aside(lambda: with_made(written, knows.made))
-    rows = await _checks(settings, environ, knows, now_ms) if Part.CHECKS in parts else []
+    patient = Patient(settings=settings, environ=environ, known=knows, closed=closed_folder(config))
+    rows = await _checks(patient, now_ms) if Part.CHECKS in parts else []
     found, problems = await _ladder(settings, environ)
     if Part.CHECKS in parts:
         rows += problems or ladder_rows(found, settings)
@@ -73,8 +74,7 @@ async def _known(settings: Settings, environ: Mapping[str, str]) -> Known:
     return Known(login=None, installation="", made=Made())
 
 
-async def _checks(settings: Settings, environ: Mapping[str, str], knows: Known, now_ms: Callable[[], int]) -> list[Row]:
-    patient = Patient(settings=settings, environ=environ, known=knows)
+async def _checks(patient: Patient, now_ms: Callable[[], int]) -> list[Row]:
     async with asyncio.TaskGroup() as group:
         machine = [group.create_task(answer(check)) for check in machine_checks(patient)]
         account = group.create_task(_account(patient, now_ms))

@@ -38,6 +38,8 @@ class Patient:
     environ: Mapping[str, str]
     known: Known
     """What its database says."""
+    closed: Path | None = None
+    """The folder of its secrets, where it is closed to us."""
 
     @property
     def secrets(self) -> Secrets:
@@ -61,10 +63,16 @@ def machine_checks(patient: Patient) -> list[Check]:
         return _file(settings)
 
     async def secrets() -> list[Row]:
-        return secret_rows(patient.environ, has_login=patient.known.login is not None)
+        return secret_rows(patient.environ, has_login=patient.known.login is not None, closed=patient.closed)
 
     async def key() -> list[Row]:
         missing = missing_model_key(patient.secrets)
+        if missing and patient.closed is not None:
+            return [
+                unknown(
+                    "agent.key", f"Not known: {patient.closed} is closed to this user. Whether it works, a turn shows."
+                )
+            ]
         if missing:
             return [fail("agent.key", "Without a key nothing is answered.", missing)]
         return [ok("agent.key", "There is a key for the model. It was not used: whether it is good, a turn will show.")]
@@ -113,13 +121,19 @@ def _file(settings: Settings) -> list[Row]:
     return [ok("config.file", f"{settings.file}: {len(rooms)} room{'' if len(rooms) == 1 else 's'}.")]
 
 
-def secret_rows(environ: Mapping[str, str], *, has_login: bool) -> list[Row]:
+def secret_rows(environ: Mapping[str, str], *, has_login: bool, closed: Path | None = None) -> list[Row]:
     """Whether the secrets can be used, and whether others can read their files."""
     try:
         secrets = load_secrets(environ)
     except ConfigError as error:
         return [fail("config.secrets", " ".join(error.problems), "Correct it; no secret was printed or changed.")]
     found = ", ".join(secrets.found) or "none"
+    if closed is not None:
+        return [
+            unknown(
+                "config.secrets", f"Found: {found}; {closed} is closed to this user, and the daemon has what is in it."
+            )
+        ]
     if not (has_login or secrets.matrix_access_token or secrets.matrix_password):
         return [
             fail(

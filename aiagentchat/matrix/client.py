@@ -83,6 +83,14 @@ async def _nothing_is_lost(_: str) -> bool:
     return False
 
 
+TookUp = Callable[[Login], Awaitable[None]]
+"""Told of each login that is taken up, the stored one at a start or one with the password; not of renewed tokens."""
+
+
+async def _nobody_is_told(_: Login) -> None:
+    pass
+
+
 class _Renewing(AsyncClient):
     """nio's client, in which a request that meets a soft logout does not notice it.
 
@@ -173,12 +181,14 @@ class Client:
         accounts: Accounts,
         *,
         is_lost: IsLost = _nothing_is_lost,
+        took_up: TookUp = _nobody_is_told,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._account = account
         self._accounts = accounts
         self._is_lost = is_lost
+        self._took_up = took_up
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._renewing = asyncio.Lock()
@@ -313,7 +323,7 @@ class Client:
             raise LoginFailed(grants.wrong_user("the access token", answer.user_id, login.user))
         # Not what was given: it may have been renewed on the way.
         await self._keep(replace(self._login, device=answer.device_id or self._login.device))
-        self._tell_logged_in()
+        await self._tell_logged_in()
 
     async def _freshen(self, used: str) -> str:
         """The token to use in the place of `used`: another one if it is about to wear off and can be renewed.
@@ -416,7 +426,7 @@ class Client:
             raise refused from problem
         await self._keep(fresh)
         self._last_given = self._last_login = fresh.access_token
-        self._tell_logged_in()
+        await self._tell_logged_in()
 
     async def _keep(self, login: Login) -> None:
         """Write it down, and only then use it."""
@@ -430,8 +440,9 @@ class Client:
         else:  # the homeserver is about to say; nio does not take a login without
             self.nio.user_id, self.nio.access_token = login.user, login.access_token
 
-    def _tell_logged_in(self) -> None:
+    async def _tell_logged_in(self) -> None:
         log.info("matrix.logged_in", user=self._login.user, device=self._login.device)
+        await self._took_up(self._login)
 
 
 def _final(problem: MatrixError, advice: str) -> MatrixError:

@@ -1,7 +1,6 @@
 """docs/reference/cchat.md has every command and every exit code of `cchat`, and every command has examples."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from aiagentchat.cli.exchange.exits import BY_CODE, Exit
 from aiagentchat.core import meta
 from aiagentchat.core.exchange import CODES
 from tests.docs.command_blocks import blocks
-from tests.docs.test_cli_docs import Command, commands
+from tests.docs.test_cli_docs import Command, calls, commands, type_it
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/cchat.md").read_text(encoding="utf-8")
@@ -66,35 +65,10 @@ def shown() -> Iterator[str]:
         yield from re.findall(r"^  (.+)$", command.epilog or "", re.MULTILINE)
 
 
-def calls(line: str) -> Iterator[list[str]]:
-    """What `cchat` is given in a line of a shell."""
-    words = shlex.shlex(line, posix=True, punctuation_chars=True)
-    words.whitespace_split = True
-    words.commenters = ""
-    given: list[str] | None = None
-    for word in [*words, ";"]:
-        if not set(word) - set("();<>|&"):
-            if given is not None:
-                yield given
-            given = None
-        elif given is not None:
-            given.append(word)
-        elif word == "cchat" or word.endswith("/bin/cchat"):
-            given = []
-
-
 @pytest.mark.parametrize("line", sorted(set(shown())))
 def test_every_command_that_is_shown_can_be_typed(line: str) -> None:
-    assert isinstance(GROUP, typer.core.TyperGroup)
-
-    for given in calls(line):
-        # Only parsed, and not run: a wrong option, or an argument too many or too few, raises.
-        command: Command = GROUP
-        context = command.make_context("cchat", given)
-        while isinstance(command, typer.core.TyperGroup) and (rest := [*context._protected_args, *context.args]):
-            name, found, rest = command.resolve_command(context, rest)
-            assert isinstance(found, typer.core.TyperCommand | typer.core.TyperGroup)
-            command, context = found, found.make_context(name, rest, parent=context)
+    for given in calls(line, "cchat"):
+        type_it("cchat", GROUP, given)
 
 
 def test_the_skill_shows_every_way_of_talking() -> None:

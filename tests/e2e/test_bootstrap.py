@@ -262,7 +262,7 @@ async def test_without_means_it_is_said_how_accounts_are_made(setup: Setup) -> N
 
 @pytest.mark.long
 async def test_a_shared_secret_that_is_another_one_makes_nothing(setup: Setup) -> None:
-    with pytest.raises(LoginFailed, match="was not made"):
+    with pytest.raises(LoginFailed, match="was not made: the shared secret is not this homeserver's"):
         await setup.run(Given(shared_secret=Secret("not it")))
 
     assert (setup.folder / "secrets" / "MATRIX_PASSWORD").exists()

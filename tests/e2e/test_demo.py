@@ -18,7 +18,9 @@ from aiagentchat.process.inside import landlock
 from aiagentchat.process.sandbox.ladder import REACH
 from rig.setup import OVERRIDE, ROOT, synapse_python
 from rig.unprivileged import as_unprivileged, own
+from tests.docs.command_blocks import blocks
 from tests.e2e.terminal import Terminal, in_terminal
+from tests.e2e.test_bare_machine import checkout
 
 WITHIN = 100.0
 """Seconds for one run without a terminal."""
@@ -109,6 +111,35 @@ def test_without_a_terminal_it_shows_a_conversation_and_a_second_run_goes_on(pla
 
 
 _SECRET = ("state.json", "you.token", "claude.token")
+
+
+@pytest.mark.long
+def test_typed_as_the_tutorial_has_it_in_a_checkout_it_shows_the_conversation(place: Place) -> None:
+    """With what is installed here already; tests/e2e/test_bare_machine.py installs everything anew."""
+    tree = place.state.parent / "checkout"
+    checkout(tree)
+    place.state.rename(tree / ".demo")
+    (tree / ".venv").mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (tree / ".venv" / name).symlink_to(ROOT / ".venv" / name)
+    (tree / ".venv/installed").touch()
+    (tree / ".rig").symlink_to(ROOT / ".rig")
+    [block] = [each for each in blocks("docs/tutorial/first-room.md") if each.text.startswith("make ")]
+    with place.in_no_way_left():
+        done = subprocess.run(
+            ["sh", "-c", block.text],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=place.env,
+            cwd=tree,
+            timeout=WITHIN,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "claude:\n    Done." in done.stdout
+    assert (tree / "rooms/demo/hello.txt").read_text("utf-8") == "Hello from the demo\n"
 
 
 def _session(printed: str) -> str:

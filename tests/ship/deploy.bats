@@ -164,6 +164,25 @@ database() { cat "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db"; }
     [ "$(releases)" = 1 ]
 }
 
+@test "aiagentchat can be typed on the host, as the daemon's user and with its settings" {
+    prepared_with 1
+    local typed=$HOST/host/usr/local/bin/aiagentchat of="in $HOST/host/var/lib/aiagentchat of $ETC/config.yaml"
+    run -0 "$typed" rooms
+    [ "$output" = "rooms asked by $(id -u daemon) $of" ]
+    run -0 env HOME=/root "$typed" logs
+    [ "$output" = "logs asked by 0 in /root of $ETC/config.yaml" ]
+    printf '#!/bin/sh\necho "sudo $*"\n' >"$HOST/bin/sudo"
+    chmod 755 "$HOST/bin/sudo"
+    run -0 env "PATH=$HOST/bin:$PATH" setpriv --reuid=65534 --clear-groups -- "$typed" rooms
+    [ "$output" = "sudo -u daemon -- env HOME=$HOST/host/var/lib/aiagentchat AIAGENTCHAT_CONFIG=$ETC/config.yaml\
+ $HOME_/current/venv/bin/aiagentchat rooms" ]
+
+    echo mine >"$typed"
+    run -0 deploy_version 2
+    [[ $output == *"is not ours, and stays"* ]]
+    [ "$(cat "$typed")" = mine ]
+}
+
 @test "requirements that do not fit together change nothing" {
     prepared_with 1
     before=$(lives)
@@ -327,6 +346,17 @@ as_somebody() {
     echo "testhost $(cut -d' ' -f1,2 "$HOST/other.pub")" >"$HOST/known_hosts"
     run -2 deploy_version 1
     [ ! -e "$HOST/host" ]
+}
+
+@test "what cannot be meant is refused before anything is asked of the host" {
+    mv "$HOST/known_hosts" "$HOST/known" # a host that is asked would be unknown
+    local wrong=(--root relative --user "" --python "" --health soon --drain for-ever --settle x --version "v1;ls")
+    for ((at = 0; at < ${#wrong[@]}; at += 2)); do
+        run -2 deploy_version 1 "${wrong[@]:at:2}"
+        [[ $output == "deploy.sh: "* && $output != *"connecting"* ]]
+    done
+    run -2 deploy_version 1 --frob
+    [[ $output == *"unknown option --frob"* ]]
 }
 
 @test "two deployments at once do not meet" {

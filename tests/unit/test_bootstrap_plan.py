@@ -97,6 +97,13 @@ def test_from_nothing_everything_is_made_and_people_come_last() -> None:
     ]
 
 
+def test_a_room_that_is_made_encrypted_says_so_before_for_there_is_no_way_back() -> None:
+    steps = plan(want(replace(ROOM, encrypted=True)), There(accounts={ME: Standing.NONE}), ALL)
+    [made] = [step.what for step in steps if isinstance(step.act, MakeRoom)]
+
+    assert made == f"room {ROOM.name}, as {ROOM.ref}, encrypted for ever"
+
+
 def test_where_everything_is_there_nothing_is_to_do() -> None:
     kitchen = room("!k", LEVELS, parents=frozenset({"!s"}))
     space = room("!s", SPACE_LEVELS, children=frozenset({"!k"}))

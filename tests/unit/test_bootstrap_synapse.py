@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import yaml
 
-from aiagentchat.bootstrap.synapse import KEPT, SECRETS, SETTINGS, SIGNING_KEY, Synapse, files, settings
+from aiagentchat.bootstrap.synapse import KEPT, SECRETS, SETTINGS, SIGNING_KEY, Synapse, files, name_in, settings
 
 HOUSE = Synapse(server_name="house.example", folder="/data/synapse")
 
@@ -51,3 +51,9 @@ def test_names_with_odd_characters_stay_text() -> None:
 
     assert said["server_name"] == 'a"b: c'
     assert said["signing_key_path"].startswith("/data/<")
+
+
+def test_the_name_is_found_in_settings_that_somebody_has_changed() -> None:
+    assert name_in(settings(HOUSE)) == "house.example"
+    assert name_in("server_name: house.example  # for ever\nlisteners: []\n") == "house.example"
+    assert [name_in(text) for text in ("", "a: [", "- a", "a: b")] == [""] * 4

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 import structlog
+import typer
 from typer.testing import CliRunner
 
 from aiagentchat import __version__
 from aiagentchat.app.daemon import first_app_error
+from aiagentchat.cli.cchat import app as cchat
 from aiagentchat.cli.main import app
 from aiagentchat.core.errors import AlreadyRunning, AppError, ConfigError
 from aiagentchat.observability.log import set_up
 from tests.fakes.plain_log import plain_log
 from tests.unit.test_app_live import GOOD
+
+PROGRAMS = {"aiagentchat": app, "cchat": cchat}
 
 
 @pytest.fixture
@@ -40,6 +44,39 @@ def test_help_shows_the_commands_and_an_example() -> None:
 
     assert shown.exit_code == 0
     assert all(word in shown.output for word in ("run", "check", "reload", "version", "Examples"))
+
+
+NARROW = {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "TERM": "dumb"}
+"""A terminal as wide as they are at least."""
+
+
+def commands(group: typer.core.TyperGroup, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """What can be typed, groups of commands among it."""
+    yield words
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, (*words, name))
+        else:
+            yield (*words, name)
+
+
+def all_commands() -> Iterator[tuple[str, ...]]:
+    """Of both programs."""
+    for name, program in PROGRAMS.items():
+        group = typer.main.get_command(program)
+        assert isinstance(group, typer.core.TyperGroup)
+        yield from commands(group, (name,))
+
+
+@pytest.mark.parametrize("words", [*all_commands()], ids=" ".join)
+def test_the_help_of_every_command_fits_a_terminal_and_has_examples_that_can_be_copied(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(PROGRAMS[words[0]], [*words[1:], "--help"], env=NARROW)
+    lines = [line.strip() for line in shown.output.splitlines()]
+    examples = lines[lines.index("Examples:") + 1 :] if "Examples:" in lines else []
+
+    assert shown.exit_code == 0
+    assert [line for line in shown.output.splitlines() if len(line) > 80] == []
+    assert words == ("aiagentchat", "version") or any(" ".join(words) in line for line in examples)
 
 
 def test_version_is_said() -> None:

@@ -125,7 +125,7 @@ def test_without_a_database_it_says_so(config: Path, database: Path) -> None:
 
     result = _run(config)
     assert result.exit_code == 1
-    assert "cannot be read" in result.stderr
+    assert "There is no database at" in result.stderr
 
 
 def test_a_database_of_before_has_no_audit(config: Path, database: Path) -> None:

@@ -80,6 +80,42 @@ def test_the_settings_of_a_homeserver_are_written_once_and_its_secrets_never_aga
     assert before["registration_shared_secret"].strip() not in first.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("bad name", (), "--server-name: 'bad name' is no name of a server"),
+        ("https://hs.example", (), "is no name of a server; write for example example.org, without https://"),
+        ("", (), "is no name of a server"),
+        ("hs", ("--public-url", "hs.example"), '--public-url: "hs.example" is not a web address'),
+    ],
+)
+def test_settings_that_a_homeserver_does_not_start_with_are_not_written(
+    tmp_path: Path, name: str, more: tuple[str, ...], said: str
+) -> None:
+    shown = run("synapse-config", "--server-name", name, "--out", tmp_path / "synapse", *more)
+
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert not (tmp_path / "synapse").exists()
+
+
+@pytest.mark.parametrize("name", ["localhost", "example.org", "hs.example.org:8448", "[::1]", "192.168.0.1"])
+def test_every_name_that_a_homeserver_can_have_is_taken(tmp_path: Path, name: str) -> None:
+    assert run("synapse-config", "--server-name", name, "--out", tmp_path / "synapse").exit_code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_the_name_of_a_homeserver_that_is_there_is_never_changed(tmp_path: Path, more: tuple[str, ...]) -> None:
+    words = ("synapse-config", "--out", tmp_path / "synapse")
+    run(*words, "--server-name", "example.org")
+    before = (tmp_path / "synapse/homeserver.yaml").read_text()
+    shown = run(*words, "--server-name", "example.com", *more)
+
+    assert shown.exit_code == 2
+    assert "homeserver.yaml is of the server example.org, whose name can never be changed" in shown.stderr
+    assert (tmp_path / "synapse/homeserver.yaml").read_text() == before
+
+
 def test_passwords_are_kept_for_their_owner_alone_and_never_replaced(tmp_path: Path) -> None:
     passwords = Passwords(tmp_path / "secrets", ME, {})
     assert passwords.of(ME) is None

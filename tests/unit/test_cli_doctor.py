@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from aiagentchat.cli.doctor import last_lines, table
+from aiagentchat.cli.doctor import last_lines, table, title_of
 from aiagentchat.cli.main import app
 from aiagentchat.doctor.rows import fail, ok, unknown
+from rig.setup import ROOT
 from tests.fakes.plain_log import plain_log
 
 SETTINGS = """
@@ -93,6 +95,17 @@ def test_a_table_fits_on_a_phone_and_shows_no_tricks() -> None:
     assert ["→ Do this." in shown, "→ And that." in shown] == [True, True]
     assert "[bold]evil" in " ".join(shown.split())
     assert "\x1b" not in shown
+
+
+def test_every_row_stands_under_a_title_that_is_a_sentence_and_none_comes_twice() -> None:
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8").partition("## `aiagentchat doctor`")[2]
+    firsts = re.findall(r"^\| (`[^|]+`) \|", page.partition("\nExit code")[0], re.MULTILINE)
+    ids = [id_ for first in firsts for id_ in re.findall(r"`([a-z]+\.[\w.]+)`", first)]
+    titles = [title_of(id_) for id_ in ids]
+
+    assert len(ids) > 15
+    assert [title for title in titles if not title[0].isupper()] == []
+    assert title_of("machine.gateway") != title_of("machine.daemon")
 
 
 def test_the_last_lines_count() -> None:

@@ -113,6 +113,8 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
         ("--homeserver", "http://m.example", ': "http://m.example" would send the password and every message in the'),
         ("--user-id", "bot", ': "bot" is not a Matrix user id; write for example "@you:localhost"'),
         ("--user", "you", ': "you" is not a Matrix user id; write for example "@you:localhost"'),
+        ("--user", "@bot:example", ': "@bot:example" is the account that answers, and is not asked by itself; write'),
+        ("--admin", "@bot:example", ': "@bot:example" is the account that answers, and is not asked by itself; write'),
         ("--admin", "@*", ': "@*" is neither one user nor one server; write "@you:localhost" for one person'),
         ("--room", "a b", ': "a b" is not a room id or alias; write for example "!abc:localhost"'),
         ("--room", "x=y", ': "y" is not a room id or alias; write for example "!abc:localhost"'),
@@ -131,6 +133,41 @@ def test_an_option_that_cannot_be_used_is_named_with_its_value_and_writes_nothin
     assert problem.startswith(f"{option}{said}")
     assert end == "1 problem; nothing was changed."
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--api-key-file", "sk-ant-oat01-x", "give it by --setup-token-file"),
+        ("--setup-token-file", "sk-ant-api03-x", "give it by --api-key-file"),
+    ],
+)
+def test_what_pays_for_the_model_is_taken_as_what_it_is(tmp_path: Path, option: str, value: str, said: str) -> None:
+    file = tmp_path / "given"
+    file.write_text(value)
+    file.chmod(0o600)
+    shown = init(tmp_path, *ENOUGH, option, str(file))
+
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert value not in shown.output
+    assert not (tmp_path / "config.yaml").exists()
+
+
+def test_a_key_of_another_shape_is_kept_and_remarked_upon(tmp_path: Path) -> None:
+    file = tmp_path / "given"
+    file.write_text("of-a-gateway")
+    file.chmod(0o600)
+    shown = init(tmp_path, *ENOUGH, "--api-key-file", str(file))
+
+    assert shown.exit_code == 0
+    assert "ANTHROPIC_API_KEY begins with neither sk-ant-api nor sk-ant-oat" in shown.output
+    assert "of-a-gateway" not in shown.output
+    assert (tmp_path / "secrets/ANTHROPIC_API_KEY").read_text() == "of-a-gateway\n"
+
+
+def test_what_is_said_of_keys_fits_a_terminal() -> None:
+    assert max(map(len, KEYS.splitlines())) <= 78
 
 
 def test_all_options_that_cannot_be_used_are_said_at_once(tmp_path: Path) -> None:

@@ -249,6 +249,18 @@ def test_the_journal_is_asked_for_no_more_than_is_wanted(journal: Path, words: l
     assert (journal / "asked").read_text().endswith(asked)
 
 
+@pytest.mark.parametrize("said", ["", "-- No entries --\n"])
+@pytest.mark.parametrize(("words", "code"), [((), 1), (("--since", "1h"), 0)])
+def test_a_journal_that_has_nothing_says_so_unless_only_the_last_hour_was_asked_for(
+    journal: Path, log: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    log.write_text(said)
+    result = _journal(journal, *words)
+
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert ("The journal has nothing of the unit aiagentchat" in result.stderr) == bool(code)
+
+
 def test_a_journal_that_cannot_be_read_is_said(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODE", "4")
     broken = _journal(journal)

@@ -499,7 +499,34 @@ def test_without_a_database_it_says_so(place: Place) -> None:
     result = place.why()
 
     assert result.exit_code == 1
-    assert "cannot be read" in result.output
+    assert "There is no database at" in result.output
+
+
+def test_a_database_that_cannot_be_read_is_one_of_another_version_or_damaged(place: Place) -> None:
+    (place.data / "aiagentchat.db").write_text("this is no database")
+    result = place.why()
+
+    assert result.exit_code == 1
+    assert "of another version than this program, or damaged" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "in single quotes"),
+        ("$", "in single quotes"),
+        ("!room:hs", "is a room, and no message"),
+        ("#room:hs", "is a room, and no message"),
+        ("@anna:hs", "is a person, and no message"),
+        ("https://matrix.to/#/!room:hs", "is no link to a message"),
+        ("https://example.org/$abc", "is no link to a message"),
+    ],
+)
+def test_what_can_be_no_id_is_said_before_anything_is_looked_for(place: Place, typed: str, said: str) -> None:
+    result = place.why(typed)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_wrong_settings_are_said(place: Place) -> None:

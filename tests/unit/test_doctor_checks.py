@@ -196,6 +196,18 @@ async def test_a_fresh_set_up_says_what_is_missing(tmp_path: Path) -> None:
     }
 
 
+async def test_secrets_that_are_closed_to_whoever_asks_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    found = settings(tmp_path)
+    vault = Vault(found.database.with_name(KEY_FILE))
+    patient = Patient(settings=found, environ={}, known=known(found.database, ME, vault), closed=tmp_path / "secrets")
+    rows = {row.id: row for check in machine_checks(patient) for row in await answer(check)}
+
+    assert [rows[id_].verdict for id_ in ("config.secrets", "agent.key")] == [NA, NA]
+    assert all(
+        f"{tmp_path}/secrets is closed to this user" in rows[id_].detail for id_ in ("config.secrets", "agent.key")
+    )
+
+
 async def test_a_set_up_that_has_run_is_well(tmp_path: Path) -> None:
     found = settings(tmp_path)
     with own(found.data_dir):

@@ -142,6 +142,27 @@ async def test_a_token_is_renewed_before_it_wears_off_and_not_earlier(server: Lo
     assert server.logins == []
 
 
+async def test_who_is_told_of_logins_is_told_of_the_one_of_each_life_and_of_no_renewal(
+    server: LoginServer, clock: FakeClock
+) -> None:
+    told: list[str] = []
+
+    async def took_up(login: Login) -> None:
+        told.append(login.device)
+
+    account, accounts = Account(homeserver=server.url, user=ME, device_name="test", password=PASSWORD), MemoryAccounts()
+    for _ in range(2):
+        client = Client(account, accounts, took_up=took_up, now_ms=clock.now_ms, monotonic=clock.monotonic)
+        await client.log_in()
+        for _ in range(3):
+            clock.advance(DUE)
+            await ask(client)
+        await client.close()
+
+    assert len(server.refreshes) == 6
+    assert told == [accounts.kept[ME].device] * 2
+
+
 async def test_a_later_life_renews_what_an_earlier_one_has_kept(server: LoginServer, clock: FakeClock) -> None:
     accounts = MemoryAccounts(renewable(server))
     server.wear_off()

@@ -12,6 +12,8 @@ from aiagentchat.core.errors import AppError
 LOOK_SECONDS = 0.5
 """How often it is looked whether a file that is followed has grown."""
 LEAVE_SECONDS = 2.0
+NO_ENTRIES = "-- No entries --"
+"""What journalctl may say in the place of lines."""
 
 
 def pause() -> None:
@@ -77,10 +79,20 @@ def journal_lines(unit: str, *, follow: bool, since: int) -> Iterator[str]:
         [program, f"--unit={unit}", "--output=cat", "--no-pager", *wish], stdout=subprocess.PIPE
     ) as journal:
         assert journal.stdout is not None
+        is_empty = True
         try:
-            yield from lines_of(journal.stdout)
+            for line in lines_of(journal.stdout):
+                if line.strip() != NO_ENTRIES:
+                    is_empty = False
+                    yield line
             if code := journal.wait():
                 raise AppError(f"journalctl has ended with exit code {code}; what it says stands above.")
+            if is_empty and not since:
+                raise AppError(
+                    f"The journal has nothing of the unit {unit} that you may read: it is another one (--unit), or you "
+                    "are neither root nor in the group systemd-journal. Where no systemd runs the daemon, name the "
+                    "file with its log, or - for the standard input."
+                )
         finally:
             journal.terminate()
             try:

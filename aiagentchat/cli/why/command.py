@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aiagentchat.app.owner import owner_pid
+from aiagentchat.app.owner import owner_pid, see_into
 from aiagentchat.cli.problems import complain
 from aiagentchat.cli.why.row import Row
 from aiagentchat.cli.why.story import Story, tell
@@ -23,7 +23,7 @@ from aiagentchat.cli.why.verdict import Here, unknown
 from aiagentchat.config.load import load
 from aiagentchat.config.made import with_made
 from aiagentchat.config.settings import RoomSettings, Settings
-from aiagentchat.core.errors import AppError, StoreError
+from aiagentchat.core.errors import AppError, ConfigError, StoreError
 from aiagentchat.core.ids import EventId, UserId
 from aiagentchat.core.messages import Incoming
 from aiagentchat.core.redact import shapes_only
@@ -33,6 +33,7 @@ from aiagentchat.route.access import Roles
 from aiagentchat.route.decide import BOT_COMMAND, AnswerInWords, Ask, Ignore, Refuse, RefuseToRun, decide
 from aiagentchat.store.glance import made
 from aiagentchat.store.life import Heard, Life, life_of
+from aiagentchat.store.maintenance import require
 
 NOT_KNOWN = 1
 PIPE_WIDTH = 160
@@ -45,13 +46,18 @@ _LINK = re.compile(r"https://matrix\.to/#/[^/]+/(\$[^?/\s]+)")
 def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> int:
     """Print what became of a message. Returns the exit code: 1 if nothing is known of it."""
     try:
+        asked = event_id(event)
+        if problem := problem_of(asked):
+            raise ConfigError([f"EVENT: {problem}"])
         settings = load(config, os.environ)
+        see_into(settings.data_dir)
+        require(settings.database)
         now = round(time.time() * 1000)
-        life = life_of(settings.database, event_id(event), now)
+        life = life_of(settings.database, asked, now)
         if life is None:
             raise StoreError(
-                f"The database {settings.database} cannot be read: it is not there yet, it is not yours to read, or it "
-                "is of another version than this program."
+                f"The database {settings.database} cannot be read: it is of another version than this program, or "
+                "damaged (aiagentchat db check)."
             )
     except AppError as error:
         return complain(error)
@@ -77,6 +83,18 @@ def event_id(text: str) -> EventId:
     """The id that was typed, or that of the message to which a link leads."""
     link = _LINK.match(text.strip().replace("%24", "$"))
     return EventId(link[1] if link else text.strip())
+
+
+def problem_of(asked: EventId) -> str:
+    """Why nothing can be called so; empty if something may be."""
+    if asked in ("", "$"):
+        return "nothing is left of the id: a shell takes what begins with $ for its own, so put it in single quotes"
+    if asked.startswith(("!", "#", "@")):
+        kind = "person" if asked.startswith("@") else "room"
+        return f"{asked!r} is a {kind}, and no message; the id of a message begins with $, in single quotes"
+    if "//" in asked:
+        return f"{asked!r} is no link to a message; a client has it in the menu of the message (Share)"
+    return ""
 
 
 def today(settings: Settings, room: RoomSettings, life: Life, heard: Heard) -> str:

@@ -1,0 +1,103 @@
+"""What is typed as somebody whom the daemon's folder is closed to: nobody takes what he cannot see for what is not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aiagentchat.app.owner import LOCK, own, owner_pid, see_into
+from aiagentchat.config.secrets import closed_folder
+from aiagentchat.core.errors import AppError
+from rig.setup import ROOT
+from rig.unprivileged import as_unprivileged, clean_env
+from tests.unit.test_app_live import GOOD
+
+COMMANDS = [
+    ["audit"],
+    ["bootstrap", "--dry-run"],
+    ["db", "backup", "copy.db"],
+    ["db", "check"],
+    ["db", "vacuum"],
+    ["drain"],
+    ["healthcheck"],
+    ["healthcheck", "--ready"],
+    ["keys", "status"],
+    ["reload"],
+    ["rooms"],
+    ["rooms", "remove", "first"],
+    ["why", "$abc"],
+]
+"""Each that looks into the folder. `doctor` has rows of its own, and `run` makes it."""
+TYPE = """
+import json, sys
+from typer.testing import CliRunner
+from aiagentchat.cli.main import app
+
+told = [CliRunner().invoke(app, [*words, "--config", sys.argv[1]]) for words in json.loads(sys.argv[2])]
+print(json.dumps([[each.exit_code, each.output] for each in told]))
+"""
+
+
+def test_every_command_says_whose_the_folder_is_and_none_that_nothing_is_there(workplace: Path) -> None:
+    config, data = workplace / "config.yaml", workplace / "data"
+    config.write_text(GOOD)
+    config.chmod(0o644)
+    with own(data):  # a daemon runs
+        data.chmod(0)
+        done = subprocess.run(
+            [*as_unprivileged(), sys.executable, "-c", TYPE, str(config), json.dumps(COMMANDS)],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1"),
+            cwd=workplace,
+            timeout=60,
+        )
+        data.chmod(0o700)
+    told = dict(zip(map(" ".join, COMMANDS), json.loads(done.stdout), strict=True))
+
+    assert {name: code for name, (code, _) in told.items()} == dict.fromkeys(told, 1)
+    assert [name for name, (_, said) in told.items() if "is closed to uid" not in said or "sudo -u" not in said] == []
+
+
+def test_secrets_that_systemd_alone_gives_are_not_said_to_be_missing(workplace: Path) -> None:
+    config, secrets = workplace / "config.yaml", workplace / "secrets"
+    config.write_text(GOOD)
+    secrets.mkdir()
+    (secrets / "ANTHROPIC_API_KEY").write_text("sk-ant-api03-x")
+    secrets.chmod(0)
+    os.chown(secrets, os.geteuid(), os.getegid())
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "check", "--config", str(config)]
+    env = clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=env, timeout=60)
+    secrets.chmod(0o700)
+
+    assert f"# {secrets} is closed to this user" in done.stdout
+    assert closed_folder(config) is None
+
+
+def test_what_is_not_there_yet_is_closed_to_nobody(tmp_path: Path) -> None:
+    see_into(tmp_path / "nowhere")
+    see_into(tmp_path)
+
+    assert owner_pid(tmp_path) is None
+
+
+def test_a_folder_of_nobody_who_has_a_name_is_named_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("os.open", refuse)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+    with pytest.raises(AppError, match=rf"sudo -u '#{tmp_path.stat().st_uid}'"):
+        owner_pid(tmp_path)
+    assert not (tmp_path / LOCK).exists()
