@@ -244,11 +244,14 @@ def who(
 Examples:
   cchat status
   cchat status m5f0c6c1c7d3b4b0e9a3d9a1d8a2c9f10
+  cchat status t8c1f0a9be2d4
   cchat status --json | jq .status
 """
 )
 def status(
-    message: Annotated[str | None, typer.Argument(help="The id of a message that was sent.", metavar="ID")] = None,
+    message: Annotated[
+        str | None, typer.Argument(help="The id of a message that was sent, or of a task.", metavar="ID")
+    ] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -256,7 +259,7 @@ def status(
     profile: As = None,
     direct: Directly = False,
 ) -> None:
-    """Say how far a message has come; without an id, how the daemon is."""
+    """Say how far a message or a task has come; without an id, how the daemon is."""
     from aiagentchat.cli.exchange.console import Console
     from aiagentchat.cli.exchange.looking import status as do
 

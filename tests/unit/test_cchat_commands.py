@@ -243,6 +243,19 @@ def test_a_message_that_does_not_arrive_says_why(environ: dict[str, str]) -> Non
     assert done.stdout == (f"m1: sent at {AT}, not delivered: attic is offline since {AT}\n")
 
 
+def test_the_id_of_a_task_is_told_of_like_that_of_a_message(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.tasks = [{**TASK, "id": "t0123456789ab", "to": "@agent:hs/attic", "state": "assigned", "thread": "$e"}]
+    done, none = (cchat(environ, "status", name) for name in ("t0123456789ab", "t0123456789ac"))
+
+    assert done.stdout == (
+        f"t0123456789ab: given to @agent:hs/attic at ?, nothing was heard of it yet: attic is offline since {AT}\n"
+    )
+    assert (none.exit_code, none.stderr) == (
+        Exit.UNKNOWN,
+        "cchat: there is no task t0123456789ac; cchat tasks --all lists them\n",
+    )
+
+
 def test_tasks_are_listed_given_and_moved_on(server: GatewayServer, environ: dict[str, str]) -> None:
     server.tasks = [TASK]
     listed = cchat(environ, "tasks", "--room", "den", "--all")
@@ -280,6 +293,7 @@ def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str])
         ["who"],
         ["status"],
         ["status", "m1"],
+        ["status", "t0123456789ab"],
         ["tasks"],
         ["tasks", "assign", "den", "workshop", "x"],
         ["history", "x"],
@@ -288,7 +302,7 @@ def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str])
 def test_json_is_one_document_and_nothing_else(
     server: GatewayServer, environ: dict[str, str], arguments: list[str]
 ) -> None:
-    server.said, server.tasks = [SAID], [TASK]
+    server.said, server.tasks = [SAID], [TASK, {**TASK, "id": "t0123456789ab"}]
     done = cchat(environ, *arguments, "--json")
 
     assert isinstance(json.loads(done.stdout), dict)

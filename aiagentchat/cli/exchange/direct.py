@@ -123,6 +123,15 @@ class Direct:
             raise NotDone("without a gateway the tasks of one room are read: say which, with --room", Exit.USAGE)
         return tasks.listed(self._followed(self._plain_room(room)), everything=everything)
 
+    def task(self, task: str) -> Json:
+        """What is known of a task, by what was said of it in its room."""
+        from aiagentchat.cli.exchange import tasks
+
+        found = self._followed(self._room_of(task)).get(TaskId(task))
+        if found is None:
+            raise NotDone(f"there is no task {one_line(visible(task), _NAME)} in its room any more", Exit.UNKNOWN)
+        return tasks.view(found)
+
     def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
         """Give work to somebody: the task. The same key gives it no second time."""
         from aiagentchat.cli.exchange import tasks
@@ -181,7 +190,8 @@ class Direct:
                 return max(found, key=lambda room: any(concerns(event, self._us) for event in said_of[room]))
         raise NotDone(
             f"there is no task {one_line(visible(task), _NAME)} in what was said last in the rooms that you are in "
-            f"({MOST_LOOKED * PAGE} events of each, of encrypted ones none); --room looks further back in one",
+            f"({MOST_LOOKED * PAGE} events of each, of encrypted ones none); cchat tasks --all --room ROOM looks "
+            "further back in one",
             Exit.UNKNOWN,
         )
 

@@ -111,6 +111,13 @@ class Gateway:
         """Tasks, the newest first."""
         return _listed(self._do("GET", "/tasks", query={"room": room, "all": everything or None}), "tasks")
 
+    def task(self, task: str) -> Json:
+        """What is known of a task."""
+        for each in self.tasks(None, everything=True):
+            if each.get("id") == task:
+                return each
+        raise NotDone(f"there is no task {visible(task)}; cchat tasks --all lists them", Exit.UNKNOWN)
+
     def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
         """Give work to somebody: the task."""
         body = {"room": room, "to": to, "text": text, "deadline": deadline}
@@ -118,10 +125,7 @@ class Gateway:
 
     def update(self, room: str | None, task: str, step: str, note: str) -> Json:
         """Say what has become of a task; without its room, that is looked up."""
-        known = () if room is not None else self.tasks(None, everything=True)
-        where = room or next((str(each.get("room")) for each in known if each.get("id") == task), None)
-        if where is None:
-            raise NotDone(f"there is no task {visible(task)}; cchat tasks lists them", Exit.UNKNOWN)
+        where = room or str(self.task(task).get("room"))
         return self._do("PATCH", f"/tasks{path(task)}", body={"room": where, "step": step, "note": note})
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:

@@ -11,13 +11,15 @@ from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.places import Way
 from aiagentchat.cli.exchange.running import daemon_of, run
 from aiagentchat.cli.exchange.saying import tell_task
-from aiagentchat.cli.exchange.sentences import how_far, line_of, when
+from aiagentchat.cli.exchange.sentences import how_far, how_task_is, line_of, when
 from aiagentchat.cli.exchange.watching import rested
-from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, moment_of
+from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, is_task, moment_of
 from aiagentchat.cli.safe import safe
 from aiagentchat.core.exchange import OVER
 from aiagentchat.render.hygiene import one_line
 
+_OPEN = ("assigned", "accepted", "working")
+"""As `core.tasks.OPEN` has it, which is not loaded for this."""
 _TITLE = 60
 
 
@@ -106,6 +108,8 @@ def status(way: Way, console: Console, message: str | None) -> int:
     def do(speaks: Speaks, console: Console) -> int:
         if message is None:
             return _health(daemon_of(speaks).daemon(), console)
+        if is_task(message):
+            return _task(speaks, message, console)
         found = speaks.status(message)
         is_open = found.get("to") and found.get("state") not in OVER
         far = how_far(found, speaks.who() if is_open else (), console.now_ms())
@@ -118,6 +122,16 @@ def status(way: Way, console: Console, message: str | None) -> int:
         return Exit.DONE
 
     return run(way, console, do)
+
+
+def _task(speaks: Speaks, name: str, console: Console) -> int:
+    found = speaks.task(name)
+    far = how_task_is(found, speaks.who() if found.get("state") in _OPEN else (), console.now_ms())
+    if console.as_json:
+        console.document({**found, "sentence": far})
+    else:
+        console.say(f"{safe(str(found.get('id')))}: {far}")
+    return Exit.DONE
 
 
 def _health(found: Json, console: Console) -> int:

@@ -1,4 +1,4 @@
-"""How far a message has come, and who is there, in sentences for people. Pure."""
+"""How far a message or a task has come, and who is there, in sentences for people. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,6 +51,33 @@ def how_far(message: Json, instances: Sequence[Json] | None, now_ms: int) -> str
         case "expired":
             why = one_line(safe(str(message.get("why") or "")), _SHOWN)
             return f"expired: it was not begun in time{f' ({why})' if why else ''}"
+        case other:
+            return one_line(safe(str(other)), _SHOWN)
+
+
+def how_task_is(task: Json, instances: Sequence[Json] | None, now_ms: int) -> str:
+    """What has become of a task, and why it is not further."""
+    to, at = one_line(safe(str(task.get("to") or "")), _SHOWN), when(task.get("changed_at"), now_ms)
+    note = one_line(safe(str(task.get("note") or "")), _SHOWN)
+    news = f": {note}" if note else ""
+    match task.get("state"):
+        case "assigned" if not task.get("thread"):
+            return f"given to {to} at {at}, not in the room yet: the daemon sends it as soon as the homeserver takes it"
+        case "assigned":
+            return f"given to {to} at {at}, nothing was heard of it yet: {_there(to, instances, now_ms)}"
+        case "accepted":
+            return (
+                f"accepted by {to} at {at}, not begun: it waits for its turn there ({_there(to, instances, now_ms)})"
+                f"{news}"
+            )
+        case "working":
+            return f"begun by {to}, last heard of at {at} ({_there(to, instances, now_ms)}){news}"
+        case "done" | "failed" | "refused" as state:
+            return f"{state} by {to} at {at}{news}"
+        case "cancelled":
+            return f"cancelled at {at}{news}"
+        case "expired":
+            return f"expired at {at}: it was not begun by its deadline{f' ({note})' if note else ''}"
         case other:
             return one_line(safe(str(other)), _SHOWN)
 

@@ -12,6 +12,8 @@ from aiagentchat.render.hygiene import visible
 Json: TypeAlias = Mapping[str, Any]
 """A message, a page, an instance, a task: with the names of docs/reference/http.md, also without a gateway."""
 
+_TASK = re.compile(r"t[0-9a-f]{12}")
+"""What tasks are called that nobody has named (`core.ids.new_task_id`)."""
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|w)?")
 _SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -68,6 +70,10 @@ class Speaks(Protocol):
         """Tasks, the newest first: those that are open, or all of them."""
         ...
 
+    def task(self, task: str) -> Json:
+        """What is known of a task."""
+        ...
+
     def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
         """Give work to somebody: the task. The same key gives it no second time."""
         ...
@@ -91,6 +97,11 @@ class Speaks(Protocol):
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said from now on, or after what was seen last; until the end of the world."""
         ...
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is called so, and no message."""
+    return _TASK.fullmatch(name) is not None
 
 
 def seconds_of(text: str, option: str) -> int:
