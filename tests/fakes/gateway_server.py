@@ -80,6 +80,8 @@ class GatewayServer:
                 }
             case "GET", ["status", id_]:
                 return self._message({"body": "hello", "to": "@agent:hs/attic"}, id_)
+            case "GET", ["rooms", "list"]:
+                return {"rooms": [{"room_id": "!den:hs", "name": "den"}]}
             case "GET", ["who"]:
                 return {"instances": self.instances}
             case "GET", ["read" | "history"]:

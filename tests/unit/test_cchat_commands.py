@@ -1,9 +1,14 @@
 """`cchat …` as it is typed, with a gateway: what is printed, and how it ends."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -191,7 +196,7 @@ def test_a_search_names_the_rooms(server: GatewayServer, environ: dict[str, str]
     server.said = [SAID]
     done = cchat(environ, "history", "two", "lines", "--sender", "@anna:hs", "--kind", "task", "--since", "1d")
 
-    assert "(!den:hs, task to" in done.stdout
+    assert "(den, task to" in done.stdout
     assert {**server.asked[0][2], "since": []} == {
         "words": ["two lines"],
         "sender": ["@anna:hs"],
@@ -210,9 +215,46 @@ def test_nothing_found_is_no_failure(environ: dict[str, str]) -> None:
 def test_who_lists_those_that_are_there(environ: dict[str, str]) -> None:
     some, everybody = cchat(environ, "who").stdout, cchat(environ, "who", "--all").stdout
 
-    assert re.search(r"workshop +@agent:hs +daemon +online .* box +!den:hs +python", some)
+    assert re.search(r"workshop +@agent:hs +daemon +online .* box +den +python", some)
     assert "attic" not in some
     assert re.search(r"attic .* offline ", everybody)
+
+
+def test_a_row_is_a_line_where_no_terminal_limits_it(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.instances = [{**WORKSHOP, "rooms": [f"!{n:040}:hs" for n in range(6)], "skills": ["x" * 60, "y" * 60]}]
+
+    assert cchat({**environ, "COLUMNS": "40"}, "who").stdout.count("\n") == 2
+
+
+def at_a_terminal(environ: dict[str, str], columns: int, *arguments: str) -> list[str]:
+    """The lines that a terminal of that width is given."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env = clean_env(**environ, TERM="xterm", NO_COLOR="1")
+    subprocess.run(argv, check=True, stdin=theirs, stdout=theirs, stderr=theirs, env=env, timeout=30)
+    os.close(theirs)
+    with open(ours, "rb", closefd=True) as file:  # noqa: PTH123 - no file, but the end of a terminal
+        shown = file.read1(65_536).decode()
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
+
+
+def test_a_row_stands_alone_where_a_terminal_is_too_narrow(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.instances = [WORKSHOP, {**ATTIC, "user": "@somebody-else:example.org", "skills": []}]
+    wide, narrow = (at_a_terminal(environ, columns, "who", "--all") for columns in (120, 40))
+
+    assert len(wide) == 3
+    assert narrow[:3] == ["workshop", "  account  @agent:hs", "  kind     daemon"]
+    assert narrow[8:10] == ["attic", "  account  @somebody-else:example.org"]
+    assert [line for line in narrow if "skills" in line] == ["  skills   python"]
+
+
+def test_that_nobody_says_what_rooms_are_called_is_no_failure(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.problems_of["/rooms/list"] = [(503, "unavailable", "Not now.")]
+    done = cchat(environ, "who")
+
+    assert done.exit_code == 0
+    assert "!den:hs" in done.stdout
 
 
 def test_a_question_that_was_taken_is_not_asked_again_because_nobody_says_who_is_there(
@@ -259,10 +301,12 @@ def test_the_id_of_a_task_is_told_of_like_that_of_a_message(server: GatewayServe
 def test_tasks_are_listed_given_and_moved_on(server: GatewayServer, environ: dict[str, str]) -> None:
     server.tasks = [TASK]
     listed = cchat(environ, "tasks", "--room", "den", "--all")
+    everywhere = cchat(environ, "tasks")
     given = cchat(environ, "tasks", "assign", "den", "workshop", "Mend the tap.", "--deadline", "2h")
     moved = cchat(environ, "tasks", "update", "t1", "done", "--note", "It is dry.")
 
     assert re.search(r"t1 +working +Mend the tap\. +@anna:hs +@agent:hs/workshop .* Half of it\.", listed.stdout)
+    assert re.search(r"t1 +den +working", everywhere.stdout)
     assert server.asked[0][2] == {"room": ["den"], "all": ["true"]}
     assert given.stdout == "assigned: t1\n"
     assert sent(server)["text"] == "Mend the tap."

@@ -35,9 +35,13 @@ MOST_ROOMS = 100
 """Rooms that are looked through: for instances their state, for a message or a task what was said last …"""
 MOST_LOOKED = 5
 """… in so many pages of each."""
+MOST_NAMED = 20
+"""Rooms of which it is looked up what they are called."""
 MOST_HEARD = 1000
 """Messages of a room that is watched that are kept, for the edits of them; of older ones the homeserver is asked."""
 _PREFIXES = {"task": "[TASK] ", "question": "[QUESTION] ", "status": "[STATUS] ", "answer": "[ANSWER] "}
+_TITLE, _ALIAS = ("m.room.name", "name"), ("m.room.canonical_alias", "alias")
+"""Where the state of a room says what it is called."""
 _NAME = 60
 _WORD = re.compile(r"\w+")
 
@@ -267,6 +271,12 @@ class Direct:
 
     # ── rooms
 
+    def names(self) -> Mapping[str, str]:
+        """What rooms that we are in are called: by their aliases, or else as somebody has named them."""
+        rooms = self._joined()[:MOST_NAMED]
+        called = {room: self._stated(room, *_ALIAS) or self._stated(room, *_TITLE) for room in rooms}
+        return {room: name for room, name in called.items() if name}
+
     def _joined(self) -> list[str]:
         found = self._hs.get("/joined_rooms").get("joined_rooms")
         return [str(each) for each in found] if isinstance(found, list) else []
@@ -322,13 +332,17 @@ class Direct:
 
     def _names(self, room: str) -> set[str]:
         names = set()
-        for kind, field in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
-            try:
-                name = str(self._hs.get(path("rooms", room, "state", kind)).get(field) or "")
-            except MatrixSaysNo:
-                continue
-            names |= {name.lower(), name.lower().removeprefix("#").partition(":")[0]}
+        for where in (_TITLE, _ALIAS):
+            name = self._stated(room, *where).lower()
+            names |= {name, name.removeprefix("#").partition(":")[0]}
         return names - {""}
+
+    def _stated(self, room: str, kind: str, field: str) -> str:
+        """What the state of a room says there; empty: nothing."""
+        try:
+            return str(self._hs.get(path("rooms", room, "state", kind)).get(field) or "")
+        except MatrixSaysNo:
+            return ""
 
     # ── following
 

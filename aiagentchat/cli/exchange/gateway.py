@@ -107,6 +107,11 @@ class Gateway:
         """Who is in the registry."""
         return _listed(self._do("GET", "/who"), "instances")
 
+    def names(self) -> Mapping[str, str]:
+        """What the caller's rooms are called in config.yaml."""
+        rooms = _listed(self._do("GET", "/rooms/list"), "rooms")
+        return {str(each.get("room_id")): str(each.get("name")) for each in rooms}
+
     def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
         """Tasks, the newest first."""
         return _listed(self._do("GET", "/tasks", query={"room": room, "all": everything or None}), "tasks")

@@ -98,12 +98,12 @@ def _there(to: str, instances: Sequence[Json] | None, now_ms: int) -> str:
     return f"{to} is not in the registry, so nobody knows whether it listens"
 
 
-def line_of(message: Json, now_ms: int, *, room: bool = False) -> str:
-    """One message of a room's history."""
+def line_of(message: Json, now_ms: int, *, room: str = "") -> str:
+    """One message of a room's history; `room`: how that is called, where several are read."""
     at = when(message.get("sent_at"), now_ms)
     body = safe(str(message.get("body") or "(deleted)")).replace("\n", "\n    ")
     meta: dict[str, Any] = message.get("meta") or {}
-    marks = [str(message.get("room"))] if room else []
+    marks = [room] if room else []
     marks += [" to ".join(str(each) for each in (meta.get("kind"), meta.get("to")) if each)] if meta else []
     marks += ["in a thread"] if message.get("thread") else []
     marks += ["edited"] if message.get("edited_at") else []

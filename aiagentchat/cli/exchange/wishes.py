@@ -94,6 +94,10 @@ class Speaks(Protocol):
         """Who is in the registry."""
         ...
 
+    def names(self) -> Mapping[str, str]:
+        """What rooms are called for people, by their ids; not all of them may be known."""
+        ...
+
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said from now on, or after what was seen last; until the end of the world."""
         ...
