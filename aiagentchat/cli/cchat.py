@@ -84,13 +84,23 @@ Text = Annotated[list[str] | None, typer.Argument(help="The text; without it, or
 Room = Annotated[str, typer.Argument(help="A room: its name, alias or id.", metavar="ROOM")]
 To = Annotated[
     str | None,
-    typer.Option("--to", help="Whom it is for: @user:server, @user:server/instance, or an instance's name."),
+    typer.Option(
+        "--to", help="Whom it is for: @user:server, @user:server/instance, or an instance's name.", metavar="TO"
+    ),
 ]
-Key = Annotated[str | None, typer.Option("--key", help="Of its own: what was sent with it is not sent again.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: 30s, 10m, 2h.")]
-Thread = Annotated[str | None, typer.Option("--thread", help="The first event of the thread that it belongs into.")]
-Expires = Annotated[str | None, typer.Option("--expires", help="Not to be begun later than that: 10m, or a moment.")]
-Budget = Annotated[int | None, typer.Option("--budget", help="How many turns may follow from it.", min=0, max=1000)]
+Key = Annotated[
+    str | None, typer.Option("--key", help="Of its own: what was sent with it is not sent again.", metavar="KEY")
+]
+Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: 30s, 10m, 2h.", metavar="TIME")]
+Thread = Annotated[
+    str | None, typer.Option("--thread", help="The first event of the thread that it belongs into.", metavar="EVENT")
+]
+Expires = Annotated[
+    str | None, typer.Option("--expires", help="Not to be begun later than that: 10m, or a moment.", metavar="TIME")
+]
+Budget = Annotated[
+    int | None, typer.Option("--budget", help="How many turns may follow from it.", min=0, max=1000, metavar="N")
+]
 
 
 def _way(gateway: str | None, token_file: str | None, config: str | None, profile: str | None, direct: bool) -> "Way":
@@ -106,6 +116,13 @@ Examples:
   cchat send backend --to workshop 'Run the tests, please.' --wait
   cchat chat --room backend
   cchat --install-completion
+
+\b
+Exit codes:
+0 done, 1 failed, 2 usage, 3 login, 4 unreachable, 5 encrypted,
+6 no_answer, 7 unknown, 8 not_allowed, 9 conflict, 10 full, 11 halted,
+12 unavailable, 13 refused, 14 expired, 15 no_way, 16 uncertain,
+130 interrupted
 """
 )
 def cchat() -> None:
@@ -127,8 +144,8 @@ def send(  # noqa: PLR0913 - one for each option
     kind: Annotated[Kind, typer.Option(help="What it is for.")] = Kind.MESSAGE,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer, and print it.")] = False,
     timeout: Timeout = "10m",
-    reply_to: Annotated[str | None, typer.Option(help="The id of the message that it answers.")] = None,
-    task: Annotated[str | None, typer.Option(help="The task that it is about.")] = None,
+    reply_to: Annotated[str | None, typer.Option(help="The id of the message that it answers.", metavar="ID")] = None,
+    task: Annotated[str | None, typer.Option(help="The task that it is about.", metavar="TASK")] = None,
     thread: Thread = None,
     expires: Expires = None,
     budget: Budget = None,
@@ -197,8 +214,8 @@ Examples:
 )
 def read(  # noqa: PLR0913 - one for each option
     room: Room,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="So many messages.", min=1, max=200)] = 20,
-    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="So many messages.", min=1, max=200, metavar="N")] = 20,
+    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.", metavar="PLACE")] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -282,7 +299,7 @@ Examples:
 )
 def list_tasks(  # noqa: PLR0913 - one for each option
     context: typer.Context,
-    room: Annotated[str | None, typer.Option(help="Only of this room.")] = None,
+    room: Annotated[str | None, typer.Option(help="Only of this room.", metavar="ROOM")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
     as_json: Json = False,
     gateway: GatewayOption = None,
@@ -312,7 +329,7 @@ def assign(  # noqa: PLR0913 - one for each option
     room: Room,
     to: Annotated[str, typer.Argument(help="Whom: an address, or an instance's name.", metavar="TO")],
     text: Text = None,
-    deadline: Annotated[str | None, typer.Option(help="Until when: 2h, 7d, or a moment.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Until when: 2h, 7d, or a moment.", metavar="TIME")] = None,
     key: Key = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
@@ -343,8 +360,8 @@ Examples:
 def update(  # noqa: PLR0913 - one for each option
     task: Annotated[str, typer.Argument(help="Its id.", metavar="TASK")],
     step: Annotated[Step, typer.Argument(help="What has become of it.")],
-    note: Annotated[str, typer.Option(help="The news, in words.")] = "",
-    room: Annotated[str | None, typer.Option(help="Its room; looked up when not given.")] = None,
+    note: Annotated[str, typer.Option(help="The news, in words.", metavar="TEXT")] = "",
+    room: Annotated[str | None, typer.Option(help="Its room; looked up when not given.", metavar="ROOM")] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -370,13 +387,17 @@ Examples:
 )
 def history(  # noqa: PLR0913 - one for each option
     words: Annotated[list[str] | None, typer.Argument(help="Words that must be in it, in any order.")] = None,
-    room: Annotated[str | None, typer.Option(help="Only of this room.")] = None,
-    sender: Annotated[str | None, typer.Option(help="Only of this account: @anna:example.org.")] = None,
+    room: Annotated[str | None, typer.Option(help="Only of this room.", metavar="ROOM")] = None,
+    sender: Annotated[str | None, typer.Option(help="Only of this account: @anna:example.org.", metavar="USER")] = None,
     kind: Annotated[AnyKind | None, typer.Option(help="Only of this kind.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only since then: 2h, 7d, or 2026-11-25T14:00.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only before then.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="At most so many, the newest.", min=1, max=200)] = 50,
-    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only since then: 2h, 7d, or 2026-11-25T14:00.", metavar="TIME")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only before then.", metavar="TIME")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", help="At most so many, the newest.", min=1, max=200, metavar="N")
+    ] = 50,
+    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.", metavar="PLACE")] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -404,7 +425,7 @@ Examples:
 )
 def watch(  # noqa: PLR0913 - one for each option
     room: Annotated[str | None, typer.Argument(help="Only of this room.", metavar="[ROOM]")] = None,
-    after: Annotated[str | None, typer.Option(help="Begin behind the event with this id.")] = None,
+    after: Annotated[str | None, typer.Option(help="Begin behind the event with this id.", metavar="ID")] = None,
     as_json: JsonLines = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,

@@ -5,10 +5,12 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from aiagentchat.cli.cchat import app
 from aiagentchat.cli.exchange.exits import Exit
 from aiagentchat.cli.exchange.sentences import when
 from rig.unprivileged import clean_env
-from tests.fakes.gateway_server import ATTIC, NOW, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
+from tests.fakes.gateway_server import ATTIC, NOW, PATIENCE, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
 
 AT = when(NOW, 2 * NOW)
 SAID = {
@@ -162,6 +164,20 @@ def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: 
     assert "cchat status m1" in done.stderr
 
 
+def test_who_does_not_wait_any_longer_is_told_how_to_go_on(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.answer_now = threading.Event()
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", "ask", "den", "Is it green?", "--key", "mine"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=clean_env(**environ)) as process:
+        server.asked_to_wait.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        server.answer_now.set()
+
+    assert process.returncode == Exit.INTERRUPTED
+    assert "What was sent stands: the same command with --key mine says nothing twice, and waits again" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -171,6 +187,7 @@ def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: 
         (["send", "den", "x", "--expires", "soon"], "--expires soon: write a time"),
         (["ask", "den", "x", "--timeout", "long"], "--timeout long: write a time"),
         (["history", "x", "--since", "ever"], "--since ever: write a time"),
+        (["history", "x", "--sender", "anna"], "--sender anna: write @user:server"),
     ],
 )
 def test_what_makes_no_sense_is_not_asked(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aiagentchat.cli.exchange.direct import contents, instance
+from aiagentchat.cli.exchange.direct import Direct, contents, instance
 from aiagentchat.cli.exchange.exits import NotDone
 from aiagentchat.cli.exchange.said import folded, said
 from aiagentchat.cli.exchange.states import outcome
@@ -13,6 +13,7 @@ from aiagentchat.core.ids import MessageId
 from aiagentchat.core.instances import INSTANCE, TTL_SECONDS
 from aiagentchat.core.meta import META_KEY, Meta, read_meta
 from aiagentchat.core.parcels import TXN_KEY
+from tests.fakes.plain_homeserver import PlainHomeserver
 
 ROOM, BOT, EVE = "!den:hs", "@bot:hs", "@eve:hs"
 ID = MessageId("m1")
@@ -45,6 +46,14 @@ def test_a_message_to_nobody_is_what_a_person_types() -> None:
     content = contents(Words(room=ROOM, body="run \x1b[31mit"), ID)
 
     assert content == {"msgtype": "m.text", "body": "run it", "m.mentions": {}}
+
+
+def test_who_does_not_wait_any_longer_is_told_where_the_message_is() -> None:
+    homeserver = PlainHomeserver("@anna:hs", "!den:hs")
+    asked = Direct(homeserver, "@anna:hs")  # type: ignore[arg-type]
+    sent = asked.send(Words(room="!den:hs", body="Is it green?", to="@bot:hs"), "k")
+
+    assert f"cchat status {sent['id']} tells how far it is" in asked.given_up("k")
 
 
 @pytest.mark.parametrize(("kind", "body"), [("task", "[TASK] x"), ("question", "[QUESTION] x"), ("message", "x")])

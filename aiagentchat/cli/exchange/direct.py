@@ -75,6 +75,13 @@ class Direct:
                 return message | ended
         return message
 
+    def given_up(self, key: str) -> str:
+        """What to say to whoever does not wait for the answer any longer."""
+        return (
+            f"the answer is not waited for any longer. What was sent stands: cchat status {_message_id(key)} tells how "
+            "far it is"
+        )
+
     def _send(self, room: str, words: Words, key: str) -> Json:
         id_ = _message_id(key)
         content = contents(words, id_)
@@ -320,7 +327,7 @@ class Direct:
             return wanted
         if wanted[:1] in ("!", "#"):
             if wanted.startswith("#"):
-                known = str(self._hs.get(path("directory", "room", wanted)).get("room_id", ""))
+                known = self._with_alias(wanted)
                 if known in joined:
                     return known
             return str(self._hs.post(path("join", wanted), {}).get("room_id", ""))
@@ -336,6 +343,14 @@ class Direct:
             name = self._stated(room, *where).lower()
             names |= {name, name.removeprefix("#").partition(":")[0]}
         return names - {""}
+
+    def _with_alias(self, alias: str) -> str:
+        try:
+            return str(self._hs.get(path("directory", "room", alias)).get("room_id", ""))
+        except MatrixSaysNo as no:
+            if no.exit is Exit.UNKNOWN:
+                raise NotDone(f"no room has the alias {one_line(visible(alias), _NAME)}", Exit.UNKNOWN) from no
+            raise
 
     def _stated(self, room: str, kind: str, field: str) -> str:
         """What the state of a room says there; empty: nothing."""

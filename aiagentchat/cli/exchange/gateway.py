@@ -77,6 +77,13 @@ class Gateway:
             if message.get("state") in _OVER or end - self._clock() < 1:
                 return message
 
+    def given_up(self, key: str) -> str:
+        """What to say to whoever does not wait for the answer any longer."""
+        return (
+            "the answer is not waited for any longer. What was sent stands: the same command with --key "
+            f"{visible(key)} says nothing twice, and waits again"
+        )
+
     def status(self, message: str) -> Json:
         """How far a message has come."""
         return self._do("GET", f"/status{path(message)}")
@@ -198,8 +205,8 @@ class Gateway:
         said = one_line(str(reply.body.get("detail") or reply.body.get("title") or ""), _SHOWN)
         if reply.status == 401:
             raise NotDone(
-                f"the gateway at {self._where.shown} does not accept the token{f': {said}' if said else ''}; "
-                "is it that of this daemon, and has it expired?",
+                f"the gateway at {self._where.shown} does not accept the token; is it that of this daemon, and has it "
+                "expired?",
                 Exit.LOGIN,
             )
         exit_ = BY_CODE.get(str(reply.body.get("code", "")))

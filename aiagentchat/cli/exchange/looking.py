@@ -17,7 +17,8 @@ from aiagentchat.cli.exchange.watching import rested
 from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, is_task, moment_of
 from aiagentchat.cli.safe import safe
 from aiagentchat.core.exchange import OVER
-from aiagentchat.render.hygiene import one_line
+from aiagentchat.core.meta import address
+from aiagentchat.render.hygiene import one_line, visible
 
 _OPEN = ("assigned", "accepted", "working")
 """As `core.tasks.OPEN` has it, which is not loaded for this."""
@@ -31,6 +32,8 @@ def read(way: Way, console: Console, room: str, *, limit: int, before: str | Non
 
 def history(way: Way, console: Console, search: Search, *, since: str | None, until: str | None) -> int:
     """`cchat history`."""
+    if search.sender is not None and address(search.sender) is None:
+        return complain(NotDone(f"--sender {visible(search.sender)}: write @user:server", Exit.USAGE), console)
     try:
         now = console.now_ms()
         search = replace(

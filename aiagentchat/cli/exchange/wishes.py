@@ -62,6 +62,10 @@ class Speaks(Protocol):
         """The same, and wait until it is answered, or for so long: the message as it is by then."""
         ...
 
+    def given_up(self, key: str) -> str:
+        """What to say to whoever does not wait any longer for the answer to what was sent with that key."""
+        ...
+
     def status(self, message: str) -> Json:
         """How far a message has come."""
         ...
