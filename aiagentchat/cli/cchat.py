@@ -3,7 +3,10 @@
 Nothing is imported here that a command may not need: `cchat --help` is there at once.
 """
 
+import os
+import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -545,7 +548,31 @@ def mcp(
 
 def main() -> None:
     """The console script."""
+    _have_streams()
+    if not all(map(_is_text, sys.argv)):
+        sys.stderr.write(
+            "cchat: an argument is no text in UTF-8, so nothing was done; what is to be sent, send on stdin\n"
+        )
+        sys.exit(2)
     app()
+
+
+def _have_streams() -> None:
+    """Somebody may have started us without; and what a terminal's language has no letter for is spelled out."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - stays open
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # what was no UTF-8 is kept as halves of characters
+        return False
+    return True
 
 
 if __name__ == "__main__":

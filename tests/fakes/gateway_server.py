@@ -166,10 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, content: Any) -> None:
         data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
         with suppress(BrokenPipeError):  # whoever asked has gone
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
             self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base's

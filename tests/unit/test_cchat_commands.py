@@ -200,6 +200,64 @@ def test_what_makes_no_sense_is_not_asked(
     assert server.asked == []
 
 
+def cchat_of(environ: dict[str, str], *arguments: str | bytes, **more: Any) -> subprocess.CompletedProcess[str]:
+    """As a shell starts it."""
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env, given = clean_env(**environ), {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.run(argv, check=False, text=True, env=env, timeout=30, **given)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["send", "den", b"gr\xfcn"], ["send", b"\xfc", "x"], ["send", "den", "x", "--key", b"\xfc"]]
+)
+def test_an_argument_that_is_no_text_sends_nothing(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str | bytes]
+) -> None:
+    done = cchat_of(environ, *arguments)
+
+    assert (done.returncode, done.stderr.count("\n")) == (Exit.USAGE, 1)
+    assert "an argument is no text in UTF-8, so nothing was done" in done.stderr
+    assert server.asked == []
+
+
+def test_what_cannot_be_written_is_said(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.said = [SAID]
+    for arguments in (["read", "den"], ["read", "den", "--json"], ["who"], ["status"]):
+        with Path("/dev/full").open("w") as full:
+            done = cchat_of(environ, *arguments, stdout=full)
+
+        assert done.returncode == Exit.FAILED
+        assert done.stderr == "cchat: what there was to say cannot be written: No space left on device\n"
+
+
+def test_streams_that_are_not_there_are_no_fault(environ: dict[str, str]) -> None:
+    program = f"exec {sys.executable} -m aiagentchat.cli.cchat"
+    shell = ["sh", "-c", f"({program} send den <&-); echo $?; ({program} who >&-); echo $?"]
+    done = subprocess.run(shell, check=False, capture_output=True, text=True, env=clean_env(**environ), timeout=30)
+
+    assert done.stdout == "2\n0\n"
+    assert done.stderr == "cchat: there is nothing to say: the text is empty; nothing was sent\n"
+
+
+def test_what_a_language_has_no_letter_for_is_spelled_out(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.said = [{**SAID, "body": "fine 🎉"}]
+    done = cchat_of({**environ, "PYTHONIOENCODING": "latin-1"}, "read", "den")
+
+    assert done.returncode == 0
+    assert "fine \\U0001f389" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["", "../who", "$event", "two words"])
+def test_what_no_message_can_be_called_is_not_asked_for(
+    server: GatewayServer, environ: dict[str, str], name: str
+) -> None:
+    done = cchat(environ, "status", name)
+
+    assert done.exit_code == Exit.USAGE
+    assert "is no id of a message; cchat send tells it" in done.stderr
+    assert server.asked == []
+
+
 def test_messages_are_read_as_a_terminal_may_have_them(server: GatewayServer, environ: dict[str, str]) -> None:
     server.said, server.before = [SAID], 7
     done = cchat(environ, "read", "den", "-n", "5")

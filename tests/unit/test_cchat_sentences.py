@@ -72,6 +72,10 @@ def test_a_time_may_be_written_in_several_ways(text: str, seconds: int) -> None:
     assert moment_of(text, "--expires", NOW, ahead=True) == NOW + seconds * 1000
 
 
+def test_what_is_longer_ago_than_there_is_time_is_the_beginning_of_it() -> None:
+    assert moment_of("999999w", "--since", NOW, ahead=False) == 0
+
+
 @pytest.mark.parametrize("text", ["", "soon", "1y", "-3s", "99999-01-01"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(NotDone) as raised:

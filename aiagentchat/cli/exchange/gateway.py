@@ -15,6 +15,7 @@ from aiagentchat.cli.exchange.wire import Cut, NotConnected, Place, Reply, Wire,
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.exchange import OVER
+from aiagentchat.core.meta import is_message_id
 from aiagentchat.core.ports.clock import Random
 from aiagentchat.render.hygiene import one_line, visible
 
@@ -86,6 +87,11 @@ class Gateway:
 
     def status(self, message: str) -> Json:
         """How far a message has come."""
+        if not is_message_id(message):
+            raise NotDone(
+                f"{one_line(visible(message), _SHOWN) or 'an empty text'} is no id of a message; cchat send tells it",
+                Exit.USAGE,
+            )
         return self._do("GET", f"/status{path(message)}")
 
     def daemon(self) -> Json:
@@ -137,7 +143,7 @@ class Gateway:
 
     def update(self, room: str | None, task: str, step: str, note: str) -> Json:
         """Say what has become of a task; without its room, that is looked up."""
-        where = room or str(self.task(task).get("room"))
+        where = room if room and is_message_id(task) else str(self.task(task).get("room"))
         return self._do("PATCH", f"/tasks{path(task)}", body={"room": where, "step": step, "note": note})
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:

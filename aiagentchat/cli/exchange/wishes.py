@@ -124,7 +124,7 @@ def moment_of(text: str, option: str, now_ms: int, *, ahead: bool) -> int:
     """A moment in milliseconds: a time from now (`ahead`) or ago, or `2026-11-25T14:00` in our time zone."""
     if _SPAN.fullmatch(text.strip()):
         span = seconds_of(text, option) * 1000
-        return now_ms + span if ahead else now_ms - span
+        return now_ms + span if ahead else max(0, now_ms - span)
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
     except (ValueError, OverflowError):
