@@ -298,7 +298,10 @@ def test_who_lists_those_that_are_there(environ: dict[str, str]) -> None:
 def test_a_row_is_a_line_where_no_terminal_limits_it(server: GatewayServer, environ: dict[str, str]) -> None:
     server.instances = [{**WORKSHOP, "rooms": [f"!{n:040}:hs" for n in range(6)], "skills": ["x" * 60, "y" * 60]}]
 
-    assert cchat({**environ, "COLUMNS": "40"}, "who").stdout.count("\n") == 2
+    shown = cchat({**environ, "COLUMNS": "40"}, "who").stdout
+
+    assert shown.count("\n") == 2
+    assert " \n" not in shown
 
 
 def at_a_terminal(environ: dict[str, str], columns: int, *arguments: str) -> list[str]:

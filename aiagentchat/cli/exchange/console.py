@@ -56,7 +56,10 @@ class Console:
             for row in shown:
                 self._stand_alone(columns, row)
             return
-        paper.print(drawn, width=min(paper.width, needed.maximum))
+        with paper.capture() as drawing:
+            paper.print(drawn, width=min(paper.width, needed.maximum))
+        for line in drawing.get().splitlines():
+            typer.echo(line.rstrip())
 
     def _stand_alone(self, columns: Sequence[str], row: Sequence[str]) -> None:
         """A row as lines of its own, without what is empty."""
