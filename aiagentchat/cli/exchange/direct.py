@@ -87,7 +87,16 @@ class Direct:
         content = contents(words, id_)
         if len(content["body"].encode()) > MOST_BODY:
             raise NotDone(f"the message is longer than {MOST_BODY} bytes; nothing was sent", Exit.USAGE)
-        sent = self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
+        try:
+            sent = self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
+        except NotDone as error:
+            if error.exit is not Exit.UNCERTAIN:
+                raise
+            raise NotDone(
+                f"{error} What was sent may have arrived; the same command with --key {visible(key)} says nothing "
+                "twice, if it is given within half an hour",
+                Exit.UNCERTAIN,
+            ) from error
         return {
             **dict.fromkeys(("in_reply_to", "task", "to", "expires_at"), None),
             **{name: value for name, value in words.given().items() if name not in ("thread", "budget")},
