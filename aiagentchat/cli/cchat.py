@@ -7,7 +7,7 @@ import os
 import sys
 from enum import StrEnum
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -554,7 +554,23 @@ def main() -> None:
             "cchat: an argument is no text in UTF-8, so nothing was done; what is to be sent, send on stdin\n"
         )
         sys.exit(2)
+    if "--json" in sys.argv:
+        _for_a_program()
     app()
+
+
+def _for_a_program() -> NoReturn:
+    """Whoever wants JSON gets that also where the options make no sense."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        import json
+
+        typer.echo(f"cchat: {error.format_message()}", err=True)
+        said = {"exit": error.exit_code, "cause": "usage", "detail": error.format_message()}
+        typer.echo(json.dumps({"error": said}, ensure_ascii=False))
+        sys.exit(error.exit_code)
+    sys.exit(code)
 
 
 def _have_streams() -> None:

@@ -247,6 +247,33 @@ def test_what_a_language_has_no_letter_for_is_spelled_out(server: GatewayServer,
     assert "fine \\U0001f389" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "detail"),
+    [
+        (["read", "den", "-n", "900"], "900 is not in the range"),
+        (["send"], "Missing argument 'ROOM'"),
+        (["sned", "den", "x"], "No such command 'sned'"),
+        (["who", "--jsno"], "No such option: --jsno"),
+    ],
+)
+def test_json_has_also_what_is_wrong_with_the_options(
+    environ: dict[str, str], arguments: list[str], detail: str
+) -> None:
+    done = cchat_of(environ, *arguments, "--json")
+    error = json.loads(done.stdout)["error"]
+
+    assert (done.returncode, error["exit"], error["cause"]) == (2, 2, "usage")
+    assert detail in error["detail"]
+    assert detail in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["who"], 0), (["who", "--help"], 0), (["tasks", "update", "t9", "done"], Exit.UNKNOWN)]
+)
+def test_who_wants_json_has_the_same_exit_code(environ: dict[str, str], arguments: list[str], code: int) -> None:
+    assert cchat_of(environ, *arguments, "--json").returncode == code
+
+
 @pytest.mark.parametrize("name", ["", "../who", "$event", "two words"])
 def test_what_no_message_can_be_called_is_not_asked_for(
     server: GatewayServer, environ: dict[str, str], name: str
