@@ -320,6 +320,8 @@ def test_who_lists_those_that_are_there(environ: dict[str, str]) -> None:
     assert re.search(r"workshop +@agent:hs +daemon +online .* box +den +python", some)
     assert "attic" not in some
     assert re.search(r"attic .* offline ", everybody)
+    assert re.search(r"workshop .* now ", some)
+    assert re.search(rf"attic .* {AT} ", everybody)
 
 
 def test_a_row_is_a_line_where_no_terminal_limits_it(server: GatewayServer, environ: dict[str, str]) -> None:

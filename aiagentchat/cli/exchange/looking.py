@@ -113,7 +113,8 @@ def who(way: Way, console: Console, *, everybody: bool) -> int:
                 each.get("user"),
                 each.get("kind"),
                 each.get("status") if each.get("alive") else "offline",
-                when(each.get("seen_at"), now),
+                # Where the homeserver itself tells of an end, the last that was heard may be long ago.
+                "now" if each.get("alive") else when(each.get("seen_at"), now),
                 each.get("host"),
                 ", ".join(_called(room, names) for room in each.get("rooms") or ()),
                 ", ".join(map(str, each.get("skills") or ())),
