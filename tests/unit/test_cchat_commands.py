@@ -346,6 +346,21 @@ def at_a_terminal(environ: dict[str, str], columns: int, *arguments: str) -> lis
     return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
 
 
+@pytest.mark.parametrize("arguments", [["login"], ["chat", "--as", "second"]])
+def test_who_answers_no_question_of_a_login_has_interrupted_it(tmp_path: Path, arguments: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env = clean_env(HOME=str(tmp_path))
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=env) as process:
+        os.write(ours, b"\x04")
+        _, said = process.communicate(timeout=PATIENCE)
+    os.close(theirs)
+    os.close(ours)
+
+    assert process.returncode == Exit.INTERRUPTED
+    assert b"Aborted" not in said
+
+
 def test_a_row_stands_alone_where_a_terminal_is_too_narrow(server: GatewayServer, environ: dict[str, str]) -> None:
     server.instances = [WORKSHOP, {**ATTIC, "user": "@somebody-else:example.org", "skills": []}]
     wide, narrow = (at_a_terminal(environ, columns, "who", "--all") for columns in (120, 40))
