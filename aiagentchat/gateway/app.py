@@ -35,6 +35,7 @@ def create_app(front: Front) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a path with one more is another path, and none of ours
         responses=PROBLEMS,
         separate_input_output_schemas=False,
     )

@@ -117,6 +117,13 @@ async def test_where_the_homeserver_does_not_answer_no_alias_is_said_to_be_none(
     assert "Give the room's name or its id" in answer.json["detail"]
 
 
+@pytest.mark.parametrize("path", ["/status/", "/rooms/list/", "//status", "/mcp/", "/health/"])
+async def test_a_path_with_one_more_slash_is_no_route_and_leads_nowhere(stage: Stage, path: str) -> None:
+    answer = await stage.ask("GET", path)
+
+    assert (answer.status, answer.code) == (404, "no_route")
+
+
 async def test_who_may_read_may_not_send(stage: Stage) -> None:
     sent = await stage.ask("POST", "/send", {"room": "a", "body": "Hello."}, token=READER)
 
