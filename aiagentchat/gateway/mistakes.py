@@ -57,6 +57,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": _is("it is missing"),
     "extra_forbidden": _is("there is no such field"),
     "string_type": _is("write a text"),
+    "string_unicode": _is("write a text; a half of a character is none"),
     "string_too_short": _is("it is empty"),
     "string_too_long": lambda limits: f"it is too long: at most {limits['max_length']} characters",
     "too_long": lambda limits: f"there are too many: at most {limits['max_length']}",

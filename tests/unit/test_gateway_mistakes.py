@@ -25,6 +25,7 @@ async def stage(tmp_path: Path) -> Stage:
         ("POST", "/send", {"room": "", "body": ""}, "room: it is empty; body: it is empty."),
         ("POST", "/send", {**HELLO, "x": 1}, "x: there is no such field."),
         ("POST", "/send", {**HELLO, "body": 1}, "body: write a text."),
+        ("POST", "/send", {**HELLO, "body": "\ud800"}, "body: write a text; a half of a character is none."),
         ("POST", "/send", {**HELLO, "body": "x" * 40_000}, "body: it is too long: at most 32000 characters."),
         ("POST", "/send", {**HELLO, "to": "@x"}, "to: whom it is for is written @user:server, or @user:server/inst"),
         ("POST", "/send", {**HELLO, "thread": "root"}, "thread: a thread is named by the id of its first event"),
