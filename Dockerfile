@@ -43,8 +43,8 @@ RUN apt-get update -qq \
     && install -d -m 0755 -o 10001 -g 10001 /rooms
 COPY --from=build /opt/aiagentchat /opt/aiagentchat
 COPY --chown=10001:10001 rooms/_template /rooms/_template
-# A link, and not the whole venv on PATH: the `python3` and `pip` that the agent finds are not the daemon's.
-RUN ln -s /opt/aiagentchat/bin/aiagentchat /usr/local/bin/aiagentchat
+# Links, and not the whole venv on PATH: the `python3` and `pip` that the agent finds are not the daemon's.
+RUN ln -s /opt/aiagentchat/bin/aiagentchat /opt/aiagentchat/bin/cchat /usr/local/bin/
 ENV HOME=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AIAGENTCHAT_CONFIG=/config/config.yaml
 WORKDIR /rooms
 VOLUME ["/data", "/rooms"]

@@ -21,7 +21,7 @@ from aiagentchat.exchange.reading import Reader
 from aiagentchat.exchange.tasks import TaskExchange
 from aiagentchat.gateway.service import Gateway, Parts, is_wanted
 from aiagentchat.gateway.vitals import Vitals
-from aiagentchat.matrix.client import Client
+from aiagentchat.matrix.client import Client, resolve_alias
 from aiagentchat.matrix.creating import create_room
 from aiagentchat.render.guard_words import CONTINUE, why_halted
 from aiagentchat.route.bot_commands.spec import Health
@@ -104,6 +104,7 @@ def _gateway(around: Around, exchange: Clerk, reading: Reader) -> Gateway:
             levels=around.gauged.levels,
             meters=around.gauged.meters,
             make_room=lambda wish: create_room(around.client, wish),
+            by_alias=lambda alias: resolve_alias(around.client, alias),
             settings=around.live.current,
             told=around.live.learn,
             clock=around.clock,

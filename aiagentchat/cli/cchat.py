@@ -3,8 +3,11 @@
 Nothing is imported here that a command may not need: `cchat --help` is there at once.
 """
 
+import os
+import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -84,13 +87,23 @@ Text = Annotated[list[str] | None, typer.Argument(help="The text; without it, or
 Room = Annotated[str, typer.Argument(help="A room: its name, alias or id.", metavar="ROOM")]
 To = Annotated[
     str | None,
-    typer.Option("--to", help="Whom it is for: @user:server, @user:server/instance, or an instance's name."),
+    typer.Option(
+        "--to", help="Whom it is for: @user:server, @user:server/instance, or an instance's name.", metavar="TO"
+    ),
 ]
-Key = Annotated[str | None, typer.Option("--key", help="Of its own: what was sent with it is not sent again.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: 30s, 10m, 2h.")]
-Thread = Annotated[str | None, typer.Option("--thread", help="The first event of the thread that it belongs into.")]
-Expires = Annotated[str | None, typer.Option("--expires", help="Not to be begun later than that: 10m, or a moment.")]
-Budget = Annotated[int | None, typer.Option("--budget", help="How many turns may follow from it.", min=0, max=1000)]
+Key = Annotated[
+    str | None, typer.Option("--key", help="Of its own: what was sent with it is not sent again.", metavar="KEY")
+]
+Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: 30s, 10m, 2h.", metavar="TIME")]
+Thread = Annotated[
+    str | None, typer.Option("--thread", help="The first event of the thread that it belongs into.", metavar="EVENT")
+]
+Expires = Annotated[
+    str | None, typer.Option("--expires", help="Not to be begun later than that: 10m, or a moment.", metavar="TIME")
+]
+Budget = Annotated[
+    int | None, typer.Option("--budget", help="How many turns may follow from it.", min=0, max=1000, metavar="N")
+]
 
 
 def _way(gateway: str | None, token_file: str | None, config: str | None, profile: str | None, direct: bool) -> "Way":
@@ -106,6 +119,13 @@ Examples:
   cchat send backend --to workshop 'Run the tests, please.' --wait
   cchat chat --room backend
   cchat --install-completion
+
+\b
+Exit codes:
+0 done, 1 failed, 2 usage, 3 login, 4 unreachable, 5 encrypted,
+6 no_answer, 7 unknown, 8 not_allowed, 9 conflict, 10 full, 11 halted,
+12 unavailable, 13 refused, 14 expired, 15 no_way, 16 uncertain,
+130 interrupted
 """
 )
 def cchat() -> None:
@@ -127,8 +147,8 @@ def send(  # noqa: PLR0913 - one for each option
     kind: Annotated[Kind, typer.Option(help="What it is for.")] = Kind.MESSAGE,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer, and print it.")] = False,
     timeout: Timeout = "10m",
-    reply_to: Annotated[str | None, typer.Option(help="The id of the message that it answers.")] = None,
-    task: Annotated[str | None, typer.Option(help="The task that it is about.")] = None,
+    reply_to: Annotated[str | None, typer.Option(help="The id of the message that it answers.", metavar="ID")] = None,
+    task: Annotated[str | None, typer.Option(help="The task that it is about.", metavar="TASK")] = None,
     thread: Thread = None,
     expires: Expires = None,
     budget: Budget = None,
@@ -197,8 +217,8 @@ Examples:
 )
 def read(  # noqa: PLR0913 - one for each option
     room: Room,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="So many messages.", min=1, max=200)] = 20,
-    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="So many messages.", min=1, max=200, metavar="N")] = 20,
+    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.", metavar="PLACE")] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -244,11 +264,14 @@ def who(
 Examples:
   cchat status
   cchat status m5f0c6c1c7d3b4b0e9a3d9a1d8a2c9f10
+  cchat status t8c1f0a9be2d4
   cchat status --json | jq .status
 """
 )
 def status(
-    message: Annotated[str | None, typer.Argument(help="The id of a message that was sent.", metavar="ID")] = None,
+    message: Annotated[
+        str | None, typer.Argument(help="The id of a message that was sent, or of a task.", metavar="ID")
+    ] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -256,7 +279,7 @@ def status(
     profile: As = None,
     direct: Directly = False,
 ) -> None:
-    """Say how far a message has come; without an id, how the daemon is."""
+    """Say how far a message or a task has come; without an id, how the daemon is."""
     from aiagentchat.cli.exchange.console import Console
     from aiagentchat.cli.exchange.looking import status as do
 
@@ -279,7 +302,7 @@ Examples:
 )
 def list_tasks(  # noqa: PLR0913 - one for each option
     context: typer.Context,
-    room: Annotated[str | None, typer.Option(help="Only of this room.")] = None,
+    room: Annotated[str | None, typer.Option(help="Only of this room.", metavar="ROOM")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
     as_json: Json = False,
     gateway: GatewayOption = None,
@@ -309,7 +332,7 @@ def assign(  # noqa: PLR0913 - one for each option
     room: Room,
     to: Annotated[str, typer.Argument(help="Whom: an address, or an instance's name.", metavar="TO")],
     text: Text = None,
-    deadline: Annotated[str | None, typer.Option(help="Until when: 2h, 7d, or a moment.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Until when: 2h, 7d, or a moment.", metavar="TIME")] = None,
     key: Key = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
@@ -340,8 +363,8 @@ Examples:
 def update(  # noqa: PLR0913 - one for each option
     task: Annotated[str, typer.Argument(help="Its id.", metavar="TASK")],
     step: Annotated[Step, typer.Argument(help="What has become of it.")],
-    note: Annotated[str, typer.Option(help="The news, in words.")] = "",
-    room: Annotated[str | None, typer.Option(help="Its room; looked up when not given.")] = None,
+    note: Annotated[str, typer.Option(help="The news, in words.", metavar="TEXT")] = "",
+    room: Annotated[str | None, typer.Option(help="Its room; looked up when not given.", metavar="ROOM")] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -367,13 +390,17 @@ Examples:
 )
 def history(  # noqa: PLR0913 - one for each option
     words: Annotated[list[str] | None, typer.Argument(help="Words that must be in it, in any order.")] = None,
-    room: Annotated[str | None, typer.Option(help="Only of this room.")] = None,
-    sender: Annotated[str | None, typer.Option(help="Only of this account: @anna:example.org.")] = None,
+    room: Annotated[str | None, typer.Option(help="Only of this room.", metavar="ROOM")] = None,
+    sender: Annotated[str | None, typer.Option(help="Only of this account: @anna:example.org.", metavar="USER")] = None,
     kind: Annotated[AnyKind | None, typer.Option(help="Only of this kind.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only since then: 2h, 7d, or 2026-11-25T14:00.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only before then.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="At most so many, the newest.", min=1, max=200)] = 50,
-    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only since then: 2h, 7d, or 2026-11-25T14:00.", metavar="TIME")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only before then.", metavar="TIME")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", help="At most so many, the newest.", min=1, max=200, metavar="N")
+    ] = 50,
+    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.", metavar="PLACE")] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -401,7 +428,7 @@ Examples:
 )
 def watch(  # noqa: PLR0913 - one for each option
     room: Annotated[str | None, typer.Argument(help="Only of this room.", metavar="[ROOM]")] = None,
-    after: Annotated[str | None, typer.Option(help="Begin behind the event with this id.")] = None,
+    after: Annotated[str | None, typer.Option(help="Begin behind the event with this id.", metavar="ID")] = None,
     as_json: JsonLines = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -524,7 +551,47 @@ def mcp(
 
 def main() -> None:
     """The console script."""
+    _have_streams()
+    if not all(map(_is_text, sys.argv)):
+        sys.stderr.write(
+            "cchat: an argument is no text in UTF-8, so nothing was done; what is to be sent, send on stdin\n"
+        )
+        sys.exit(2)
+    if "--json" in sys.argv:
+        _for_a_program()
     app()
+
+
+def _for_a_program() -> NoReturn:
+    """Whoever wants JSON gets that also where the options make no sense."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        import json
+
+        typer.echo(f"cchat: {error.format_message()}", err=True)
+        said = {"exit": error.exit_code, "cause": "usage", "detail": error.format_message()}
+        typer.echo(json.dumps({"error": said}, ensure_ascii=False))
+        sys.exit(error.exit_code)
+    sys.exit(code)
+
+
+def _have_streams() -> None:
+    """Somebody may have started us without; and what a terminal's language has no letter for is spelled out."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - stays open
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # what was no UTF-8 is kept as halves of characters
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The HTTP application: its routes, its problems, its description. Imported when the gateway starts, in a thread."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,11 +16,10 @@ from aiagentchat.gateway import models
 from aiagentchat.gateway.door import FAILED
 from aiagentchat.gateway.front import PROBLEM_SCHEMA, PROBLEMS, Front, caller_of
 from aiagentchat.gateway.mcp import INSTANCE_HEADER, mount
+from aiagentchat.gateway.mistakes import mistaken
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal, Trouble
 from aiagentchat.gateway.routes import daemon, messages, service, tasks
 
-MOST_SHOWN = 5
-"""Mistakes of one request that are named."""
 _OPEN = {("/health", "get"), ("/ready", "get"), ("/login", "post")}
 """What needs no token in its header."""
 
@@ -37,6 +35,7 @@ def create_app(front: Front) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a path with one more is another path, and none of ours
         responses=PROBLEMS,
         separate_input_output_schemas=False,
     )
@@ -102,7 +101,7 @@ def _tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return _answer(_mistaken(error.errors()))
+        return _answer(mistaken(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def no_route(_: Request, error: HTTPException) -> Response:
@@ -114,17 +113,6 @@ def _tell_problems(app: FastAPI) -> None:
             case _:
                 trouble = Trouble("malformed", "The body cannot be read.")
         return _answer(trouble, error.headers)
-
-
-def _mistaken(mistakes: Sequence[dict[str, Any]]) -> Trouble:
-    if any(mistake["type"] == "json_invalid" for mistake in mistakes):
-        return Trouble("malformed", "The body is no JSON.")
-    shown = [f"{_where(mistake['loc'])}: {mistake['msg']}" for mistake in mistakes[:MOST_SHOWN]]
-    return Trouble("invalid", "; ".join(shown))
-
-
-def _where(loc: Sequence[object]) -> str:
-    return ".".join(str(part) for part in loc[1:]) or str(loc[0] if loc else "request")
 
 
 def _answer(trouble: Trouble, headers: Any = None) -> Response:  # noqa: ANN401 - as the framework has them

@@ -1,13 +1,13 @@
 """What the routes ask: the parts that the app wires together for them, and what several routes do alike."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
-from aiagentchat.core.errors import ExchangeRefused
-from aiagentchat.core.exchange import Caller, Outgoing
+from aiagentchat.core.errors import ExchangeRefused, MatrixError, Refused
+from aiagentchat.core.exchange import Caller, Outgoing, RoomView
 from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId
 from aiagentchat.core.meta import Address, MetaKind, address
 from aiagentchat.core.ports.clock import Clock
@@ -21,9 +21,14 @@ from aiagentchat.gateway.models import Problem, Send
 from aiagentchat.gateway.problems import MEDIA_TYPE, Refusal
 from aiagentchat.gateway.vitals import Vitals
 from aiagentchat.observability.metrics import Levels, Meters
+from aiagentchat.render.hygiene import one_line, visible
 
 MakeRoom = Callable[[RoomWish], Awaitable[RoomId]]
 """Raises `MatrixError`."""
+ByAlias = Callable[[str], Awaitable[RoomId]]
+"""Which room has an alias, whoever's it is. Raises `MatrixError`: `Refused` where none has it."""
+MOST_NAMED = 20
+"""Rooms that are named to whoever asked for one that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class Front:
     levels: Callable[[Vitals], Awaitable[Levels]]
     meters: Meters
     make_room: MakeRoom
+    by_alias: ByAlias
     clock: Clock
     traffic: Traffic
     put_file: PutFile | None = None
@@ -79,13 +85,38 @@ Key = Annotated[
 ]
 
 
-async def room_of(exchange: Exchange, caller: Caller, ref: str) -> RoomId:
-    """The room that the caller means. Raises `ExchangeRefused`."""
-    views = await exchange.rooms(caller)
-    found = [view.room for view in views if view.room == ref] or [view.room for view in views if view.name == ref]
+async def room_of(front: Front, caller: Caller, ref: str) -> RoomId:
+    """The room that the caller means, by its id, its name or an alias. Raises `ExchangeRefused`."""
+    views = await front.exchange.rooms(caller)
+    found = _named(views, ref)
+    if not found and views and ref.startswith("#") and ":" in ref:
+        found = _named(views, await _with_alias(front, ref))
     if len(found) != 1:
-        raise ExchangeRefused("unknown", "There is no such room.")
+        raise ExchangeRefused("unknown", _no_room(views))
     return found[0]
+
+
+def _named(views: Sequence[RoomView], ref: str) -> list[RoomId]:
+    """Those that are meant; a name in capital letters is meant only where none is written so."""
+    named = [view.room for view in views if ref in (view.room, view.name)]
+    return named or [view.room for view in views if view.name.casefold() == ref.strip().casefold()]
+
+
+async def _with_alias(front: Front, alias: str) -> str:
+    """The id of the room, whether it is one of ours or not; empty where there is none."""
+    try:
+        return await front.by_alias(alias)
+    except Refused:
+        return ""
+    except MatrixError as error:
+        why = "The homeserver does not say which room has this alias. Give the room's name or its id."
+        raise ExchangeRefused("unavailable", why) from error
+
+
+def _no_room(views: Sequence[RoomView]) -> str:
+    """The same for a room that is not there, and for one of which the caller may not know."""
+    yours = ", ".join(visible(one_line(view.name, 60)) for view in views[:MOST_NAMED])
+    return f"There is no such room for you. There are: {yours or 'none'}."
 
 
 def whom(text: str) -> Address:
@@ -96,10 +127,10 @@ def whom(text: str) -> Address:
     return found
 
 
-async def outgoing(exchange: Exchange, caller: Caller, said: Send) -> Outgoing:
+async def outgoing(front: Front, caller: Caller, said: Send) -> Outgoing:
     """The message that the caller wants to send. Raises `ExchangeRefused`."""
     return Outgoing(
-        room=await room_of(exchange, caller, said.room),
+        room=await room_of(front, caller, said.room),
         body=said.body,
         kind=MetaKind(said.kind),
         to=None if said.to is None else whom(said.to),

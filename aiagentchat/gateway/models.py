@@ -25,7 +25,7 @@ _TO = "@agent:example.org/workshop"
 _AT = 1_764_120_000_000
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MOST_BODY)]
-RoomWanted = Annotated[str, Field(min_length=1, max_length=255, description="A room, by its name or id.")]
+RoomWanted = Annotated[str, Field(min_length=1, max_length=255, description="A room, by its name, id or alias.")]
 Moment = Annotated[int, Field(ge=0, le=LATEST, description="Milliseconds since the epoch.")]
 MessageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^\$[^\s]{1,254}$")]

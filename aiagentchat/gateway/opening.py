@@ -44,6 +44,7 @@ async def serve(gateway: Gateway, parts: Parts) -> None:
             levels=parts.levels,
             meters=parts.meters,
             make_room=parts.make_room,
+            by_alias=parts.by_alias,
             clock=parts.clock,
             traffic=traffic,
             put_file=parts.put_file,

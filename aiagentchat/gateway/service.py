@@ -22,7 +22,7 @@ from aiagentchat.observability.metrics import Levels, Meters
 
 if TYPE_CHECKING:
     from aiagentchat.gateway.feed import Feed
-    from aiagentchat.gateway.front import MakeRoom
+    from aiagentchat.gateway.front import ByAlias, MakeRoom
 SOCKET = "operator.sock"
 """In the gateway's folder."""
 APART = frozenset({Isolation.STRICT, Isolation.USERS})
@@ -62,6 +62,7 @@ class Parts:
     """The numbers of this moment; those that are counted as things happen are with `meters`."""
     meters: Meters
     make_room: "MakeRoom"
+    by_alias: "ByAlias"
     settings: Callable[[], Settings]
     told: Callable[[str, str], None]
     """Hears of every token, so that it is hidden wherever somebody writes it."""

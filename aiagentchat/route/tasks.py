@@ -20,6 +20,7 @@ from aiagentchat.core.tasks import (
     Word,
     heard,
     is_same,
+    joined,
     opened,
     supposed,
     typed_meta,
@@ -78,10 +79,20 @@ async def news(desk: Desk, event: Incoming, effects: Sequence[Effect], roles: Ro
     task = await desk.tasks.get(event.room, TaskId(name))
     if task is None:
         found = supposed(event, meta, desk.own) if roles.of(event.sender) is not None else None
-        return [] if found is None else [OpenTask(found), MoveTask(room=found.room, task=found.id, word=word)]
+        if found is None:
+            return []
+        return [OpenTask(await _as_typed(desk, found)), MoveTask(room=found.room, task=found.id, word=word)]
     if task.ours is Ours.TAKEN and word.state is TaskState.CANCELLED and is_giver(word, task):
         return await cancel(desk, task, word, event.sender)
     return [MoveTask(room=task.room, task=task.id, word=word)]
+
+
+async def _as_typed(desk: Desk, task: Task) -> Task:
+    """A task of which the first news come. If a person has typed it, for somebody else, it was none until now."""
+    given = None if task.thread is None else await desk.inbox.get(task.thread)
+    if given is None or given.sender != task.by.user or typed_meta(given.event).task != task.id:
+        return task
+    return joined(task, opened(given, typed_meta(given.event), task.to, desk.own))
 
 
 def _given(desk: Desk, event: Incoming, meta: Meta, effects: Sequence[Effect], roles: Roles) -> list[Effect]:

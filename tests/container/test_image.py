@@ -165,9 +165,11 @@ async def test_as_compose_starts_it_a_message_is_answered_in_strict_and_the_doct
         chosen = await story.container.until("isolation.chosen")
         health = await story.container.health()
         rows = {row["id"]: row for row in json.loads(await story.container.exec("aiagentchat", "doctor", "--json"))}
+        told = json.loads(await story.container.exec("cchat", "status", "--json"))
         status = await story.container.exec("cat", "/proc/1/status")
         code = await story.container.stop()
 
+    assert (told["status"], told["caller"]) == ("healthy", "operator")
     assert (end, chosen["isolation"], health, code) == ("✅", "strict", (0, ""), 0)
     assert any("Good morning." in answer for answer in answers)
     assert (rows["isolation.chosen"]["verdict"], rows["isolation.strict"]["verdict"]) == ("ok", "ok")

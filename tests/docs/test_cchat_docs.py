@@ -27,6 +27,12 @@ def test_the_reference_lists_exactly_the_exit_codes_there_are() -> None:
     assert documented == [(str(int(exit_)), exit_.name.lower()) for exit_ in Exit]
 
 
+def test_the_help_lists_exactly_the_exit_codes_there_are() -> None:
+    epilog = GROUP.epilog or ""
+
+    assert re.findall(r"(\d+) (\w+)(?=[,\n])", epilog) == [(str(int(exit_)), exit_.name.lower()) for exit_ in Exit]
+
+
 def test_every_code_of_the_gateway_has_an_exit_code() -> None:
     assert BY_CODE.keys() >= CODES
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ def pins(file: Path) -> dict[str, set[str]]:
     text = file.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = re.findall(r"^([a-z][\w.-]*==\S+)(.*)$", text, re.MULTILINE)
     return {pin: set(re.findall(r"--hash=(\S+)", hashes)) for pin, hashes in lines}
+
+
+def test_every_program_of_the_package_is_found_in_a_container() -> None:
+    programs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+
+    linked = re.findall(r"^RUN ln -s (.+) /usr/local/bin/$", DOCKERFILE, re.MULTILINE)
+
+    assert linked == [" ".join(f"/opt/aiagentchat/bin/{name}" for name in programs)]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -66,6 +66,16 @@ async def test_a_room_is_found_by_its_alias_and_by_its_name(scene: Scene) -> Non
 
 
 @pytest.mark.long
+async def test_a_room_that_has_only_an_alias_is_called_so(scene: Scene) -> None:
+    alias = f"den-{scene.room[1:6].lower()}"
+    await scene.anna.create_room(alias=alias)
+    _, _, several = await run(["chat"], scene.env)
+
+    assert f"  #{alias}:localhost\n" in several
+    assert await run(["chat", "--room", alias.upper()], scene.env) == (0, "", "")
+
+
+@pytest.mark.long
 async def test_the_right_room_must_be_clear(scene: Scene) -> None:
     await scene.anna.create_room(name="den")
     code, _, several = await run(["chat"], scene.env)

@@ -7,13 +7,14 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "gw_test"
+PATIENCE = 20.0
 NOW = 1_764_120_000_000
 WORKSHOP = {
     "user": "@agent:hs",
@@ -45,6 +46,9 @@ class GatewayServer:
         """What a message that is asked about has come to."""
         self.more: dict[str, Any] = {}
         """Other fields of such a message."""
+        self.asked_to_wait = threading.Event()
+        self.answer_now: threading.Event | None = None
+        """What an /ask waits for before it is answered."""
         self.cuts = 0
         """So many answers are not given, though what was asked is done."""
         self.problems: list[tuple[int, str, str]] = []
@@ -61,7 +65,11 @@ class GatewayServer:
         """The answer."""
         match method, path.split("/")[1:]:
             case "POST", ["send" | "ask"]:
-                return self._accepted(body, key)
+                accepted = self._accepted(body, key)
+                self.asked_to_wait.set()
+                if self.answer_now is not None:
+                    self.answer_now.wait(PATIENCE)
+                return accepted
             case "GET", ["status"]:
                 return {
                     "version": "0.1.0",
@@ -80,6 +88,8 @@ class GatewayServer:
                 }
             case "GET", ["status", id_]:
                 return self._message({"body": "hello", "to": "@agent:hs/attic"}, id_)
+            case "GET", ["rooms", "list"]:
+                return {"rooms": [{"room_id": "!den:hs", "name": "den"}]}
             case "GET", ["who"]:
                 return {"instances": self.instances}
             case "GET", ["read" | "history"]:
@@ -156,10 +166,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, content: Any) -> None:
         data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        with suppress(BrokenPipeError):  # whoever asked has gone
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base's
         pass

@@ -12,6 +12,7 @@ import aiohttp
 
 from aiagentchat.app.clock import SystemClock
 from aiagentchat.config.schema import Gateway as Section
+from aiagentchat.core.errors import Refused
 from aiagentchat.core.ids import RoomId
 from aiagentchat.core.rooms import RoomWish
 from aiagentchat.gateway.service import SOCKET, Gateway, Parts
@@ -104,6 +105,9 @@ def gateway_on(folder: Path, port: int) -> Served:
     async def make_room(_: RoomWish) -> RoomId:
         return RoomId("!made:example.org")
 
+    async def by_alias(alias: str) -> RoomId:
+        raise Refused(alias, status=404, errcode="M_NOT_FOUND")
+
     gateway = Gateway(
         Parts(
             exchange=exchange,
@@ -115,6 +119,7 @@ def gateway_on(folder: Path, port: int) -> Served:
             levels=levels,
             meters=Meters(),
             make_room=make_room,
+            by_alias=by_alias,
             settings=lambda: settings,
             told=lambda name, value: told.append((name, value)),
             clock=HurriedClock(),

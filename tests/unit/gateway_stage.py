@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 
 from aiagentchat.config.schema import Gateway, GatewayCaller
 from aiagentchat.config.settings import Settings
-from aiagentchat.core.errors import ExchangeRefused, MatrixError
+from aiagentchat.core.errors import ExchangeRefused, MatrixError, Refused
 from aiagentchat.core.exchange import Happened
 from aiagentchat.core.ids import InstanceName, RoomId, UserId
 from aiagentchat.core.instances import Instance, InstanceKind
@@ -199,6 +199,10 @@ class Stage:
     """Whether their programs do not answer."""
     wished: list[RoomWish] = field(default_factory=list)
     no_room: MatrixError | None = None
+    aliases: dict[str, RoomId] = field(default_factory=dict)
+    """Those that the homeserver knows."""
+    no_alias: MatrixError | None = None
+    looked_up: list[str] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
 
     def token(self, name: str) -> str:
@@ -316,6 +320,14 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
         stage.wished.append(wish)
         return RoomId("!made:example.org")
 
+    async def by_alias(alias: str) -> RoomId:
+        stage.looked_up.append(alias)
+        if stage.no_alias is not None:
+            raise stage.no_alias
+        if alias not in stage.aliases:
+            raise Refused(alias, status=404, errcode="M_NOT_FOUND")
+        return stage.aliases[alias]
+
     front = Front(
         exchange=exchange,
         callers=callers,
@@ -326,6 +338,7 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
         levels=levels,
         meters=Meters(),
         make_room=make_room,
+        by_alias=by_alias,
         clock=clock,
         traffic=traffic,
     )

@@ -1,9 +1,16 @@
 """`cchat …` as it is typed, with a gateway: what is printed, and how it ends."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +22,7 @@ from aiagentchat.cli.cchat import app
 from aiagentchat.cli.exchange.exits import Exit
 from aiagentchat.cli.exchange.sentences import when
 from rig.unprivileged import clean_env
-from tests.fakes.gateway_server import ATTIC, NOW, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
+from tests.fakes.gateway_server import ATTIC, NOW, PATIENCE, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
 
 AT = when(NOW, 2 * NOW)
 SAID = {
@@ -157,6 +164,20 @@ def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: 
     assert "cchat status m1" in done.stderr
 
 
+def test_who_does_not_wait_any_longer_is_told_how_to_go_on(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.answer_now = threading.Event()
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", "ask", "den", "Is it green?", "--key", "mine"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=clean_env(**environ)) as process:
+        server.asked_to_wait.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        server.answer_now.set()
+
+    assert process.returncode == Exit.INTERRUPTED
+    assert "What was sent stands: the same command with --key mine says nothing twice, and waits again" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -166,6 +187,7 @@ def test_no_answer_in_time_says_where_it_stands(server: GatewayServer, environ: 
         (["send", "den", "x", "--expires", "soon"], "--expires soon: write a time"),
         (["ask", "den", "x", "--timeout", "long"], "--timeout long: write a time"),
         (["history", "x", "--since", "ever"], "--since ever: write a time"),
+        (["history", "x", "--sender", "anna"], "--sender anna: write @user:server"),
     ],
 )
 def test_what_makes_no_sense_is_not_asked(
@@ -175,6 +197,91 @@ def test_what_makes_no_sense_is_not_asked(
 
     assert done.exit_code == Exit.USAGE
     assert sentence in done.stderr
+    assert server.asked == []
+
+
+def cchat_of(environ: dict[str, str], *arguments: str | bytes, **more: Any) -> subprocess.CompletedProcess[str]:
+    """As a shell starts it."""
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env, given = clean_env(**environ), {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.run(argv, check=False, text=True, env=env, timeout=30, **given)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["send", "den", b"gr\xfcn"], ["send", b"\xfc", "x"], ["send", "den", "x", "--key", b"\xfc"]]
+)
+def test_an_argument_that_is_no_text_sends_nothing(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str | bytes]
+) -> None:
+    done = cchat_of(environ, *arguments)
+
+    assert (done.returncode, done.stderr.count("\n")) == (Exit.USAGE, 1)
+    assert "an argument is no text in UTF-8, so nothing was done" in done.stderr
+    assert server.asked == []
+
+
+def test_what_cannot_be_written_is_said(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.said = [SAID]
+    for arguments in (["read", "den"], ["read", "den", "--json"], ["who"], ["status"]):
+        with Path("/dev/full").open("w") as full:
+            done = cchat_of(environ, *arguments, stdout=full)
+
+        assert done.returncode == Exit.FAILED
+        assert done.stderr == "cchat: what there was to say cannot be written: No space left on device\n"
+
+
+def test_streams_that_are_not_there_are_no_fault(environ: dict[str, str]) -> None:
+    program = f"exec {sys.executable} -m aiagentchat.cli.cchat"
+    shell = ["sh", "-c", f"({program} send den <&-); echo $?; ({program} who >&-); echo $?"]
+    done = subprocess.run(shell, check=False, capture_output=True, text=True, env=clean_env(**environ), timeout=30)
+
+    assert done.stdout == "2\n0\n"
+    assert done.stderr == "cchat: there is nothing to say: the text is empty; nothing was sent\n"
+
+
+def test_what_a_language_has_no_letter_for_is_spelled_out(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.said = [{**SAID, "body": "fine 🎉"}]
+    done = cchat_of({**environ, "PYTHONIOENCODING": "latin-1"}, "read", "den")
+
+    assert done.returncode == 0
+    assert "fine \\U0001f389" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "detail"),
+    [
+        (["read", "den", "-n", "900"], "900 is not in the range"),
+        (["send"], "Missing argument 'ROOM'"),
+        (["sned", "den", "x"], "No such command 'sned'"),
+        (["who", "--jsno"], "No such option: --jsno"),
+    ],
+)
+def test_json_has_also_what_is_wrong_with_the_options(
+    environ: dict[str, str], arguments: list[str], detail: str
+) -> None:
+    done = cchat_of(environ, *arguments, "--json")
+    error = json.loads(done.stdout)["error"]
+
+    assert (done.returncode, error["exit"], error["cause"]) == (2, 2, "usage")
+    assert detail in error["detail"]
+    assert detail in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["who"], 0), (["who", "--help"], 0), (["tasks", "update", "t9", "done"], Exit.UNKNOWN)]
+)
+def test_who_wants_json_has_the_same_exit_code(environ: dict[str, str], arguments: list[str], code: int) -> None:
+    assert cchat_of(environ, *arguments, "--json").returncode == code
+
+
+@pytest.mark.parametrize("name", ["", "../who", "$event", "two words"])
+def test_what_no_message_can_be_called_is_not_asked_for(
+    server: GatewayServer, environ: dict[str, str], name: str
+) -> None:
+    done = cchat(environ, "status", name)
+
+    assert done.exit_code == Exit.USAGE
+    assert "is no id of a message; cchat send tells it" in done.stderr
     assert server.asked == []
 
 
@@ -191,7 +298,7 @@ def test_a_search_names_the_rooms(server: GatewayServer, environ: dict[str, str]
     server.said = [SAID]
     done = cchat(environ, "history", "two", "lines", "--sender", "@anna:hs", "--kind", "task", "--since", "1d")
 
-    assert "(!den:hs, task to" in done.stdout
+    assert "(den, task to" in done.stdout
     assert {**server.asked[0][2], "since": []} == {
         "words": ["two lines"],
         "sender": ["@anna:hs"],
@@ -210,9 +317,66 @@ def test_nothing_found_is_no_failure(environ: dict[str, str]) -> None:
 def test_who_lists_those_that_are_there(environ: dict[str, str]) -> None:
     some, everybody = cchat(environ, "who").stdout, cchat(environ, "who", "--all").stdout
 
-    assert re.search(r"workshop +@agent:hs +daemon +online .* box +!den:hs +python", some)
+    assert re.search(r"workshop +@agent:hs +daemon +online .* box +den +python", some)
     assert "attic" not in some
     assert re.search(r"attic .* offline ", everybody)
+    assert re.search(r"workshop .* now ", some)
+    assert re.search(rf"attic .* {AT} ", everybody)
+
+
+def test_a_row_is_a_line_where_no_terminal_limits_it(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.instances = [{**WORKSHOP, "rooms": [f"!{n:040}:hs" for n in range(6)], "skills": ["x" * 60, "y" * 60]}]
+
+    shown = cchat({**environ, "COLUMNS": "40"}, "who").stdout
+
+    assert shown.count("\n") == 2
+    assert " \n" not in shown
+
+
+def at_a_terminal(environ: dict[str, str], columns: int, *arguments: str) -> list[str]:
+    """The lines that a terminal of that width is given."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env = clean_env(**environ, TERM="xterm", NO_COLOR="1")
+    subprocess.run(argv, check=True, stdin=theirs, stdout=theirs, stderr=theirs, env=env, timeout=30)
+    os.close(theirs)
+    with open(ours, "rb", closefd=True) as file:  # noqa: PTH123 - no file, but the end of a terminal
+        shown = file.read1(65_536).decode()
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
+
+
+@pytest.mark.parametrize("arguments", [["login"], ["chat", "--as", "second"]])
+def test_who_answers_no_question_of_a_login_has_interrupted_it(tmp_path: Path, arguments: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env = clean_env(HOME=str(tmp_path))
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=env) as process:
+        os.write(ours, b"\x04")
+        _, said = process.communicate(timeout=PATIENCE)
+    os.close(theirs)
+    os.close(ours)
+
+    assert process.returncode == Exit.INTERRUPTED
+    assert b"Aborted" not in said
+
+
+def test_a_row_stands_alone_where_a_terminal_is_too_narrow(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.instances = [WORKSHOP, {**ATTIC, "user": "@somebody-else:example.org", "skills": []}]
+    wide, narrow = (at_a_terminal(environ, columns, "who", "--all") for columns in (120, 40))
+
+    assert len(wide) == 3
+    assert narrow[:3] == ["workshop", "  account  @agent:hs", "  kind     daemon"]
+    assert narrow[8:10] == ["attic", "  account  @somebody-else:example.org"]
+    assert [line for line in narrow if "skills" in line] == ["  skills   python"]
+
+
+def test_that_nobody_says_what_rooms_are_called_is_no_failure(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.problems_of["/rooms/list"] = [(503, "unavailable", "Not now.")]
+    done = cchat(environ, "who")
+
+    assert done.exit_code == 0
+    assert "!den:hs" in done.stdout
 
 
 def test_a_question_that_was_taken_is_not_asked_again_because_nobody_says_who_is_there(
@@ -243,13 +407,28 @@ def test_a_message_that_does_not_arrive_says_why(environ: dict[str, str]) -> Non
     assert done.stdout == (f"m1: sent at {AT}, not delivered: attic is offline since {AT}\n")
 
 
+def test_the_id_of_a_task_is_told_of_like_that_of_a_message(server: GatewayServer, environ: dict[str, str]) -> None:
+    server.tasks = [{**TASK, "id": "t0123456789ab", "to": "@agent:hs/attic", "state": "assigned", "thread": "$e"}]
+    done, none = (cchat(environ, "status", name) for name in ("t0123456789ab", "t0123456789ac"))
+
+    assert done.stdout == (
+        f"t0123456789ab: given to @agent:hs/attic at ?, nothing was heard of it yet: attic is offline since {AT}\n"
+    )
+    assert (none.exit_code, none.stderr) == (
+        Exit.UNKNOWN,
+        "cchat: there is no task t0123456789ac; cchat tasks --all lists them\n",
+    )
+
+
 def test_tasks_are_listed_given_and_moved_on(server: GatewayServer, environ: dict[str, str]) -> None:
     server.tasks = [TASK]
     listed = cchat(environ, "tasks", "--room", "den", "--all")
+    everywhere = cchat(environ, "tasks")
     given = cchat(environ, "tasks", "assign", "den", "workshop", "Mend the tap.", "--deadline", "2h")
     moved = cchat(environ, "tasks", "update", "t1", "done", "--note", "It is dry.")
 
     assert re.search(r"t1 +working +Mend the tap\. +@anna:hs +@agent:hs/workshop .* Half of it\.", listed.stdout)
+    assert re.search(r"t1 +den +working", everywhere.stdout)
     assert server.asked[0][2] == {"room": ["den"], "all": ["true"]}
     assert given.stdout == "assigned: t1\n"
     assert sent(server)["text"] == "Mend the tap."
@@ -280,6 +459,7 @@ def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str])
         ["who"],
         ["status"],
         ["status", "m1"],
+        ["status", "t0123456789ab"],
         ["tasks"],
         ["tasks", "assign", "den", "workshop", "x"],
         ["history", "x"],
@@ -288,7 +468,7 @@ def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str])
 def test_json_is_one_document_and_nothing_else(
     server: GatewayServer, environ: dict[str, str], arguments: list[str]
 ) -> None:
-    server.said, server.tasks = [SAID], [TASK]
+    server.said, server.tasks = [SAID], [TASK, {**TASK, "id": "t0123456789ab"}]
     done = cchat(environ, *arguments, "--json")
 
     assert isinstance(json.loads(done.stdout), dict)

@@ -1,11 +1,12 @@
 """Without a gateway: what is put into a room, and what is made of what stands there."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from aiagentchat.cli.exchange.direct import contents, instance
-from aiagentchat.cli.exchange.exits import NotDone
+from aiagentchat.cli.exchange.direct import Direct, contents, instance
+from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.said import folded, said
 from aiagentchat.cli.exchange.states import outcome
 from aiagentchat.cli.exchange.wishes import Words
@@ -13,6 +14,7 @@ from aiagentchat.core.ids import MessageId
 from aiagentchat.core.instances import INSTANCE, TTL_SECONDS
 from aiagentchat.core.meta import META_KEY, Meta, read_meta
 from aiagentchat.core.parcels import TXN_KEY
+from tests.fakes.plain_homeserver import PlainHomeserver
 
 ROOM, BOT, EVE = "!den:hs", "@bot:hs", "@eve:hs"
 ID = MessageId("m1")
@@ -45,6 +47,30 @@ def test_a_message_to_nobody_is_what_a_person_types() -> None:
     content = contents(Words(room=ROOM, body="run \x1b[31mit"), ID)
 
     assert content == {"msgtype": "m.text", "body": "run it", "m.mentions": {}}
+
+
+class Cutting(PlainHomeserver):
+    """It takes what is put, and is not heard any more."""
+
+    def put(self, where: str, body: Mapping[str, Any]) -> Any:
+        super().put(where, body)
+        raise NotDone("https://hs does not answer (time is up)", Exit.UNCERTAIN)
+
+
+def test_what_may_have_arrived_is_told_with_its_key() -> None:
+    asked = Direct(Cutting("@anna:hs", "!den:hs"), "@anna:hs")  # type: ignore[arg-type]
+    with pytest.raises(NotDone, match="may have arrived; the same command with --key k says nothing twice") as raised:
+        asked.send(Words(room="!den:hs", body="Is it green?"), "k")
+
+    assert raised.value.exit is Exit.UNCERTAIN
+
+
+def test_who_does_not_wait_any_longer_is_told_where_the_message_is() -> None:
+    homeserver = PlainHomeserver("@anna:hs", "!den:hs")
+    asked = Direct(homeserver, "@anna:hs")  # type: ignore[arg-type]
+    sent = asked.send(Words(room="!den:hs", body="Is it green?", to="@bot:hs"), "k")
+
+    assert f"cchat status {sent['id']} tells how far it is" in asked.given_up("k")
 
 
 @pytest.mark.parametrize(("kind", "body"), [("task", "[TASK] x"), ("question", "[QUESTION] x"), ("message", "x")])

@@ -1,5 +1,7 @@
 """Whom `cchat` asks: what was given, the environment, config.yaml, the login that was kept."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.logins import Login, keep, load, login_file
 from aiagentchat.cli.exchange.places import AtGateway, ByLogin, Way, find
+from rig.unprivileged import as_unprivileged, clean_env, own
 
 ANNA = Login(homeserver="http://127.0.0.1:8008", user_id="@anna:hs", device_id="D", access_token="syt_anna")
 
@@ -120,7 +123,7 @@ def test_a_login_by_its_name_is_one_without_a_gateway(home: Path, project: Path)
         (Way(direct=True, gateway="/sock"), Exit.USAGE, "--gateway does not go with"),
         (Way(gateway="http://127.0.0.1:1"), Exit.USAGE, "--gateway needs a token"),
         (Way(gateway="nonsense"), Exit.USAGE, "write for example http://127.0.0.1:8870"),
-        (Way(gateway="/nowhere/operator.sock"), Exit.USAGE, "the file cannot be read"),
+        (Way(gateway="/nowhere/operator.sock"), Exit.UNREACHABLE, "there is no such socket, so nothing was sent"),
         (Way(config="/nowhere/config.yaml"), Exit.USAGE, "the file cannot be read"),
     ],
 )
@@ -130,6 +133,38 @@ def test_what_leads_nowhere_is_explained(home: Path, way: Way, exit_: Exit, sent
 
     assert raised.value.exit is exit_
     assert sentence in str(raised.value)
+
+
+def test_the_socket_is_for_whoever_runs_the_daemon_and_others_are_told_so(project: Path, crossroads: Path) -> None:
+    closed = crossroads / "data"
+    (project / "data").rename(closed)
+    (config := crossroads / "config.yaml").write_text("data_dir: ./data\n")
+    config.chmod(0o644)
+    closed.chmod(0o000)
+    env = clean_env(HOME="/nowhere")
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat.cli.cchat", "status"]
+    for way in (["--config", str(config)], ["--gateway", str(closed / "gateway/operator.sock")], []):
+        done = subprocess.run([*argv, *way], check=False, capture_output=True, text=True, env=env, cwd=crossroads)
+
+        assert done.returncode == Exit.NOT_ALLOWED
+        assert "only the user that runs the daemon may open" in done.stderr
+        assert done.stderr.count("\n") == 1
+    closed.chmod(0o700)
+
+
+def test_who_has_a_login_needs_no_daemon_that_is_somebody_elses(crossroads: Path) -> None:
+    keep(file := login_file(str(crossroads), None), ANNA)
+    (crossroads / "config.yaml").write_text("data_dir: ./data\n")
+    (crossroads / "config.yaml").chmod(0o644)
+    (crossroads / "data").mkdir(mode=0o000)
+    own(file.parent.parent)
+    program = "import sys; from pathlib import Path; from aiagentchat.cli.exchange.places import Way, find; "
+    program += f"print(find(Way(), {{'HOME': '{crossroads}'}}, Path('{crossroads}')).login.user_id)"
+    argv = [*as_unprivileged(), sys.executable, "-c", program]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=clean_env(), cwd=crossroads)
+    (crossroads / "data").chmod(0o700)
+
+    assert done.stdout == "@anna:hs\n"
 
 
 def test_a_daemon_that_does_not_run_is_named(home: Path, project: Path) -> None:

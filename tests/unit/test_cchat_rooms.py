@@ -219,7 +219,7 @@ def test_an_outage_while_one_waits_does_not_deny_what_was_sent(homeserver: Plain
 
 def test_who_is_left_in_doubt_is_told_the_key_that_settles_it(homeserver: PlainHomeserver) -> None:
     homeserver.problem_with_puts = NotDone("it does not answer; is it there?", Exit.UNCERTAIN)
-    with pytest.raises(NotDone, match=r"may have arrived; the same command with --key k1 is taken once") as raised:
+    with pytest.raises(NotDone, match=r"may have arrived; the same command with --key k1 says nothing twice") as raised:
         direct(homeserver).send(QUESTION, "k1")
 
     assert raised.value.exit is Exit.UNCERTAIN

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.sentences import how_far, when
+from aiagentchat.cli.exchange.sentences import how_far, how_task_is, when
 from aiagentchat.cli.exchange.wishes import moment_of, seconds_of
 from tests.fakes.gateway_server import ATTIC, NOW, WORKSHOP
 
@@ -34,6 +34,29 @@ def test_each_state_says_why_it_is_not_further(message: dict[str, Any], sentence
     assert sentence in how_far({**MOMENTS, **message}, [WORKSHOP, ATTIC], NOW)
 
 
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ({"state": "assigned", "thread": None}, "given to @agent:hs/workshop at"),
+        ({"state": "assigned", "thread": None}, "not in the room yet"),
+        ({"state": "assigned"}, "nothing was heard of it yet: workshop is online"),
+        ({"state": "assigned", "to": "@agent:hs/attic"}, "nothing was heard of it yet: attic is offline since"),
+        ({"state": "accepted"}, "not begun: it waits for its turn there (workshop is online)"),
+        ({"state": "working", "note": "Half\x1b[2J of it."}, "(workshop is online): Half of it."),
+        ({"state": "done"}, "done by @agent:hs/workshop at"),
+        ({"state": "failed", "note": "Outcome unknown."}, ": Outcome unknown."),
+        ({"state": "refused", "note": "No."}, "refused by @agent:hs/workshop at"),
+        ({"state": "cancelled"}, "cancelled at"),
+        ({"state": "expired"}, "it was not begun by its deadline"),
+        ({"state": "new one"}, "new one"),
+    ],
+)
+def test_each_state_of_a_task_says_why_it_is_not_further(task: dict[str, Any], sentence: str) -> None:
+    given = {"to": TO, "thread": "$task", "changed_at": NOW, "note": "", **task}
+
+    assert sentence in how_task_is(given, [WORKSHOP, ATTIC], NOW)
+
+
 def test_who_is_busy_is_said_to_be() -> None:
     assert "workshop is online and busy" in how_far({"state": "sent", "to": TO}, [{**WORKSHOP, "status": "busy"}], NOW)
 
@@ -47,6 +70,10 @@ def test_a_time_may_be_written_in_several_ways(text: str, seconds: int) -> None:
     assert seconds_of(text, "--timeout") == seconds
     assert moment_of(text, "--since", NOW, ahead=False) == NOW - seconds * 1000
     assert moment_of(text, "--expires", NOW, ahead=True) == NOW + seconds * 1000
+
+
+def test_what_is_longer_ago_than_there_is_time_is_the_beginning_of_it() -> None:
+    assert moment_of("999999w", "--since", NOW, ahead=False) == 0
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1y", "-3s", "99999-01-01"])

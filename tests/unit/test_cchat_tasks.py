@@ -109,6 +109,17 @@ def test_a_key_is_known_for_longer_than_the_homeserver_knows_a_transaction(homes
     assert len(homeserver.rooms[ROOM]) == 2
 
 
+def test_a_task_is_found_by_its_id_in_whatever_room_it_is(homeserver: PlainHomeserver) -> None:
+    given = assign(homeserver)
+    works(homeserver, given, TaskState.WORKING, "Half of it.")
+    found = direct(homeserver).task(given["id"])
+
+    assert (found["id"], found["room"], found["state"], found["note"]) == (given["id"], ROOM, "working", "Half of it.")
+    with pytest.raises(NotDone) as raised:
+        direct(homeserver).task("t0123456789ab")
+    assert raised.value.exit is Exit.UNKNOWN
+
+
 def test_another_key_gives_another_task(homeserver: PlainHomeserver) -> None:
     ids = [assign(homeserver, key=key)["id"] for key in ("one", "two")]
 

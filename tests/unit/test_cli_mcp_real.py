@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import shutil
 import sys
 import uuid
@@ -21,6 +22,7 @@ from rig.homeserver import PASSWORD, Homeserver
 from rig.model import Model
 from rig.people import People
 from rig.script import Step, script
+from tests.docs.command_blocks import blocks
 from tests.unit.claude_stage import PATIENCE
 from tests.unit.mcp_stage import CALLER, KITCHEN, SECRET, TOKEN, FakeGateway, listening
 
@@ -44,7 +46,12 @@ class Desk:
         self.project = folder / "project"
         self.project.mkdir()
         self._env = cli_env(folder / "home", model.url, PYTHONPATH=str(ROOT))
+        self._env["PATH"] = f"{folder / 'bin'}:{self._env['PATH']}"
         (folder / "home").mkdir()
+        (folder / "bin").mkdir()
+        (folder / "bin/claude").symlink_to(cli)
+        (folder / "bin/cchat").write_text(f'#!/bin/sh\nexec {shlex.join(CCHAT)} "$@"\n')
+        (folder / "bin/cchat").chmod(0o755)
         token = folder / "operator.token"
         token.write_text(TOKEN)
         token.chmod(0o600)
@@ -64,11 +71,15 @@ class Desk:
             said, _ = await process.communicate()
         assert process.returncode == 0, said.decode()
 
-    async def log_in(self, homeserver: str, user: str) -> None:
-        """As the how-to says."""
-        login = [*CCHAT, "login", "--homeserver", homeserver, "--user", user]
+    async def follow(self, block: str, instead: Mapping[str, str]) -> None:
+        """Type a block of a page, with our own in the place of its examples, and the password when it is asked for."""
+        for example, own in instead.items():
+            assert example in block
+            block = block.replace(example, own)
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*login, env=self._env, stdin=pipe, stderr=pipe)
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-ec", block, cwd=self.project, env=self._env, stdin=pipe, stderr=pipe
+        )
         _, said = await process.communicate(f"{PASSWORD}\n".encode())
         assert process.returncode == 0, said.decode()
 
@@ -191,8 +202,9 @@ async def test_every_tool_is_listed_and_called_there_without_a_gateway(
     }
     steps = [Step(tool=f"mcp__{SERVER}__{name}", input=arguments) for name, arguments in given.items()]
     refused = Step(tool=f"mcp__{SERVER}__send", input={"room": closed, "text": "A secret."})
-    await desk.log_in(homeserver.url, anna.id)
-    await desk.install_server("--direct")
+    own = {"https://matrix.example.org": homeserver.url, "--user anna": f"--user {anna.id}"}
+    [block] = [each.text for each in blocks("docs/how-to/mcp.md") if each.text.startswith("cchat login")]
+    await desk.follow(block, own)
     lines = await desk.ask(script("alone", *steps, refused, Step(text="So.")), "--allowedTools", f"mcp__{SERVER}")
     shown = await bert.until_message(room, "The list.", sender=anna.id)
     said = [event["content"] for event in await bert.history(room) if event["sender"] == anna.id]

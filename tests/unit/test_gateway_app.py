@@ -90,6 +90,40 @@ async def test_a_caller_reads_nothing_of_other_rooms(stage: Stage) -> None:
     assert [b"secret" in answer.body or OTHER_ROOM.encode() in answer.body for answer in answers] == [False] * 9
 
 
+@pytest.mark.parametrize("ref", ["a", "A", ROOM, "#team:example.org"])
+async def test_a_room_has_a_name_an_id_and_aliases(stage: Stage, ref: str) -> None:
+    stage.exchange.say(ROOM, "here")
+    stage.aliases["#team:example.org"] = ROOM
+    read = await stage.ask("POST", "/messages/get", {"room_id": ref}, token=READER)
+
+    assert [said["body"] for said in read.json["messages"]] == ["here"]
+    assert stage.looked_up == [ref] * ref.startswith("#")
+
+
+async def test_a_room_that_is_not_there_is_answered_with_those_that_are(stage: Stage) -> None:
+    stage.aliases["#secret:example.org"] = OTHER_ROOM
+    refs = ["nowhere", "#nowhere", "#nowhere:example.org", "#secret:example.org"]
+    answers = [await stage.ask("POST", "/messages/get", {"room_id": ref}, token=READER) for ref in refs]
+
+    assert {answer.json["detail"] for answer in answers} == {"There is no such room for you. There are: a."}
+    assert stage.looked_up == refs[2:]
+
+
+async def test_where_the_homeserver_does_not_answer_no_alias_is_said_to_be_none(stage: Stage) -> None:
+    stage.no_alias = Unreachable("away")
+    answer = await stage.ask("POST", "/messages/get", {"room_id": "#team:example.org"}, token=READER)
+
+    assert (answer.status, answer.code) == (503, "unavailable")
+    assert "Give the room's name or its id" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/status/", "/rooms/list/", "//status", "/mcp/", "/health/"])
+async def test_a_path_with_one_more_slash_is_no_route_and_leads_nowhere(stage: Stage, path: str) -> None:
+    answer = await stage.ask("GET", path)
+
+    assert (answer.status, answer.code) == (404, "no_route")
+
+
 async def test_who_may_read_may_not_send(stage: Stage) -> None:
     sent = await stage.ask("POST", "/send", {"room": "a", "body": "Hello."}, token=READER)
 

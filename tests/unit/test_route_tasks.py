@@ -8,11 +8,11 @@ import pytest
 
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import OpenTask, PutParcel
-from aiagentchat.core.ids import EventId, InstanceName, MessageId, TaskId, TxnId
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, TaskId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, Step, read_meta, written
 from aiagentchat.core.parcels import Parcel
-from aiagentchat.core.tasks import Ours, Task, TaskState
+from aiagentchat.core.tasks import Ours, Task, TaskState, typed_meta
 from aiagentchat.render import away, task_words, words
 from aiagentchat.route import tasks
 from aiagentchat.route.access import Roles
@@ -302,6 +302,24 @@ async def test_news_that_come_before_their_task_are_kept(front: Front) -> None:
 
     found = await stands(front)
     assert (found.title, found.state) == ("Tidy up", TaskState.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("by", "title"), [(ANNA, "tidy up"), (EVE, "")], ids=["who gave it", "somebody else's message"]
+)
+async def test_what_a_person_has_typed_for_somebody_else_is_called_as_it_was_typed(
+    front: Front, by: UserId, title: str
+) -> None:
+    said = typed("[TASK] @desk:hs: tidy up\nAll of it.", sender=by)
+    await front.ledger.inbox.take_in("t", [said], 0)
+    name = typed_meta(said.event).task
+    told = meta(MetaKind.STATUS, Step.ACCEPTED, id=MessageId("m2"), to=Address(ANNA), task=name)
+    await follow(front, typed("[STATUS] accepted", sender=BEN, meta=told, by_agent=True, thread=said.event))
+
+    assert name is not None
+    found = await stands(front, name)
+    assert (found.title, found.by, found.to) == (title, Address(ANNA), THEY)
+    assert (found.state, found.ours, found.thread) == (TaskState.ACCEPTED, Ours.WATCHED, said.event)
 
 
 async def test_of_strangers_nothing_is_kept(front: Front) -> None:

@@ -38,7 +38,7 @@ def chat_command(
             kept=load(_file(None)),
         )
         return asyncio.run(_chat(settings))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except (AppError, ExceptionGroup) as error:
         if found := first_app_error(error):

@@ -222,30 +222,40 @@ async def _entered(rest: Rest, wanted: str) -> tuple[str, str]:
         raise ConfigError(
             [f"the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?"]
         ) from error
-    return id_, await _name(rest, id_)
+    return id_, (await _names(rest, id_))[0]
 
 
 async def _chosen(rest: Rest, wanted: str | None) -> tuple[str, str]:
     listed = (await rest.get("/joined_rooms")).get("joined_rooms")
     ids = [str(id_) for id_ in listed] if isinstance(listed, list) else []
-    rooms = [(id_, await _name(rest, id_)) for id_ in ids]
-    fitting = [(id_, name) for id_, name in rooms if wanted is None or wanted == name]
+    rooms = [(id_, await _names(rest, id_)) for id_ in ids]
+    fitting = [(id_, names) for id_, names in rooms if wanted is None or wanted.lower() in _meant_by(names)]
     if len(fitting) == 1:
-        return fitting[0]
+        return fitting[0][0], fitting[0][1][0]
     if not rooms:
         raise ConfigError(["you are in no room yet; give one you are invited to with --room ID"])
     which = (
         f"{len(fitting) or 'no'} rooms are named {one_line(wanted, _NAME)}" if wanted else "you are in several rooms"
     )
-    raise ConfigError([f"{which}; choose one with --room:", *(f"  {id_}  {name}" for id_, name in fitting or rooms)])
+    raise ConfigError(
+        [f"{which}; choose one with --room:", *(f"  {id_}  {names[0]}" for id_, names in fitting or rooms)]
+    )
 
 
-async def _name(rest: Rest, id_: str) -> str:
-    with suppress(Refused):
-        name = (await rest.get(path("rooms", id_, "state", "m.room.name"))).get("name")
-        if isinstance(name, str) and name.strip():
-            return one_line(name, _NAME)
-    return one_line(id_, _NAME)
+async def _names(rest: Rest, id_: str) -> list[str]:
+    """What the room is called, what people read first; at last its id."""
+    found = []
+    for kind, field in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
+        with suppress(Refused):
+            name = (await rest.get(path("rooms", id_, "state", kind))).get(field)
+            found += [one_line(name, _NAME)] if isinstance(name, str) and name.strip() else []
+    return [*found, one_line(id_, _NAME)]
+
+
+def _meant_by(names: list[str]) -> set[str]:
+    """By what words the room is meant, as the other commands have it: also by its alias without the server."""
+    lower = {name.lower() for name in names}
+    return lower | {name.removeprefix("#").partition(":")[0] for name in lower if name.startswith("#")}
 
 
 def _said(events: list[Event]) -> int:

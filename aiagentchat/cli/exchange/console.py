@@ -12,10 +12,10 @@ from aiagentchat.cli.exchange.exits import NotDone
 from aiagentchat.cli.safe import safe
 from aiagentchat.render.hygiene import one_line
 
+_ENDLESS = 10_000
+"""Columns of what is no terminal."""
 SHOWN = 200
 """Characters of what somebody else has chosen, in a line of ours."""
-_WIDE = 160
-"""Columns of a table that no terminal limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,40 @@ class Console:
         typer.echo(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str) -> None:
-        """To a person, in columns."""
+        """To a person, in columns; one row below the other where a terminal is too narrow for its words.
+
+        What is no terminal limits nothing: each row is a line there.
+        """
         if not rows:
             typer.echo(nothing)
             return
         from rich.console import Console as Rich
+        from rich.measure import Measurement
         from rich.table import Table
         from rich.text import Text
 
+        shown = [[one_line(safe(str(cell)), SHOWN) for cell in row] for row in rows]
         drawn = Table(*columns, box=None, header_style="bold", pad_edge=False)
-        for row in rows:
-            drawn.add_row(*(Text(one_line(safe(str(cell)), SHOWN)) for cell in row))
-        Rich(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(drawn)
+        for row in shown:
+            drawn.add_row(*map(Text, row))
+        paper = Rich(highlight=False, width=None if sys.stdout.isatty() else _ENDLESS)
+        needed = Measurement.get(paper, paper.options.update(max_width=_ENDLESS), drawn)
+        if needed.minimum > paper.width:
+            for row in shown:
+                self._stand_alone(columns, row)
+            return
+        with paper.capture() as drawing:
+            paper.print(drawn, width=min(paper.width, needed.maximum))
+        for line in drawing.get().splitlines():
+            typer.echo(line.rstrip())
+
+    def _stand_alone(self, columns: Sequence[str], row: Sequence[str]) -> None:
+        """A row as lines of its own, without what is empty."""
+        widest = max(map(len, columns[1:]), default=0)
+        typer.secho(row[0], bold=True)
+        for name, cell in zip(columns[1:], row[1:], strict=True):
+            if cell:
+                typer.echo(f"  {name:{widest}}  {cell}")
 
 
 def complain(error: NotDone, console: Console) -> int:

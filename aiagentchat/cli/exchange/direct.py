@@ -99,6 +99,13 @@ class Direct:
         said_of_it = receipts(self._sync(room, None, 0, ephemeral="m.receipt"), room)
         return standing(heard[place], room, heard[place + 1 :], [*said_of_it], self._now())
 
+    def given_up(self, key: str) -> str:
+        """What to say to whoever does not wait for the answer any longer."""
+        return (
+            f"the answer is not waited for any longer. What was sent stands: cchat status {_message_id(key)} tells how "
+            "far it is"
+        )
+
     def _send(self, room: str, words: Words, key: str) -> Json:
         id_ = _message_id(key)
         content = contents(words, id_, by_agent=self._by_agent)
@@ -135,8 +142,8 @@ class Direct:
             if error.exit is not Exit.UNCERTAIN or self._by_agent:  # the tools have no keys
                 raise
             raise NotDone(
-                f"{error} What was sent may have arrived; the same command with --key {key} is taken once, as long as "
-                "the homeserver remembers it (Synapse: half an hour)",
+                f"{error} What was sent may have arrived; the same command with --key {visible(key)} says nothing "
+                "twice, if it is given within half an hour",
                 Exit.UNCERTAIN,
             ) from error
 
@@ -172,6 +179,15 @@ class Direct:
         if room is None:
             raise NotDone("without a gateway the tasks of one room are read: say which, with --room", Exit.USAGE)
         return tasks.listed(self._followed(self._plain_room(room)), everything=everything)
+
+    def task(self, task: str) -> Json:
+        """What is known of a task, by what was said of it in its room."""
+        from aiagentchat.cli.exchange import tasks
+
+        found = self._followed(self._room_of(task)).get(TaskId(task))
+        if found is None:
+            raise NotDone(f"there is no task {one_line(visible(task), _NAME)} in its room any more", Exit.UNKNOWN)
+        return tasks.view(found)
 
     def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
         """Give work to somebody: the task. The same key gives it no second time."""
@@ -231,7 +247,8 @@ class Direct:
                 return max(found, key=lambda room: any(concerns(event, self._us) for event in said_of[room]))
         raise NotDone(
             f"there is no task {one_line(visible(task), _NAME)} in what was said last in the rooms that you are in "
-            f"({MOST_LOOKED * PAGE} events of each, of encrypted ones none); --room looks further back in one",
+            f"({MOST_LOOKED * PAGE} events of each, of encrypted ones none); cchat tasks --all --room ROOM looks "
+            "further back in one",
             Exit.UNKNOWN,
         )
 
@@ -331,6 +348,13 @@ class Direct:
         reply = self._hs.get_dated("/sync", _first_sync(wanted))
         return states(reply.body), _milliseconds(reply.date)
 
+    def names(self) -> Mapping[str, str]:
+        """What rooms that we are in are called: by their aliases, or else as somebody has named them."""
+        from aiagentchat.cli.exchange.rooms import NAMES, names
+
+        called = {room: names(state) for room, state in self._states(*NAMES)[0].items()}
+        return {room: found[-1] for room, found in called.items() if found}
+
     def _joined(self) -> list[str]:
         found = self._hs.get("/joined_rooms").get("joined_rooms")
         return [str(each) for each in found] if isinstance(found, list) else []
@@ -369,30 +393,30 @@ class Direct:
         return True
 
     def _room(self, wanted: str) -> str:
+        from aiagentchat.cli.exchange.rooms import NAMES, short_names
+
         joined = self._joined()
         if wanted in joined:
             return wanted
         if wanted[:1] in ("!", "#"):
             if wanted.startswith("#"):
-                known = str(self._hs.get(path("directory", "room", wanted)).get("room_id", ""))
+                known = self._with_alias(wanted)
                 if known in joined:
                     return known
             return str(self._hs.post(path("join", wanted), {}).get("room_id", ""))
-        found = [room for room in joined if wanted.lower() in self._names(room)]
+        found = [room for room, state in self._states(*NAMES)[0].items() if wanted.lower() in short_names(state)]
         if len(found) == 1:
             return found[0]
         which = f"{len(found)} rooms that you are in are" if found else "no room that you are in is"
         raise NotDone(f"{which} called {one_line(visible(wanted), _NAME)}; give its id or an alias", Exit.UNKNOWN)
 
-    def _names(self, room: str) -> set[str]:
-        names = set()
-        for kind, field in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
-            try:
-                name = str(self._hs.get(path("rooms", room, "state", kind)).get(field) or "")
-            except MatrixSaysNo:
-                continue
-            names |= {name.lower(), name.lower().removeprefix("#").partition(":")[0]}
-        return names - {""}
+    def _with_alias(self, alias: str) -> str:
+        try:
+            return str(self._hs.get(path("directory", "room", alias)).get("room_id", ""))
+        except MatrixSaysNo as no:
+            if no.exit is Exit.UNKNOWN:
+                raise NotDone(f"no room has the alias {one_line(visible(alias), _NAME)}", Exit.UNKNOWN) from no
+            raise
 
     # ── following
 

@@ -15,6 +15,7 @@ from aiagentchat.cli.exchange.wire import Cut, NotConnected, Place, Reply, Wire,
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.exchange import OVER
+from aiagentchat.core.meta import is_message_id
 from aiagentchat.core.ports.clock import Random
 from aiagentchat.render.hygiene import one_line, visible
 
@@ -77,8 +78,20 @@ class Gateway:
             if message.get("state") in _OVER or end - self._clock() < 1:
                 return message
 
+    def given_up(self, key: str) -> str:
+        """What to say to whoever does not wait for the answer any longer."""
+        return (
+            "the answer is not waited for any longer. What was sent stands: the same command with --key "
+            f"{visible(key)} says nothing twice, and waits again"
+        )
+
     def status(self, message: str) -> Json:
         """How far a message has come."""
+        if not is_message_id(message):
+            raise NotDone(
+                f"{one_line(visible(message), _SHOWN) or 'an empty text'} is no id of a message; cchat send tells it",
+                Exit.USAGE,
+            )
         return self._do("GET", f"/status{path(message)}")
 
     def daemon(self) -> Json:
@@ -107,9 +120,21 @@ class Gateway:
         """Who is in the registry."""
         return _listed(self._do("GET", "/who"), "instances")
 
+    def names(self) -> Mapping[str, str]:
+        """What the caller's rooms are called in config.yaml."""
+        rooms = _listed(self._do("GET", "/rooms/list"), "rooms")
+        return {str(each.get("room_id")): str(each.get("name")) for each in rooms}
+
     def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
         """Tasks, the newest first."""
         return _listed(self._do("GET", "/tasks", query={"room": room, "all": everything or None}), "tasks")
+
+    def task(self, task: str) -> Json:
+        """What is known of a task."""
+        for each in self.tasks(None, everything=True):
+            if each.get("id") == task:
+                return each
+        raise NotDone(f"there is no task {visible(task)}; cchat tasks --all lists them", Exit.UNKNOWN)
 
     def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
         """Give work to somebody: the task."""
@@ -118,10 +143,7 @@ class Gateway:
 
     def update(self, room: str | None, task: str, step: str, note: str) -> Json:
         """Say what has become of a task; without its room, that is looked up."""
-        known = () if room is not None else self.tasks(None, everything=True)
-        where = room or next((str(each.get("room")) for each in known if each.get("id") == task), None)
-        if where is None:
-            raise NotDone(f"there is no task {visible(task)}; cchat tasks lists them", Exit.UNKNOWN)
+        where = room if room and is_message_id(task) else str(self.task(task).get("room"))
         return self._do("PATCH", f"/tasks{path(task)}", body={"room": where, "step": step, "note": note})
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
@@ -189,8 +211,8 @@ class Gateway:
         said = one_line(str(reply.body.get("detail") or reply.body.get("title") or ""), _SHOWN)
         if reply.status == 401:
             raise NotDone(
-                f"the gateway at {self._where.shown} does not accept the token{f': {said}' if said else ''}; "
-                "is it that of this daemon, and has it expired?",
+                f"the gateway at {self._where.shown} does not accept the token; is it that of this daemon, and has it "
+                "expired?",
                 Exit.LOGIN,
             )
         exit_ = BY_CODE.get(str(reply.body.get("code", "")))

@@ -45,7 +45,9 @@ class Homeserver:
         try:
             where = place(url)
         except ValueError as error:
-            raise NotDone(f"the homeserver {visible(url)}: {error}", Exit.USAGE) from None
+            raise NotDone(
+                f"the homeserver {visible(url)}: {error}; write for example https://matrix.example.org", Exit.USAGE
+            ) from None
         if where.url is None:
             raise NotDone(f"the homeserver {visible(url)}: write for example https://matrix.example.org", Exit.USAGE)
         self.url = where.shown

@@ -46,7 +46,7 @@ def login_command(
         )
     except NotDone as error:
         return complain(error, console)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
     console.say(f"You are {safe(kept.user_id)} at {safe(kept.homeserver)}.")
     return Exit.DONE

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import typer
@@ -11,23 +12,28 @@ from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.places import Way
 from aiagentchat.cli.exchange.running import daemon_of, run
 from aiagentchat.cli.exchange.saying import tell_task
-from aiagentchat.cli.exchange.sentences import how_far, line_of, when
+from aiagentchat.cli.exchange.sentences import how_far, how_task_is, line_of, when
 from aiagentchat.cli.exchange.watching import rested
-from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, moment_of
+from aiagentchat.cli.exchange.wishes import Json, Search, Speaks, is_task, moment_of
 from aiagentchat.cli.safe import safe
 from aiagentchat.core.exchange import OVER
-from aiagentchat.render.hygiene import one_line
+from aiagentchat.core.meta import address
+from aiagentchat.render.hygiene import one_line, visible
 
+_OPEN = ("assigned", "accepted", "working")
+"""As `core.tasks.OPEN` has it, which is not loaded for this."""
 _TITLE = 60
 
 
 def read(way: Way, console: Console, room: str, *, limit: int, before: str | None) -> int:
     """`cchat read`."""
-    return run(way, console, lambda speaks, out: _page(speaks.read(room, limit=limit, before=before), out, rooms=False))
+    return run(way, console, lambda speaks, out: _page(speaks.read(room, limit=limit, before=before), out))
 
 
 def history(way: Way, console: Console, search: Search, *, since: str | None, until: str | None) -> int:
     """`cchat history`."""
+    if search.sender is not None and address(search.sender) is None:
+        return complain(NotDone(f"--sender {visible(search.sender)}: write @user:server", Exit.USAGE), console)
     try:
         now = console.now_ms()
         search = replace(
@@ -37,15 +43,34 @@ def history(way: Way, console: Console, search: Search, *, since: str | None, un
         )
     except NotDone as error:
         return complain(error, console)
-    return run(way, console, lambda speaks, out: _page(speaks.history(search), out, rooms=search.room is None))
+
+    def do(speaks: Speaks, console: Console) -> int:
+        page = speaks.history(search)
+        return _page(page, console, None if search.room or console.as_json else _names(speaks))
+
+    return run(way, console, do)
 
 
-def _page(page: Json, console: Console, *, rooms: bool) -> int:
+def _names(speaks: Speaks) -> Mapping[str, str]:
+    """What rooms are called, where anybody says so: an id will do, too."""
+    try:
+        return speaks.names()
+    except NotDone:
+        return {}
+
+
+def _called(room: object, names: Mapping[str, str]) -> str:
+    return names.get(str(room), str(room))
+
+
+def _page(page: Json, console: Console, names: Mapping[str, str] | None = None) -> int:
+    """`names`: what rooms are called, where messages of several are shown."""
     if console.as_json:
         console.document(page)
         return Exit.DONE
     for message in page.get("messages", ()):
-        console.say(line_of(message, console.now_ms(), room=rooms))
+        room = "" if names is None else _called(message.get("room"), names)
+        console.say(line_of(message, console.now_ms(), room=room))
     if page.get("before") is not None:
         typer.echo(f"cchat: there is more; the page before this one: --before {page['before']}", err=True)
     elif not page.get("messages"):
@@ -63,8 +88,10 @@ def watch(way: Way, console: Console, room: str | None, after: str | None) -> in
                 console.document(event)
                 sys.stdout.flush()
             return Exit.DONE
+        names = {} if room else _names(speaks)
         for message in rested(events, time.monotonic):
-            console.say(line_of(message, console.now_ms(), room=room is None))
+            called = "" if room else _called(message.get("room"), names)
+            console.say(line_of(message, console.now_ms(), room=called))
             sys.stdout.flush()
         return Exit.DONE
 
@@ -79,16 +106,17 @@ def who(way: Way, console: Console, *, everybody: bool) -> int:
         if console.as_json:
             console.document({"instances": found})
             return Exit.DONE
-        now = console.now_ms()
+        now, names = console.now_ms(), _names(speaks) if found else {}
         rows = [
             (
                 each.get("name"),
                 each.get("user"),
                 each.get("kind"),
                 each.get("status") if each.get("alive") else "offline",
-                when(each.get("seen_at"), now),
+                # Where the homeserver itself tells of an end, the last that was heard may be long ago.
+                "now" if each.get("alive") else when(each.get("seen_at"), now),
                 each.get("host"),
-                ", ".join(map(str, each.get("rooms") or ())),
+                ", ".join(_called(room, names) for room in each.get("rooms") or ()),
                 ", ".join(map(str, each.get("skills") or ())),
             )
             for each in found
@@ -106,6 +134,8 @@ def status(way: Way, console: Console, message: str | None) -> int:
     def do(speaks: Speaks, console: Console) -> int:
         if message is None:
             return _health(daemon_of(speaks).daemon(), console)
+        if is_task(message):
+            return _task(speaks, message, console)
         found = speaks.status(message)
         is_open = found.get("to") and found.get("state") not in OVER
         far = how_far(found, speaks.who() if is_open else (), console.now_ms())
@@ -118,6 +148,16 @@ def status(way: Way, console: Console, message: str | None) -> int:
         return Exit.DONE
 
     return run(way, console, do)
+
+
+def _task(speaks: Speaks, name: str, console: Console) -> int:
+    found = speaks.task(name)
+    far = how_task_is(found, speaks.who() if found.get("state") in _OPEN else (), console.now_ms())
+    if console.as_json:
+        console.document({**found, "sentence": far})
+    else:
+        console.say(f"{safe(str(found.get('id')))}: {far}")
+    return Exit.DONE
 
 
 def _health(found: Json, console: Console) -> int:
@@ -162,10 +202,11 @@ def tasks(way: Way, console: Console, room: str | None, *, everything: bool) -> 
         if console.as_json:
             console.document({"tasks": found})
             return Exit.DONE
-        now = console.now_ms()
+        now, names = console.now_ms(), _names(speaks) if found and room is None else {}
         rows = [
             (
                 each.get("id"),
+                *(() if room else (_called(each.get("room"), names),)),
                 each.get("state"),
                 one_line(str(each.get("title")), _TITLE),
                 each.get("by"),
@@ -175,7 +216,7 @@ def tasks(way: Way, console: Console, room: str | None, *, everything: bool) -> 
             )
             for each in found
         ]
-        columns = ("task", "state", "title", "by", "to", "until", "news")
+        columns = ("task", *(() if room else ("room",)), "state", "title", "by", "to", "until", "news")
         console.table(columns, rows, nothing="No task is open. cchat tasks --all lists the others, too.")
         return Exit.DONE
 

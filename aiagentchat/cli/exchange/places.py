@@ -68,7 +68,7 @@ def find(way: Way, environ: Mapping[str, str], here: Path) -> AtGateway | ByLogi
     folder: Path | None = None
     if config or file.is_file():
         folder = data_dir(file, config_values(file), home) / "gateway"
-        if config or (folder / SOCKET).exists():
+        if config or _may_be_there(folder / SOCKET, home):
             return _of_config(folder, way.token_file or environ.get(TOKEN_FILE), home, is_asked_for=bool(config))
     login = load(login_file(home, None))
     if login is None and folder is not None:
@@ -106,13 +106,44 @@ def _given(gateway: str, token_file: str | None, option: str) -> AtGateway:
         ) from None
     if token_file is None and where.socket is not None:
         token_file = str(where.socket.with_name(TOKEN))
+        if not _is_there(where.socket) and not _is_there(Path(token_file)):
+            raise NotDone(
+                f"{option} {visible(gateway)}: there is no such socket, so nothing was sent; is that the path, and "
+                "does the daemon run?",
+                Exit.UNREACHABLE,
+            )
     if token_file is None:
         raise NotDone(f"{option} needs a token: give --token-file FILE, or set {TOKEN_FILE}", Exit.USAGE)
     return AtGateway(place=where, token=read_secret(Path(token_file), "--token-file"))
 
 
+def _is_there(file: Path) -> bool:
+    """Whether it is. Raises NotDone where only somebody else may know."""
+    try:
+        file.stat()
+    except PermissionError:
+        raise NotDone(
+            f"only the user that runs the daemon may open {file}: run cchat as that user, or have a token of your own "
+            "made (gateway.callers in config.yaml) and give --gateway http://127.0.0.1:8870 and --token-file",
+            Exit.NOT_ALLOWED,
+        ) from None
+    except OSError:
+        return False
+    return True
+
+
+def _may_be_there(socket: Path, home: str) -> bool:
+    """The same of what was only found here: who may not look, and has a login, is no caller of that daemon."""
+    try:
+        return _is_there(socket)
+    except NotDone:
+        if load(login_file(home, None)) is None:
+            raise
+        return False
+
+
 def _of_config(folder: Path, token_file: str | None, home: str, *, is_asked_for: bool) -> AtGateway:
-    if not (folder / SOCKET).exists():
+    if not _is_there(folder / SOCKET):
         raise NotDone(
             f"the daemon does not run, or has no gateway: there is no {folder / SOCKET}; start it with aiagentchat run",
             Exit.UNREACHABLE,

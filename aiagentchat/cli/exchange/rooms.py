@@ -10,8 +10,8 @@ from aiagentchat.core.ids import RoomId, UserId
 from aiagentchat.core.power import level, power_of
 
 _CREATE, _LEVELS, _ENCRYPTION = "m.room.create", "m.room.power_levels", "m.room.encryption"
-_NAMES = {"m.room.name": "name", "m.room.canonical_alias": "alias"}
-TYPES = (_CREATE, _LEVELS, _ENCRYPTION, *_NAMES)
+NAMES = {"m.room.name": "name", "m.room.canonical_alias": "alias"}
+TYPES = (_CREATE, _LEVELS, _ENCRYPTION, *NAMES)
 """The events of the state that are looked at."""
 
 State = Mapping[tuple[str, str], Json]
@@ -33,16 +33,26 @@ def _state(said: object) -> State:
 
 def view(room: str, state: State, me: str) -> RoomView:
     """The room, and what the account may do there. Whether something of it begins a turn, a daemon's settings say."""
-    names = [_content(state, kind).get(field) for kind, field in _NAMES.items()]
-    name = next((name for name in names if isinstance(name, str) and name.strip()), room)
     is_encrypted = (_ENCRYPTION, "") in state
     scopes = {Scope.READ, *([Scope.SEND] if _may_send(state, me) else [])}
     return RoomView(
         room=RoomId(room),
-        name=name.strip(),
+        name=next(iter(names(state)), room),
         scopes=frozenset() if is_encrypted else frozenset(scopes),  # there are no keys here
         encrypted=is_encrypted,
     )
+
+
+def names(state: State) -> list[str]:
+    """What a room is called: as somebody has named it, and then its alias."""
+    said = [_content(state, kind).get(field) for kind, field in NAMES.items()]
+    return [name.strip() for name in said if isinstance(name, str) and name.strip()]
+
+
+def short_names(state: State) -> set[str]:
+    """By what it can be asked for, in small letters: also by its alias without the server."""
+    said = [name.lower() for name in names(state)]
+    return {*said, *(name.removeprefix("#").partition(":")[0] for name in said)}
 
 
 def _may_send(state: State, me: str) -> bool:

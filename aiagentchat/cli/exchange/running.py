@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 def run(way: Way, console: Console, do: Callable[[Speaks, Console], int]) -> int:
     """Find whom to ask, do it, and return the exit code."""
     try:
-        return _asked(way, lambda speaks: do(speaks, console))
+        code = _asked(way, lambda speaks: do(speaks, console))
+        sys.stdout.flush()
     except NotDone as error:
         return complain(error, console)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left. Python would complain once more while it flushes.
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            typer.echo(f"cchat: what there was to say cannot be written: {error.strerror}", err=True)
+        # Whoever read our output has left, or has no room. Python would complain once more while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
+    return code
 
 
 def _asked(way: Way, do: Callable[[Speaks], int]) -> int:

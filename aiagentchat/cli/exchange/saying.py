@@ -58,7 +58,7 @@ def send(way: Way, console: Console, given: Words, words: Sequence[str], how: Sa
 
     def do(speaks: Speaks, console: Console) -> int:
         wish = replace(given, to=address_of(speaks, given.to, waits=how.waits))
-        message = speaks.ask(wish, key, seconds) if how.waits else speaks.send(wish, key)
+        message = _asked(speaks, wish, key, seconds) if how.waits else speaks.send(wish, key)
         if console.as_json:
             console.document(message)
         if not how.waits:
@@ -66,6 +66,15 @@ def send(way: Way, console: Console, given: Words, words: Sequence[str], how: Sa
         return _waited(message, console, how.timeout, () if message.get("state") in _ENDS else _who(speaks))
 
     return run(way, console, do)
+
+
+def _asked(speaks: Speaks, wish: Words, key: str, seconds: int) -> Json:
+    try:
+        return speaks.ask(wish, key, seconds)
+    except KeyboardInterrupt:
+        # After the ^C that the terminal shows.
+        typer.echo(f"\ncchat: {speaks.given_up(key)}", err=True)
+        raise
 
 
 def _who(speaks: Speaks) -> Sequence[Json] | None:

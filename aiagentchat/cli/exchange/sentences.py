@@ -1,4 +1,4 @@
-"""How far a message has come, and who is there, in sentences for people. Pure."""
+"""How far a message or a task has come, and who is there, in sentences for people. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -55,6 +55,33 @@ def how_far(message: Json, instances: Sequence[Json] | None, now_ms: int) -> str
             return one_line(safe(str(other)), _SHOWN)
 
 
+def how_task_is(task: Json, instances: Sequence[Json] | None, now_ms: int) -> str:
+    """What has become of a task, and why it is not further."""
+    to, at = one_line(safe(str(task.get("to") or "")), _SHOWN), when(task.get("changed_at"), now_ms)
+    note = one_line(safe(str(task.get("note") or "")), _SHOWN)
+    news = f": {note}" if note else ""
+    match task.get("state"):
+        case "assigned" if not task.get("thread"):
+            return f"given to {to} at {at}, not in the room yet: the daemon sends it as soon as the homeserver takes it"
+        case "assigned":
+            return f"given to {to} at {at}, nothing was heard of it yet: {_there(to, instances, now_ms)}"
+        case "accepted":
+            return (
+                f"accepted by {to} at {at}, not begun: it waits for its turn there ({_there(to, instances, now_ms)})"
+                f"{news}"
+            )
+        case "working":
+            return f"begun by {to}, last heard of at {at} ({_there(to, instances, now_ms)}){news}"
+        case "done" | "failed" | "refused" as state:
+            return f"{state} by {to} at {at}{news}"
+        case "cancelled":
+            return f"cancelled at {at}{news}"
+        case "expired":
+            return f"expired at {at}: it was not begun by its deadline{f' ({note})' if note else ''}"
+        case other:
+            return one_line(safe(str(other)), _SHOWN)
+
+
 def _there(to: str, instances: Sequence[Json] | None, now_ms: int) -> str:
     """Whether whom it is for is there."""
     if instances is None:
@@ -71,12 +98,12 @@ def _there(to: str, instances: Sequence[Json] | None, now_ms: int) -> str:
     return f"{to} is not in the registry, so nobody knows whether it listens"
 
 
-def line_of(message: Json, now_ms: int, *, room: bool = False) -> str:
-    """One message of a room's history."""
+def line_of(message: Json, now_ms: int, *, room: str = "") -> str:
+    """One message of a room's history; `room`: how that is called, where several are read."""
     at = when(message.get("sent_at"), now_ms)
     body = safe(str(message.get("body") or "(deleted)")).replace("\n", "\n    ")
     meta: dict[str, Any] = message.get("meta") or {}
-    marks = [str(message.get("room"))] if room else []
+    marks = [room] if room else []
     marks += [" to ".join(str(each) for each in (meta.get("kind"), meta.get("to")) if each)] if meta else []
     marks += ["in a thread"] if message.get("thread") else []
     marks += ["edited"] if message.get("edited_at") else []

@@ -12,6 +12,8 @@ from aiagentchat.render.hygiene import visible
 Json: TypeAlias = Mapping[str, Any]
 """A message, a page, an instance, a task: with the names of docs/reference/http.md, also without a gateway."""
 
+_TASK = re.compile(r"t[0-9a-f]{12}")
+"""What tasks are called that nobody has named (`core.ids.new_task_id`)."""
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|w)?")
 _SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -60,12 +62,20 @@ class Speaks(Protocol):
         """The same, and wait until it is answered, or for so long: the message as it is by then."""
         ...
 
+    def given_up(self, key: str) -> str:
+        """What to say to whoever does not wait any longer for the answer to what was sent with that key."""
+        ...
+
     def status(self, message: str) -> Json:
         """How far a message has come."""
         ...
 
     def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
         """Tasks, the newest first: those that are open, or all of them."""
+        ...
+
+    def task(self, task: str) -> Json:
+        """What is known of a task."""
         ...
 
     def assign(self, room: str, to: str, text: str, *, deadline: int | None, key: str) -> Json:
@@ -88,9 +98,18 @@ class Speaks(Protocol):
         """Who is in the registry."""
         ...
 
+    def names(self) -> Mapping[str, str]:
+        """What rooms are called for people, by their ids; not all of them may be known."""
+        ...
+
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said from now on, or after what was seen last; until the end of the world."""
         ...
+
+
+def is_task(name: str) -> bool:
+    """Whether a task is called so, and no message."""
+    return _TASK.fullmatch(name) is not None
 
 
 def seconds_of(text: str, option: str) -> int:
@@ -105,7 +124,7 @@ def moment_of(text: str, option: str, now_ms: int, *, ahead: bool) -> int:
     """A moment in milliseconds: a time from now (`ahead`) or ago, or `2026-11-25T14:00` in our time zone."""
     if _SPAN.fullmatch(text.strip()):
         span = seconds_of(text, option) * 1000
-        return now_ms + span if ahead else now_ms - span
+        return now_ms + span if ahead else max(0, now_ms - span)
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
     except (ValueError, OverflowError):

@@ -75,13 +75,13 @@ def sending(front: Front) -> APIRouter:
     async def send(caller: Asking, body: Said, key: Key = None) -> MessageView:
         """Accept a message: it is in the ledger, and will be in the room, when this answers."""
         speaker = front.sessions.speaking(caller, body.instance)
-        return message_view(await exchange.send(speaker, await outgoing(exchange, speaker, body), key=key))
+        return message_view(await exchange.send(speaker, await outgoing(front, speaker, body), key=key))
 
     @router.post("/ask")
     async def ask(caller: Asking, body: Ask, key: Key = None) -> MessageView:
         """Send, and wait until it is answered, refused or expired, or for `seconds`: `state` tells."""
         speaker = front.sessions.speaking(caller, body.instance)
-        wanted = await outgoing(exchange, speaker, body)
+        wanted = await outgoing(front, speaker, body)
         return message_view(await exchange.ask(speaker, wanted, seconds=body.seconds, key=key))
 
     @router.get("/status/{message}")
@@ -99,7 +99,7 @@ def reading(front: Front) -> APIRouter:
     @router.get("/read")
     async def read(caller: Asking, asked: Annotated[_Read, Query()]) -> PageView:
         """The last messages of a room."""
-        room = await room_of(exchange, caller, asked.room)
+        room = await room_of(front, caller, asked.room)
         return page_view(await exchange.read(caller, room, limit=asked.limit, before=asked.before))
 
     @router.get("/history")
@@ -176,5 +176,5 @@ class _Stream(StreamingResponse):
 async def _rooms(front: Front, caller: Caller, refs: list[str]) -> list[RoomId]:
     """Those that are named, or all that may be read. Raises `ExchangeRefused`."""
     if refs:
-        return [await room_of(front.exchange, caller, ref) for ref in refs]
+        return [await room_of(front, caller, ref) for ref in refs]
     return [view.room for view in await front.exchange.rooms(caller) if Right.READ in view.scopes]

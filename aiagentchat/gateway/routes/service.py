@@ -71,7 +71,7 @@ def messages(front: Front) -> APIRouter:
     @router.post("/messages/send", status_code=202)
     async def send(caller: Asking, body: SendText, key: Key = None) -> SentText:
         """Say something in a room, to nobody in particular. It begins nothing."""
-        room = await room_of(exchange, caller, body.room_id)
+        room = await room_of(front, caller, body.room_id)
         message = await exchange.send(caller, Outgoing(room=room, body=body.message), key=key)
         message = await _arrived(front, caller, message)
         return SentText(event_id=message.event, id=message.id, state=message.state)
@@ -79,7 +79,7 @@ def messages(front: Front) -> APIRouter:
     @router.post("/messages/get")
     async def get(caller: Asking, body: GetMessages) -> Messages:
         """The last messages of a room."""
-        room = await room_of(exchange, caller, body.room_id)
+        room = await room_of(front, caller, body.room_id)
         before = None if body.before is None else int(body.before)
         page = await exchange.read(caller, room, limit=body.limit, before=before)
         end = None if page.before is None else str(page.before)
@@ -143,7 +143,7 @@ def _granted(front: Front, body: Login) -> Caller:
 
 
 async def _named(front: Front, granted: Caller, refs: Sequence[str]) -> list[RoomId]:
-    return [await room_of(front.exchange, granted, ref) for ref in refs]
+    return [await room_of(front, granted, ref) for ref in refs]
 
 
 async def _logged_in(front: Front, caller: Caller, seconds: int) -> LoggedIn:
