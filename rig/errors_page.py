@@ -22,6 +22,10 @@ ROOMS = "rooms"
 SHELLS = "shells"
 """The names of the two lists; each stands between a line that begins it and one that ends it."""
 
+NO_CLASS = "Of no class"
+"""What is said on stderr beside them."""
+_ON_STDERR = ("_no",)
+_OPTION = re.compile(r"--[a-z-]+(?: …)?: ")
 _TROUBLE = re.compile(
     r"\b(?:not|nothing|nobody|no|none|never|cannot|failed|refused?s?|denied|ended|stopped|lost|damaged|too|full|only|"
     r"missing|more than|other users|neither)\b|n't\b",
@@ -32,9 +36,7 @@ _LEAST_WORDS = 4
 _NAME = re.compile(r"^# ── (?P<name>.+?) ─+$")
 _FOR_THE_AGENT = ("For the agent", "What the agent reads")
 """How the docstring of what no room reads begins."""
-_INSIDE = frozenset(
-    {"NotOpened", "RaidFailed", "MatrixError", "Unreachable", "RateLimited", "Refused", "TooLarge", "AppError"}
-)
+_INSIDE = frozenset({"NotOpened", "RaidFailed", "MatrixError", "Unreachable", "RateLimited", "Refused", "TooLarge"})
 """What is raised to be handled, or said in the log only."""
 
 
@@ -67,10 +69,26 @@ def in_shells() -> dict[str, list[Sentence]]:
     found: dict[str, list[Sentence]] = {}
     ours = _errors()
     for file in sorted(PACKAGE.rglob("*.py")):
+        pieces = {
+            id(piece) for each in ast.walk(_tree(file)) if isinstance(each, ast.JoinedStr) for piece in each.values
+        }
         for node in ast.walk(_tree(file)):
             match node:
-                case ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[said, *_])) if name in ours:
+                case (
+                    ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[said, *_]))
+                    | ast.Return(value=ast.Call(func=ast.Name(id=name), args=[said, *_]))
+                ) if name in ours:
                     pass
+                case ast.JoinedStr() | ast.Constant(value=str()) if (
+                    _is_typed(file) and id(node) not in pieces and _is_of_an_option(node)
+                ):
+                    name, said = "ConfigError", node
+                case ast.Call(func=called, args=[said, *_], keywords=named) if _is_typed(file) and (
+                    ast.unparse(called) in _ON_STDERR or any(each.arg == "err" for each in named)
+                ):
+                    name = NO_CLASS
+                case ast.Call(func=ast.Name(id="Step"), keywords=named) if _is_typed(file):
+                    name, said = NO_CLASS, next((each.value for each in named if each.arg == "why"), ast.Constant(""))
                 case ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"), args=[said])) if _is_config(file):
                     name = "ConfigError"
                 case ast.Call(func=ast.Attribute(attr="add", value=who), args=[_, said, *_]) if _is_config(file) and (
@@ -81,7 +99,10 @@ def in_shells() -> dict[str, list[Sentence]]:
                     continue
             texts = said.elts if isinstance(said, ast.List) else [said]
             found.setdefault(name, []).extend(
-                Sentence(text=text, means="") for each in texts for text in _templates(each, {})
+                Sentence(text=text.strip(), means="")
+                for each in texts
+                for text in _templates(each, {})
+                if name != NO_CLASS or _TROUBLE.search(text)
             )
     return {name: _once(sentences) for name, sentences in sorted(found.items())}
 
@@ -94,6 +115,16 @@ def _tree(file: Path) -> ast.Module:
 def _is_config(file: Path) -> bool:
     """Whether it reads config.yaml, and what it finds there goes into one `ConfigError`."""
     return file.parent == PACKAGE / "config"
+
+
+def _is_typed(file: Path) -> bool:
+    """Whether it is what is typed in a shell, or what that says of its steps."""
+    return PACKAGE / "cli" in file.parents or file.parent == PACKAGE / "bootstrap"
+
+
+def _is_of_an_option(node: ast.expr) -> bool:
+    """Whether a text says what is wrong with an option: it begins with that."""
+    return any(map(_OPTION.match, _templates(node, {})))
 
 
 def _errors() -> set[str]:
@@ -227,7 +258,9 @@ def listed(which: str) -> str:
     if which == ROOMS:
         sections = {name: ("said when", sentences) for name, sentences in in_rooms().items()}
     else:
-        sections = {f"`{name}`": ("", sentences) for name, sentences in in_shells().items()}
+        sections = {
+            name if name == NO_CLASS else f"`{name}`": ("", sentences) for name, sentences in in_shells().items()
+        }
     return "\n".join(line for name, (means, rows) in sections.items() for line in _section(name, means, rows))
 
 

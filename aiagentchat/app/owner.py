@@ -53,20 +53,22 @@ def see_into(data_dir: Path) -> None:
     try:
         (data_dir / LOCK).stat()
     except PermissionError as error:
-        raise AppError(_closed(data_dir)) from error
+        raise _closed(data_dir) from error
     except OSError:
         pass  # nobody has been there yet
 
 
-def _closed(data_dir: Path) -> str:
+def _closed(data_dir: Path) -> AppError:
     try:
         uid = data_dir.stat().st_uid
         owner = pwd.getpwuid(uid).pw_name
     except OSError:
-        return f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user. Nothing was changed"
+        return AppError(
+            f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user. Nothing was changed"
+        )
     except KeyError:
         owner = f"'#{uid}'"  # as sudo has it
-    return (
+    return AppError(
         f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user, with sudo -u {owner} in front of "
         "it. Nothing was changed"
     )
@@ -77,7 +79,7 @@ def owner_pid(data_dir: Path) -> int | None:
     try:
         descriptor = os.open(data_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError as error:
-        raise AppError(_closed(data_dir)) from error
+        raise _closed(data_dir) from error
     except OSError:
         return None
     try:

@@ -112,7 +112,8 @@ def _file(settings: Settings) -> list[Row]:
     rooms = settings.rooms
     if not rooms:
         return [warn("config.file", f"{settings.file} has no rooms: nothing is answered.", "Add a room to `rooms`.")]
-    empty = [room.name for room in rooms if not room.users | room.admins]
+    me = {settings.matrix.user_id}  # what it says itself it does not answer
+    empty = [room.name for room in rooms if not (room.users | room.admins) - me]
     if empty:
         names = ", ".join(empty)
         return [

@@ -537,7 +537,10 @@ def test_wrong_settings_are_said(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["$abc", " $abc ", "https://matrix.to/#/!room:hs/$abc?via=hs", "https://matrix.to/#/%21room%3Ahs/%24abc"],
+    [
+        *("$abc", " $abc ", "https://matrix.to/#/!room:hs/$abc?via=hs", "https://matrix.to/#/%21room%3Ahs/%24abc"),
+        "https://chat.example.org/#/room/!room:hs/$abc",
+    ],
 )
 def test_an_id_may_be_a_link(typed: str) -> None:
     assert event_id(typed) == "$abc"

@@ -250,9 +250,11 @@ async def test_a_damaged_database_is_a_row(tmp_path: Path) -> None:
 
 async def test_rooms_that_nobody_may_use_are_named(tmp_path: Path) -> None:
     found = load_text(tmp_path, f'{MATRIX}rooms: [{{id: "!a:hs", name: backend}}]\n')
+    ourselves = load_text(tmp_path, f'{MATRIX}rooms: [{{id: "!a:hs", name: backend, users: ["{ME}"]}}]\n')
     none = load_text(tmp_path, MATRIX)
 
-    assert "Nobody may use backend." in (await rows_of(found))["config.file"].detail
+    for each in (found, ourselves):
+        assert "Nobody may use backend." in (await rows_of(each))["config.file"].detail
     assert (await rows_of(none))["config.file"].verdict is WARN
 
 

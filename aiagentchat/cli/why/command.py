@@ -40,7 +40,8 @@ PIPE_WIDTH = 160
 """Characters of a line where nobody says how wide it may be."""
 MOST_TEXT = 2_000
 """Characters of one text that are printed."""
-_LINK = re.compile(r"https://matrix\.to/#/[^/]+/(\$[^?/\s]+)")
+_LINK = re.compile(r"https?://[^\s#]+#/(?:room/)?[^/]+/(\$[^?/\s]+)")
+"""As https://matrix.to has it, or a client of one's own."""
 
 
 def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> int:
