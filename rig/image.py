@@ -56,7 +56,8 @@ def settings() -> Mapping[str, str]:
     file = Path(tempfile.mkdtemp(prefix="aiagentchat-podman-")) / "containers.conf"
     atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
     file.write_text(
-        '[containers]\ndefault_ulimits = ["nofile=1024:20000", "nproc=4096:4096"]\n'
+        # Each limit twice the same, because Podman 4's Docker interface takes the one for the other.
+        '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]\n'
         '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n',
         "utf-8",
     )
@@ -78,9 +79,7 @@ def podman(*words: str, within: float = 120.0) -> "subprocess.CompletedProcess[s
 
 def build(image: str, tree: Path, environ: Mapping[str, str]) -> None:
     """Build `tree` by its own script. Raises SetupFailed."""
-    base = os.environ.get("PYTHON_IMAGE") or _base()
-    flags = ["--isolation", "chroot", "--network", "host", "--layers", *_lent()]
-    flags += [] if "PYTHON_IMAGE" in os.environ else ["--pull-never"]
+    base = _base()
     variables = {
         "ENGINE": "buildah",
         "IMAGE": image,
@@ -90,7 +89,7 @@ def build(image: str, tree: Path, environ: Mapping[str, str]) -> None:
         **environ,
     }
     say(f"building {image} upon {base}")
-    _call([str(tree / "deploy/build-image.sh"), *flags], os.environ | settings() | variables)
+    _call([str(tree / "deploy/build-image.sh"), *_flags()], os.environ | settings() | variables)
 
 
 @contextmanager
@@ -135,15 +134,33 @@ def saved(image: str) -> Iterator[tuple[dict[str, Any], list[tarfile.TarFile]]]:
             yield json.load(member(manifest["Config"])), layers
 
 
+def build_upon_python(image: str, lines: str, *files: Path) -> None:
+    """Build an image by these lines of a Dockerfile, upon what ours is built upon. Raises SetupFailed."""
+    with tempfile.TemporaryDirectory(prefix="aiagentchat-lines-") as folder:
+        (Path(folder) / "Dockerfile").write_text(f"FROM {_base()}\n{lines}", "utf-8")
+        for file in files:
+            shutil.copy2(file, folder)
+        say(f"building {image}")
+        _call(["buildah", "build", *_flags(), "--format", "docker", "--tag", image, folder], os.environ | settings())
+
+
 def _require() -> None:
     if missing := [name for name in _NEEDED if shutil.which(name) is None]:
-        packages = "podman buildah runc mmdebstrap netavark uidmap"
+        packages = "podman buildah runc mmdebstrap netavark aardvark-dns iptables uidmap"
         raise SetupFailed(
             f"{', '.join(missing)} is missing; Debian: apt-get install --no-install-recommends {packages}"
         )
 
 
+def _flags() -> list[str]:
+    """For each build here."""
+    flags = ["--isolation", "chroot", "--network", "host", "--layers", *_lent()]
+    return flags if "PYTHON_IMAGE" in os.environ else [*flags, "--pull-never"]
+
+
 def _base() -> str:
+    if named := os.environ.get("PYTHON_IMAGE"):
+        return named
     for image in (f"docker.io/library/{PYTHON_IMAGE}", STAND_IN):
         if podman("image", "exists", image).returncode == 0:
             return image

@@ -129,8 +129,13 @@ class Model:
         """The routes."""
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_post("/v1/messages", self._recorded)
+        app.router.add_get("/requests", self._shown)
         app.router.add_route("*", "/{anything:.*}", self._recorded)
         return app
+
+    async def _shown(self, http: web.Request) -> web.Response:
+        """`requests` for whoever is in another process: the bodies of those that hold the text `containing`."""
+        return web.json_response([request.raw for request in self.requests(http.query.get("containing", ""))])
 
     async def _recorded(self, http: web.Request) -> web.StreamResponse:
         raw = (await http.read()).decode("utf-8", "replace")
@@ -304,15 +309,15 @@ def _pieces(text: str, size: int) -> Sequence[str]:
 
 
 @asynccontextmanager
-async def model_server(port: int = 0) -> AsyncGenerator[Model, None]:
+async def model_server(port: int = 0, host: str = "127.0.0.1") -> AsyncGenerator[Model, None]:
     """A model on this event loop, until the block ends. Requests that hang are cut off then."""
     model = Model()
     runner = web.AppRunner(model.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
+        site = web.TCPSite(runner, host, port)
         await site.start()
-        model.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        model.url = f"http://{host}:{runner.addresses[0][1]}"
         yield model
     finally:
         await runner.cleanup()
@@ -342,11 +347,11 @@ def model_thread(port: int = 0) -> Iterator[Model]:
         thread.join(STARTS_WITHIN)
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, host: str) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with model_server(port) as model:
+    async with model_server(port, host) as model:
         print(model.url, flush=True)
         await ended.wait()
 
@@ -355,7 +360,9 @@ def main() -> None:
     """Serve until SIGINT or SIGTERM. The first line on stdout is the address."""
     parser = argparse.ArgumentParser(prog="python -m rig.model", description="An offline Messages API on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    asyncio.run(_serve(parser.parse_args().port))
+    parser.add_argument("--host", default="127.0.0.1", help="where it listens; in a container of its own: 0.0.0.0")
+    chosen = parser.parse_args()
+    asyncio.run(_serve(chosen.port, chosen.host))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docker-compose.yml as the real compose takes it. Nothing is started: the images of others are not ours to test."""
+"""docker-compose.yml as the real compose takes it. Nothing is started here: test_compose_up.py does that."""
 
 import json
 import os

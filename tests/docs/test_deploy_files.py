@@ -189,6 +189,44 @@ def test_what_bootstrap_cannot_do_keeps_no_daemon_from_starting_and_what_fails_d
     assert done.stdout == f"{len(service['command'])}: {' '.join(service['command'])}\n"
 
 
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_no_up_leaves_a_volume_without_a_name(name: str) -> None:
+    """`down` keeps them. What is in memory there is root's, with the mode of the image: nothing is to be put there."""
+    service = COMPOSE["services"][name]
+    declared = set(re.findall(r'"(/[^"]*)"', re.search(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]
+    places = {"prometheus": {"/prometheus"}, "alertmanager": {"/alertmanager"}}
+    wanted = declared if "AIAGENTCHAT_IMAGE" in service["image"] else places.get(name, set())
+    mounted = {volume.split(":")[1] for volume in service.get("volumes", [])}
+    in_memory = {place.partition(":")[0] for place in service.get("tmpfs", [])}
+
+    assert wanted <= mounted | in_memory
+    assert not (wanted & in_memory) & {word.partition("=")[2] for word in service.get("command", [])}
+
+
+def test_prometheus_does_not_start_without_its_token_and_its_settings_say_what_is_missing(tmp_path: Path) -> None:
+    service = COMPOSE["services"]["prometheus-config"]
+    for name in ("seq", "sleep"):  # it waits for five minutes
+        (tmp_path / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    [script] = [word.replace("$$", "$") for word in service["command"]]
+    script = script.replace("/data/", f"{tmp_path}/")
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ALERTMANAGER": ""}
+    ended = subprocess.run(
+        [*service["entrypoint"], script], check=False, capture_output=True, text=True, env=environ, timeout=10
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("is not there: config.yaml needs gateway: {callers: {prometheus: {}}}\n")
+
+
+def test_element_takes_a_port_that_an_ordinary_user_may_take() -> None:
+    service = COMPOSE["services"]["element"]
+    port = service["environment"]["ELEMENT_WEB_PORT"]
+
+    assert int(port) >= 1024
+    assert [each.rpartition(":")[2] for each in service["ports"]] == [port]
+
+
 @pytest.mark.parametrize("target", ["", "alertmanager:9093"])
 def test_prometheus_gets_its_files_and_the_alertmanager_that_is_named(target: str, tmp_path: Path) -> None:
     service = COMPOSE["services"]["prometheus-config"]

@@ -94,7 +94,7 @@ def test_a_job_brings_the_packages_that_its_target_asks_for(job: str) -> None:
     text = MAKEFILE + (ROOT / "rig/image.py").read_text(encoding="utf-8")
     asked = {
         "test-ship": re.findall(r"--no-install-recommends ([a-z -]+)\" >&2", text)[0],
-        "image-test": re.findall(r'packages = "([a-z ]+)"', text)[0],
+        "image-test": re.findall(r'packages = "([a-z -]+)"', text)[0],
     }
     packages = merged(job)["variables"].get("PACKAGES", PIPELINE["variables"]["PACKAGES"])
 

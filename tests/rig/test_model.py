@@ -144,7 +144,10 @@ async def test_what_the_model_was_told_is_kept() -> None:
         async with http.get(f"{model.url}/v1/models") as response:
             assert response.status == 404
         [request] = model.requests("hi")
+        async with http.get(f"{model.url}/requests", params={"containing": "terse"}) as response:
+            told = await response.json()
 
+        assert told == [request.raw]
         assert answer["content"] == [{"type": "text", "text": "A conversation"}]
         assert (request.state, request.system, request.asked.text) == ("answered", "You are terse.", "hi")
         assert len(model.all_requests()) == 3
