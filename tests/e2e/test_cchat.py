@@ -118,7 +118,9 @@ async def test_what_is_said_is_watched(desk: Desk) -> None:
 
 async def test_who_is_there_is_read_from_the_state_of_the_rooms(desk: Desk) -> None:
     key = state_key(UserId(desk.anna.id), InstanceName("box"))
-    entry = {"version": 1, "kind": "daemon", "host": "box", "status": "online", "software": "0.1.0"}
+    rooms = [desk.room, "!elsewhere:localhost"]
+    entry = {"version": 1, "kind": "daemon", "host": "box", "rooms": rooms, "status": "online", "software": "0.1.0"}
+    await desk.anna.request("PUT", f"/rooms/{desk.room}/state/m.room.name/", {"name": "Attic"})
     await desk.anna.request("PUT", f"/rooms/{desk.room}/state/{INSTANCE}/{key.replace('/', '%2F')}", entry)
     code, out, _ = await desk.cchat("who", "--json")
 
@@ -126,6 +128,7 @@ async def test_who_is_there_is_read_from_the_state_of_the_rooms(desk: Desk) -> N
     assert [(each["address"], each["alive"]) for each in json.loads(out)["instances"]] == [
         (f"{desk.anna.id}/box", True)
     ]
+    assert " Attic, !elsewhere:localhost" in (await desk.cchat("who"))[1]
 
 
 async def test_where_nobody_listens_at_a_gateway_that_was_only_found_the_login_speaks(

@@ -287,9 +287,9 @@ class Direct:
 
     # ── rooms
 
-    def names(self) -> Mapping[str, str]:
-        """What rooms that we are in are called: by their aliases, or else as somebody has named them."""
-        rooms = self._joined()[:MOST_NAMED]
+    def names(self, rooms: Collection[str]) -> Mapping[str, str]:
+        """What those that we are in are called: by their aliases, or else as somebody has named them."""
+        rooms = [room for room in self._joined() if room in rooms][:MOST_NAMED]
         called = {room: self._stated(room, *_ALIAS) or self._stated(room, *_TITLE) for room in rooms}
         return {room: name for room, name in called.items() if name}
 

@@ -7,7 +7,7 @@ between (the daemon may be killed between its commit and its answer) is tried ag
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiagentchat.cli.exchange.exits import BY_CODE, Exit, NotDone
@@ -120,10 +120,10 @@ class Gateway:
         """Who is in the registry."""
         return _listed(self._do("GET", "/who"), "instances")
 
-    def names(self) -> Mapping[str, str]:
+    def names(self, rooms: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - they come together
         """What the caller's rooms are called in config.yaml."""
-        rooms = _listed(self._do("GET", "/rooms/list"), "rooms")
-        return {str(each.get("room_id")): str(each.get("name")) for each in rooms}
+        found = _listed(self._do("GET", "/rooms/list"), "rooms")
+        return {str(each.get("room_id")): str(each.get("name")) for each in found}
 
     def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
         """Tasks, the newest first."""
