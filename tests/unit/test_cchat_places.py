@@ -202,6 +202,15 @@ def test_settings_that_are_no_yaml_are_left_to_their_checker(home: Path, project
         found(Way(), home, project)
 
 
+def test_settings_of_another_program_are_in_nobodys_way_who_has_a_login(home: Path, project: Path) -> None:
+    keep(login_file(str(home), None), ANNA)
+    (project / "config.yaml").write_text("theme: {{ .Values.theme }}: [")
+
+    assert found(Way(), home, project) == ByLogin(login=ANNA)
+    with pytest.raises(NotDone, match="aiagentchat check says where"):
+        found(Way(config=str(project / "config.yaml")), home, project)
+
+
 def test_a_login_is_kept_for_its_owner_alone(home: Path) -> None:
     file = login_file(str(home), None)
     keep(file, ANNA)

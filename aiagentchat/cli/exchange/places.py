@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.files import Closed, closed, config_values, data_dir, read_secret
+from aiagentchat.cli.exchange.files import closed, config_values, data_dir, read_secret
 from aiagentchat.cli.exchange.logins import Login, load, login_file
 from aiagentchat.cli.exchange.wire import Place, place
 from aiagentchat.render.hygiene import visible
@@ -69,12 +69,14 @@ def find(way: Way, environ: Mapping[str, str], here: Path) -> AtGateway | ByLogi
     if config or file.is_file():
         try:
             folder = data_dir(file, config_values(file), home) / "gateway"
-            if config or _is_there(folder / SOCKET):
-                return _of_config(folder, way.token_file or environ.get(TOKEN_FILE), home, is_asked_for=bool(config))
-        except Closed:
-            # It was only found here, and who has a login of his own is no caller of that daemon.
+            is_there = _is_there(folder / SOCKET)
+        except NotDone:
+            # It was only found here: it may be somebody else's, or another program's.
             if config or load(login_file(home, None)) is None:
                 raise
+        else:
+            if config or is_there:
+                return _of_config(folder, way.token_file or environ.get(TOKEN_FILE), home, is_asked_for=bool(config))
     login = load(login_file(home, None))
     if login is None and folder is not None:
         raise NotDone(
