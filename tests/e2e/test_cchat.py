@@ -192,6 +192,16 @@ async def test_a_login_may_be_a_token_and_is_never_the_daemons(
     assert not [device for device in devices if str(device.get("display_name")).startswith("cchat on")]
 
 
+async def test_a_login_is_made_where_another_program_has_its_settings(
+    desk: Desk, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("theme: {{ .Values.theme }}: [")
+    login = ["login", "--homeserver", homeserver.url, "--user", desk.anna.id, "--as", "third"]
+    kept = await run(login, desk.env, PASSWORD, here=tmp_path)
+
+    assert kept == (0, f"You are {desk.anna.id} at {homeserver.url}.\n", "")
+
+
 async def test_a_wrong_password_and_a_login_that_ended_have_the_exit_code_of_a_login(
     desk: Desk, homeserver: Homeserver
 ) -> None:
