@@ -149,13 +149,13 @@ class Gateway:
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said, edited and deleted from now on, or after what was seen last.
 
-        A connection that breaks is made again.
+        A connection that breaks is made again, for as long as a daemon may need to be back.
         """
-        failures = 0
+        failures, patience = 0, TRIES - 1
         while True:
             try:
                 for event in self._stream(rooms, after):
-                    failures = 0
+                    failures, patience = 0, TRIES_IN_DOUBT
                     # The gateway begins with the place alone: so what happens while we are away is not missed.
                     after = str(event.get("id") or after or "") or None
                     if "data" in event:
@@ -163,7 +163,7 @@ class Gateway:
                 failures += 1
             except (NotConnected, Cut) as error:
                 failures += 1
-                if failures > TRIES_IN_DOUBT:
+                if failures > patience:
                     raise self._away(error) from error
             self._sleep(delay(max(1, failures), self._chance))
 
