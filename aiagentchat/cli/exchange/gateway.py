@@ -27,6 +27,8 @@ MOST_HELD = 300
 """Seconds that one request waits for an answer; whoever wants to wait longer asks again."""
 SILENCE_SECONDS = 60.0
 """Without a sign of life for so long, the stream of events is taken for dead. The gateway gives one every 15 s."""
+_WORTH_SAYING = 2
+"""Failures in a row: a daemon that is only started again is back by then."""
 _SHOWN = 300
 _OVER = frozenset(state.value for state in OVER)
 
@@ -56,6 +58,8 @@ class Gateway:
         self._sleep = sleep
         self._chance = chance
         self._clock = clock
+        self.outage: Callable[[str], None] = lambda _: None
+        """Hears why nothing can be heard at the moment, once in each outage."""
         self._has_said = False
         """Whether something that was to be said may have been taken."""
 
@@ -165,6 +169,10 @@ class Gateway:
                 failures += 1
                 if failures > patience:
                     raise self._away(error) from error
+                if failures == _WORTH_SAYING and patience == TRIES_IN_DOUBT:
+                    self.outage(
+                        f"nobody answers at {self._where.shown} any more ({error}); it is tried again for a while"
+                    )
             self._sleep(delay(max(1, failures), self._chance))
 
     def _stream(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:

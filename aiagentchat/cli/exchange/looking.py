@@ -9,6 +9,7 @@ import typer
 
 from aiagentchat.cli.exchange.console import Console, complain
 from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.gateway import Gateway
 from aiagentchat.cli.exchange.places import Way
 from aiagentchat.cli.exchange.running import daemon_of, run
 from aiagentchat.cli.exchange.saying import tell_task
@@ -84,6 +85,8 @@ def watch(way: Way, console: Console, room: str | None, after: str | None) -> in
     """`cchat watch`."""
 
     def do(speaks: Speaks, console: Console) -> int:
+        if isinstance(speaks, Gateway):
+            speaks.outage = lambda why: typer.echo(f"cchat: {why}", err=True)
         events = speaks.events([room] if room else [], after)
         if console.as_json:
             for event in events:
