@@ -1,5 +1,6 @@
 """What the routes ask: the parts that the app wires together for them, and what several routes do alike."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -27,6 +28,8 @@ MakeRoom = Callable[[RoomWish], Awaitable[RoomId]]
 """Raises `MatrixError`."""
 ByAlias = Callable[[str], Awaitable[RoomId]]
 """Which room has an alias, whoever's it is. Raises `MatrixError`: `Refused` where none has it."""
+ALIAS_SECONDS = 5.0
+"""How long the homeserver may take to say that."""
 MOST_NAMED = 20
 """Rooms that are named to whoever asked for one that is not there."""
 
@@ -105,10 +108,11 @@ def _named(views: Sequence[RoomView], ref: str) -> list[RoomId]:
 async def _with_alias(front: Front, alias: str) -> str:
     """The id of the room, whether it is one of ours or not; empty where there is none."""
     try:
-        return await front.by_alias(alias)
+        async with asyncio.timeout(ALIAS_SECONDS):
+            return await front.by_alias(alias)
     except Refused:
         return ""
-    except MatrixError as error:
+    except (MatrixError, TimeoutError) as error:
         why = "The homeserver does not say which room has this alias. Give the room's name or its id."
         raise ExchangeRefused("unavailable", why) from error
 

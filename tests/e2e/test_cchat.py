@@ -118,7 +118,9 @@ async def test_what_is_said_is_watched(desk: Desk) -> None:
 
 async def test_who_is_there_is_read_from_the_state_of_the_rooms(desk: Desk) -> None:
     key = state_key(UserId(desk.anna.id), InstanceName("box"))
-    entry = {"version": 1, "kind": "daemon", "host": "box", "status": "online", "software": "0.1.0"}
+    rooms = [desk.room, "!elsewhere:localhost"]
+    entry = {"version": 1, "kind": "daemon", "host": "box", "rooms": rooms, "status": "online", "software": "0.1.0"}
+    await desk.anna.request("PUT", f"/rooms/{desk.room}/state/m.room.name/", {"name": "Attic"})
     await desk.anna.request("PUT", f"/rooms/{desk.room}/state/{INSTANCE}/{key.replace('/', '%2F')}", entry)
     code, out, _ = await desk.cchat("who", "--json")
 
@@ -126,6 +128,7 @@ async def test_who_is_there_is_read_from_the_state_of_the_rooms(desk: Desk) -> N
     assert [(each["address"], each["alive"]) for each in json.loads(out)["instances"]] == [
         (f"{desk.anna.id}/box", True)
     ]
+    assert " Attic, !elsewhere:localhost" in (await desk.cchat("who"))[1]
 
 
 async def test_where_nobody_listens_at_a_gateway_that_was_only_found_the_login_speaks(
@@ -187,6 +190,16 @@ async def test_a_login_may_be_a_token_and_is_never_the_daemons(
     assert "is the account of the daemon" in refused[2]
     assert by_password[0] == Exit.USAGE
     assert not [device for device in devices if str(device.get("display_name")).startswith("cchat on")]
+
+
+async def test_a_login_is_made_where_another_program_has_its_settings(
+    desk: Desk, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("theme: {{ .Values.theme }}: [")
+    login = ["login", "--homeserver", homeserver.url, "--user", desk.anna.id, "--as", "third"]
+    kept = await run(login, desk.env, PASSWORD, here=tmp_path)
+
+    assert kept == (0, f"You are {desk.anna.id} at {homeserver.url}.\n", "")
 
 
 async def test_a_wrong_password_and_a_login_that_ended_have_the_exit_code_of_a_login(

@@ -202,6 +202,8 @@ class Stage:
     aliases: dict[str, RoomId] = field(default_factory=dict)
     """Those that the homeserver knows."""
     no_alias: MatrixError | None = None
+    alias_hangs: bool = False
+    """Whether it does not answer."""
     looked_up: list[str] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
 
@@ -322,6 +324,8 @@ async def make_stage(folder: Path, *, change: Change = lambda same: same) -> Sta
 
     async def by_alias(alias: str) -> RoomId:
         stage.looked_up.append(alias)
+        if stage.alias_hangs:
+            await asyncio.Event().wait()
         if stage.no_alias is not None:
             raise stage.no_alias
         if alias not in stage.aliases:

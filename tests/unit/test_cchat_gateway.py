@@ -95,6 +95,29 @@ def test_nobody_there_is_found_out_soon(tmp_path: Path, naps: Naps) -> None:
     assert len(naps) == TRIES - 1
 
 
+def test_where_nobody_is_there_nobody_is_listened_to_either(tmp_path: Path, naps: Naps) -> None:
+    gone = Gateway(place(str(tmp_path / "operator.sock")), TOKEN, sleep=naps)
+    with pytest.raises(NobodyThere):
+        next(gone.events([], None))
+
+    assert len(naps) == TRIES - 1
+
+
+def test_who_was_heard_may_be_away_for_a_while(server: GatewayServer, tmp_path: Path, naps: Naps) -> None:
+    server.streams = ["id: 7\nevent: message\ndata: {}\n\n"]
+    told: list[str] = []
+    with at_socket(server, tmp_path) as socket:
+        gateway = Gateway(Place(str(socket), socket=socket), TOKEN, sleep=naps, chance=lambda: 0.5)
+        gateway.outage = told.append
+        events = gateway.events([], None)
+        assert next(events)["id"] == "7"
+    with pytest.raises(NotDone):
+        next(events)
+
+    assert len(naps) == TRIES_IN_DOUBT
+    assert told == [f"nobody answers at {socket} any more (there is no such socket); it is tried again for a while"]
+
+
 def test_one_that_is_busy_is_asked_again(gateway: Gateway, server: GatewayServer) -> None:
     server.problems = [(503, "busy", "Too many."), (504, "too_slow", "Slow.")]
 

@@ -135,11 +135,14 @@ def test_what_leads_nowhere_is_explained(home: Path, way: Way, exit_: Exit, sent
     assert sentence in str(raised.value)
 
 
-def test_the_socket_is_for_whoever_runs_the_daemon_and_others_are_told_so(project: Path, crossroads: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_what_is_the_daemons_is_for_whoever_runs_it_and_others_are_told_so(
+    project: Path, crossroads: Path, mode: int
+) -> None:
     closed = crossroads / "data"
     (project / "data").rename(closed)
     (config := crossroads / "config.yaml").write_text("data_dir: ./data\n")
-    config.chmod(0o644)
+    config.chmod(mode)
     closed.chmod(0o000)
     env = clean_env(HOME="/nowhere")
     argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat.cli.cchat", "status"]
@@ -152,10 +155,11 @@ def test_the_socket_is_for_whoever_runs_the_daemon_and_others_are_told_so(projec
     closed.chmod(0o700)
 
 
-def test_who_has_a_login_needs_no_daemon_that_is_somebody_elses(crossroads: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_who_has_a_login_needs_no_daemon_that_is_somebody_elses(crossroads: Path, mode: int) -> None:
     keep(file := login_file(str(crossroads), None), ANNA)
     (crossroads / "config.yaml").write_text("data_dir: ./data\n")
-    (crossroads / "config.yaml").chmod(0o644)
+    (crossroads / "config.yaml").chmod(mode)
     (crossroads / "data").mkdir(mode=0o000)
     own(file.parent.parent)
     program = "import sys; from pathlib import Path; from aiagentchat.cli.exchange.places import Way, find; "
@@ -196,6 +200,15 @@ def test_settings_that_are_no_yaml_are_left_to_their_checker(home: Path, project
 
     with pytest.raises(NotDone, match="aiagentchat check says where"):
         found(Way(), home, project)
+
+
+def test_settings_of_another_program_are_in_nobodys_way_who_has_a_login(home: Path, project: Path) -> None:
+    keep(login_file(str(home), None), ANNA)
+    (project / "config.yaml").write_text("theme: {{ .Values.theme }}: [")
+
+    assert found(Way(), home, project) == ByLogin(login=ANNA)
+    with pytest.raises(NotDone, match="aiagentchat check says where"):
+        found(Way(config=str(project / "config.yaml")), home, project)
 
 
 def test_a_login_is_kept_for_its_owner_alone(home: Path) -> None:

@@ -9,6 +9,7 @@ from aiagentchat.core.errors import ExchangeRefused, RateLimited, Refused, Store
 from aiagentchat.core.exchange import CODES, MessageState
 from aiagentchat.core.ids import MessageId
 from aiagentchat.core.rooms import RoomWish
+from aiagentchat.gateway import front
 from aiagentchat.gateway.callers import MOST_LOGINS
 from aiagentchat.gateway.problems import STATUSES
 from aiagentchat.gateway.tokens import OPERATOR, PORT, caller_file
@@ -109,8 +110,12 @@ async def test_a_room_that_is_not_there_is_answered_with_those_that_are(stage: S
     assert stage.looked_up == refs[2:]
 
 
-async def test_where_the_homeserver_does_not_answer_no_alias_is_said_to_be_none(stage: Stage) -> None:
-    stage.no_alias = Unreachable("away")
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_where_the_homeserver_does_not_answer_no_alias_is_said_to_be_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(front, "ALIAS_SECONDS", 0.05)
+    stage.no_alias, stage.alias_hangs = Unreachable("away"), hangs
     answer = await stage.ask("POST", "/messages/get", {"room_id": "#team:example.org"}, token=READER)
 
     assert (answer.status, answer.code) == (503, "unavailable")

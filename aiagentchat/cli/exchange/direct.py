@@ -348,12 +348,12 @@ class Direct:
         reply = self._hs.get_dated("/sync", _first_sync(wanted))
         return states(reply.body), _milliseconds(reply.date)
 
-    def names(self) -> Mapping[str, str]:
-        """What rooms that we are in are called: by their aliases, or else as somebody has named them."""
+    def names(self, rooms: Collection[str]) -> Mapping[str, str]:
+        """What those that we are in are called: by their aliases, or else as somebody has named them."""
         from aiagentchat.cli.exchange.rooms import NAMES, names
 
         called = {room: names(state) for room, state in self._states(*NAMES)[0].items()}
-        return {room: found[-1] for room, found in called.items() if found}
+        return {room: found[-1] for room, found in called.items() if found and room in rooms}
 
     def _joined(self) -> list[str]:
         found = self._hs.get("/joined_rooms").get("joined_rooms")

@@ -4,11 +4,24 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 
 _MOST_BYTES = 1024 * 1024
+
+
+class Closed(NotDone):
+    """It is the daemon's, and we are not whoever runs it."""
+
+
+def closed(file: Path) -> NoReturn:
+    """Raises Closed: why it cannot be opened, and what to do."""
+    raise Closed(
+        f"only the user that runs the daemon may open {file}: run cchat as that user, or have a token of your own made "
+        "(gateway.callers in config.yaml) and give --gateway http://127.0.0.1:8870 and --token-file",
+        Exit.NOT_ALLOWED,
+    )
 
 
 def read_secret(file: Path, option: str) -> str:
@@ -65,6 +78,8 @@ def config_values(file: Path) -> Mapping[str, Any]:
         with file.open("rb") as opened:
             raw = opened.read(_MOST_BYTES)
         found = yaml.load(raw.decode("utf-8-sig"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except PermissionError:
+        closed(file)
     except OSError as error:
         raise NotDone(f"{file}: the file cannot be read: {error.strerror}", Exit.USAGE) from None
     except (yaml.YAMLError, UnicodeDecodeError):

@@ -7,7 +7,7 @@ between (the daemon may be killed between its commit and its answer) is tried ag
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiagentchat.cli.exchange.exits import BY_CODE, Exit, NotDone
@@ -27,6 +27,8 @@ MOST_HELD = 300
 """Seconds that one request waits for an answer; whoever wants to wait longer asks again."""
 SILENCE_SECONDS = 60.0
 """Without a sign of life for so long, the stream of events is taken for dead. The gateway gives one every 15 s."""
+_WORTH_SAYING = 2
+"""Failures in a row: a daemon that is only started again is back by then."""
 _SHOWN = 300
 _OVER = frozenset(state.value for state in OVER)
 
@@ -56,6 +58,8 @@ class Gateway:
         self._sleep = sleep
         self._chance = chance
         self._clock = clock
+        self.outage: Callable[[str], None] = lambda _: None
+        """Hears why nothing can be heard at the moment, once in each outage."""
         self._has_said = False
         """Whether something that was to be said may have been taken."""
 
@@ -120,10 +124,10 @@ class Gateway:
         """Who is in the registry."""
         return _listed(self._do("GET", "/who"), "instances")
 
-    def names(self) -> Mapping[str, str]:
+    def names(self, rooms: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - they come together
         """What the caller's rooms are called in config.yaml."""
-        rooms = _listed(self._do("GET", "/rooms/list"), "rooms")
-        return {str(each.get("room_id")): str(each.get("name")) for each in rooms}
+        found = _listed(self._do("GET", "/rooms/list"), "rooms")
+        return {str(each.get("room_id")): str(each.get("name")) for each in found}
 
     def tasks(self, room: str | None, *, everything: bool) -> Sequence[Json]:
         """Tasks, the newest first."""
@@ -149,13 +153,13 @@ class Gateway:
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
         """What is said, edited and deleted from now on, or after what was seen last.
 
-        A connection that breaks is made again.
+        A connection that breaks is made again, for as long as a daemon may need to be back.
         """
-        failures = 0
+        failures, patience = 0, TRIES - 1
         while True:
             try:
                 for event in self._stream(rooms, after):
-                    failures = 0
+                    failures, patience = 0, TRIES_IN_DOUBT
                     # The gateway begins with the place alone: so what happens while we are away is not missed.
                     after = str(event.get("id") or after or "") or None
                     if "data" in event:
@@ -163,8 +167,12 @@ class Gateway:
                 failures += 1
             except (NotConnected, Cut) as error:
                 failures += 1
-                if failures > TRIES_IN_DOUBT:
+                if failures > patience:
                     raise self._away(error) from error
+                if failures == _WORTH_SAYING and patience == TRIES_IN_DOUBT:
+                    self.outage(
+                        f"nobody answers at {self._where.shown} any more ({error}); it is tried again for a while"
+                    )
             self._sleep(delay(max(1, failures), self._chance))
 
     def _stream(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:

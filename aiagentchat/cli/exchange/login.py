@@ -125,7 +125,12 @@ def _refuse_the_daemons(login: Login, environ: Mapping[str, str]) -> None:
     file = Path(environ.get(CONFIG) or "config.yaml")
     if not file.is_file():
         return
-    matrix = config_values(file).get("matrix")
+    try:
+        matrix = config_values(file).get("matrix")
+    except NotDone:
+        if environ.get(CONFIG):
+            raise
+        return  # it was only found here, and is another program's or another user's
     if isinstance(matrix, Mapping) and matrix.get("user_id") == login.user_id:
         raise NotDone(
             f"{login.user_id} is the account of the daemon of {file}; give cchat one of its own. Nothing was kept",

@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import typer
 
 from aiagentchat.cli.exchange.console import Console, complain
 from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.gateway import Gateway
 from aiagentchat.cli.exchange.places import Way
 from aiagentchat.cli.exchange.running import daemon_of, run
 from aiagentchat.cli.exchange.saying import tell_task
@@ -46,15 +47,17 @@ def history(way: Way, console: Console, search: Search, *, since: str | None, un
 
     def do(speaks: Speaks, console: Console) -> int:
         page = speaks.history(search)
-        return _page(page, console, None if search.room or console.as_json else _names(speaks))
+        if search.room or console.as_json:
+            return _page(page, console)
+        return _page(page, console, _names(speaks, {str(each.get("room")) for each in page.get("messages", ())}))
 
     return run(way, console, do)
 
 
-def _names(speaks: Speaks) -> Mapping[str, str]:
+def _names(speaks: Speaks, rooms: Collection[str]) -> Mapping[str, str]:
     """What rooms are called, where anybody says so: an id will do, too."""
     try:
-        return speaks.names()
+        return speaks.names(rooms)
     except NotDone:
         return {}
 
@@ -82,13 +85,15 @@ def watch(way: Way, console: Console, room: str | None, after: str | None) -> in
     """`cchat watch`."""
 
     def do(speaks: Speaks, console: Console) -> int:
+        if isinstance(speaks, Gateway):
+            speaks.outage = lambda why: typer.echo(f"cchat: {why}", err=True)
         events = speaks.events([room] if room else [], after)
         if console.as_json:
             for event in events:
                 console.document(event)
                 sys.stdout.flush()
             return Exit.DONE
-        names = {} if room else _names(speaks)
+        names = {} if room else _names(speaks, ())
         for message in rested(events, time.monotonic):
             called = "" if room else _called(message.get("room"), names)
             console.say(line_of(message, console.now_ms(), room=called))
@@ -106,7 +111,7 @@ def who(way: Way, console: Console, *, everybody: bool) -> int:
         if console.as_json:
             console.document({"instances": found})
             return Exit.DONE
-        now, names = console.now_ms(), _names(speaks) if found else {}
+        now, names = console.now_ms(), _names(speaks, {str(room) for each in found for room in each.get("rooms") or ()})
         rows = [
             (
                 each.get("name"),
@@ -202,7 +207,8 @@ def tasks(way: Way, console: Console, room: str | None, *, everything: bool) -> 
         if console.as_json:
             console.document({"tasks": found})
             return Exit.DONE
-        now, names = console.now_ms(), _names(speaks) if found and room is None else {}
+        now = console.now_ms()
+        names = {} if room else _names(speaks, {str(each.get("room")) for each in found})
         rows = [
             (
                 each.get("id"),

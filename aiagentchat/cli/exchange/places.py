@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.files import config_values, data_dir, read_secret
+from aiagentchat.cli.exchange.files import closed, config_values, data_dir, read_secret
 from aiagentchat.cli.exchange.logins import Login, load, login_file
 from aiagentchat.cli.exchange.wire import Place, place
 from aiagentchat.render.hygiene import visible
@@ -67,9 +67,16 @@ def find(way: Way, environ: Mapping[str, str], here: Path) -> AtGateway | ByLogi
     file = Path(config) if config else here / "config.yaml"
     folder: Path | None = None
     if config or file.is_file():
-        folder = data_dir(file, config_values(file), home) / "gateway"
-        if config or _may_be_there(folder / SOCKET, home):
-            return _of_config(folder, way.token_file or environ.get(TOKEN_FILE), home, is_asked_for=bool(config))
+        try:
+            folder = data_dir(file, config_values(file), home) / "gateway"
+            is_there = _is_there(folder / SOCKET)
+        except NotDone:
+            # It was only found here: it may be somebody else's, or another program's.
+            if config or load(login_file(home, None)) is None:
+                raise
+        else:
+            if config or is_there:
+                return _of_config(folder, way.token_file or environ.get(TOKEN_FILE), home, is_asked_for=bool(config))
     login = load(login_file(home, None))
     if login is None and folder is not None:
         raise NotDone(
@@ -118,28 +125,14 @@ def _given(gateway: str, token_file: str | None, option: str) -> AtGateway:
 
 
 def _is_there(file: Path) -> bool:
-    """Whether it is. Raises NotDone where only somebody else may know."""
+    """Whether it is. Raises Closed where only somebody else may know."""
     try:
         file.stat()
     except PermissionError:
-        raise NotDone(
-            f"only the user that runs the daemon may open {file}: run cchat as that user, or have a token of your own "
-            "made (gateway.callers in config.yaml) and give --gateway http://127.0.0.1:8870 and --token-file",
-            Exit.NOT_ALLOWED,
-        ) from None
+        closed(file)
     except OSError:
         return False
     return True
-
-
-def _may_be_there(socket: Path, home: str) -> bool:
-    """The same of what was only found here: who may not look, and has a login, is no caller of that daemon."""
-    try:
-        return _is_there(socket)
-    except NotDone:
-        if load(login_file(home, None)) is None:
-            raise
-        return False
 
 
 def _of_config(folder: Path, token_file: str | None, home: str, *, is_asked_for: bool) -> AtGateway:

@@ -1,7 +1,7 @@
 """What is asked for, whoever is asked; and who answers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
@@ -98,8 +98,8 @@ class Speaks(Protocol):
         """Who is in the registry."""
         ...
 
-    def names(self) -> Mapping[str, str]:
-        """What rooms are called for people, by their ids; not all of them may be known."""
+    def names(self, rooms: Collection[str]) -> Mapping[str, str]:
+        """What these rooms are called for people, by their ids; not all of them may be known."""
         ...
 
     def events(self, rooms: Sequence[str], after: str | None) -> Iterator[Json]:
