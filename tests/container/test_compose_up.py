@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(not IMAGE or shutil.which("podman") is None, reason="AIAGENTCHAT_TEST_IMAGE names no image"),
 ]
 
-PAGE = "docs/how-to/compose.md"
+PAGE = blocks("docs/how-to/compose.md")
 HOMESERVER = "http://localhost:8008"
 ELEMENT = "http://localhost:8080"
 KEY = "sk-ant-offline"
@@ -63,7 +63,7 @@ def here(tmp_path: Path) -> Iterator[Project]:
 
 def block(holding: str) -> Block:
     """The one of the page that holds these words."""
-    [found] = [each for each in blocks(PAGE) if holding in each.text]
+    [found] = [each for each in PAGE if holding in each.text]
     return found
 
 
