@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from aiagentchat.cli.exchange.exits import Exit
 from rig.homeserver import Homeserver
 from rig.people import People
 from rig.unprivileged import clean_env
@@ -81,11 +82,21 @@ async def test_the_right_room_must_be_clear(scene: Scene) -> None:
     code, _, several = await run(["chat"], scene.env)
     code_, _, none = await run(["chat", "--room", "dem"], scene.env)
 
-    assert (code, code_) == (2, 2)
+    assert (code, code_) == (Exit.USAGE, Exit.UNKNOWN)
     assert "you are in several rooms; choose one with --room:" in several
     assert "no rooms are named dem; choose one" in none
     assert scene.room in several
     assert "  den\n" in none
+
+
+@pytest.mark.long
+async def test_a_room_that_one_may_not_enter_is_told_from_one_that_is_not_there(scene: Scene) -> None:
+    closed = await scene.claude.create_room(name="closed")
+    code, _, err = await run(["chat", "--room", closed], scene.env)
+
+    assert code == Exit.NOT_ALLOWED
+    assert "cannot be entered" in err
+    assert "are you invited?" in err
 
 
 @pytest.mark.long
@@ -106,7 +117,7 @@ async def test_an_encrypted_room_is_refused_in_one_sentence(scene: Scene) -> Non
         (["chat"], {"CCHAT_ACCESS_TOKEN": "wrong"}, 3, "does not accept this login"),
         (["chat", "--homeserver", "http://127.0.0.1:1"], {}, 4, "does not answer"),
         (["chat", "--user", "@eve:localhost"], {}, 2, "not to @eve:localhost"),
-        (["chat", "--room", "!none:localhost"], {}, 2, "cannot be entered"),
+        (["chat", "--room", "!none:localhost"], {}, 7, "cannot be entered"),
     ],
 )
 @pytest.mark.long

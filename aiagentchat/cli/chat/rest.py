@@ -92,7 +92,7 @@ class Rest:
         if status >= 500 or not code:
             raise NotReachable(f"{self.url} answers with HTTP {status}; is the address right, and the homeserver well?")
         said = one_line(str(answer.get("error", "")), _SHOWN)
-        raise Refused(f"{code}: {said}" if said else code)
+        raise Refused(f"{code}: {said}" if said else code, status=status, errcode=code)
 
 
 def path(*parts: str) -> str:

@@ -5,11 +5,13 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiagentchat.cli.chat.errors import Encrypted, NotInRoom, NotReachable
 from aiagentchat.cli.chat.rest import LONG_POLL_SECONDS, Rest, path
 from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
+from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import ConfigError, Refused
 from aiagentchat.core.ids import EventId, UserId
@@ -205,7 +207,10 @@ class Room:
 
 
 async def open_room(rest: Rest, *, user: str | None, wanted: str | None) -> Room:
-    """The room, entered if need be, with what was said last. Raises ConfigError when it cannot be found."""
+    """The room, entered if need be, with what was said last.
+
+    Raises NotDone when it cannot be found or entered, ConfigError when it is not clear which one, or not whose login.
+    """
     me = str((await rest.get("/account/whoami")).get("user_id", ""))
     if user and user != me:
         raise ConfigError([f"this login belongs to {one_line(me, _NAME)}, not to {one_line(user, _NAME)}"])
@@ -219,8 +224,9 @@ async def _entered(rest: Rest, wanted: str) -> tuple[str, str]:
     try:
         id_ = str((await rest.post(path("join", wanted), {})).get("room_id", ""))
     except Refused as error:
-        raise ConfigError(
-            [f"the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?"]
+        raise NotDone(
+            f"the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?",
+            Exit.NOT_ALLOWED if error.status == HTTPStatus.FORBIDDEN else Exit.UNKNOWN,
         ) from error
     return id_, (await _names(rest, id_))[0]
 
@@ -234,12 +240,12 @@ async def _chosen(rest: Rest, wanted: str | None) -> tuple[str, str]:
         return fitting[0][0], fitting[0][1][0]
     if not rooms:
         raise ConfigError(["you are in no room yet; give one you are invited to with --room ID"])
-    which = (
-        f"{len(fitting) or 'no'} rooms are named {one_line(wanted, _NAME)}" if wanted else "you are in several rooms"
-    )
-    raise ConfigError(
-        [f"{which}; choose one with --room:", *(f"  {id_}  {names[0]}" for id_, names in fitting or rooms)]
-    )
+    named = one_line(wanted, _NAME) if wanted else ""
+    choices = [f"  {id_}  {names[0]}" for id_, names in fitting or rooms]
+    if named and not fitting:
+        raise NotDone("\n".join([f"no rooms are named {named}; choose one with --room:", *choices]), Exit.UNKNOWN)
+    which = f"{len(fitting)} rooms are named {named}" if named else "you are in several rooms"
+    raise ConfigError([f"{which}; choose one with --room:", *choices])
 
 
 async def _names(rest: Rest, id_: str) -> list[str]:
