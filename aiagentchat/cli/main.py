@@ -28,7 +28,10 @@ app = typer.Typer(
 )
 
 Config = Annotated[
-    Path, typer.Option("--config", "-c", help="The settings file.", envvar="AIAGENTCHAT_CONFIG", show_default=True)
+    Path,
+    typer.Option(
+        "--config", "-c", help="The settings file.", envvar="AIAGENTCHAT_CONFIG", show_default=True, readable=False
+    ),
 ]
 DEFAULT_CONFIG = Path("config.yaml")
 

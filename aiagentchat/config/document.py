@@ -66,6 +66,8 @@ def read_text(path: Path) -> str:
         raise _unreadable(path, _MISSING_FILE) from None
     except IsADirectoryError:
         raise _unreadable(path, "this is a folder; name the file in it, for example config.yaml") from None
+    except PermissionError:
+        raise _unreadable(path, "only another user may read this file; ask as that one (sudo -u USER …)") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise _unreadable(path, "the file is not UTF-8 text; save it as UTF-8", line) from None

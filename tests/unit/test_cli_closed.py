@@ -79,6 +79,18 @@ def test_secrets_that_systemd_alone_gives_are_not_said_to_be_missing(workplace: 
     assert closed_folder(config) is None
 
 
+def test_settings_that_only_another_user_may_read_are_told_as_that(workplace: Path) -> None:
+    config = workplace / "config.yaml"
+    config.write_text(GOOD)
+    config.chmod(0)
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "check", "--config", str(config)]
+    env = clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=env, timeout=60)
+
+    assert done.returncode == 2
+    assert f"{config}: only another user may read this file; ask as that one (sudo -u USER …)\n" in done.stderr
+
+
 def test_what_is_not_there_yet_is_closed_to_nobody(tmp_path: Path) -> None:
     see_into(tmp_path / "nowhere")
     see_into(tmp_path)
