@@ -46,8 +46,8 @@ WATCHED = MATRIX | {
     "prometheus-config": "exited 0",
     **dict.fromkeys(("prometheus", "alertmanager"), "running 0"),
 }
-SERVER = "example.org"
-"""As on the page, for another name."""
+LOCAL, SERVER = "localhost", "example.org"
+"""The names of the page."""
 STARTED = 'aiagentchat_process_start_time_seconds{job="aiagentchat"}'
 LOOKS = 120
 """So many seconds, one by one, until something must be so."""
@@ -114,17 +114,24 @@ async def typed(here: Project, text: str) -> str:
     return await asyncio.to_thread(here.type, text)
 
 
+async def until_it_listens(here: Project) -> None:
+    """Until the daemon has heard its homeserver: what is said before the first time is not for it."""
+    await typed(here, "until docker compose exec -T aiagentchat aiagentchat healthcheck --ready; do sleep 1; done")
+
+
 async def test_one_up_brings_a_homeserver_a_room_and_a_daemon_that_answers_there(here: Project) -> None:
     said = await typed(here, block("--profile matrix up").text.replace("sk-ant-…", KEY))
     await until_states(here, MATRIX)
+    await until_it_listens(here)
     [place] = re.findall(r"the password is in /(config/\S+);", said)
     shown = (await get(f"{ELEMENT}/config.json"))["default_server_config"]["m.homeserver"]
     doctor = await asyncio.to_thread(here.compose, "exec", "-T", "aiagentchat", "aiagentchat", "doctor", "--json")
     rows = {row["id"]: row for row in json.loads(doctor)}
     down, away = block('--profile "*" down --volumes').text.splitlines()
 
-    async with logged_in((here.folder / place).read_text("utf-8").strip()) as you:
-        room = await you.join("#first:localhost")
+    password = (here.folder / place).read_text("utf-8").strip()
+    async with logged_in(password) as you:
+        room = await you.join(f"#first:{LOCAL}")
         await ask(you, room, "The number is seven.", "I will keep that.")
         await typed(here, down)
         again = await typed(here, "docker compose --profile matrix up -d; docker compose logs bootstrap")
@@ -132,8 +139,16 @@ async def test_one_up_brings_a_homeserver_a_room_and_a_daemon_that_answers_there
     [request] = [raw for raw in await asyncio.to_thread(here.asked, "Which number?") if '"tools"' in raw]
     kept = await asyncio.to_thread(here.volumes)
     await typed(here, away)
+    left = await asyncio.to_thread(here.volumes)
+    config = here.folder / "config/config.yaml"
+    config.write_text(config.read_text("utf-8").replace(room, f"#first:{LOCAL}"), "utf-8")
+    await typed(here, "docker compose --profile matrix up -d")
+    await until_it_listens(here)
+    async with logged_in(password) as you:
+        another = await you.join(f"#first:{LOCAL}")
+        await ask(you, another, "Which number?", "I know of none.")
 
-    assert shown == {"base_url": HOMESERVER, "server_name": "localhost"}
+    assert shown == {"base_url": HOMESERVER, "server_name": LOCAL}
     assert (rows["isolation.chosen"]["verdict"], rows["isolation.strict"]["verdict"]) == ("ok", "ok")
     assert "strict" in rows["isolation.chosen"]["detail"]
     assert [row for row in rows.values() if row["verdict"] == "fail"] == []
@@ -141,7 +156,8 @@ async def test_one_up_brings_a_homeserver_a_room_and_a_daemon_that_answers_there
     assert "The number is seven." in request
     assert "I will keep that." in request
     assert kept == {"data", "rooms", "synapse"}
-    assert await asyncio.to_thread(here.volumes) == set()
+    assert left == set()
+    assert another != room
 
 
 async def prometheus(here: Project, path: str) -> Any:
