@@ -69,10 +69,9 @@ def in_shells() -> dict[str, list[Sentence]]:
     found: dict[str, list[Sentence]] = {}
     ours = _errors()
     for file in sorted(PACKAGE.rglob("*.py")):
-        pieces = {
-            id(piece) for each in ast.walk(_tree(file)) if isinstance(each, ast.JoinedStr) for piece in each.values
-        }
-        for node in ast.walk(_tree(file)):
+        is_typed, is_config = _is_typed(file), _is_config(file)
+        pieces = {id(piece) for each in _nodes(file) if isinstance(each, ast.JoinedStr) for piece in each.values}
+        for node in _nodes(file):
             match node:
                 case (
                     ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[said, *_]))
@@ -80,18 +79,18 @@ def in_shells() -> dict[str, list[Sentence]]:
                 ) if name in ours:
                     pass
                 case ast.JoinedStr() | ast.Constant(value=str()) if (
-                    _is_typed(file) and id(node) not in pieces and _is_of_an_option(node)
+                    is_typed and id(node) not in pieces and _is_of_an_option(node)
                 ):
                     name, said = "ConfigError", node
-                case ast.Call(func=called, args=[said, *_], keywords=named) if _is_typed(file) and (
+                case ast.Call(func=called, args=[said, *_], keywords=named) if is_typed and (
                     ast.unparse(called) in _ON_STDERR or any(each.arg == "err" for each in named)
                 ):
                     name = NO_CLASS
-                case ast.Call(func=ast.Name(id="Step"), keywords=named) if _is_typed(file):
+                case ast.Call(func=ast.Name(id="Step"), keywords=named) if is_typed:
                     name, said = NO_CLASS, next((each.value for each in named if each.arg == "why"), ast.Constant(""))
-                case ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"), args=[said])) if _is_config(file):
+                case ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"), args=[said])) if is_config:
                     name = "ConfigError"
-                case ast.Call(func=ast.Attribute(attr="add", value=who), args=[_, said, *_]) if _is_config(file) and (
+                case ast.Call(func=ast.Attribute(attr="add", value=who), args=[_, said, *_]) if is_config and (
                     "problems" in ast.unparse(who)
                 ):
                     name = "ConfigError"
@@ -108,8 +107,8 @@ def in_shells() -> dict[str, list[Sentence]]:
 
 
 @cache
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text("utf-8"))
+def _nodes(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(file.read_text("utf-8"))))
 
 
 def _is_config(file: Path) -> bool:
@@ -130,7 +129,7 @@ def _is_of_an_option(node: ast.expr) -> bool:
 def _errors() -> set[str]:
     bases: dict[str, list[str]] = {}
     for file in PACKAGE.rglob("*.py"):
-        for node in ast.walk(_tree(file)):
+        for node in _nodes(file):
             if isinstance(node, ast.ClassDef):
                 bases[node.name] = [base.id for base in node.bases if isinstance(base, ast.Name)]
 
