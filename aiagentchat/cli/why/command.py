@@ -52,6 +52,7 @@ def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> in
             raise ConfigError([f"EVENT: {problem}"])
         settings = load(config, os.environ)
         see_into(settings.data_dir)
+        pid = owner_pid(settings.data_dir)
         require(settings.database)
         now = round(time.time() * 1000)
         life = life_of(settings.database, asked, now)
@@ -66,7 +67,7 @@ def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> in
     room = None if life.room is None else settings.room(life.room)
     here = Here(
         now=now,
-        pid=owner_pid(settings.data_dir),
+        pid=pid,
         is_ours=room is not None,
         today="" if room is None or life.heard is None else today(settings, room, life, life.heard),
     )
