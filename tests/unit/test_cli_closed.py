@@ -113,7 +113,7 @@ def type_as_another(config: Path, *commands: list[str]) -> list[tuple[int, str]]
         capture_output=True,
         text=True,
         env=clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1"),
-        cwd=config.parent,
+        cwd="/",
         timeout=60,
     )
     return [(code, said) for code, said in json.loads(done.stdout)]
@@ -149,6 +149,46 @@ async def _make_room(path: Path) -> None:
         tea = MadeRoom(room=RoomId("!tea:localhost"), folder="tea", by=UserId("@you:localhost"), at=1)
         await settle(ledger, MakeRoom(tea, EventId("$x")), event="$make-tea")
         await ledger.rooms.made()
+
+
+def test_bootstrap_needs_whoever_may_open_the_secrets(workplace: Path) -> None:
+    config, secrets = workplace / "config.yaml", workplace / "secrets"
+    config.write_text(GOOD)
+    config.chmod(0o644)
+    secrets.mkdir(mode=0o700)
+    secrets.chmod(0)
+    os.chown(secrets, os.geteuid(), os.getegid())
+    [(code, said), (dry, also_said)] = type_as_another(config, ["bootstrap"], ["bootstrap", "--dry-run"])
+
+    assert (code, dry) == (1, 1)
+    assert f"{secrets} is closed to uid" in said
+    assert "passwords are read and written there: do this as root, with sudo -u root in front of it" in said
+    assert also_said == said
+
+
+def test_bootstrap_with_settings_in_a_closed_folder_says_that_of_them(workplace: Path) -> None:
+    config, etc = workplace / "etc" / "config.yaml", workplace / "etc"
+    (etc / "secrets").mkdir(parents=True)
+    config.write_text(GOOD)
+    etc.chmod(0)
+    [(code, said)] = type_as_another(config, ["bootstrap"])
+    etc.chmod(0o700)
+
+    assert (code, "ask as that one (sudo -u USER …)" in said) == (2, True)
+
+
+def test_the_settings_of_a_homeserver_that_another_user_owns_are_told_as_that(workplace: Path) -> None:
+    there = workplace / "synapse" / "homeserver.yaml"
+    there.parent.mkdir(mode=0o755)
+    there.write_text("server_name: hs\n")
+    there.chmod(0)
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "bootstrap", "synapse-config"]
+    argv += ["--server-name", "hs", "--out", str(there.parent)]
+    env = clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=env, timeout=60)
+
+    assert done.returncode == 2
+    assert f"{there}: the file cannot be read: Permission denied; do this as its owner, or root\n" in done.stderr
 
 
 def test_what_is_not_there_yet_is_closed_to_nobody(tmp_path: Path) -> None:
