@@ -49,6 +49,7 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [[ $output == *"Nothing was started"* ]]
     [ ! -e "$HOST/systemd/calls" ]
     [ -z "$(releases)" ]
+    [ "$(stat -c %a:%U "$HOST/host/var/lib/aiagentchat/backups")" = 700:daemon ] # where back-up.md has them
 
     run -0 deploy_version 1
     [[ $(running) == 1-* ]]
