@@ -40,6 +40,7 @@ prepare_host() {
     install -d -m 0750 -g "$user" "$etc"
     install -d -m 0700 "$etc/secrets"
     install -d -m 0700 -o "$user" -g "$user" "$state"
+    as_daemon mkdir -p -m 0700 "$state/backups"
     if [ ! -e "$state/rooms" ]; then
         as_daemon mkdir -m 0700 "$state/rooms"
         as_daemon cp -r "$release/rooms/_template" "$state/rooms/"

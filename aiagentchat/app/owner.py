@@ -27,6 +27,11 @@ def own(data_dir: Path) -> Iterator[None]:
         data_dir.chmod(0o700)
         descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        if isinstance(error, PermissionError) and _is_lock_alone(data_dir):
+            lock = data_dir / LOCK
+            raise ConfigError(
+                [f"{lock} is another user's; give it back, as root: chown --reference={data_dir} {lock}"]
+            ) from error
         raise ConfigError([f"data_dir {data_dir}: {error.strerror}; make it writable for uid {os.getuid()}"]) from error
     try:
         _lock(descriptor, data_dir)
@@ -59,19 +64,37 @@ def see_into(data_dir: Path) -> None:
 
 
 def _closed(data_dir: Path) -> AppError:
-    try:
-        uid = data_dir.stat().st_uid
-        owner = pwd.getpwuid(uid).pw_name
-    except OSError:
+    if _is_lock_alone(data_dir):
+        lock = data_dir / LOCK
+        return AppError(
+            f"{lock} is another user's, as when root has typed a command in the daemon's place. Nothing was changed; "
+            f"give it back, as root: chown --reference={data_dir} {lock}"
+        )
+    owner = owner_of(data_dir)
+    if owner is None:
         return AppError(
             f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user. Nothing was changed"
         )
-    except KeyError:
-        owner = f"'#{uid}'"  # as sudo has it
     return AppError(
         f"{data_dir} is closed to uid {os.geteuid()}: do this as the daemon's user, with sudo -u {owner} in front of "
         "it. Nothing was changed"
     )
+
+
+def _is_lock_alone(data_dir: Path) -> bool:
+    """Whether the folder is open to us: then somebody else has made what is in it."""
+    return os.access(data_dir, os.X_OK) and (data_dir / LOCK).exists()
+
+
+def owner_of(path: Path) -> str | None:
+    """Whose it is, as `sudo -u` takes it; None where that cannot be seen."""
+    try:
+        uid = path.stat().st_uid
+        return pwd.getpwuid(uid).pw_name
+    except OSError:
+        return None
+    except KeyError:
+        return f"'#{uid}'"
 
 
 def owner_pid(data_dir: Path) -> int | None:

@@ -7,9 +7,10 @@ from typing import Protocol
 from aiagentchat.bootstrap.api import connect
 from aiagentchat.bootstrap.doing import Hands
 from aiagentchat.bootstrap.passwords import Passwords
-from aiagentchat.bootstrap.plan import Act, Step, Verdict, cannot_begin, plan
+from aiagentchat.bootstrap.plan import Act, Step, Verdict, WriteId, cannot_begin, plan
 from aiagentchat.bootstrap.site import Given, visit
 from aiagentchat.bootstrap.wanted import Wanted
+from aiagentchat.config.edit import try_to_save
 from aiagentchat.core.errors import LoginFailed, Refused
 
 
@@ -41,11 +42,14 @@ async def bootstrap(
 ) -> bool:
     """Have what is wanted. True if all of it is there, or in a dry run could be.
 
-    Raises LoginFailed when there is no account that could do it; as `Api.ask` else.
+    Raises LoginFailed when there is no account that could do it, ConfigError when config.yaml must be written and
+    cannot; as `Api.ask` else.
     """
     async with connect(url, told.waiting) as api, visit(api, wanted, given, passwords) as site:
         there = await site.look()
         steps = plan(wanted, there, given.means())
+        if any(step.verdict is Verdict.TO_DO and isinstance(step.act, WriteId) for step in steps):
+            try_to_save(config)  # before a room is made that nothing would name
         if dry_run:
             for step in steps:
                 told.step(step)

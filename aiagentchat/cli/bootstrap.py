@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from aiagentchat.app.owner import owner_pid
+from aiagentchat.app.owner import owner_of, owner_pid
 from aiagentchat.bootstrap.passwords import Passwords, write_secret
 from aiagentchat.bootstrap.plan import Step, Verdict
 from aiagentchat.bootstrap.run import bootstrap
@@ -22,7 +22,7 @@ from aiagentchat.cli.problems import complain
 from aiagentchat.config.fields import Url, is_name, is_server, is_user
 from aiagentchat.config.folders import real
 from aiagentchat.config.load import load
-from aiagentchat.config.secrets import Secret, load_secrets, read_secret, secret_folder, with_folder
+from aiagentchat.config.secrets import Secret, closed_folder, load_secrets, read_secret, secret_folder, with_folder
 from aiagentchat.core.errors import AppError, ConfigError
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.redact import shapes_only
@@ -67,6 +67,7 @@ def bootstrap_command(config: Path, options: Options, *, dry_run: bool) -> int:
     try:
         environ = with_folder(config, os.environ)
         settings = load(config, environ)
+        _refuse_where_closed(config)
         me = UserId(settings.matrix.user_id)
         wish = wanted(settings, _wishes(options, me, [room.name for room in settings.rooms]))
         passwords = Passwords(secret_folder(config), me, environ)
@@ -84,6 +85,17 @@ def bootstrap_command(config: Path, options: Options, *, dry_run: bool) -> int:
     ):
         typer.echo(line)
     return 0 if is_whole else TO_LOOK_AT
+
+
+def _refuse_where_closed(config: Path) -> None:
+    """Without the passwords that are there it would take what is its own for somebody else's. Raises AppError."""
+    folder = closed_folder(config)
+    if folder is not None:
+        owner = owner_of(folder) or "root"
+        raise AppError(
+            f"{folder} is closed to uid {os.geteuid()}, and passwords are read and written there: do this as {owner}, "
+            f"with sudo -u {owner} in front of it. Nothing was changed"
+        )
 
 
 class Printed:
@@ -215,7 +227,7 @@ def _problems(synapse: Synapse, there: Path) -> list[str]:
             f"--server-name: {synapse.server_name!r} is no name of a server; write for example example.org, without "
             "https:// and without a path"
         )
-    elif there.is_file() and (name := name_in(there.read_text("utf-8", "replace"))) not in ("", synapse.server_name):
+    elif (name := name_in(_text_of(there))) not in ("", synapse.server_name):
         problems.append(
             f"--server-name: {there} is of the server {name}, whose name can never be changed; write that one, or name "
             "another folder with --out"
@@ -223,6 +235,16 @@ def _problems(synapse: Synapse, there: Path) -> list[str]:
     if synapse.public_url and (problem := problem_of(synapse.public_url, fits(Url))):
         problems.append(f"--public-url: {problem}")
     return problems
+
+
+def _text_of(file: Path) -> str:
+    """Empty if it is not there. Raises ConfigError."""
+    try:
+        return file.read_text("utf-8", "replace") if file.is_file() else ""
+    except OSError as error:
+        raise ConfigError(
+            [f"{file}: the file cannot be read: {error.strerror}; do this as its owner, or root"]
+        ) from error
 
 
 def _place(file: Path, text: str, *, replace: bool) -> None:

@@ -198,6 +198,10 @@ def _write(config: Path, answers: Answers, secrets: Mapping[str, Secret], *, for
     try:
         config.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(settings_text(answers), encoding="utf-8")
+        if config.exists():  # as another user reads it, perhaps, whose daemon it is
+            before = config.stat()
+            os.chown(new, before.st_uid, before.st_gid)
+            new.chmod(before.st_mode & 0o7777)
         try:
             load(new, os.environ)
         except ConfigError as error:

@@ -57,11 +57,12 @@ def remove_command(config: Path, room: str) -> int:
         see_into(settings.data_dir)
         known = made(settings.database)
         meant = _meant(settings, known, room)
+        runs = owner_pid(settings.data_dir) is not None
         unmake_room(settings.database, meant, SystemClock().now_ms())
     except AppError as error:
         return complain(error)
     typer.echo(f"Removed {meant}. Its folder and its conversation stay.")
-    if owner_pid(settings.data_dir) is None:
+    if not runs:
         return 0
     return reload_command(config)  # the daemon that runs learns of it, and leaves the room
 

@@ -1,7 +1,8 @@
 """A few values put into a config.yaml without touching anything else in it: comments, order and layout stay.
 
-Pure, but for `save`. Each change is read again before it is believed: the file then says what it said, and the one
-thing more. What stands there in a way that cannot be changed so is left alone, and the operator told what to write.
+Pure, but for `save` and `try_to_save`. Each change is read again before it is believed: the file then says what it
+said, and the one thing more. What stands there in a way that cannot be changed so is left alone, and the operator told
+what to write.
 """
 
 import copy
@@ -9,10 +10,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import yaml
 
@@ -81,6 +83,22 @@ def name_room(text: str, number: int, id_: str, name: str) -> str:
 
 def save(file: Path, text: str) -> None:
     """Put `text` in the place of `file`, whole or not at all, with its owner and its mode. Raises ConfigError."""
+    with _beside(file) as (made, new):
+        made.write(text.encode("utf-8"))
+        made.flush()
+        os.fsync(made.fileno())
+        new.replace(real(file))
+
+
+def try_to_save(file: Path) -> None:
+    """As `save`, but for what it is about: nothing is changed. Raises ConfigError."""
+    with _beside(file):
+        pass
+
+
+@contextmanager
+def _beside(file: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file that may take the place of `file`, and is gone afterwards if it has not. Raises ConfigError."""
     target = real(file)
     try:
         before = target.stat()
@@ -90,13 +108,9 @@ def save(file: Path, text: str) -> None:
                 os.fchmod(made.fileno(), before.st_mode & 0o7777)
                 if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                     os.fchown(made.fileno(), before.st_uid, before.st_gid)
-                made.write(text.encode("utf-8"))
-                made.flush()
-                os.fsync(made.fileno())
-            Path(name).replace(target)
-        except BaseException:
+                yield made, Path(name)
+        finally:
             Path(name).unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise ConfigError([f"{file}: the file cannot be written: {error.strerror}; it is as it was"]) from error
 

@@ -218,6 +218,18 @@ def supposed(event: Incoming, meta: Meta, here: Address) -> Task | None:
     )
 
 
+def has_typed(event: Incoming, task: Task) -> bool:
+    """Whether a person gave `task` by `event`, as its taker says, who may name any event of any room."""
+    return (
+        event.room == task.room
+        and event.sender == task.by.user
+        and not isinstance(event.meta, Meta)
+        and typed(event.body).kind is MetaKind.TASK
+        and typed_meta(event.event).task == task.id
+        and (not event.mentions or task.to.user in event.mentions)
+    )
+
+
 def _ours(by: Address, to: Address, here: Address) -> Ours:
     if is_same(to, here):
         return Ours.TAKEN

@@ -41,7 +41,8 @@ def _where(loc: Sequence[object]) -> str:
 def _said(mistake: Mapping[str, Any]) -> str:
     kind, limits = str(mistake["type"]), mistake.get("ctx") or {}
     name = next((part for part in reversed(mistake["loc"]) if isinstance(part, str)), "")
-    if kind in ("string_pattern_mismatch", "string_too_short") and name in _OF_FIELDS:
+    # What is too short has a wrong shape where it is an address; elsewhere it is a text, perhaps of the same name.
+    if name in _OF_FIELDS and (kind == "string_pattern_mismatch" or (kind == "string_too_short" and name == "to")):
         return _OF_FIELDS[name]
     say = _SENTENCES.get(kind)
     # What nobody has thought of is told in the words of whoever found it.

@@ -18,6 +18,7 @@ from aiagentchat.core.tasks import (
     Task,
     TaskState,
     Word,
+    has_typed,
     heard,
     is_same,
     joined,
@@ -90,7 +91,7 @@ async def news(desk: Desk, event: Incoming, effects: Sequence[Effect], roles: Ro
 async def _as_typed(desk: Desk, task: Task) -> Task:
     """A task of which the first news come. If a person has typed it, for somebody else, it was none until now."""
     given = None if task.thread is None else await desk.inbox.get(task.thread)
-    if given is None or given.sender != task.by.user or typed_meta(given.event).task != task.id:
+    if given is None or not has_typed(given, task):
         return task
     return joined(task, opened(given, typed_meta(given.event), task.to, desk.own))
 

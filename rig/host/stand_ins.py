@@ -64,7 +64,7 @@ match sys.argv[1:]:
     case ["db", "backup", copy, *_]:
         pathlib.Path(copy).write_text(release.name)
         print(f"Copied {database} to {copy} (0.0 MB), and read the copy through.")
-    case ["rooms" | "logs" as asked, *_]:
+    case ["rooms" | "logs" | "init" | "bootstrap" as asked, *_]:
         print(f"{asked} asked by {os.getuid()} in {os.environ['HOME']} of {os.environ.get('AIAGENTCHAT_CONFIG')}")
     case ["healthcheck", *_] if not CAN_BE_ASKED:
         sys.exit(2)

@@ -1,9 +1,12 @@
 """`aiagentchat bootstrap` on a real homeserver: from nothing, again, and after a death between any two steps."""
 
+import asyncio
 import contextlib
 import json
 import re
 import secrets
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,10 @@ from aiagentchat.config.secrets import Secret, secret_folder, with_folder
 from aiagentchat.core.errors import LoginFailed
 from aiagentchat.core.ids import UserId
 from aiagentchat.core.instances import INSTANCE
-from rig.homeserver import Homeserver, HomeserverFailed
+from rig.homeserver import PASSWORD, Homeserver, HomeserverFailed
 from rig.people import People
+from rig.setup import ROOT
+from rig.unprivileged import as_unprivileged, clean_env
 
 pytestmark = pytest.mark.long
 
@@ -241,6 +246,24 @@ async def test_rooms_of_each_version_are_as_they_should_be(setup: Setup, version
     assert (first.said_no, again.did) == ([], [])
     assert created == {version}
     assert owners == {version == "11"}
+
+
+async def test_settings_that_cannot_be_written_are_said_before_a_room_is_made(
+    homeserver: Homeserver, crossroads: Path
+) -> None:
+    setup = Setup(homeserver, crossroads)
+    setup.config.chmod(0o644)
+    homeserver.register(setup.me, PASSWORD)
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat", "bootstrap", "--config", str(setup.config)]
+    argv += ["--no-space", "--room", f"{setup.me}-kitchen"]
+    env = clean_env(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1", MATRIX_PASSWORD=PASSWORD)
+    done = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True, text=True, env=env)
+    account = homeserver.login(setup.me, PASSWORD)
+    joined = homeserver.request("GET", "/_matrix/client/v3/joined_rooms", token=account.access_token)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"{setup.config}: the file cannot be written: Permission denied; it is as it was\n" in done.stderr
+    assert (joined["joined_rooms"], done.stdout) == ([], "")
 
 
 async def test_an_account_of_somebody_else_is_left_alone(setup: Setup) -> None:

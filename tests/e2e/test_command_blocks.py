@@ -41,6 +41,7 @@ def put_program(folder: Path, name: str, text: str) -> None:
 def furnish(home: Path) -> Path:
     """What the pages take for granted: programs, a repository somewhere; the log where they look for it."""
     programs = home / "bin"
+    # /var/backups is there on any machine, /var/lib/aiagentchat/backups after deploy.sh (tests/ship/deploy.bats).
     for folder in ("bin", "backups", "elsewhere", "etc/secrets"):
         (home / folder).mkdir(parents=True)
     aiagentchat = f'{sys.executable} -m aiagentchat "$@"'

@@ -49,6 +49,7 @@ lives() { grep -c "restart" "$HOST/systemd/calls"; }
     [[ $output == *"Nothing was started"* ]]
     [ ! -e "$HOST/systemd/calls" ]
     [ -z "$(releases)" ]
+    [ "$(stat -c %a:%U "$HOST/host/var/lib/aiagentchat/backups")" = 700:daemon ] # where back-up.md has them
 
     run -0 deploy_version 1
     [[ $(running) == 1-* ]]
@@ -171,11 +172,17 @@ database() { cat "$HOST/host/var/lib/aiagentchat/data/aiagentchat.db"; }
     [ "$output" = "rooms asked by $(id -u daemon) $of" ]
     run -0 env HOME=/root "$typed" logs
     [ "$output" = "logs asked by 0 in /root of $ETC/config.yaml" ]
+    run -0 env HOME=/root AIAGENTCHAT_CONFIG=/etc/mine.yaml "$typed" logs
+    [ "$output" = "logs asked by 0 in /root of /etc/mine.yaml" ]
+    run -0 env HOME=/root "$typed" bootstrap --dry-run
+    [ "$output" = "bootstrap asked by 0 in /root of $ETC/config.yaml" ]
     printf '#!/bin/sh\necho "sudo $*"\n' >"$HOST/bin/sudo"
     chmod 755 "$HOST/bin/sudo"
     run -0 env "PATH=$HOST/bin:$PATH" setpriv --reuid=65534 --clear-groups -- "$typed" rooms
     [ "$output" = "sudo -u daemon -- env HOME=$HOST/host/var/lib/aiagentchat AIAGENTCHAT_CONFIG=$ETC/config.yaml\
  $HOME_/current/venv/bin/aiagentchat rooms" ]
+    run -0 env "PATH=$HOST/bin:$PATH" setpriv --reuid=65534 --clear-groups -- "$typed" init
+    [ "$output" = "sudo -- env AIAGENTCHAT_CONFIG=$ETC/config.yaml $HOME_/current/venv/bin/aiagentchat init" ]
 
     echo mine >"$typed"
     run -0 deploy_version 2

@@ -102,8 +102,10 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     assert (tmp_path / "config.yaml").read_text() == "mine"
     assert (tmp_path / "secrets" / "ANTHROPIC_API_KEY").read_text() == "mine"
 
+    (tmp_path / "config.yaml").chmod(0o640)
     assert init(tmp_path, *ENOUGH, "--api-key-file", key, "--force").exit_code == 0
     assert (tmp_path / "secrets" / "ANTHROPIC_API_KEY").read_text() == "new\n"
+    assert (tmp_path / "config.yaml").stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.parametrize(

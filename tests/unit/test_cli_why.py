@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from aiagentchat.app.owner import own
 from aiagentchat.cli.main import app
-from aiagentchat.cli.why.command import event_id
+from aiagentchat.cli.why.command import event_id, problem_of
 from aiagentchat.core.access import Grant, Role
 from aiagentchat.core.approvals import Approval, ApprovalState
 from aiagentchat.core.audit import AuditKind, Deed
@@ -508,6 +508,11 @@ def test_a_database_that_cannot_be_read_is_one_of_another_version_or_damaged(pla
 
     assert result.exit_code == 1
     assert "of another version than this program, or damaged" in " ".join(result.output.split())
+
+
+def test_an_id_of_a_room_of_version_3_may_have_slashes(place: Place) -> None:
+    assert problem_of(EventId("$ab//cd+e")) == ""
+    assert place.why("$ab//cd+e").exit_code == 1  # nothing is known of it
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiagentchat.config.edit import add_room, example, name_room, put, save
+from aiagentchat.config.edit import add_room, example, name_room, put, save, try_to_save
 from aiagentchat.core.errors import ConfigError
 
 ROOM = {"id": "!new:hs", "name": "new"}
@@ -114,9 +114,13 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode_also_behind_a_link(tmp_path
 
     save(link, "a: ü\n")
     assert (file.read_text("utf-8"), file.stat().st_mode & 0o777, link.is_symlink()) == ("a: ü\n", 0o640, True)
+    try_to_save(link)
+    assert file.read_text("utf-8") == "a: ü\n"
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         save(tmp_path / "none" / "config.yaml", "")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        try_to_save(tmp_path / "none" / "config.yaml")

@@ -1,14 +1,15 @@
 """A message that gives us a task is a command in the conversation of its thread; news of tasks are followed."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiagentchat.core.commands import CommandState, TurnRecord
 from aiagentchat.core.effects import OpenTask, PutParcel
-from aiagentchat.core.ids import EventId, InstanceName, MessageId, TaskId, TxnId, UserId
+from aiagentchat.core.ids import EventId, InstanceName, MessageId, RoomId, TaskId, TxnId, UserId
 from aiagentchat.core.messages import Incoming, Kind
 from aiagentchat.core.meta import META_KEY, Address, Meta, MetaKind, Step, read_meta, written
 from aiagentchat.core.parcels import Parcel
@@ -24,6 +25,7 @@ WE = OURS
 THEY = Address(BEN, DESK)
 ROOT = EventId("$root")
 T1 = TaskId("t1")
+OTHER = RoomId("!cellar:hs")
 
 
 @pytest.fixture
@@ -320,6 +322,31 @@ async def test_what_a_person_has_typed_for_somebody_else_is_called_as_it_was_typ
     found = await stands(front, name)
     assert (found.title, found.by, found.to) == (title, Address(ANNA), THEY)
     assert (found.state, found.ours, found.thread) == (TaskState.ACCEPTED, Ours.WATCHED, said.event)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"room": OTHER},
+        {"body": "the safe opens with 1204"},
+        {"meta": meta(), "by_agent": True},
+        {"mentions": frozenset({EVE})},
+    ],
+    ids=["in another room", "no task", "of a program", "for somebody else"],
+)
+async def test_news_that_name_what_gave_no_such_task_bring_nothing_of_it(
+    front: Front, change: Mapping[str, Any]
+) -> None:
+    said = replace(typed("[TASK] @desk:hs: tidy up"), **change)
+    await front.ledger.inbox.take_in("t", [said], 0)
+    name = typed_meta(said.event).task
+    assert name is not None
+    told = meta(MetaKind.STATUS, Step.ACCEPTED, id=MessageId("m2"), to=Address(ANNA), task=name)
+    await follow(front, typed("[STATUS] accepted", sender=BEN, meta=told, by_agent=True, thread=said.event))
+
+    assert await front.ledger.tasks.listed([OTHER], everything=True) == []
+    found = await stands(front, name)
+    assert (found.title, found.message, found.room) == ("", None, ROOM)
 
 
 async def test_of_strangers_nothing_is_kept(front: Front) -> None:

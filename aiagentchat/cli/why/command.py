@@ -52,6 +52,7 @@ def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> in
             raise ConfigError([f"EVENT: {problem}"])
         settings = load(config, os.environ)
         see_into(settings.data_dir)
+        pid = owner_pid(settings.data_dir)
         require(settings.database)
         now = round(time.time() * 1000)
         life = life_of(settings.database, asked, now)
@@ -66,7 +67,7 @@ def why_command(config: Path, event: str, *, as_json: bool, content: bool) -> in
     room = None if life.room is None else settings.room(life.room)
     here = Here(
         now=now,
-        pid=owner_pid(settings.data_dir),
+        pid=pid,
         is_ours=room is not None,
         today="" if room is None or life.heard is None else today(settings, room, life, life.heard),
     )
@@ -93,7 +94,7 @@ def problem_of(asked: EventId) -> str:
     if asked.startswith(("!", "#", "@")):
         kind = "person" if asked.startswith("@") else "room"
         return f"{asked!r} is a {kind}, and no message; the id of a message begins with $, in single quotes"
-    if "//" in asked:
+    if "//" in asked and not asked.startswith("$"):  # an id of a room of version 3 is any Base64
         return f"{asked!r} is no link to a message; a client has it in the menu of the message (Share)"
     return ""
 
