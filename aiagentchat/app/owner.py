@@ -7,6 +7,7 @@ import fcntl
 import os
 import pwd
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ def own(data_dir: Path) -> Iterator[None]:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         data_dir.chmod(0o700)
-        descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if isinstance(error, PermissionError) and _is_lock_alone(data_dir):
             lock = data_dir / LOCK
@@ -34,6 +35,7 @@ def own(data_dir: Path) -> Iterator[None]:
             ) from error
         raise ConfigError([f"data_dir {data_dir}: {error.strerror}; make it writable for uid {os.getuid()}"]) from error
     try:
+        _give_back(descriptor, data_dir)
         _lock(descriptor, data_dir)
         (data_dir / SIGN).unlink(missing_ok=True)
         os.ftruncate(descriptor, 0)
@@ -41,6 +43,13 @@ def own(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _give_back(descriptor: int, data_dir: Path) -> None:
+    """What root makes in the place of the daemon's user belongs to that one; a second name of some file does not."""
+    whose, lock = data_dir.stat(), os.fstat(descriptor)
+    if os.geteuid() == 0 and (lock.st_uid, lock.st_nlink) == (0, 1) and stat.S_ISREG(lock.st_mode):
+        os.fchown(descriptor, whose.st_uid, whose.st_gid)
 
 
 def _lock(descriptor: int, data_dir: Path) -> None:

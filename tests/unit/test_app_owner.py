@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aiagentchat.app.owner import own, owner_pid, this_machine
+from aiagentchat.app.owner import LOCK, own, owner_pid, this_machine
 from aiagentchat.core.errors import AlreadyRunning, ConfigError
+from rig.unprivileged import NOBODY
 
 
 def test_a_second_owner_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
@@ -51,3 +52,32 @@ def test_this_machine_has_a_name_and_knows_which_start_this_is(tmp_path: Path) -
 
 def test_a_kernel_that_does_not_say_which_start_this_is_leaves_the_name(tmp_path: Path) -> None:
     assert this_machine(tmp_path / "none") == (socket.gethostname(), "")
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("Not to be emptied.")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / LOCK).symlink_to(kept)
+
+    with pytest.raises(ConfigError), own(data):
+        pass
+    assert kept.read_text() == "Not to be emptied."
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes something in the place of another user")
+def test_what_root_makes_there_is_the_daemons_but_no_second_name_of_another_file(tmp_path: Path) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    data.mkdir()
+    os.chown(data, NOBODY, NOBODY)
+    with own(data):
+        first = (data / LOCK).stat()
+    (data / LOCK).unlink()
+    kept.touch()
+    (data / LOCK).hardlink_to(kept)
+    with own(data):
+        pass
+
+    assert (first.st_uid, first.st_gid) == (NOBODY, NOBODY)
+    assert kept.stat().st_uid == 0
