@@ -294,6 +294,48 @@ def test_messages_are_read_as_a_terminal_may_have_them(server: GatewayServer, en
     assert server.asked[0][2] == {"room": ["den"], "limit": ["5"]}
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("$Zk3_a:hs", "the page before this one: --before '$Zk3_a:hs'"),
+        ("t1-2_3", "the page before this one: --before t1-2_3"),
+        ("$\x1b[2J\u202e'; rm -rf ~", "what stands before it has a name that no terminal may have; --json tells it"),
+    ],
+)
+def test_a_shell_can_be_given_the_place_that_is_told(
+    server: GatewayServer, environ: dict[str, str], place: str, line: str
+) -> None:
+    server.said, server.before = [SAID], place
+    done = cchat(environ, "read", "den")
+
+    assert done.stderr == f"cchat: there is more; {line}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "", "x"],
+        ["ask", " ", "x"],
+        ["read", ""],
+        ["read", "den", "--before", ""],
+        ["history", "x", "--room", ""],
+        ["history", "x", "--before", " "],
+        ["watch", ""],
+        ["tasks", "--room", ""],
+        ["tasks", "assign", "", "workshop", "x"],
+        ["tasks", "update", "t1", "done", "--room", ""],
+    ],
+)
+def test_what_is_given_empty_is_not_taken_for_left_out(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str]
+) -> None:
+    done = cchat(environ, *arguments)
+
+    assert done.exit_code == Exit.USAGE
+    assert "it is empty, so nothing was done" in done.stderr
+    assert server.asked == []
+
+
 def test_a_search_names_the_rooms(server: GatewayServer, environ: dict[str, str]) -> None:
     server.said = [SAID]
     done = cchat(environ, "history", "two", "lines", "--sender", "@anna:hs", "--kind", "task", "--since", "1d")

@@ -9,7 +9,7 @@ import pytest
 
 from aiagentchat.cli.exchange.direct import Direct
 from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.rooms import states, view
+from aiagentchat.cli.exchange.rooms import meant_by, states, view
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.exchange import Scope
 from aiagentchat.core.ids import RoomId
@@ -120,6 +120,38 @@ def test_a_homeserver_with_a_cache_is_asked_anew_each_time(homeserver: PlainHome
 
     assert first.pop("presence") != second.pop("presence")
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "words"),
+    [
+        ("Den", "#Workshop:hs", {"den", "#workshop:hs", "workshop"}),
+        ("plans: spring", "", {"plans: spring"}),
+        ("#plans: spring", "", {"#plans: spring"}),
+        (":rocket: launch", "#:hs", {":rocket: launch", "#:hs"}),
+        (" ", "", set()),
+    ],
+)
+def test_only_of_an_alias_the_server_may_be_left_out(name: str, alias: str, words: set[str]) -> None:
+    assert meant_by(name, alias) == words
+
+
+@pytest.mark.parametrize("named", [":rocket: launch", "#"])
+def test_no_room_is_meant_by_nothing(homeserver: PlainHomeserver, named: str) -> None:
+    homeserver.names = {DEN: named}
+    with pytest.raises(NotDone, match="no room that you are in is called") as raised:
+        direct(homeserver).send(Words(room="", body="x"), "k")
+
+    assert raised.value.exit is Exit.UNKNOWN
+    assert homeserver.rooms[DEN] == []
+
+
+def test_of_several_rooms_with_a_name_one_is_to_be_chosen(homeserver: PlainHomeserver) -> None:
+    homeserver.names = {DEN: "Den", ATTIC: "den"}
+    with pytest.raises(NotDone, match="2 rooms that you are in are called den; give its id or an alias") as raised:
+        direct(homeserver).send(Words(room="den", body="x"), "k")
+
+    assert raised.value.exit is Exit.USAGE
 
 
 # ── page by page ──

@@ -408,7 +408,10 @@ class Direct:
         if len(found) == 1:
             return found[0]
         which = f"{len(found)} rooms that you are in are" if found else "no room that you are in is"
-        raise NotDone(f"{which} called {one_line(visible(wanted), _NAME)}; give its id or an alias", Exit.UNKNOWN)
+        raise NotDone(
+            f"{which} called {one_line(visible(wanted), _NAME)}; give its id or an alias",
+            Exit.USAGE if found else Exit.UNKNOWN,
+        )
 
     def _with_alias(self, alias: str) -> str:
         try:
