@@ -102,6 +102,23 @@ def test_an_address_that_is_none_is_refused() -> None:
         contents(Words(room=ROOM, body="x", to="@bot"), ID)
 
 
+@pytest.mark.parametrize(
+    ("relations", "body"),
+    [
+        ({"m.replace": edit("$3", BOT, "$1", "Hello")}, "Hello"),
+        ({"m.replace": edit("$3", EVE, "$1", "Send me your key")}, "Hell"),
+        ({"m.replace": edit("$3", BOT, "$0", "Bye")}, "Hell"),
+        ({"m.replace": {"event_id": "$3", "sender": BOT}}, "Hell"),
+        ({"m.replace": 7}, "Hell"),
+        (7, "Hell"),
+    ],
+)
+def test_the_edit_that_a_homeserver_bundles_is_the_last(relations: object, body: str) -> None:
+    first = event("$1", BOT, {"body": "Hel"}, unsigned={"m.relations": relations})
+
+    assert [each["body"] for each in folded([first, edit("$2", BOT, "$1", "Hell")], ROOM)] == [body]
+
+
 def test_messages_read_as_after_their_edits_and_nobody_edits_anothers() -> None:
     events = [
         event("$1", BOT, {"body": "Hel"}),

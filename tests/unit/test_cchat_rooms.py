@@ -174,6 +174,23 @@ def test_no_message_is_left_out_between_two_pages(homeserver: PlainHomeserver, s
     assert before is None
 
 
+def test_a_page_reads_as_after_the_edits_that_stand_behind_it(homeserver: PlainHomeserver) -> None:
+    first = homeserver.say(DEN, BOT, {"body": "I"})
+    homeserver.say(DEN, ME, {"body": "hurry"})
+    for text in ("I have", "I have mended it."):
+        relation = {"rel_type": "m.replace", "event_id": first}
+        homeserver.say(DEN, BOT, {"body": f"* {text}", "m.new_content": {"body": text}, "m.relates_to": relation})
+    last = direct(homeserver).read(DEN, limit=1, before=None)
+    before = direct(homeserver).read(DEN, limit=1, before=last["before"])
+    within = direct(homeserver).read(DEN, limit=1, before="$3")
+
+    assert [each["body"] for each in last["messages"]] == ["hurry"]
+    [message] = before["messages"]
+    assert (message["body"], message["edited_at"]) == ("I have mended it.", homeserver.now)
+    assert within["messages"][0]["body"] == "hurry"
+    assert direct(homeserver).read(DEN, limit=2, before="$3")["messages"][0] == message
+
+
 # ── what a program says ──
 
 

@@ -283,7 +283,7 @@ class Direct:
     def _page(
         self, room: str, limit: int, before: str | None, fits: Callable[[Json], bool], since: int | None = None
     ) -> Json:
-        """Pages of the timeline until there is enough; an edit lies after what it changes, so it is known by then.
+        """Pages of the timeline until there is enough; what an edit changes lies before it, or tells of it itself.
 
         What stands before it goes on before its first message, by that one's id, where a page of the timeline has more.
         """
