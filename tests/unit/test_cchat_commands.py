@@ -563,6 +563,19 @@ def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str])
     assert done.exit_code == Exit.NOT_ALLOWED  # the second stream is refused, which ends it
 
 
+def test_what_rooms_are_called_is_asked_once_there_is_something_to_show(
+    server: GatewayServer, environ: dict[str, str]
+) -> None:
+    assert cchat(environ, "watch").exit_code == Exit.NOT_ALLOWED
+    assert [path for _, path, _, _ in server.asked] == ["/events"]
+    server.streams = [f"id: {n}\nevent: message\ndata: {json.dumps({**SAID, 'event_id': f'${n}'})}\n\n" for n in (7, 8)]
+
+    shown = cchat(environ, "watch").stdout
+
+    assert shown.count("(den, task to") == 2
+    assert [path for _, path, _, _ in server.asked].count("/rooms/list") == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

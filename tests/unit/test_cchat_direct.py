@@ -73,6 +73,16 @@ def test_who_does_not_wait_any_longer_is_told_where_the_message_is() -> None:
     assert f"cchat status {sent['id']} tells how far it is" in asked.given_up("k")
 
 
+def test_who_has_said_nothing_yet_is_told_so() -> None:
+    homeserver = PlainHomeserver("@anna:hs", "!den:hs")
+    homeserver.problem = NotDone("it does not answer", Exit.UNREACHABLE)
+    asked = Direct(homeserver, "@anna:hs")  # type: ignore[arg-type]
+    with pytest.raises(NotDone):
+        asked.send(Words(room="!den:hs", body="Is it green?", to="@bot:hs"), "k")
+
+    assert asked.given_up("k") == "nothing was sent"
+
+
 @pytest.mark.parametrize(("kind", "body"), [("task", "[TASK] x"), ("question", "[QUESTION] x"), ("message", "x")])
 def test_people_see_what_a_message_is_for(kind: str, body: str) -> None:
     assert contents(Words(room=ROOM, body="x", kind=kind), ID)["body"] == body

@@ -251,6 +251,19 @@ def test_a_message_that_is_no_longer_heard_of_was_sent(homeserver: PlainHomeserv
     assert asked.ask(QUESTION, "k", 3)["state"] == "sent"
 
 
+def test_a_message_that_is_deleted_while_one_waits_was_sent(homeserver: PlainHomeserver) -> None:
+    seconds = ticking()
+
+    def delete_what_was_said() -> float:
+        for each in homeserver.rooms[DEN]:
+            each["content"] = {}
+        return seconds()
+
+    message = direct(homeserver, clock=delete_what_was_said).ask(QUESTION, "k", 3)
+
+    assert (message["state"], message["body"]) == ("sent", QUESTION.body)
+
+
 def test_an_outage_while_one_waits_does_not_deny_what_was_sent(homeserver: PlainHomeserver) -> None:
     def leave_at_the_second_look() -> float:
         homeserver.problem = NotDone("it does not answer", Exit.UNREACHABLE) if homeserver.rooms[DEN] else None

@@ -101,8 +101,9 @@ def watch(way: Way, console: Console, room: str | None, after: str | None) -> in
                 console.document(event)
                 sys.stdout.flush()
             return Exit.DONE
-        names = {} if room else _names(speaks, ())
+        names: Mapping[str, str] | None = {} if room else None
         for message in rested(events, time.monotonic):
+            names = _names(speaks, ()) if names is None else names
             called = "" if room else _called(message.get("room"), names)
             console.say(line_of(message, console.now_ms(), room=called))
             sys.stdout.flush()
