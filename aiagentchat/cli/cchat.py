@@ -55,6 +55,13 @@ class Step(StrEnum):
     CANCELLED = "cancelled"
 
 
+def _given(value: str | None) -> str | None:
+    """An empty text comes of a variable that is not set: it means nothing, and not everything."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty, so nothing was done")
+    return value
+
+
 GatewayOption = Annotated[
     str | None,
     typer.Option(
@@ -84,7 +91,12 @@ Directly = Annotated[bool, typer.Option("--direct", help="Your own login, also w
 Json = Annotated[bool, typer.Option("--json", help="One JSON document, and nothing else.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 Text = Annotated[list[str] | None, typer.Argument(help="The text; without it, or with -, it comes on stdin.")]
-Room = Annotated[str, typer.Argument(help="A room: its name, alias or id.", metavar="ROOM")]
+Room = Annotated[str, typer.Argument(help="A room: its name, alias or id.", metavar="ROOM", callback=_given)]
+OneRoom = Annotated[str | None, typer.Option("--room", help="Only of this room.", metavar="ROOM", callback=_given)]
+Before = Annotated[
+    str | None,
+    typer.Option("--before", help="The page before, as the last one said.", metavar="PLACE", callback=_given),
+]
 To = Annotated[
     str | None,
     typer.Option(
@@ -218,7 +230,7 @@ Examples:
 def read(  # noqa: PLR0913 - one for each option
     room: Room,
     limit: Annotated[int, typer.Option("--limit", "-n", help="So many messages.", min=1, max=200, metavar="N")] = 20,
-    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.", metavar="PLACE")] = None,
+    before: Before = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -302,7 +314,7 @@ Examples:
 )
 def list_tasks(  # noqa: PLR0913 - one for each option
     context: typer.Context,
-    room: Annotated[str | None, typer.Option(help="Only of this room.", metavar="ROOM")] = None,
+    room: OneRoom = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
     as_json: Json = False,
     gateway: GatewayOption = None,
@@ -364,7 +376,9 @@ def update(  # noqa: PLR0913 - one for each option
     task: Annotated[str, typer.Argument(help="Its id.", metavar="TASK")],
     step: Annotated[Step, typer.Argument(help="What has become of it.")],
     note: Annotated[str, typer.Option(help="The news, in words.", metavar="TEXT")] = "",
-    room: Annotated[str | None, typer.Option(help="Its room; looked up when not given.", metavar="ROOM")] = None,
+    room: Annotated[
+        str | None, typer.Option(help="Its room; looked up when not given.", metavar="ROOM", callback=_given)
+    ] = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -390,7 +404,7 @@ Examples:
 )
 def history(  # noqa: PLR0913 - one for each option
     words: Annotated[list[str] | None, typer.Argument(help="Words that must be in it, in any order.")] = None,
-    room: Annotated[str | None, typer.Option(help="Only of this room.", metavar="ROOM")] = None,
+    room: OneRoom = None,
     sender: Annotated[str | None, typer.Option(help="Only of this account: @anna:example.org.", metavar="USER")] = None,
     kind: Annotated[AnyKind | None, typer.Option(help="Only of this kind.")] = None,
     since: Annotated[
@@ -400,7 +414,7 @@ def history(  # noqa: PLR0913 - one for each option
     limit: Annotated[
         int, typer.Option("--limit", "-n", help="At most so many, the newest.", min=1, max=200, metavar="N")
     ] = 50,
-    before: Annotated[str | None, typer.Option(help="The page before, as the last one said.", metavar="PLACE")] = None,
+    before: Before = None,
     as_json: Json = False,
     gateway: GatewayOption = None,
     token_file: TokenFile = None,
@@ -427,7 +441,7 @@ Examples:
 """
 )
 def watch(  # noqa: PLR0913 - one for each option
-    room: Annotated[str | None, typer.Argument(help="Only of this room.", metavar="[ROOM]")] = None,
+    room: Annotated[str | None, typer.Argument(help="Only of this room.", metavar="[ROOM]", callback=_given)] = None,
     after: Annotated[str | None, typer.Option(help="Begin behind the event with this id.", metavar="ID")] = None,
     as_json: JsonLines = False,
     gateway: GatewayOption = None,

@@ -67,6 +67,20 @@ async def test_a_message_is_said_once_under_one_key_and_read_back(desk: Desk) ->
     assert messages[0]["event_id"] == said.id
 
 
+async def test_a_page_reads_as_after_the_edits_that_stand_behind_it(desk: Desk) -> None:
+    first = await desk.claude.send(desk.room, "I")
+    await desk.anna.send(desk.room, "hurry")
+    for text in ("I have", "I have mended it."):
+        await desk.claude.edit(desk.room, first, text)
+    _, out, _ = await desk.cchat("read", desk.room, "-n", "1", "--json")
+    last = json.loads(out)
+    before = json.loads((await desk.cchat("read", desk.room, "-n", "1", "--json", "--before", last["before"]))[1])
+
+    assert [each["body"] for each in last["messages"]] == ["hurry"]
+    assert [each["body"] for each in before["messages"]] == ["I have mended it."]
+    assert before["messages"][0]["edited_at"] is not None
+
+
 async def test_a_question_is_answered_by_whom_it_was_for(desk: Desk) -> None:
     async def claude() -> None:
         event = await desk.claude.until_event(desk.room, lambda event: META_KEY in event.get("content", {}))

@@ -90,6 +90,22 @@ async def test_the_right_room_must_be_clear(scene: Scene) -> None:
 
 
 @pytest.mark.long
+async def test_a_room_is_meant_by_its_whole_name_and_of_several_one_is_to_be_chosen(scene: Scene) -> None:
+    named = f"den: {'long ' * 20}"
+    await scene.anna.create_room(name=named)
+    whole = await run(["chat", "--room", named.strip().upper()], scene.env)
+    half = await run(["chat", "--room", "den"], scene.env)
+    for _ in range(2):
+        await scene.anna.create_room(name="den")
+    several = await run(["chat", "--room", "den"], scene.env)
+
+    assert whole == (0, "", "")
+    assert half[0] == Exit.UNKNOWN
+    assert several[0] == Exit.USAGE
+    assert "2 rooms are named den; choose one with --room:" in several[2]
+
+
+@pytest.mark.long
 async def test_a_room_that_one_may_not_enter_is_told_from_one_that_is_not_there(scene: Scene) -> None:
     closed = await scene.claude.create_room(name="closed")
     code, _, err = await run(["chat", "--room", closed], scene.env)

@@ -56,7 +56,8 @@ class GatewayServer:
         self.problems_of: dict[str, list[tuple[int, str, str]]] = {}
         """The same of one path."""
         self.said: list[dict[str, Any]] = []
-        self.before: int | None = None
+        self.before: int | str | None = None
+        """Where the page before begins; a homeserver has texts for that."""
         self.tasks: list[dict[str, Any]] = []
         self.streams: list[str] = []
         """What the next streams say; then they end."""

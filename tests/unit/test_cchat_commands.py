@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 from aiagentchat.cli.cchat import app
 from aiagentchat.cli.exchange.exits import Exit
 from aiagentchat.cli.exchange.sentences import when
-from rig.unprivileged import clean_env
+from rig.unprivileged import as_unprivileged, clean_env, own
 from tests.fakes.gateway_server import ATTIC, NOW, PATIENCE, TOKEN, WORKSHOP, GatewayServer, at_port, at_socket
 
 AT = when(NOW, 2 * NOW)
@@ -230,6 +230,37 @@ def test_what_cannot_be_written_is_said(server: GatewayServer, environ: dict[str
         assert done.stderr == "cchat: what there was to say cannot be written: No space left on device\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "exit_", "sentence"),
+    [
+        (["read", "den"], Exit.UNKNOWN, "there is no such room"),
+        (["send", "den", " "], Exit.USAGE, "there is nothing to say: the text is empty; nothing was sent"),
+        (["history", "x", "--since", "ever"], Exit.USAGE, "--since ever: write a time such as 2h or 7d, or a moment"),
+    ],
+)
+def test_what_has_failed_is_said_also_where_no_document_of_it_can_be_written(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str], exit_: Exit, sentence: str
+) -> None:
+    server.problems = [(404, "unknown", "there is no such room")]
+    with Path("/dev/full").open("w") as full:
+        done = cchat_of(environ, *arguments, "--json", stdout=full)
+
+    unwritten, failed = done.stderr.splitlines()
+    assert done.returncode == exit_
+    assert failed.startswith(f"cchat: {sentence}")
+    assert unwritten == "cchat: what there was to say cannot be written: No space left on device"
+
+
+def test_what_has_failed_is_no_second_failure_where_nobody_reads(environ: dict[str, str]) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = cchat_of(environ, "send", "den", " ", "--json", stdout=theirs)
+    os.close(theirs)
+
+    assert done.returncode == Exit.USAGE
+    assert done.stderr == "cchat: there is nothing to say: the text is empty; nothing was sent\n"
+
+
 def test_streams_that_are_not_there_are_no_fault(environ: dict[str, str]) -> None:
     program = f"exec {sys.executable} -m aiagentchat.cli.cchat"
     shell = ["sh", "-c", f"({program} send den <&-); echo $?; ({program} who >&-); echo $?"]
@@ -294,6 +325,48 @@ def test_messages_are_read_as_a_terminal_may_have_them(server: GatewayServer, en
     assert server.asked[0][2] == {"room": ["den"], "limit": ["5"]}
 
 
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("$Zk3_a:hs", "the page before this one: --before '$Zk3_a:hs'"),
+        ("t1-2_3", "the page before this one: --before t1-2_3"),
+        ("$\x1b[2J\u202e'; rm -rf ~", "what stands before it has a name that no terminal may have; --json tells it"),
+    ],
+)
+def test_a_shell_can_be_given_the_place_that_is_told(
+    server: GatewayServer, environ: dict[str, str], place: str, line: str
+) -> None:
+    server.said, server.before = [SAID], place
+    done = cchat(environ, "read", "den")
+
+    assert done.stderr == f"cchat: there is more; {line}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "", "x"],
+        ["ask", " ", "x"],
+        ["read", ""],
+        ["read", "den", "--before", ""],
+        ["history", "x", "--room", ""],
+        ["history", "x", "--before", " "],
+        ["watch", ""],
+        ["tasks", "--room", ""],
+        ["tasks", "assign", "", "workshop", "x"],
+        ["tasks", "update", "t1", "done", "--room", ""],
+    ],
+)
+def test_what_is_given_empty_is_not_taken_for_left_out(
+    server: GatewayServer, environ: dict[str, str], arguments: list[str]
+) -> None:
+    done = cchat(environ, *arguments)
+
+    assert done.exit_code == Exit.USAGE
+    assert "it is empty, so nothing was done" in done.stderr
+    assert server.asked == []
+
+
 def test_a_search_names_the_rooms(server: GatewayServer, environ: dict[str, str]) -> None:
     server.said = [SAID]
     done = cchat(environ, "history", "two", "lines", "--sender", "@anna:hs", "--kind", "task", "--since", "1d")
@@ -344,6 +417,46 @@ def at_a_terminal(environ: dict[str, str], columns: int, *arguments: str) -> lis
     with open(ours, "rb", closefd=True) as file:  # noqa: PTH123 - no file, but the end of a terminal
         shown = file.read1(65_536).decode()
     return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
+
+
+def test_a_folder_that_is_gone_has_no_settings(tmp_path: Path) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    program = f"{sys.executable} -c 'from aiagentchat.cli.cchat import main; main()'"
+    shell = ["sh", "-c", f"cd {gone} && rmdir {gone} && {program} who; echo $?; {program} mcp; echo $?"]
+    done = subprocess.run(shell, check=False, text=True, capture_output=True, env=clean_env(HOME=str(tmp_path)))
+
+    assert done.stdout == f"{Exit.NO_WAY:d}\n{Exit.USAGE:d}\n"
+    of_who, of_mcp = done.stderr.splitlines()
+    assert of_who.startswith("cchat: there is no gateway and no login")
+    assert of_mcp.startswith("cchat: the folder that this was started in cannot be used: No such file or directory")
+
+
+@pytest.mark.parametrize("arguments", ["who", "mcp"])
+def test_a_folder_that_is_closed_has_no_settings_for_us(crossroads: Path, arguments: str) -> None:
+    program = f"exec {sys.executable} -c 'from aiagentchat.cli.cchat import main; main()' {arguments}"
+    shell = ["sh", "-c", f"mkdir closed && cd closed && chmod 000 . && {program}"]
+    argv, env = [*as_unprivileged(), *shell], clean_env(HOME=str(own(crossroads)))
+    done = subprocess.run(argv, check=False, text=True, capture_output=True, env=env, cwd=crossroads)
+
+    assert (done.returncode, done.stderr.count("\n")) == (Exit.NO_WAY, 1)
+    assert done.stderr.startswith("cchat: there is no gateway and no login")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["who"], ["mcp"], ["chat"], ["login", "--homeserver", "http://127.0.0.1:1", "--user", "anna"]]
+)
+def test_a_home_of_somebody_else_is_said(crossroads: Path, arguments: list[str]) -> None:
+    (closed := crossroads / "home").mkdir(mode=0o000)
+    argv = [*as_unprivileged(), sys.executable, "-m", "aiagentchat.cli.cchat", *arguments]
+    env = clean_env(HOME=str(closed))
+    given: dict[str, Any] = {"text": True, "capture_output": True, "input": "secret", "cwd": crossroads}
+    done = subprocess.run(argv, check=False, env=env, **given)
+
+    assert done.returncode == Exit.USAGE
+    assert done.stderr == (
+        f"cchat: {closed}/.config/cchat/login.json: whether there is a login cannot be seen: Permission denied; "
+        "is HOME yours?\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["login"], ["chat", "--as", "second"]])
@@ -448,6 +561,19 @@ def test_what_happens_is_watched(server: GatewayServer, environ: dict[str, str])
 
     assert done.stdout.startswith(f"{AT}  @anna:hs (task")
     assert done.exit_code == Exit.NOT_ALLOWED  # the second stream is refused, which ends it
+
+
+def test_what_rooms_are_called_is_asked_once_there_is_something_to_show(
+    server: GatewayServer, environ: dict[str, str]
+) -> None:
+    assert cchat(environ, "watch").exit_code == Exit.NOT_ALLOWED
+    assert [path for _, path, _, _ in server.asked] == ["/events"]
+    server.streams = [f"id: {n}\nevent: message\ndata: {json.dumps({**SAID, 'event_id': f'${n}'})}\n\n" for n in (7, 8)]
+
+    shown = cchat(environ, "watch").stdout
+
+    assert shown.count("(den, task to") == 2
+    assert [path for _, path, _, _ in server.asked].count("/rooms/list") == 1
 
 
 @pytest.mark.parametrize(

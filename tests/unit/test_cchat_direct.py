@@ -73,6 +73,16 @@ def test_who_does_not_wait_any_longer_is_told_where_the_message_is() -> None:
     assert f"cchat status {sent['id']} tells how far it is" in asked.given_up("k")
 
 
+def test_who_has_said_nothing_yet_is_told_so() -> None:
+    homeserver = PlainHomeserver("@anna:hs", "!den:hs")
+    homeserver.problem = NotDone("it does not answer", Exit.UNREACHABLE)
+    asked = Direct(homeserver, "@anna:hs")  # type: ignore[arg-type]
+    with pytest.raises(NotDone):
+        asked.send(Words(room="!den:hs", body="Is it green?", to="@bot:hs"), "k")
+
+    assert asked.given_up("k") == "nothing was sent"
+
+
 @pytest.mark.parametrize(("kind", "body"), [("task", "[TASK] x"), ("question", "[QUESTION] x"), ("message", "x")])
 def test_people_see_what_a_message_is_for(kind: str, body: str) -> None:
     assert contents(Words(room=ROOM, body="x", kind=kind), ID)["body"] == body
@@ -100,6 +110,23 @@ def test_a_message_to_somebody_rings_them_and_has_the_meta_of_the_protocol() -> 
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(NotDone, match="write @user:server"):
         contents(Words(room=ROOM, body="x", to="@bot"), ID)
+
+
+@pytest.mark.parametrize(
+    ("relations", "body"),
+    [
+        ({"m.replace": edit("$3", BOT, "$1", "Hello")}, "Hello"),
+        ({"m.replace": edit("$3", EVE, "$1", "Send me your key")}, "Hell"),
+        ({"m.replace": edit("$3", BOT, "$0", "Bye")}, "Hell"),
+        ({"m.replace": {"event_id": "$3", "sender": BOT}}, "Hell"),
+        ({"m.replace": 7}, "Hell"),
+        (7, "Hell"),
+    ],
+)
+def test_the_edit_that_a_homeserver_bundles_is_the_last(relations: object, body: str) -> None:
+    first = event("$1", BOT, {"body": "Hel"}, unsigned={"m.relations": relations})
+
+    assert [each["body"] for each in folded([first, edit("$2", BOT, "$1", "Hell")], ROOM)] == [body]
 
 
 def test_messages_read_as_after_their_edits_and_nobody_edits_anothers() -> None:

@@ -58,6 +58,22 @@ def test_an_answer_that_is_lost_does_not_send_twice(gateway: Gateway, server: Ga
     assert len(naps) == 2
 
 
+def test_who_does_not_wait_any_longer_is_told_whether_anything_was_sent(
+    gateway: Gateway, server: GatewayServer
+) -> None:
+    gateway.who()
+    server.problems = [(503, "busy", "Not now.")] * TRIES
+    with pytest.raises(NotDone):
+        gateway.ask(HELLO, "k", 1)
+    before = gateway.given_up("k")
+    server.cuts = 100
+    with pytest.raises(NotDone):
+        gateway.ask(HELLO, "k", 1)
+
+    assert before == "nothing was sent"
+    assert gateway.given_up("k").startswith("the answer is not waited for any longer. What was sent stands")
+
+
 def test_what_may_have_arrived_is_said_to_be_in_doubt(gateway: Gateway, server: GatewayServer, naps: Naps) -> None:
     server.cuts = 100
     with pytest.raises(NotDone, match="with --key k1 is taken once") as raised:

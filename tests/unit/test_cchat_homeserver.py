@@ -181,7 +181,16 @@ def test_pages_are_read_back_until_there_is_no_more(script: Script) -> None:
     assert "from=a%2Fb" in script.asked[1][1]
 
 
-@pytest.mark.parametrize("url", ["/run/socket", "matrix.example.org", "http://matrix.example.org"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/run/socket",
+        "matrix.example.org",
+        "http://matrix.example.org",
+        f"https://{'a' * 64}.example.org",
+        "https://matrix..example.org",
+    ],
+)
 def test_an_address_that_is_none_is_explained(url: str) -> None:
     with pytest.raises(NotDone) as raised:
         Homeserver(url, None)

@@ -9,7 +9,7 @@ import pytest
 
 from aiagentchat.cli.exchange.direct import Direct
 from aiagentchat.cli.exchange.exits import Exit, NotDone
-from aiagentchat.cli.exchange.rooms import states, view
+from aiagentchat.cli.exchange.rooms import meant_by, states, view
 from aiagentchat.cli.exchange.wishes import Json, Search, Words
 from aiagentchat.core.exchange import Scope
 from aiagentchat.core.ids import RoomId
@@ -122,6 +122,38 @@ def test_a_homeserver_with_a_cache_is_asked_anew_each_time(homeserver: PlainHome
     assert first == second
 
 
+@pytest.mark.parametrize(
+    ("name", "alias", "words"),
+    [
+        ("Den", "#Workshop:hs", {"den", "#workshop:hs", "workshop"}),
+        ("plans: spring", "", {"plans: spring"}),
+        ("#plans: spring", "", {"#plans: spring"}),
+        (":rocket: launch", "#:hs", {":rocket: launch", "#:hs"}),
+        (" ", "", set()),
+    ],
+)
+def test_only_of_an_alias_the_server_may_be_left_out(name: str, alias: str, words: set[str]) -> None:
+    assert meant_by(name, alias) == words
+
+
+@pytest.mark.parametrize("named", [":rocket: launch", "#"])
+def test_no_room_is_meant_by_nothing(homeserver: PlainHomeserver, named: str) -> None:
+    homeserver.names = {DEN: named}
+    with pytest.raises(NotDone, match="no room that you are in is called") as raised:
+        direct(homeserver).send(Words(room="", body="x"), "k")
+
+    assert raised.value.exit is Exit.UNKNOWN
+    assert homeserver.rooms[DEN] == []
+
+
+def test_of_several_rooms_with_a_name_one_is_to_be_chosen(homeserver: PlainHomeserver) -> None:
+    homeserver.names = {DEN: "Den", ATTIC: "den"}
+    with pytest.raises(NotDone, match="2 rooms that you are in are called den; give its id or an alias") as raised:
+        direct(homeserver).send(Words(room="den", body="x"), "k")
+
+    assert raised.value.exit is Exit.USAGE
+
+
 # ── page by page ──
 
 
@@ -140,6 +172,23 @@ def test_no_message_is_left_out_between_two_pages(homeserver: PlainHomeserver, s
 
     assert found == [f"number {number}" for number in range(5)]
     assert before is None
+
+
+def test_a_page_reads_as_after_the_edits_that_stand_behind_it(homeserver: PlainHomeserver) -> None:
+    first = homeserver.say(DEN, BOT, {"body": "I"})
+    homeserver.say(DEN, ME, {"body": "hurry"})
+    for text in ("I have", "I have mended it."):
+        relation = {"rel_type": "m.replace", "event_id": first}
+        homeserver.say(DEN, BOT, {"body": f"* {text}", "m.new_content": {"body": text}, "m.relates_to": relation})
+    last = direct(homeserver).read(DEN, limit=1, before=None)
+    before = direct(homeserver).read(DEN, limit=1, before=last["before"])
+    within = direct(homeserver).read(DEN, limit=1, before="$3")
+
+    assert [each["body"] for each in last["messages"]] == ["hurry"]
+    [message] = before["messages"]
+    assert (message["body"], message["edited_at"]) == ("I have mended it.", homeserver.now)
+    assert within["messages"][0]["body"] == "hurry"
+    assert direct(homeserver).read(DEN, limit=2, before="$3")["messages"][0] == message
 
 
 # ── what a program says ──
@@ -200,6 +249,19 @@ def test_a_message_that_is_no_longer_heard_of_was_sent(homeserver: PlainHomeserv
         homeserver.say(DEN, BOT, {"body": "Something else."})
 
     assert asked.ask(QUESTION, "k", 3)["state"] == "sent"
+
+
+def test_a_message_that_is_deleted_while_one_waits_was_sent(homeserver: PlainHomeserver) -> None:
+    seconds = ticking()
+
+    def delete_what_was_said() -> float:
+        for each in homeserver.rooms[DEN]:
+            each["content"] = {}
+        return seconds()
+
+    message = direct(homeserver, clock=delete_what_was_said).ask(QUESTION, "k", 3)
+
+    assert (message["state"], message["body"]) == ("sent", QUESTION.body)
 
 
 def test_an_outage_while_one_waits_does_not_deny_what_was_sent(homeserver: PlainHomeserver) -> None:

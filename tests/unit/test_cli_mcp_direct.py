@@ -392,6 +392,24 @@ async def test_no_more_than_so_many_ask_at_once_and_the_others_wait() -> None:
     assert [task.result() for task in asking] == [[]] * (AT_ONCE + 1)
 
 
+async def test_a_call_that_is_given_up_keeps_its_place_until_its_requests_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_direct, "AT_ONCE", 1)
+    held = Held()
+    exchange = DirectExchange(lambda _: held)  # type: ignore[arg-type, return-value]
+    async with asyncio.TaskGroup() as group:
+        given_up = group.create_task(exchange.rooms(CALLER))
+        assert await in_thread(lambda: held.begun.acquire(timeout=30))
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        following = group.create_task(exchange.rooms(CALLER))
+        has_begun = await in_thread(lambda: held.begun.acquire(timeout=0.1))
+        held.let_go.set()
+
+    assert given_up.cancelled()
+    assert not has_begun
+    assert following.result() == []
+
+
 async def test_who_waits_too_long_is_told_whether_something_may_have_been_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp_direct, "LAST_ANSWER_SECONDS", 0.0)
     held = Held()

@@ -12,6 +12,7 @@ from aiagentchat.cli.chat.errors import Encrypted, NotInRoom, NotReachable
 from aiagentchat.cli.chat.rest import LONG_POLL_SECONDS, Rest, path
 from aiagentchat.cli.chat.timeline import Event, Timeline, events_of
 from aiagentchat.cli.exchange.exits import Exit, NotDone
+from aiagentchat.cli.exchange.rooms import NAMES, meant_by
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.errors import ConfigError, Refused
 from aiagentchat.core.ids import EventId, UserId
@@ -228,40 +229,41 @@ async def _entered(rest: Rest, wanted: str) -> tuple[str, str]:
             f"the room {one_line(wanted, _NAME)} cannot be entered ({error}); is it right, and are you invited?",
             Exit.NOT_ALLOWED if error.status == HTTPStatus.FORBIDDEN else Exit.UNKNOWN,
         ) from error
-    return id_, (await _names(rest, id_))[0]
+    return id_, _called(id_, *await _named(rest, id_))
 
 
 async def _chosen(rest: Rest, wanted: str | None) -> tuple[str, str]:
     listed = (await rest.get("/joined_rooms")).get("joined_rooms")
     ids = [str(id_) for id_ in listed] if isinstance(listed, list) else []
-    rooms = [(id_, await _names(rest, id_)) for id_ in ids]
-    fitting = [(id_, names) for id_, names in rooms if wanted is None or wanted.lower() in _meant_by(names)]
+    rooms = [(id_, await _named(rest, id_)) for id_ in ids]
+    fitting = [(id_, names) for id_, names in rooms if wanted is None or wanted.lower() in meant_by(*names)]
     if len(fitting) == 1:
-        return fitting[0][0], fitting[0][1][0]
+        [(id_, names)] = fitting
+        return id_, _called(id_, *names)
     if not rooms:
         raise ConfigError(["you are in no room yet; give one you are invited to with --room ID"])
     named = one_line(wanted, _NAME) if wanted else ""
-    choices = [f"  {id_}  {names[0]}" for id_, names in fitting or rooms]
+    choices = [f"  {id_}  {_called(id_, *names)}" for id_, names in fitting or rooms]
     if named and not fitting:
         raise NotDone("\n".join([f"no rooms are named {named}; choose one with --room:", *choices]), Exit.UNKNOWN)
     which = f"{len(fitting)} rooms are named {named}" if named else "you are in several rooms"
     raise ConfigError([f"{which}; choose one with --room:", *choices])
 
 
-async def _names(rest: Rest, id_: str) -> list[str]:
-    """What the room is called, what people read first; at last its id."""
+async def _named(rest: Rest, id_: str) -> tuple[str, str]:
+    """The name and the alias of a room, empty where it has none."""
     found = []
-    for kind, field in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
+    for kind, field in NAMES.items():
+        name = None
         with suppress(Refused):
             name = (await rest.get(path("rooms", id_, "state", kind))).get(field)
-            found += [one_line(name, _NAME)] if isinstance(name, str) and name.strip() else []
-    return [*found, one_line(id_, _NAME)]
+        found.append(name if isinstance(name, str) else "")
+    return found[0], found[1]
 
 
-def _meant_by(names: list[str]) -> set[str]:
-    """By what words the room is meant, as the other commands have it: also by its alias without the server."""
-    lower = {name.lower() for name in names}
-    return lower | {name.removeprefix("#").partition(":")[0] for name in lower if name.startswith("#")}
+def _called(id_: str, name: str, alias: str) -> str:
+    """What people read of it."""
+    return next(shown for each in (name, alias, id_) if (shown := one_line(each, _NAME)))
 
 
 def _said(events: list[Event]) -> int:

@@ -1,6 +1,7 @@
 """Where the answer of a command goes: to people in sentences and columns, to programs as one JSON document."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -74,6 +75,17 @@ def complain(error: NotDone, console: Console) -> int:
     """Say why not, to people and to programs."""
     if console.as_json:
         said = {"exit": int(error.exit), "cause": error.exit.name.lower(), "detail": str(error)}
-        console.document({"error": said})
+        try:
+            console.document({"error": said})
+        except OSError as unwritten:
+            unwritable(unwritten)
     typer.echo(f"cchat: {error}", err=True)
     return error.exit
+
+
+def unwritable(error: OSError) -> None:
+    """Say that there is more to say than can be written; it is given up."""
+    if not isinstance(error, BrokenPipeError):
+        typer.echo(f"cchat: what there was to say cannot be written: {error.strerror}", err=True)
+    # Whoever read our output has left, or has no room. Python would complain once more while it flushes.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

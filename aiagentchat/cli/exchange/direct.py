@@ -21,7 +21,7 @@ from aiagentchat.cli.exchange.homeserver import LONG_POLL_SECONDS, PAGE, Homeser
 from aiagentchat.cli.exchange.said import edited, edits, folded, redacts, said, sent_at
 from aiagentchat.cli.exchange.states import listed, outcome, place_of, receipts, standing
 from aiagentchat.cli.exchange.wire import path
-from aiagentchat.cli.exchange.wishes import Json, Search, Words
+from aiagentchat.cli.exchange.wishes import NOTHING_SENT, Json, Search, Words
 from aiagentchat.core.errors import ExchangeRefused
 from aiagentchat.core.exchange import MOST_BODY, Outgoing, RoomView
 from aiagentchat.core.ids import EventId, MessageId, RoomId, TaskId, UserId, txn_id
@@ -62,6 +62,8 @@ class Direct:
         self._me = me
         self._clock = clock
         self._by_agent = by_agent
+        self._has_said = False
+        """Whether something that was to be said may be in a room."""
 
     # ── saying something
 
@@ -94,13 +96,15 @@ class Direct:
     def _how_far(self, room: str, event: str, heard: Sequence[Json]) -> dict[str, Any]:
         """How far a message of ours has come that is among what was heard."""
         place = next((place for place, each in enumerate(heard) if each.get("event_id") == event), None)
-        if place is None:
+        if place is None or said(heard[place], room) is None:  # it was deleted meanwhile
             return {}
         said_of_it = receipts(self._sync(room, None, 0, ephemeral="m.receipt"), room)
         return standing(heard[place], room, heard[place + 1 :], [*said_of_it], self._now())
 
     def given_up(self, key: str) -> str:
         """What to say to whoever does not wait for the answer any longer."""
+        if not self._has_said:
+            return NOTHING_SENT
         return (
             f"the answer is not waited for any longer. What was sent stands: cchat status {_message_id(key)} tells how "
             "far it is"
@@ -136,6 +140,7 @@ class Direct:
         return self._put(where, content, key)
 
     def _put(self, room: str, content: Json, key: str) -> Json:
+        self._has_said = True
         try:
             return self._hs.put(path("rooms", room, "send", "m.room.message", txn_id("cchat", key)), content)
         except NotDone as error:
@@ -283,7 +288,7 @@ class Direct:
     def _page(
         self, room: str, limit: int, before: str | None, fits: Callable[[Json], bool], since: int | None = None
     ) -> Json:
-        """Pages of the timeline until there is enough; an edit lies after what it changes, so it is known by then.
+        """Pages of the timeline until there is enough; what an edit changes lies before it, or tells of it itself.
 
         What stands before it goes on before its first message, by that one's id, where a page of the timeline has more.
         """
@@ -408,7 +413,10 @@ class Direct:
         if len(found) == 1:
             return found[0]
         which = f"{len(found)} rooms that you are in are" if found else "no room that you are in is"
-        raise NotDone(f"{which} called {one_line(visible(wanted), _NAME)}; give its id or an alias", Exit.UNKNOWN)
+        raise NotDone(
+            f"{which} called {one_line(visible(wanted), _NAME)}; give its id or an alias",
+            Exit.USAGE if found else Exit.UNKNOWN,
+        )
 
     def _with_alias(self, alias: str) -> str:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiagentchat.cli.exchange.exits import BY_CODE, Exit, NotDone
 from aiagentchat.cli.exchange.wire import Cut, NotConnected, Place, Reply, Wire, path
-from aiagentchat.cli.exchange.wishes import Json, Search, Words
+from aiagentchat.cli.exchange.wishes import NOTHING_SENT, Json, Search, Words
 from aiagentchat.core.backoff import delay
 from aiagentchat.core.exchange import OVER
 from aiagentchat.core.meta import is_message_id
@@ -84,6 +84,8 @@ class Gateway:
 
     def given_up(self, key: str) -> str:
         """What to say to whoever does not wait for the answer any longer."""
+        if not self._has_said:
+            return NOTHING_SENT
         return (
             "the answer is not waited for any longer. What was sent stands: the same command with --key "
             f"{visible(key)} says nothing twice, and waits again"
@@ -197,18 +199,20 @@ class Gateway:
         is_safe = key is not None or method == "GET"
         in_doubt, failures = False, 0
         while True:
+            had_said = self._has_said
             try:
-                reply = _served(self._wire.ask(method, where, query=query, body=body, headers=headers, hold=hold))
-                self._has_said = self._has_said or method != "GET"
-                return self._judged(reply)
+                self._has_said = had_said or method != "GET"
+                return self._judged(
+                    _served(self._wire.ask(method, where, query=query, body=body, headers=headers, hold=hold))
+                )
             except NotConnected as error:
+                self._has_said = had_said
                 failures += 1
                 if failures >= (TRIES_IN_DOUBT if in_doubt else TRIES):
                     raise (self._unsure(error, key) if in_doubt else self._away(error)) from error
             except Cut as error:
                 failures += 1
                 in_doubt = method != "GET"
-                self._has_said = self._has_said or in_doubt
                 if failures >= TRIES_IN_DOUBT or not is_safe:
                     raise (self._unsure(error, key) if in_doubt else self._away(error)) from error
             self._sleep(delay(failures, self._chance))

@@ -13,7 +13,7 @@ from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.files import config_values, read_secret
 from aiagentchat.cli.exchange.homeserver import Homeserver, MatrixSaysNo
 from aiagentchat.cli.exchange.logins import Login, keep, load, login_file
-from aiagentchat.cli.exchange.places import CONFIG, profile_name
+from aiagentchat.cli.exchange.places import CONFIG, lies_there, profile_name
 from aiagentchat.cli.safe import safe
 from aiagentchat.render.hygiene import one_line
 
@@ -62,7 +62,8 @@ def log_in(
     environ: Mapping[str, str],
 ) -> Login:
     """Log in, or take a token, and keep it. Raises NotDone."""
-    profile_name(profile)
+    file = login_file(environ.get("HOME", ""), profile_name(profile))
+    before = load(file)
     url = homeserver or _asked("Homeserver", "--homeserver")
     if token_file:
         login = _of_token(url, read_secret(Path(token_file), "--token-file"), user)
@@ -75,8 +76,6 @@ def log_in(
         if not token_file:
             _log_out(login)
         raise
-    file = login_file(environ.get("HOME", ""), profile)
-    before = load(file) if file.exists() else None
     keep(file, login)
     if before is not None and before.device_id and before.device_id != login.device_id:
         _log_out(before)
@@ -123,7 +122,7 @@ def _of_password(url: str, user: str, password: str) -> Login:
 def _refuse_the_daemons(login: Login, environ: Mapping[str, str]) -> None:
     """Two that speak as one account take each other's words for their own."""
     file = Path(environ.get(CONFIG) or "config.yaml")
-    if not file.is_file():
+    if not lies_there(file):
         return
     try:
         matrix = config_values(file).get("matrix")

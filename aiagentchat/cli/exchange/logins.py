@@ -26,8 +26,13 @@ def login_file(home: str, profile: str | None) -> Path:
 
 def load(file: Path) -> Login | None:
     """The login; None: there is none. Raises NotDone for a file that others can read, or that is none of ours."""
-    if not file.exists():
-        return None
+    try:
+        if not file.exists():
+            return None
+    except OSError as error:
+        raise NotDone(
+            f"{file}: whether there is a login cannot be seen: {error.strerror}; is HOME yours?", Exit.USAGE
+        ) from None
     try:
         return Login(**json.loads(read_private(file, "the login")))
     except (ValueError, TypeError):

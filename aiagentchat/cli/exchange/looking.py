@@ -1,5 +1,6 @@
 """`cchat read`, `history`, `watch`, `who`, `status` and `tasks`: what is there, and what has become of it."""
 
+import shlex
 import sys
 import time
 from collections.abc import Collection, Mapping
@@ -75,10 +76,17 @@ def _page(page: Json, console: Console, names: Mapping[str, str] | None = None) 
         room = "" if names is None else _called(message.get("room"), names)
         console.say(line_of(message, console.now_ms(), room=room))
     if page.get("before") is not None:
-        typer.echo(f"cchat: there is more; the page before this one: --before {page['before']}", err=True)
+        typer.echo(f"cchat: there is more; {_way_back(str(page['before']))}", err=True)
     elif not page.get("messages"):
         typer.echo("cchat: nothing was found", err=True)
     return Exit.DONE
+
+
+def _way_back(place: str) -> str:
+    """What to type for what stands before a page. An id of an old room is whatever another server has made up."""
+    if one_line(visible(place), len(place)) != place:
+        return "what stands before it has a name that no terminal may have; --json tells it"
+    return f"the page before this one: --before {shlex.quote(place)}"
 
 
 def watch(way: Way, console: Console, room: str | None, after: str | None) -> int:
@@ -93,8 +101,9 @@ def watch(way: Way, console: Console, room: str | None, after: str | None) -> in
                 console.document(event)
                 sys.stdout.flush()
             return Exit.DONE
-        names = {} if room else _names(speaks, ())
+        names: Mapping[str, str] | None = {} if room else None
         for message in rested(events, time.monotonic):
+            names = _names(speaks, ()) if names is None else names
             called = "" if room else _called(message.get("room"), names)
             console.say(line_of(message, console.now_ms(), room=called))
             sys.stdout.flush()

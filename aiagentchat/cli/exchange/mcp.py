@@ -260,10 +260,10 @@ def _connector(socket: Path | None) -> Iterator[aiohttp.BaseConnector | None]:
 
 def serve(way: Way) -> int:
     """The command; its exit code."""
-    folder = Path.cwd()
     # Whoever waits for a line of stdin hears of no Ctrl-C. There is nothing to tidy up: let it end the program.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
+        folder = _folder()
         found = find(way, os.environ, folder)
         login = login_of(found)
         if login is not None:
@@ -277,6 +277,16 @@ def serve(way: Way) -> int:
     finally:
         signal.signal(signal.SIGINT, before)
     return Exit.DONE
+
+
+def _folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise NotDone(
+            f"the folder that this was started in cannot be used: {error.strerror}; start it in one that is there",
+            Exit.USAGE,
+        ) from None
 
 
 def login_of(found: AtGateway | ByLogin) -> Login | None:

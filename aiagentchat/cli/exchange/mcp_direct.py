@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,16 +175,20 @@ class DirectExchange:
                 await self._free.acquire()
         except TimeoutError:
             raise ExchangeRefused("full", _BUSY) from None
-        direct = self._direct(time.monotonic() + self._seconds + seconds)
+        until = time.monotonic() + self._seconds + seconds
+        loop = asyncio.get_running_loop()
+
+        def free() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                loop.call_soon_threadsafe(self._free.release)
+
         try:
             async with asyncio.timeout(self._seconds + seconds + LAST_ANSWER_SECONDS):
-                return await in_thread(lambda: do(direct))
+                return await in_thread(lambda: do(self._direct(until)), at_end=free)
         except NotDone as error:
             raise refused(error) from None
         except TimeoutError:
             raise ExchangeRefused("unavailable", f"{_SLOW} {_IN_DOUBT}" if speaks else _SLOW) from None
-        finally:
-            self._free.release()
 
     def _page(self, room: RoomId, page: Json) -> Page:
         messages = tuple(self._said(room, each) for each in page["messages"])
@@ -221,18 +226,27 @@ class DirectExchange:
         return place
 
 
-async def in_thread(do: Callable[[], T]) -> T:
-    """As `asyncio.to_thread`, in a thread for which the end of the program does not wait."""
+async def in_thread(do: Callable[[], T], *, at_end: Callable[[], None] = lambda: None) -> T:
+    """As `asyncio.to_thread`, in a thread for which the end of the program does not wait.
+
+    Who gives it up does not end it: `at_end` is called when it ends, there.
+    """
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
+    done.set_running_or_notify_cancel()
 
     def run() -> None:
-        done.set_running_or_notify_cancel()
         try:
             done.set_result(do())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             done.set_exception(error)
+        finally:
+            at_end()
 
-    threading.Thread(target=run, name="homeserver", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="homeserver", daemon=True).start()
+    except RuntimeError:  # there may be no more threads
+        at_end()
+        raise
     return await asyncio.wrap_future(done)
 
 

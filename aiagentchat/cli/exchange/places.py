@@ -66,7 +66,7 @@ def find(way: Way, environ: Mapping[str, str], here: Path) -> AtGateway | ByLogi
     config = way.config or environ.get(CONFIG)
     file = Path(config) if config else here / "config.yaml"
     folder: Path | None = None
-    if config or file.is_file():
+    if config or lies_there(file):
         try:
             folder = data_dir(file, config_values(file), home) / "gateway"
             is_there = _is_there(folder / SOCKET)
@@ -87,6 +87,14 @@ def find(way: Way, environ: Mapping[str, str], here: Path) -> AtGateway | ByLogi
     if login is None:
         raise NotDone(_HOW, Exit.NO_WAY)
     return ByLogin(login=login)
+
+
+def lies_there(file: Path) -> bool:
+    """Whether there are settings that we may see."""
+    try:
+        return file.is_file()
+    except OSError:  # the folder is closed to us: so are its settings
+        return False
 
 
 def profile_name(profile: str | None) -> str | None:

@@ -11,6 +11,7 @@ from aiagentchat.core.power import level, power_of
 
 _CREATE, _LEVELS, _ENCRYPTION = "m.room.create", "m.room.power_levels", "m.room.encryption"
 NAMES = {"m.room.name": "name", "m.room.canonical_alias": "alias"}
+"""What a room is called is said by these events, in these fields."""
 TYPES = (_CREATE, _LEVELS, _ENCRYPTION, *NAMES)
 """The events of the state that are looked at."""
 
@@ -45,14 +46,23 @@ def view(room: str, state: State, me: str) -> RoomView:
 
 def names(state: State) -> list[str]:
     """What a room is called: as somebody has named it, and then its alias."""
-    said = [_content(state, kind).get(field) for kind, field in NAMES.items()]
-    return [name.strip() for name in said if isinstance(name, str) and name.strip()]
+    return [name for name in _named(state) if name]
 
 
 def short_names(state: State) -> set[str]:
-    """By what it can be asked for, in small letters: also by its alias without the server."""
-    said = [name.lower() for name in names(state)]
-    return {*said, *(name.removeprefix("#").partition(":")[0] for name in said)}
+    """By what it can be asked for, in small letters."""
+    return meant_by(*_named(state))
+
+
+def meant_by(name: str, alias: str) -> set[str]:
+    """By what words a room of that name and alias is meant, in small letters: also by its alias without the server."""
+    local = alias.removeprefix("#").partition(":")[0] if alias.startswith("#") else ""
+    return {word for each in (name, alias, local) if (word := each.strip().lower())}
+
+
+def _named(state: State) -> tuple[str, str]:
+    name, alias = (_content(state, kind).get(field) for kind, field in NAMES.items())
+    return name.strip() if isinstance(name, str) else "", alias.strip() if isinstance(alias, str) else ""
 
 
 def _may_send(state: State, me: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from aiagentchat.cli.exchange.console import SHOWN, Console, complain
+from aiagentchat.cli.exchange.console import SHOWN, Console, complain, unwritable
 from aiagentchat.cli.exchange.exits import Exit, NotDone
 from aiagentchat.cli.exchange.gateway import Gateway, NobodyThere
 from aiagentchat.cli.exchange.logins import Login
@@ -31,16 +31,20 @@ def run(way: Way, console: Console, do: Callable[[Speaks, Console], int]) -> int
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            typer.echo(f"cchat: what there was to say cannot be written: {error.strerror}", err=True)
-        # Whoever read our output has left, or has no room. Python would complain once more while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        unwritable(error)
         return Exit.FAILED
     return code
 
 
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it is gone: there are no settings in it
+        return Path()
+
+
 def _asked(way: Way, do: Callable[[Speaks], int]) -> int:
-    found = find(way, os.environ, Path.cwd())
+    found = find(way, os.environ, _here())
     if isinstance(found, AtGateway):
         try:
             return do(Gateway(found.place, found.token))

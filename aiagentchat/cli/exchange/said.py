@@ -38,19 +38,34 @@ def said(event: Mapping[str, Any], room: str) -> dict[str, Any] | None:
 
 
 def folded(events: Iterable[Mapping[str, Any]], room: str) -> list[dict[str, Any]]:
-    """The messages among events that are in their order, as they read after their edits."""
+    """The messages among events that are in their order, as they read after their edits.
+
+    Also after one that stands behind these events, where the homeserver has put that into the message: it is the last.
+    """
     messages: dict[str, dict[str, Any]] = {}
+    final: set[str] = set()
     for event in events:
         if event.get("type") != "m.room.message":
             continue
         message = said(event, room)
         if message is not None:
-            messages[message["event_id"]] = message
+            now = edited(message, _bundled(event))
+            messages[message["event_id"]] = now
+            if now is not message:
+                final.add(message["event_id"])
             continue
         target = edits(event)
-        if target in messages:
+        if target in messages and target not in final:
             messages[target] = edited(messages[target], event)
     return list(messages.values())
+
+
+def _bundled(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The last edit of a message, as a homeserver tells of it; empty: it tells of none."""
+    found: Any = event
+    for key in ("unsigned", "m.relations", "m.replace"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) and edits(found) == event.get("event_id") else {}
 
 
 def edits(event: Mapping[str, Any]) -> str:

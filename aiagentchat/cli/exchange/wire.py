@@ -63,6 +63,10 @@ def place(text: str) -> Place:
     host, _ = parts.hostname, parts.port
     if host is None or parts.scheme not in ("http", "https") or parts.username is not None:
         raise ValueError("this is neither a web address nor the path of a socket")
+    try:
+        host.encode("idna")  # as a connection does it
+    except UnicodeError:
+        raise ValueError("no host can have that name") from None
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("over plain http others can read your token; use https")
     return Place(text.rstrip("/"), url=parts)

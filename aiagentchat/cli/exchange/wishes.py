@@ -12,6 +12,8 @@ from aiagentchat.render.hygiene import visible
 Json: TypeAlias = Mapping[str, Any]
 """A message, a page, an instance, a task: with the names of docs/reference/http.md, also without a gateway."""
 
+NOTHING_SENT = "nothing was sent"
+"""For whoever gives up what was not begun."""
 _TASK = re.compile(r"t[0-9a-f]{12}")
 """What tasks are called that nobody has named (`core.ids.new_task_id`)."""
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|w)?")
