@@ -18,6 +18,7 @@ from aiagentchat.core.tasks import (
     Task,
     TaskState,
     Word,
+    has_typed,
     heard,
     joined,
     moved,
@@ -72,7 +73,7 @@ def _taken(event: Incoming, meta: Meta, of_people: Mapping[TaskId, Incoming], me
     given = None if task is None else of_people.get(task.id)
     if task is None or given is None:
         return task
-    if task.by.user != given.sender or (given.mentions and event.sender not in given.mentions):
+    if not has_typed(given, task):
         return None
     return joined(task, opened(given, typed_meta(given.event), task.to, me))
 
