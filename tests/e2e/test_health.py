@@ -19,6 +19,7 @@ async def healthcheck(daemon: Daemon, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.long
 async def test_a_start_that_waits_for_its_homeserver_lives_and_is_not_ready(
     people: People, model: Model, workplace: Path
 ) -> None:

@@ -484,7 +484,7 @@ _NAMES = sorted({name for tool in TOOLS for name in fields_of(tool, SESSION)})
 _LIKELY = st.dictionaries(st.sampled_from(_NAMES), _JSON | st.sampled_from([KITCHEN, "kitchen", str(THEM), "task"]))
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     name=st.sampled_from([tool.name for tool in TOOLS]),
     given_arguments=_JSON | _LIKELY,

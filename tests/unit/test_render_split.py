@@ -298,9 +298,9 @@ def test_a_text_that_fits_leaves_no_rest() -> None:
     "text",
     [
         pytest.param("lorem ipsum. dolor\n" * 270_000, id="lines"),
-        pytest.param("x" * 5_000_000, id="one line"),
+        pytest.param("x" * 5_000_000, id="one line", marks=pytest.mark.long),
         pytest.param("```py\n" + "x = 1\n" * 800_000, id="one fence"),
-        pytest.param("\n" * 5_000_000, id="nothing but line ends"),
+        pytest.param("\n" * 5_000_000, id="nothing but line ends", marks=pytest.mark.long),
     ],
 )
 def test_five_megabytes_take_seconds(text: str) -> None:
