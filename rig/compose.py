@@ -1,8 +1,8 @@
 """docker-compose.yml as people start it: the real compose, at Podman's Docker interface, in a folder of its own.
 
-The images of others lie in registries. Whoever has pulled them (`podman pull docker.io/vectorim/element-web:v1.12.32`)
-has them tested; in the place of each that is not here stands another one, with the same name for as long as the test
-lasts, that keeps what the file relies on: where programs and settings lie, who runs them, which port they take.
+The images of others lie in registries. Whoever has pulled them has them tested; in the place of each that is not here
+stands another one, with the same name for as long as the test lasts, that keeps what the file relies on: where programs
+and settings lie, who runs them, which port they take.
 
     synapse         the package of the version that requirements-synapse.txt pins, `python` in PATH, an entry point that
                     is not there, so that the file's own must be taken
