@@ -3,6 +3,7 @@
 One daemon per account is another promise, kept by `matrix/ownership.py`.
 """
 
+import errno
 import fcntl
 import os
 import pwd
@@ -28,8 +29,10 @@ def own(data_dir: Path) -> Iterator[None]:
         data_dir.chmod(0o700)
         descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        lock = data_dir / LOCK
+        if error.errno == errno.ELOOP:
+            raise ConfigError([f"{lock} is a link, which no daemon has made; remove it"]) from error
         if isinstance(error, PermissionError) and _is_lock_alone(data_dir):
-            lock = data_dir / LOCK
             raise ConfigError(
                 [f"{lock} is another user's; give it back, as root: chown --reference={data_dir} {lock}"]
             ) from error

@@ -61,7 +61,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     data.mkdir()
     (data / LOCK).symlink_to(kept)
 
-    with pytest.raises(ConfigError), own(data):
+    with pytest.raises(ConfigError, match=r"daemon\.lock is a link, which no daemon has made; remove it"), own(data):
         pass
     assert kept.read_text() == "Not to be emptied."
 
